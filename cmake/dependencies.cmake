@@ -1,0 +1,31 @@
+# Third-party libraries, each with the reason for its choice. All are Debian 12 / Ubuntu 24.04 packages (scripts/install-deps.sh).
+find_package(Threads REQUIRED)
+find_package(PkgConfig REQUIRED)
+
+# gRPC + protobuf: the field's RPC; streams, deadlines, mTLS and health checking are theirs.
+find_package(Protobuf REQUIRED)
+find_package(gRPC CONFIG REQUIRED)
+find_program(GRPC_CPP_PLUGIN grpc_cpp_plugin REQUIRED)
+# Abseil: Status, flat hash maps, strings; gRPC brings it anyway.
+find_package(absl CONFIG REQUIRED)
+# nlohmann-json: the most used C++ JSON library; tokenizer.json, config.json, safetensors headers, reports.
+find_package(nlohmann_json 3.10 REQUIRED)
+# yaml-cpp: configuration files in TensorRT-LLM's YAML.
+find_package(yaml-cpp REQUIRED)
+if(NOT TARGET yaml-cpp::yaml-cpp)  # 0.7 exports the bare name, 0.8 the namespaced one.
+  add_library(yaml-cpp::yaml-cpp ALIAS yaml-cpp)
+endif()
+# CLI11: subcommands and help texts.
+find_package(CLI11 CONFIG REQUIRED)
+# PCRE2 and ICU: tokenizer split patterns with Unicode classes; NFC normalisation.
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
+# OpenBLAS: matrix products of CPU ranks (driven by our own thread pool, one BLAS thread each).
+pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
+# OpenSSL: test certificate authority of `regatta certs`.
+find_package(OpenSSL REQUIRED)
+
+if(REGATTA_TESTS)
+  find_package(GTest REQUIRED)       # The field's C++ test framework, with GoogleMock.
+  find_package(benchmark REQUIRED)   # Google Benchmark: repetitions, JSON output.
+endif()

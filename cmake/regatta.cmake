@@ -1,0 +1,71 @@
+# Target helpers: one line per library, test or benchmark, with explicit dependencies.
+
+# regatta_library(NAME SRCS a.cc ... DEPS lib ...): a static library, or an interface library when it has headers only.
+function(regatta_library NAME)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  if(ARG_SRCS)
+    add_library(${NAME} STATIC ${ARG_SRCS})
+    target_link_libraries(${NAME} PUBLIC ${ARG_DEPS})
+  else()
+    add_library(${NAME} INTERFACE)
+    target_link_libraries(${NAME} INTERFACE ${ARG_DEPS})
+  endif()
+endfunction()
+
+# regatta_program(NAME SRCS main.cc ... DEPS lib ...): an executable in <build>/bin.
+function(regatta_program NAME)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${NAME} ${ARG_SRCS})
+  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS})
+  set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+endfunction()
+
+# regatta_test(NAME SRCS x_test.cc DEPS lib ... LABELS unit TIMEOUT 60): one ctest entry per binary.
+# Labels: unit, sim, kernel, parallel, e2e, gpu; "long" tests run under `make test-long` only.
+function(regatta_test NAME)
+  cmake_parse_arguments(ARG "" "TIMEOUT" "SRCS;DEPS;LABELS;ARGS" ${ARGN})
+  if(NOT ARG_TIMEOUT)
+    set(ARG_TIMEOUT 120)
+  endif()
+  add_executable(${NAME} ${ARG_SRCS})
+  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} GTest::gmock GTest::gtest_main)
+  target_compile_definitions(${NAME} PRIVATE
+    REGATTA_SOURCE_DIR="${CMAKE_SOURCE_DIR}" REGATTA_BIN_DIR="${CMAKE_BINARY_DIR}/bin")
+  add_test(NAME ${NAME} COMMAND ${NAME} ${ARG_ARGS})
+  set_tests_properties(${NAME} PROPERTIES LABELS "${ARG_LABELS}" TIMEOUT ${ARG_TIMEOUT})
+endfunction()
+
+# regatta_benchmark(NAME SRCS x_bench.cc DEPS lib ...): a Google Benchmark binary, run by `make bench`.
+function(regatta_benchmark NAME)
+  cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
+  add_executable(${NAME} ${ARG_SRCS})
+  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} benchmark::benchmark_main benchmark::benchmark)
+  set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+  set_property(GLOBAL APPEND PROPERTY REGATTA_BENCHMARKS ${NAME})
+endfunction()
+
+# regatta_proto_library(NAME FILES a.proto ... GRPC): generated messages, and service stubs when GRPC is given.
+function(regatta_proto_library NAME)
+  cmake_parse_arguments(ARG "GRPC" "" "FILES;DEPS" ${ARGN})
+  set(generated)
+  foreach(file ${ARG_FILES})
+    get_filename_component(stem ${file} NAME_WE)
+    set(base ${CMAKE_BINARY_DIR}/proto/${stem})
+    set(outputs ${base}.pb.cc ${base}.pb.h)
+    set(plugin_args)
+    if(ARG_GRPC)
+      list(APPEND outputs ${base}.grpc.pb.cc ${base}.grpc.pb.h)
+      set(plugin_args --grpc_out=${CMAKE_BINARY_DIR} --plugin=protoc-gen-grpc=${GRPC_CPP_PLUGIN})
+    endif()
+    add_custom_command(OUTPUT ${outputs}
+      COMMAND protobuf::protoc --proto_path=${CMAKE_SOURCE_DIR} --cpp_out=${CMAKE_BINARY_DIR}
+              ${plugin_args} ${CMAKE_SOURCE_DIR}/proto/${file}
+      DEPENDS ${CMAKE_SOURCE_DIR}/proto/${file} VERBATIM)
+    list(APPEND generated ${outputs})
+  endforeach()
+  add_library(${NAME} STATIC ${generated})
+  target_link_libraries(${NAME} PUBLIC protobuf::libprotobuf ${ARG_DEPS})
+  if(ARG_GRPC)
+    target_link_libraries(${NAME} PUBLIC gRPC::grpc++)
+  endif()
+endfunction()

@@ -1,0 +1,92 @@
+// Scheduler: continuous batching of one group as a pure value machine. No clock, random numbers, logging, locks or I/O: the same calls
+// give the same bytes of plan. Prefill, chunk and decode differ only in token count; whatever memory a sequence holds it holds in blocks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "proto/inference.pb.h"
+#include "proto/types.pb.h"
+#include "proto/worker.pb.h"
+
+namespace regatta {
+
+struct SchedulerOptions {
+  Limits limits;                // all three set; max_batch_size is the number of slots
+  uint32_t block_size = 16;     // tokens per KV block
+  uint32_t num_blocks = 0;
+  uint32_t stages = 1;          // pp: decoding sequences are dealt into at least this many cohorts
+  uint32_t max_inflight = 2;    // plans dispatched and not committed
+  uint32_t penalty_rows = 0;    // sequences with penalties that may hold a slot at once
+  bool prefix_cache = true;
+  bool chunked_prefill = true;  // false: a prompt runs in one step, so it may not exceed max_num_tokens
+};
+
+// A sequence as the scheduler takes it: new, or resumed after a failure or re-forming with the tokens it already has.
+struct SequenceSpec {
+  uint64_t id = 0;                       // unique among live sequences
+  std::vector<uint32_t> tokens;          // prompt, then output so far
+  uint32_t prompt_length = 0;
+  uint32_t max_output_tokens = 0;        // of the whole request; 0 = what max_seq_len allows
+  SamplingParams sampling;               // min_tokens and its suppressed ids included
+  std::vector<uint32_t> stop_token_ids;  // any of them ends the sequence (end tokens too, unless ignored by the request)
+  int32_t priority = 0;                  // larger first; FCFS within
+  bool prefix_cache = true;
+};
+
+// What a commit did to one sequence. `finish` is NONE while it runs; the ending token is counted in `tokens` and `num_outputs`.
+struct SequenceEvent {
+  uint64_t id = 0;
+  std::vector<uint32_t> tokens;
+  std::vector<Logprobs> logprobs;  // one per token when asked for
+  FinishReason finish = FINISH_REASON_NONE;
+  uint32_t num_outputs = 0;        // so far, this delta included
+  uint32_t cached_tokens = 0;      // prompt tokens found in the prefix cache when first admitted
+  uint32_t preemptions = 0;
+};
+
+struct SchedulerState {
+  uint32_t running = 0;   // with a slot
+  uint32_t waiting = 0;
+  uint32_t inflight = 0;
+  uint32_t used_blocks = 0;
+  uint32_t cached_blocks = 0;  // free but holding reusable prefixes
+  uint64_t preemptions = 0;
+  uint64_t steps = 0;
+  uint64_t prompt_tokens = 0;  // computed, not cached
+  uint64_t cached_tokens = 0;
+  uint64_t output_tokens = 0;
+};
+
+class Scheduler {
+ public:
+  explicit Scheduler(const SchedulerOptions& options);
+  ~Scheduler();
+
+  // Queues a sequence. INVALID_ARGUMENT when it could never run: empty, over max_seq_len, more blocks than exist, prompt over
+  // max_num_tokens without chunking, penalties without rows, id already live.
+  absl::Status Add(SequenceSpec spec);
+  // Ends a sequence now: its blocks are free for the next plan, no further event comes. False when the id is not live.
+  bool Cancel(uint64_t id);
+  // The next plan, or nullopt when nothing can run now (nothing live, everything awaits results, or max_inflight plans are out).
+  std::optional<StepPlan> NextStep();
+  // Applies the result of the oldest plan in flight. INTERNAL when the result does not match that plan (the group must be fenced).
+  // `events` is appended to, in plan order.
+  absl::Status Commit(const StepResult& result, std::vector<SequenceEvent>& events);
+  // The specs of all live sequences with their tokens so far, oldest first, as Add takes them; the scheduler is empty afterwards.
+  std::vector<SequenceSpec> TakeAll();
+
+  bool HasWork() const;  // a live sequence exists
+  SchedulerState state() const;
+  // CHECK-fails unless every block is owned as often as it is referenced and every slot is accounted for. For tests and idle moments.
+  void CheckInvariants() const;
+
+ private:
+  class Impl;
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace regatta
