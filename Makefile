@@ -1,0 +1,44 @@
+# Regatta's daily commands. `make help` lists them.
+SHELL := /bin/bash
+BUILD ?= build/host
+JOBS  ?= $(shell nproc)
+
+# CUDA is compiled where a GPU is seen, or with CUDA=1; drivers and toolkits are never installed.
+GPU   := $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1)
+CUDA  ?= $(GPU)
+PRESET := $(if $(filter 1,$(CUDA)),cuda,host)
+ifeq ($(PRESET),cuda)
+BUILD := build/cuda
+endif
+
+.PHONY: help deps build sweep test test-long bench dist format clean
+
+help:  ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+deps:  ## install what is missing (asks before sudo; YES=1 does not ask)
+	@scripts/install-deps.sh
+
+build: deps  ## compile everything
+	@scripts/build.sh $(PRESET) $(BUILD) $(JOBS)
+
+sweep: build  ## start a local cluster, sweep concurrency on the bundled model, show and write the report
+	@scripts/sweep.sh $(BUILD) $(ARGS)
+
+test: build  ## all tests that need no GPU, within 20 minutes on two cores
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -j $(JOBS) -LE 'long|gpu'
+
+test-long: build  ## long simulations, corpora and soaks
+	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -L long
+
+bench: build  ## micro-benchmarks; figures are kept in docs/PERFORMANCE.md
+	@scripts/bench.sh $(BUILD)
+
+dist: deps  ## one compressed archive of stripped programs with static third-party libraries
+	@scripts/dist.sh $(JOBS)
+
+format:  ## clang-format in place
+	@git ls-files '*.cc' '*.h' '*.cu' '*.cuh' | xargs clang-format -i
+
+clean:  ## remove build outputs
+	@rm -rf build
