@@ -1,0 +1,33 @@
+// What a person and other tools read of a run: terminal, JSON, CSV, Markdown, SVG, HTML. Renders
+// messages of proto/results.proto; computes no metric.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// trtllm-bench's terminal report of one load point, labels byte for byte. Says "device: CPU ranks,
+// not a performance figure" and "dummy" where they hold.
+std::string RenderTerminalReport(const PointReport& point);
+
+// A table of the points and the frontier (per-GPU output throughput against per-user output speed)
+// drawn in at most `width` columns.
+std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width);
+
+// Writes report.html, pareto.svg and summary.csv, and summary.md when `markdown`, into the existing
+// directory `dir`. Errors name the file that could not be written.
+absl::Status WriteReports(const SweepReport& sweep, const std::string& dir, bool markdown);
+
+// JSON with the field names of the .proto, zero values included, two-space indent.
+std::string ToJson(const google::protobuf::Message& message);
+// INVALID_ARGUMENT with the parser's message; unknown fields are ignored, so that newer results can
+// be read.
+absl::Status FromJson(absl::string_view json, google::protobuf::Message& message);
+
+}  // namespace regatta
