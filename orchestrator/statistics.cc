@@ -144,7 +144,7 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   info.set_cached_prompt_fraction(Ratio(cached, prompt));
   info.set_delta_messages(deltas);
   info.set_answered_requests(answered);
-  info.set_correct_fraction(answered > 0 ? Ratio(correct, answered) : -1);
+  if (answered > 0) info.set_correct_fraction(Ratio(correct, answered));
 }
 
 double QuantileOf(std::vector<double> samples, double q) {

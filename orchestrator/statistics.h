@@ -19,8 +19,7 @@ Percentiles Summarize(std::vector<double> samples);
 // What one load point left behind.
 struct PointSamples {
   std::vector<RequestRecord> requests;  // every issued one, failed ones (`error` set) included
-  std::vector<float>
-      gaps_ms;  // inter-token gaps: time between two deltas / tokens of the later one
+  std::vector<float> gaps_ms;           // time between two deltas / tokens of the later one
 };
 
 // Completes `context`, which brings engine, machine, world_info (without issue_rate),

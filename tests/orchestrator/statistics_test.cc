@@ -136,7 +136,7 @@ TEST(CompletePointTest, NothingCompletedGivesZerosAndNoAnswers) {
   const PointReport report = CompletePoint(StreamingContext(1), PointSamples());
   EXPECT_DOUBLE_EQ(report.performance().request_throughput_req_s(), 0);
   EXPECT_DOUBLE_EQ(report.streaming_metrics().avg_ttft_ms(), 0);
-  EXPECT_DOUBLE_EQ(report.regatta().correct_fraction(), -1);
+  EXPECT_FALSE(report.regatta().has_correct_fraction());
 }
 
 }  // namespace
