@@ -1,0 +1,63 @@
+// Text to token ids and back, from a Hugging Face tokenizer.json (byte-level BPE). Knows no
+// requests and no chat templates.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+
+namespace regatta {
+
+// Agrees with the `tokenizers` library on every text that is valid UTF-8. Immutable and safe to
+// share between threads.
+class Tokenizer {
+ public:
+  // Reads `path`, a tokenizer.json or a directory that holds one. NOT_FOUND, INVALID_ARGUMENT
+  // naming the field, or UNIMPLEMENTED naming the component that is not supported.
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path);
+
+  // The same from the file's contents.
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> FromJson(std::string_view json);
+
+  ~Tokenizer();
+
+  // Token ids of `text` (at most kMaxTextBytes; ill-formed UTF-8 counts as U+FFFD).
+  // `add_special_tokens` puts the post-processor's tokens around it (BOS, say). `parse_special`:
+  // special tokens written in the text become tokens; otherwise they are plain text, as text from
+  // users should be.
+  std::vector<int32_t> Encode(std::string_view text, bool add_special_tokens,
+                              bool parse_special = true) const;
+
+  // Bytes of one token, maybe only a part of a UTF-8 sequence; the content of an added token; empty
+  // for unknown ids.
+  std::string_view TokenBytes(int32_t id) const;
+
+  bool IsSpecial(int32_t id) const;
+
+  // The text of `ids`: their bytes one after another, ill-formed UTF-8 replaced by U+FFFD. Unknown
+  // ids give nothing.
+  std::string Decode(absl::Span<const int32_t> ids, bool skip_special_tokens) const;
+
+  // One more than the highest id; ids in between may be unused.
+  int32_t vocab_size() const;
+
+  // The id of a token as tokenizer.json writes it: "<|eot_id|>", "Ġthe".
+  std::optional<int32_t> TokenId(std::string_view token) const;
+
+  // Longest text that Encode takes, far above what any request may carry (CHECKed).
+  static constexpr size_t kMaxTextBytes = size_t{1} << 30;
+
+ private:
+  struct Parts;
+  explicit Tokenizer(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<const Parts> parts_;
+};
+
+}  // namespace regatta

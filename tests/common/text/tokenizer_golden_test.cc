@@ -1,0 +1,130 @@
+// Agreement with Hugging Face `tokenizers`: ids and text of every fixture equal what make_fixtures.py stored.
+// Other golden files may be named on the command line (make_fixtures.py --check writes larger ones).
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <nlohmann/json.hpp>
+
+#include "common/text/detokenizer.h"
+#include "common/text/tokenizer.h"
+#include "common/text/utf8.h"
+
+namespace regatta {
+namespace {
+
+const std::string kFixtures = REGATTA_SOURCE_DIR "/tests/common/text/fixtures";
+std::vector<std::string> golden_files = {kFixtures + "/golden.json"};
+
+using Ids = std::vector<int32_t>;
+
+std::string FromHex(const std::string& hex) {
+  std::string bytes;
+  for (size_t i = 0; i < hex.size(); i += 2) {
+    bytes.push_back(static_cast<char>(std::stoi(hex.substr(i, 2), nullptr, 16)));
+  }
+  return bytes;
+}
+
+// What a detokenizer makes of `ids` when they come in two parts, and one by one.
+std::string DetokenizeInTwo(const Tokenizer& tokenizer, const Ids& ids, size_t cut) {
+  Detokenizer detokenizer(tokenizer, /*skip_special_tokens=*/false);
+  absl::Span<const int32_t> all(ids);
+  std::string text = detokenizer.Append(all.first(cut));
+  EXPECT_TRUE(IsValidUtf8(text));
+  text += detokenizer.Append(all.subspan(cut));
+  return text + detokenizer.Finish();
+}
+
+std::string DetokenizeOneByOne(const Tokenizer& tokenizer, const Ids& ids) {
+  Detokenizer detokenizer(tokenizer, /*skip_special_tokens=*/false);
+  std::string text;
+  for (int32_t id : ids) {
+    std::string part = detokenizer.Append({id});
+    EXPECT_TRUE(IsValidUtf8(part));
+    text += part;
+  }
+  return text + detokenizer.Finish();
+}
+
+void CheckText(const Tokenizer& tokenizer, const nlohmann::json& golden, size_t i,
+               const std::string& text) {
+  Ids plain = golden["plain"][i].get<Ids>();
+  EXPECT_EQ(tokenizer.Encode(text, /*add_special_tokens=*/false, /*parse_special=*/false), plain);
+  Ids parsed = golden["parsed"][i].is_null() ? plain : golden["parsed"][i].get<Ids>();
+  EXPECT_EQ(tokenizer.Encode(text, /*add_special_tokens=*/true), parsed);
+  std::string decoded =
+      golden["decoded"][i].is_null() ? text : golden["decoded"][i].get<std::string>();
+  EXPECT_EQ(tokenizer.Decode(parsed, /*skip_special_tokens=*/false), decoded);
+  EXPECT_EQ(tokenizer.Decode(parsed, /*skip_special_tokens=*/true),
+            golden["skipped"][i].is_null() ? decoded : golden["skipped"][i].get<std::string>());
+  EXPECT_EQ(DetokenizeOneByOne(tokenizer, parsed), decoded);
+}
+
+void CheckRandomIds(const Tokenizer& tokenizer, const Ids& ids, const std::string& text) {
+  EXPECT_EQ(tokenizer.Decode(ids, /*skip_special_tokens=*/false), text);
+  for (size_t cut = 0; cut <= ids.size(); ++cut) {
+    EXPECT_EQ(DetokenizeInTwo(tokenizer, ids, cut), text) << "cut at " << cut;
+  }
+}
+
+TEST(TokenizerGolden, AgreesWithHuggingFace) {
+  for (const std::string& file : golden_files) {
+    SCOPED_TRACE(file);
+    std::ifstream stream(file);
+    nlohmann::json golden = nlohmann::json::parse(stream);
+    std::vector<std::string> texts = golden["texts"];
+    ASSERT_GT(texts.size(), 200u);
+    ASSERT_GE(golden["tokenizers"].size(), 6u);
+    for (const auto& [name, expected] : golden["tokenizers"].items()) {
+      SCOPED_TRACE(name);
+      auto tokenizer = Tokenizer::Load(kFixtures + "/" + name + ".json");
+      ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+      for (size_t i = 0; i < texts.size() && !testing::Test::HasFailure(); ++i) {
+        SCOPED_TRACE("text " + std::to_string(i) + ": " + nlohmann::json(texts[i]).dump());
+        CheckText(**tokenizer, expected, i, texts[i]);
+      }
+      for (size_t i = 0; i < expected["random_ids"].size(); ++i) {
+        SCOPED_TRACE("random ids " + expected["random_ids"][i].dump());
+        CheckRandomIds(**tokenizer, expected["random_ids"][i], expected["random_text"][i]);
+      }
+    }
+  }
+}
+
+TEST(TokenizerGolden, ReplacesIllFormedUtf8LikePython) {
+  for (const std::string& file : golden_files) {
+    std::ifstream stream(file);
+    nlohmann::json cases = nlohmann::json::parse(stream)["lossy"];
+    ASSERT_GT(cases.size(), 500u);
+    for (const auto& [hex, expected] : cases.get<std::vector<std::pair<std::string, std::string>>>()) {
+      std::string bytes = FromHex(hex);
+      std::string text;
+      AppendUtf8Lossy(bytes, text);
+      EXPECT_EQ(text, expected) << hex;
+      EXPECT_EQ(IsValidUtf8(bytes), bytes == expected) << hex;
+      // Whatever the cut, replacing the parts that are certain gives the same text.
+      for (size_t cut = 0; cut <= bytes.size(); ++cut) {
+        size_t held = IncompleteUtf8Suffix(std::string_view(bytes).substr(0, cut));
+        ASSERT_LE(held, std::min<size_t>(cut, 3));
+        std::string in_parts;
+        AppendUtf8Lossy(std::string_view(bytes).substr(0, cut - held), in_parts);
+        AppendUtf8Lossy(std::string_view(bytes).substr(cut - held), in_parts);
+        EXPECT_EQ(in_parts, expected) << hex << " cut at " << cut;
+      }
+    }
+  }
+}
+
+}  // namespace
+}  // namespace regatta
+
+int main(int argc, char** argv) {
+  testing::InitGoogleTest(&argc, argv);
+  if (argc > 1) regatta::golden_files.assign(argv + 1, argv + argc);
+  return RUN_ALL_TESTS();
+}
