@@ -1,5 +1,6 @@
-// The report of one load point in trtllm-bench's wording: section order, labels and columns byte for byte, so that scrapers of its
-// output work on ours. Source of the layout: the sample run of NVIDIA's article (docs/METRICS.md).
+// The report of one load point in trtllm-bench's wording: section order, labels and columns byte
+// for byte, so that scrapers of its output work on ours. Source of the layout: the sample run of
+// NVIDIA's article.
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -31,7 +32,8 @@ std::string BackendSection(const EngineInfo& engine) {
   std::string text = Header(absl::AsciiStrToUpper(engine.backend()) + " BACKEND");
   absl::StrAppend(&text, Line("Model:", 24, engine.model()));
   absl::StrAppend(&text, Line("Model Path:", 24, OrNone(engine.model_path())));
-  absl::StrAppend(&text, Line(pytorch ? "TensorRT-LLM Version:" : "Regatta Version:", 24, engine.version()));
+  absl::StrAppend(
+      &text, Line(pytorch ? "TensorRT-LLM Version:" : "Regatta Version:", 24, engine.version()));
   absl::StrAppend(&text, Line("Dtype:", 24, engine.dtype()));
   absl::StrAppend(&text, Line("KV Cache Dtype:", 24, OrNone(engine.kv_cache_dtype())));
   absl::StrAppend(&text, Line("Quantization:", 24, OrNone(engine.quantization())), "\n");
@@ -41,7 +43,8 @@ std::string BackendSection(const EngineInfo& engine) {
 std::string RequestSection(const RequestInfo& info) {
   std::string text = Header("REQUEST DETAILS");
   absl::StrAppend(&text, Line("Number of requests:", 32, absl::StrCat(info.num_requests())));
-  absl::StrAppend(&text, Line("Number of concurrent requests:", 32, info.avg_num_concurrent_requests()));
+  absl::StrAppend(&text,
+                  Line("Number of concurrent requests:", 32, info.avg_num_concurrent_requests()));
   absl::StrAppend(&text, Line("Average Input Length (tokens):", 32, info.avg_input_length()));
   absl::StrAppend(&text, Line("Average Output Length (tokens):", 32, info.avg_output_length()));
   return text;
@@ -53,14 +56,15 @@ std::string WorldSection(const WorldInfo& world) {
   absl::StrAppend(&text, Line("TP Size:", 24, absl::StrCat(world.tp_size())));
   absl::StrAppend(&text, Line("PP Size:", 24, absl::StrCat(world.pp_size())));
   absl::StrAppend(&text, Line("EP Size:", 24, ep));
-  if (world.dp_size() > 1) absl::StrAppend(&text, Line("DP Size:", 24, absl::StrCat(world.dp_size())));
+  if (world.dp_size() > 1)
+    absl::StrAppend(&text, Line("DP Size:", 24, absl::StrCat(world.dp_size())));
   absl::StrAppend(&text, Line("Max Runtime Batch Size:", 24, absl::StrCat(world.max_batch_size())));
   absl::StrAppend(&text, Line("Max Runtime Tokens:", 24, absl::StrCat(world.max_num_tokens())));
   absl::StrAppend(&text, Line("Scheduling Policy:", 24, world.scheduling_policy()));
   absl::StrAppend(&text, Line("KV Memory Percentage:", 24,
                               absl::StrFormat("%.2f%%", world.kv_cache_percentage() * 100)));
-  absl::StrAppend(&text, Line("Issue Rate (req/sec):", 24,
-                              absl::StrFormat("%.4E", world.issue_rate())), "\n");
+  absl::StrAppend(
+      &text, Line("Issue Rate (req/sec):", 24, absl::StrFormat("%.4E", world.issue_rate())), "\n");
   return text;
 }
 
@@ -76,8 +80,10 @@ std::string Breakdown(const std::string& tag, const Percentiles& p, bool percent
 
 std::string StreamingSection(const StreamingMetrics& metrics) {
   std::string text = Line("Average time-to-first-token [TTFT] (ms):", 43, metrics.avg_ttft_ms());
-  absl::StrAppend(&text, Line("Average time-per-output-token [TPOT] (ms):", 43, metrics.avg_tpot_ms()));
-  absl::StrAppend(&text, Line("Per User Output Speed (tps/user):", 43, metrics.token_output_speed_tok_s()));
+  absl::StrAppend(&text,
+                  Line("Average time-per-output-token [TPOT] (ms):", 43, metrics.avg_tpot_ms()));
+  absl::StrAppend(
+      &text, Line("Per User Output Speed (tps/user):", 43, metrics.token_output_speed_tok_s()));
   absl::StrAppend(&text, "\n-- Per-Request Time-per-Output-Token [TPOT] Breakdown (ms)\n\n",
                   Breakdown("TPOT", metrics.tpot_percentiles(), false));
   absl::StrAppend(&text, "\n-- Per-Request Time-to-First-Token [TTFT] Breakdown (ms)\n\n",
@@ -90,7 +96,9 @@ std::string StreamingSection(const StreamingMetrics& metrics) {
 std::string PerformanceSection(const PointReport& report) {
   const Performance& perf = report.performance();
   std::string text = Header("PERFORMANCE OVERVIEW");
-  const auto add = [&text](const char* label, double value) { absl::StrAppend(&text, Line(label, 50, value)); };
+  const auto add = [&text](const char* label, double value) {
+    absl::StrAppend(&text, Line(label, 50, value));
+  };
   add("Request Throughput (req/sec):", perf.request_throughput_req_s());
   add("Total Output Throughput (tokens/sec):", perf.system_output_throughput_tok_s());
   add("Total Token Throughput (tokens/sec):", perf.system_total_throughput_tok_s());
@@ -98,7 +106,8 @@ std::string PerformanceSection(const PointReport& report) {
   add("Average request latency (ms):", perf.avg_request_latency_ms());
   add("Per User Output Throughput [w/ ctx] (tps/user):", perf.output_throughput_per_user_tok_s());
   add("Per GPU Output Throughput (tps/gpu):", perf.output_throughput_per_gpu_tok_s());
-  if (report.has_streaming_metrics()) absl::StrAppend(&text, StreamingSection(report.streaming_metrics()));
+  if (report.has_streaming_metrics())
+    absl::StrAppend(&text, StreamingSection(report.streaming_metrics()));
   absl::StrAppend(&text, "\n-- Request Latency Breakdown (ms) -----------------------\n\n",
                   Breakdown("Latency", perf.request_latency_percentiles_ms(), true), "\n");
   return text;
@@ -107,7 +116,7 @@ std::string PerformanceSection(const PointReport& report) {
 std::string DatasetSection(const DatasetInfo& dataset) {
   std::string text = Header("DATASET DETAILS");
   absl::StrAppend(&text, Line("Dataset Path:", 22, dataset.dataset_path()));
-  absl::StrAppend(&text, Line("Number of Sequences:", 22, absl::StrCat(dataset.num_sequences())));
+  absl::StrAppend(&text, Line("Number of Sequences:", 22, absl::StrCat(dataset.num_requests())));
   absl::StrAppend(&text, "\n-- Percentiles statistics ---------------------------------\n\n",
                   "        Input              Output           Seq. Length\n",
                   "-----------------------------------------------------------\n");
@@ -131,8 +140,10 @@ std::string NotesSection(const RegattaInfo& info) {
   const auto note = [&text](const std::string& line) { absl::StrAppend(&text, "! ", line, "\n"); };
   if (!info.device_note().empty()) note("device: " + info.device_note());
   if (info.dummy_weights()) note("weights: dummy (seeded random, not a trained model)");
-  if (info.failed_requests() > 0) note(absl::StrFormat("failed requests: %d", info.failed_requests()));
-  for (const auto& [message, count] : info.errors()) note(absl::StrFormat("  %d x %s", count, message));
+  if (info.failed_requests() > 0)
+    note(absl::StrFormat("failed requests: %d", info.failed_requests()));
+  for (const auto& [message, count] : info.errors())
+    note(absl::StrFormat("  %d x %s", count, message));
   for (const std::string& warning : info.warnings()) note(warning);
   if (info.has_correct_fraction()) {
     absl::StrAppendFormat(&text, "Exact answers: %.2f%%\n", info.correct_fraction() * 100);

@@ -1,0 +1,34 @@
+// The throughput/speed frontier: which points no other point beats in both per-user speed and
+// per-GPU throughput.
+#pragma once
+
+#include <vector>
+
+#include "orchestrator/report/svg_chart.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// x: per-user output speed (tok/s/user); where nothing was streamed, throughput per user with
+// context. y: output tok/s per GPU.
+double UserSpeed(const PointReport& point);
+double GpuThroughput(const PointReport& point);
+
+// One flag per point: true when no other point is at least as good in both and better in one.
+// Points without tokens never count.
+std::vector<bool> OnFrontier(const SweepReport& sweep);
+
+// What must be said wherever figures of this sweep are shown: CPU ranks, dummy weights, failed
+// requests, cut short. Empty if nothing.
+std::string SweepCaveat(const SweepReport& sweep);
+
+// "regatta-dense, tp2, float32, CPU ranks, 128/128": one line that names what was measured.
+std::string SweepSubject(const SweepReport& sweep);
+
+// Charts of a sweep, in the order of the report.
+Chart FrontierChart(const SweepReport& sweep);
+Chart ThroughputChart(const SweepReport& sweep);
+Chart TtftChart(const SweepReport& sweep);
+Chart TpotChart(const SweepReport& sweep);
+
+}  // namespace regatta

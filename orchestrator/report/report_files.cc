@@ -1,0 +1,128 @@
+// Files of a sweep and the JSON form of every result message; see report.h.
+#include <google/protobuf/util/json_util.h>
+
+#include <fstream>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/status_macros.h"
+#include "orchestrator/report/frontier.h"
+#include "orchestrator/report/html_page.h"
+#include "orchestrator/report/report.h"
+
+namespace regatta {
+namespace {
+
+struct Column {
+  const char* name;
+  double (*get)(const PointReport&);
+};
+
+// Columns of summary.csv and summary.md.
+constexpr Column kColumns[] = {
+    {"concurrency", [](const PointReport& p) -> double { return p.regatta().concurrency(); }},
+    {"num_requests",
+     [](const PointReport& p) -> double { return p.request_info().num_requests(); }},
+    {"failed_requests",
+     [](const PointReport& p) -> double { return p.regatta().failed_requests(); }},
+    {"request_throughput_req_s",
+     [](const PointReport& p) { return p.performance().request_throughput_req_s(); }},
+    {"output_throughput_tok_s",
+     [](const PointReport& p) { return p.performance().system_output_throughput_tok_s(); }},
+    {"output_throughput_per_gpu_tok_s", GpuThroughput},
+    {"output_speed_per_user_tok_s", UserSpeed},
+    {"ttft_p50_ms",
+     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p50(); }},
+    {"ttft_p95_ms",
+     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p95(); }},
+    {"ttft_p99_ms",
+     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p99(); }},
+    {"tpot_p50_ms",
+     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p50(); }},
+    {"tpot_p95_ms",
+     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p95(); }},
+    {"tpot_p99_ms",
+     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p99(); }},
+    {"latency_p50_ms",
+     [](const PointReport& p) { return p.performance().request_latency_percentiles_ms().p50(); }},
+    {"latency_p99_ms",
+     [](const PointReport& p) { return p.performance().request_latency_percentiles_ms().p99(); }},
+    {"mean_input_tokens", [](const PointReport& p) { return p.request_info().avg_input_length(); }},
+    {"mean_output_tokens",
+     [](const PointReport& p) { return p.request_info().avg_output_length(); }},
+};
+
+std::string RenderCsv(const SweepReport& sweep) {
+  std::string out;
+  for (const Column& column : kColumns) absl::StrAppend(&out, out.empty() ? "" : ",", column.name);
+  absl::StrAppend(&out, ",on_frontier,device,dummy_weights\n");
+  const std::vector<bool> frontier = OnFrontier(sweep);
+  for (int i = 0; i < sweep.points_size(); ++i) {
+    const PointReport& point = sweep.points(i);
+    std::string row;
+    for (const Column& column : kColumns) {
+      absl::StrAppendFormat(&row, "%s%.6g", row.empty() ? "" : ",", column.get(point));
+    }
+    absl::StrAppendFormat(&out, "%s,%d,\"%s\",%d\n", row, static_cast<int>(frontier[i]),
+                          point.machine().name(), point.regatta().dummy_weights());
+  }
+  return out;
+}
+
+std::string RenderMarkdown(const SweepReport& sweep) {
+  std::string out = absl::StrCat("# ", SweepSubject(sweep), "\n\n");
+  const std::string caveat = SweepCaveat(sweep);
+  if (!caveat.empty()) absl::StrAppend(&out, "**", caveat, "**\n\n");
+  std::string rule;
+  for (const Column& column : kColumns) {
+    absl::StrAppend(&out, "| ", column.name, " ");
+    absl::StrAppend(&rule, "|---:");
+  }
+  absl::StrAppend(&out, "|\n", rule, "|\n");
+  for (const PointReport& point : sweep.points()) {
+    for (const Column& column : kColumns) absl::StrAppendFormat(&out, "| %.6g ", column.get(point));
+    absl::StrAppend(&out, "|\n");
+  }
+  return absl::StrCat(out, "\n```\n", sweep.command(), "\n```\n");
+}
+
+absl::Status WriteFile(const std::string& path, const std::string& text) {
+  std::ofstream file(path, std::ios::binary);
+  file << text;
+  file.close();
+  if (!file) return absl::UnavailableError(absl::StrCat("cannot write '", path, "'"));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::Status WriteReports(const SweepReport& sweep, const std::string& dir, bool markdown) {
+  RETURN_IF_ERROR(WriteFile(dir + "/report.html", RenderHtml(sweep)));
+  RETURN_IF_ERROR(WriteFile(dir + "/pareto.svg", RenderSvg(FrontierChart(sweep))));
+  RETURN_IF_ERROR(WriteFile(dir + "/summary.csv", RenderCsv(sweep)));
+  if (markdown) RETURN_IF_ERROR(WriteFile(dir + "/summary.md", RenderMarkdown(sweep)));
+  return absl::OkStatus();
+}
+
+std::string ToJson(const google::protobuf::Message& message) {
+  google::protobuf::util::JsonPrintOptions options;
+  options.add_whitespace = true;
+  options.preserve_proto_field_names = true;
+  options.always_print_primitive_fields = true;
+  std::string json;
+  const auto status = google::protobuf::util::MessageToJsonString(message, &json, options);
+  return status.ok() ? json : "{}";
+}
+
+absl::Status FromJson(absl::string_view json, google::protobuf::Message& message) {
+  google::protobuf::util::JsonParseOptions options;
+  options.ignore_unknown_fields = true;
+  const auto status = google::protobuf::util::JsonStringToMessage(
+      std::string(json.data(), json.size()), &message, options);
+  if (status.ok()) return absl::OkStatus();
+  const auto text = status.message();
+  return absl::InvalidArgumentError(
+      absl::StrCat("not a result file: ", absl::string_view(text.data(), text.size())));
+}
+
+}  // namespace regatta
