@@ -1,4 +1,5 @@
-// Default max_batch_size and max_num_tokens: trtllm-bench's heuristic, reproduced so that both tools start from the same limits.
+// Default max_batch_size and max_num_tokens: trtllm-bench's heuristic, reproduced so that both
+// tools start from the same limits.
 #pragma once
 
 #include <cstdint>
@@ -11,28 +12,29 @@
 namespace regatta {
 
 struct LimitsInput {
-  double device_memory_gib = 0;     // of one device
+  double device_memory_gib = 0;  // of one device
   uint32_t tp = 1;
   uint32_t pp = 1;
   double weight_bytes_per_element = 2;  // 1 for fp8
   double kv_bytes_per_element = 2;
   double kv_cache_fraction = 0.9;
-  uint32_t mean_input_length = 0;   // of the workload
+  uint32_t mean_input_length = 0;  // of the workload
   uint32_t mean_output_length = 0;
-  uint32_t max_input_length = 0;    // only used without chunked prefill
+  uint32_t max_input_length = 0;  // only used without chunked prefill
   bool chunked_prefill = true;
-  uint32_t max_seq_len = 0;         // copied to the result
+  uint32_t max_seq_len = 0;  // copied to the result
 };
 
 struct LimitsAdvice {
-  Limits limits;                    // `reasoning` holds the derivation, one line per step
+  Limits limits;  // `reasoning` holds the derivation, one line per step
   double weight_gib = 0;
-  double kv_gib = 0;                // over all ranks of a copy
+  double kv_gib = 0;  // over all ranks of a copy
   int64_t kv_tokens = 0;
-  double max_requests = 0;          // of mean length that fit at once
+  double max_requests = 0;  // of mean length that fit at once
 };
 
-// Source: TensorRT-LLM bench/build/tuning.py. RESOURCE_EXHAUSTED when weights or one request do not fit, naming sizes and memory.
+// Source: TensorRT-LLM bench/build/tuning.py. RESOURCE_EXHAUSTED when weights or one request do not
+// fit, naming sizes and memory.
 absl::StatusOr<LimitsAdvice> AdviseLimits(const ModelSpec& spec, const LimitsInput& input);
 
 }  // namespace regatta
