@@ -127,7 +127,7 @@ std::string Plot(const SweepReport& sweep, const std::vector<bool>& frontier, bo
   for (int i = 0; i < sweep.points_size(); ++i) {
     const int x = px(UserSpeed(sweep.points(i))), y = py(GpuThroughput(sweep.points(i)));
     canvas.Mark(x, y, frontier[i] ? "●" : "○");
-    canvas.Label(x + 4, y, ConcurrencyText(sweep.points(i)));
+    canvas.Label(x + 2, y - 4, ConcurrencyText(sweep.points(i)));
   }
 
   std::string out = absl::StrFormat("%*s tok/s/GPU by concurrency\n", kAxisWidth, "");
@@ -145,8 +145,8 @@ std::string Plot(const SweepReport& sweep, const std::vector<bool>& frontier, bo
     const std::string text = absl::StrFormat("%g", value);
     labels.replace(px(value) / 2, text.size(), text);
   }
-  absl::StrAppendFormat(&out, "%*s └%s\n%*s  %s tok/s/user\n", kAxisWidth, "", axis, kAxisWidth, "",
-                        labels);
+  absl::StrAppendFormat(&out, "%*s └%s\n%*s  %s\n%*s  tok/s/user\n", kAxisWidth, "", axis,
+                        kAxisWidth, "", labels, kAxisWidth, "");
   return out;
 }
 
