@@ -1,0 +1,37 @@
+// `regatta plan`: does a model fit, how many tokens of KV cache, which limits, which layouts. Needs
+// no GPU and loads no weights.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "common/model_spec.h"
+
+namespace regatta {
+
+struct PlanInput {
+  std::string gpu = "H200";   // a name of KnownGpus()
+  double gpu_memory_gib = 0;  // overrides the name's memory when set
+  uint32_t tp = 1, pp = 1, ep = 1, dp = 1;
+  std::string dtype = "auto";  // of weights: auto | float32 | bfloat16 | float16 | fp8
+  std::string kv_cache_dtype = "auto";
+  double kv_cache_fraction = 0.9;
+  uint32_t mean_input_length = 1024;
+  uint32_t mean_output_length = 1024;
+  uint32_t max_seq_len = 0;  // 0 = the model's
+};
+
+struct Gpu {
+  const char* name;
+  double memory_gib;  // as NVML reports the total
+};
+const std::vector<Gpu>& KnownGpus();
+
+// The plan as text for a terminal. INVALID_ARGUMENT names an unknown GPU, dtype or an impossible
+// layout with those that fit; RESOURCE_EXHAUSTED says by how much a model does not fit and the
+// smallest tensor-parallel size at which it does.
+absl::StatusOr<std::string> RenderPlan(const ModelSpec& spec, const PlanInput& input);
+
+}  // namespace regatta
