@@ -1,4 +1,5 @@
-// A mutex-guarded queue with a capacity and a Close(): the only way callbacks hand work to the thread that owns a state machine.
+// A mutex-guarded queue with a capacity and a Close(): the only way callbacks hand work to the
+// thread that owns a state machine.
 #pragma once
 
 #include <cstddef>
@@ -28,9 +29,8 @@ class BoundedQueue {
   // Removes the oldest item, waiting up to `timeout`; nullopt on timeout or when closed and empty.
   std::optional<T> Pop(absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    auto ready = [this]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-      return !items_.empty() || closed_;
-    };
+    auto ready = [this]()
+                     ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return !items_.empty() || closed_; };
     if (!mutex_.AwaitWithTimeout(absl::Condition(&ready), timeout) || items_.empty()) {
       return std::nullopt;
     }

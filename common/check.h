@@ -1,5 +1,6 @@
-// CHECK for broken invariants (our bugs, never bad input): prints the condition, the place and a message, then aborts.
-// Includes standard headers only, so kernels/ can use it alone. This Abseil release has no absl/log.
+// CHECK for broken invariants (our bugs, never bad input): prints the condition, the place and a
+// message, then aborts. Includes standard headers only, so kernels/ can use it alone. This Abseil
+// release has no absl/log.
 #pragma once
 
 #include <cstdio>
@@ -32,9 +33,9 @@ struct Voidify {
 
 }  // namespace regatta::internal
 
-#define REGATTA_CHECK(condition)                                   \
-  (condition) ? (void)0                                            \
-              : ::regatta::internal::Voidify() &                   \
+#define REGATTA_CHECK(condition)                 \
+  (condition) ? (void)0                          \
+              : ::regatta::internal::Voidify() & \
                     ::regatta::internal::CheckFailure(#condition, __FILE__, __LINE__).stream()
 #define REGATTA_CHECK_OP(a, op, b) REGATTA_CHECK((a)op(b)) << "(" << (a) << " vs " << (b) << ") "
 

@@ -10,9 +10,10 @@
 
 namespace regatta {
 
-// Fills `message` from YAML text. Keys are field names (dash = underscore). Errors (INVALID_ARGUMENT, with line): an unknown key names
-// the nearest known one; a wrong type or a number out of range names key, value and what is expected.
-// TensorRT-LLM keys that we know and ignore are listed in `ignored`, for the caller to warn about by name.
+// Fills `message` from YAML text. Keys are field names (dash = underscore). Errors
+// (INVALID_ARGUMENT, with line): an unknown key names the nearest known one; a wrong type or a
+// number out of range names key, value and what is expected. TensorRT-LLM keys that we know and
+// ignore are listed in `ignored`, for the caller to warn about by name.
 absl::Status ParseYaml(const std::string& text, google::protobuf::Message& message,
                        std::vector<std::string>& ignored);
 
@@ -20,7 +21,8 @@ absl::Status ParseYaml(const std::string& text, google::protobuf::Message& messa
 absl::Status LoadServerConfig(const std::string& path, ServerConfig& config,
                               std::vector<std::string>& ignored);
 
-// The candidate with the smallest edit distance to `word`; empty when none is near (more than half of the word differs).
+// The candidate with the smallest edit distance to `word`; empty when none is near (more than half
+// of the word differs).
 std::string Nearest(absl::string_view word, const std::vector<std::string>& candidates);
 
 }  // namespace regatta

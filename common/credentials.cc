@@ -56,7 +56,8 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
   if (tls.ca.empty()) {
     return absl::InvalidArgumentError("a TLS server needs --tls-ca to check its clients");
   }
-  grpc::SslServerCredentialsOptions options(GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
+  grpc::SslServerCredentialsOptions options(
+      GRPC_SSL_REQUEST_AND_REQUIRE_CLIENT_CERTIFICATE_AND_VERIFY);
   grpc::SslServerCredentialsOptions::PemKeyCertPair pair;
   ASSIGN_OR_RETURN(pair.private_key, ReadPem("--tls-key", tls.key));
   ASSIGN_OR_RETURN(pair.cert_chain, ReadPem("--tls-cert", tls.cert));

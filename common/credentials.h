@@ -1,4 +1,5 @@
-// TLS on every gRPC hop: one set of flags for all three programs. Plaintext is allowed on loopback, elsewhere only with --insecure.
+// TLS on every gRPC hop: one set of flags for all three programs. Plaintext is allowed on loopback,
+// elsewhere only with --insecure.
 #pragma once
 
 #include <grpcpp/security/credentials.h>
@@ -11,7 +12,8 @@
 
 namespace regatta {
 
-// PEM files. All empty = plaintext. With `ca`, servers demand client certificates signed by it (mTLS) and clients verify servers.
+// PEM files. All empty = plaintext. With `ca`, servers demand client certificates signed by it
+// (mTLS) and clients verify servers.
 struct TlsOptions {
   std::string cert;
   std::string key;
@@ -20,8 +22,8 @@ struct TlsOptions {
   bool enabled() const { return !cert.empty() || !key.empty() || !ca.empty(); }
 };
 
-// Errors: NOT_FOUND (file, with its flag), INVALID_ARGUMENT (incomplete set), FAILED_PRECONDITION (plaintext off loopback).
-// `address` is host:port as bound or dialled.
+// Errors: NOT_FOUND (file, with its flag), INVALID_ARGUMENT (incomplete set), FAILED_PRECONDITION
+// (plaintext off loopback). `address` is host:port as bound or dialled.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const TlsOptions& tls, const std::string& address);
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials(

@@ -51,7 +51,8 @@ void AddTlsFlags(CLI::App& app, TlsOptions& tls) {
   app.add_option("--tls-key", tls.key, "PEM private key of this program")->group("TLS");
   app.add_option("--tls-ca", tls.ca, "PEM authority that the other side must be signed by")
       ->group("TLS");
-  app.add_flag("--insecure", tls.insecure, "allow plaintext gRPC off loopback (stamped into results)")
+  app.add_flag("--insecure", tls.insecure,
+               "allow plaintext gRPC off loopback (stamped into results)")
       ->group("TLS");
 }
 

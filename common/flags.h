@@ -1,4 +1,5 @@
-// Command-line spelling shared by the programs: underscores and dashes in flag names are the same, as users of trtllm-bench expect.
+// Command-line spelling shared by the programs: underscores and dashes in flag names are the same,
+// as users of trtllm-bench expect.
 #pragma once
 
 #include <string>
@@ -12,14 +13,15 @@ class App;
 
 namespace regatta {
 
-// argv without the program name, in the reversed order that CLI::App::parse(std::vector) takes, with `_` turned into `-` in the names
-// of long flags (values are left alone).
+// argv without the program name, in the reversed order that CLI::App::parse(std::vector) takes,
+// with `_` turned into `-` in the names of long flags (values are left alone).
 std::vector<std::string> NormalizeArguments(int argc, char** argv);
 
 // Adds --tls-cert, --tls-key, --tls-ca and --insecure.
 void AddTlsFlags(CLI::App& app, TlsOptions& tls);
 
-// Parses; prints help, version or an error that names the nearest known flag. Returns -1 to go on, else the exit code.
+// Parses; prints help, version or an error that names the nearest known flag. Returns -1 to go on,
+// else the exit code.
 int ParseFlags(CLI::App& app, int argc, char** argv);
 
 }  // namespace regatta

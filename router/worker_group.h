@@ -2,6 +2,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "proto/worker.pb.h"
@@ -19,6 +20,8 @@ class WorkerGroup {
   virtual void Start(OnResult on_result) = 0;
   // Sends a plan to every rank; never waits for the network. After fencing it does nothing.
   virtual void Dispatch(const StepPlan& plan) = 0;
+  // The rank that is furthest behind and its newest step ids, for the message about a stuck step. Thread-safe.
+  virtual std::string Laggard() const = 0;
   // Ends the streams. No OnResult call is made after it returns.
   virtual void Stop() = 0;
 };

@@ -2,13 +2,10 @@
 // CPU ranks; NCCL between GPUs). Formed and dissolved at run time; every wait ends at a deadline or at Abort().
 #pragma once
 
-#include <cstdint>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
-#include "absl/time/time.h"
 #include "kernels/ops.h"
 
 namespace regatta {
@@ -25,13 +22,13 @@ class Communicator : public Reducer {
   virtual void ReduceScatter(const Tensor& x, const Tensor& out) = 0;
   // x of `root` on every rank, in place.
   virtual void Broadcast(const Tensor& x, int root) = 0;
-  // Point to point within this communicator; messages between two ranks on one `channel` keep their order. Send may return before
-  // the peer receives, up to the capacity given when the group was formed.
+  // Point to point within this communicator; messages between two ranks on one `channel` keep their order. Send returns before the
+  // peer receives while the channel has room, so a sender that runs ahead is held back, never lost.
   virtual void Send(const Tensor& x, int peer, int channel) = 0;
   virtual void Recv(const Tensor& x, int peer, int channel) = 0;
   // First failure since forming, naming the peer; OK otherwise.
   virtual absl::Status status() const = 0;
-  // Makes every wait on every member return now. Thread-safe.
+  // Makes every wait on every rank of the group return now. Thread-safe.
   virtual void Abort(const std::string& reason) = 0;
 };
 
@@ -40,25 +37,7 @@ inline constexpr int kActivationChannel = 0;
 inline constexpr int kTokenChannel = 1;
 inline constexpr int kNumChannels = 2;
 
-// Creates the shared-memory segment of a group of `world_size` CPU ranks and returns its name, the group's communicator id.
-// `max_message_bytes` bounds one collective or message; `max_inflight` bounds unreceived messages per pair and channel.
-absl::StatusOr<std::string> CreateSharedMemoryGroup(int world_size, uint64_t max_message_bytes,
-                                                    int max_inflight);
-
-// Joins as `rank`, waiting for all ranks until `timeout` (then DEADLINE_EXCEEDED names the missing ranks). The segment's name is
-// unlinked once all have joined, so nothing is left behind whoever dies.
-class SharedMemoryGroup;
-absl::StatusOr<std::shared_ptr<SharedMemoryGroup>> JoinSharedMemoryGroup(const std::string& id,
-                                                                        int rank,
-                                                                        absl::Duration timeout);
-
-// A communicator over the ranks first, first + stride, ... (`count` of them) of the group; this rank must be one of them. Every
-// member makes the same communicators in the same order. `timeout` bounds each wait.
-std::unique_ptr<Communicator> MakeSharedMemoryCommunicator(std::shared_ptr<SharedMemoryGroup> group,
-                                                           int first, int stride, int count,
-                                                           absl::Duration timeout);
-
-// A communicator of one rank: everything is a no-op or a copy.
+// A communicator of one rank: everything is a no-op or a copy of host memory.
 std::unique_ptr<Communicator> MakeSelfCommunicator();
 
 }  // namespace regatta
