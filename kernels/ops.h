@@ -1,24 +1,29 @@
-// Ops: everything a model may ask of hardware. One object per rank, bound to one stream, chosen once at start.
+// Ops: everything a model may ask of hardware. One object per rank, bound to one stream, chosen
+// once at start.
 //
-// Shape letters: T tokens of a step, S sequences, D hidden, H query heads, G KV heads, K head dim, F MLP width, E experts,
-// V vocabulary, B block size, N rows to sample. All sizes are this rank's shard. Calls are ordered but may be asynchronous: a device
-// fault surfaces at Sync(). Wrong shapes are our bug (CHECK). Outputs never alias inputs except where said "in place".
-// Activations are float32, bfloat16 or float16, one dtype per model; sums and transcendental functions are taken in float32 or better.
+// Shape letters: T tokens of a step, S sequences, D hidden, H query heads, G KV heads, K head dim,
+// F MLP width, E experts, V vocabulary, B block size, N rows to sample. All sizes are this rank's
+// shard. Calls are ordered but may be asynchronous: a device fault surfaces at Sync(). Wrong shapes
+// are our bug (CHECK). Outputs never alias inputs except where said "in place". Activations are
+// float32, bfloat16 or float16, one dtype per model; sums and transcendental functions are taken in
+// float32 or better.
 //
-// Coarse operations have default bodies that compose the fine ones; a backend overrides what it fuses, and the composed body is the
-// override's oracle in tests.
+// Coarse operations have default bodies that compose the fine ones; a backend overrides what it
+// fuses, and the composed body is the override's oracle in tests.
 #pragma once
 
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "kernels/tensor.h"
 
 namespace regatta {
 
-// A weight matrix as a backend wants it: packed, converted or quantised by Ops::Prepare. Opaque outside its backend.
+// A weight matrix as a backend wants it: packed, converted or quantised by Ops::Prepare. Opaque
+// outside its backend.
 class Weight {
  public:
   virtual ~Weight() = default;
@@ -29,8 +34,8 @@ class Weight {
 // What a weight is for, which decides its packing.
 enum class WeightUse { kLinear, kLmHead, kExpert };
 
-// Sums over the ranks that share an activation; implemented by the worker's communicators. Sums run in rank order on every rank, so
-// all ranks hold equal bits.
+// Sums over the ranks that share an activation; implemented by the worker's communicators. Sums run
+// in rank order on every rank, so all ranks hold equal bits.
 class Reducer {
  public:
   virtual ~Reducer() = default;
@@ -39,18 +44,21 @@ class Reducer {
   virtual void AllReduceSum(const Tensor& x) = 0;
 };
 
-// The paged context of one step. All arrays live in device memory and are indexed by sequence or token of the step.
+// The paged context of one step. All arrays live in device memory and are indexed by sequence or
+// token of the step.
 struct AttentionBatch {
-  int num_tokens = 0;                       // T
-  int num_sequences = 0;                    // S
-  int max_query_length = 0;                 // host knowledge, for launch shapes
+  int num_tokens = 0;        // T
+  int num_sequences = 0;     // S
+  int max_query_length = 0;  // host knowledge, for launch shapes
   int max_context_length = 0;
-  const int32_t* positions = nullptr;       // [T]
-  const int32_t* query_start = nullptr;     // [S + 1]; tokens of sequence s are [query_start[s], query_start[s + 1])
-  const int32_t* context_length = nullptr;  // [S]; positions held after this step's tokens are written
-  const int32_t* block_table = nullptr;     // [S, block_table_stride]
+  const int32_t* positions = nullptr;  // [T]
+  const int32_t* query_start =
+      nullptr;  // [S + 1]; tokens of sequence s are [query_start[s], query_start[s + 1])
+  const int32_t* context_length =
+      nullptr;                           // [S]; positions held after this step's tokens are written
+  const int32_t* block_table = nullptr;  // [S, block_table_stride]
   int block_table_stride = 0;
-  const int64_t* kv_slot = nullptr;         // [T]; block * B + offset where a token's key and value go
+  const int64_t* kv_slot = nullptr;  // [T]; block * B + offset where a token's key and value go
 };
 
 // One layer's paged cache: k, v are [num_blocks, B, G, K].
@@ -61,23 +69,23 @@ struct KvLayer {
 
 // Attention of one layer, constant over steps.
 struct AttentionParams {
-  int num_heads = 0;          // H
-  int num_kv_heads = 0;       // G
-  int head_dim = 0;           // K
-  float scale = 0;            // 1 / sqrt(K) unless the model says otherwise
-  int sliding_window = 0;     // 0 = full; else a query at p sees keys in (p - window, p]
-  Tensor q_norm, k_norm;      // [K] or empty: RMSNorm per head before rope (Qwen3)
+  int num_heads = 0;       // H
+  int num_kv_heads = 0;    // G
+  int head_dim = 0;        // K
+  float scale = 0;         // 1 / sqrt(K) unless the model says otherwise
+  int sliding_window = 0;  // 0 = full; else a query at p sees keys in (p - window, p]
+  Tensor q_norm, k_norm;   // [K] or empty: RMSNorm per head before rope (Qwen3)
   float norm_eps = 0;
-  Tensor rope;                // float32 [max_position, K]: cos of K/2 frequencies, then sin; made on the host
+  Tensor rope;  // float32 [max_position, K]: cos of K/2 frequencies, then sin; made on the host
 };
 
 struct MoeParams {
-  int num_experts = 0;        // E, of the whole model
+  int num_experts = 0;  // E, of the whole model
   int experts_per_token = 0;
-  bool sigmoid = false;       // scores are sigmoid(logit), else softmax over all experts
+  bool sigmoid = false;  // scores are sigmoid(logit), else softmax over all experts
   bool normalize_topk = true;
   float routed_scaling = 1;
-  int first_expert = 0;       // experts [first_expert, first_expert + num_local) live on this rank
+  int first_expert = 0;  // experts [first_expert, first_expert + num_local) live on this rank
   int num_local = 0;
 };
 
@@ -88,16 +96,19 @@ struct MlpWeights {
 };
 
 struct MoeWeights {
-  const Weight* router = nullptr;      // [E, D]
-  std::vector<MlpWeights> experts;     // num_local
-  MlpWeights shared;                   // empty pointers = no shared experts
-  const Weight* shared_gate = nullptr; // [1, D] or null
+  const Weight* router = nullptr;       // [E, D]
+  std::vector<MlpWeights> experts;      // num_local
+  MlpWeights shared;                    // empty pointers = no shared experts
+  const Weight* shared_gate = nullptr;  // [1, D] or null
 };
 
-// How one row's next token is drawn; mirrors SamplingParams of proto/types.proto without depending on it.
+// How one row's next token is drawn; mirrors SamplingParams of proto/types.proto without depending
+// on it: zeros are "off" there and here. Order: suppressed ids and penalties, then greedy, or
+// temperature, min-p, top-k, top-p and one draw. Equal logits rank by lower id; NaN logits are
+// never drawn; a row without a finite logit gives id 0.
 struct SampleRow {
-  float temperature = 0;      // 0 = greedy
-  int top_k = 0;              // 0 = all
+  float temperature = 0;  // 0 = greedy
+  int top_k = 0;          // 0 = all
   float top_p = 1;
   float min_p = 0;
   float repetition_penalty = 1;
@@ -111,15 +122,17 @@ struct SampleRow {
   int num_suppressed = 0;
 };
 
-// Counts per token of sequences with penalties: prompt membership and output counts, both [rows, V] int32.
+// Counts per token of sequences with penalties: prompt membership and output counts, both [rows, V]
+// int32.
 struct PenaltyPool {
   Tensor prompt_counts;
   Tensor output_counts;
 };
 
 struct SampleResult {
-  std::vector<uint32_t> tokens;              // [N]
-  std::vector<float> logprobs;               // [N]; of the raw distribution (before temperature), 0 when not asked
+  std::vector<uint32_t> tokens;  // [N]
+  std::vector<float>
+      logprobs;  // [N]; of the raw distribution (before temperature), 0 when not asked
   std::vector<std::vector<std::pair<uint32_t, float>>> top_logprobs;  // [N], most likely first
 };
 
@@ -127,46 +140,57 @@ class Ops {
  public:
   virtual ~Ops() = default;
 
-  // --- Memory and streams -----------------------------------------------------------------------------------------------------
+  // --- Memory and streams
+  // -----------------------------------------------------------------------------------------------------
   virtual std::string Name() const = 0;
-  // Device memory, zeroed, aligned to 256 bytes. CHECK-fails on zero bytes; an empty Buffer when memory is exhausted.
+  // Device memory, zeroed, aligned to 256 bytes. CHECK-fails on zero bytes; an empty Buffer when
+  // memory is exhausted.
   virtual Buffer Allocate(size_t num_bytes) = 0;
   virtual void CopyToDevice(void* device, const void* host, size_t num_bytes) = 0;
   virtual void CopyToHost(void* host, const void* device, size_t num_bytes) = 0;
   // Waits for everything issued. False after a device fault, with `*error` saying what.
   [[nodiscard]] virtual bool Sync(std::string* error) = 0;
 
-  // --- Weights ----------------------------------------------------------------------------------------------------------------
-  // Takes a host matrix [out, in] (row_stride may exceed in) and returns it in this backend's form. The source may be unmapped after.
+  // --- Weights
+  // ----------------------------------------------------------------------------------------------------------------
+  // Takes a host matrix [out, in] (row_stride may exceed in) and returns it in this backend's form;
+  // null when memory is exhausted. The source may be unmapped after.
   virtual std::unique_ptr<Weight> Prepare(const Tensor& host_matrix, WeightUse use) = 0;
 
-  // --- Fine operations --------------------------------------------------------------------------------------------------------
-  // out[t] = table[ids[t] - first_row], or 0 when the id is outside [first_row, first_row + table rows). ids [T] int32, out [T, D].
+  // --- Fine operations
+  // --------------------------------------------------------------------------------------------------------
+  // out[t] = table[ids[t] - first_row], or 0 when the id is outside [first_row, first_row + table
+  // rows). ids [T] int32, out [T, D].
   virtual void Embedding(const int32_t* ids, const Tensor& table, int64_t first_row,
                          const Tensor& out) = 0;
-  // out = x / sqrt(mean(x^2) + eps) * weight, per row. x, out [T, D]; weight [D]. (Zhang & Sennrich 2019)
+  // out = x / sqrt(mean(x^2) + eps) * weight, per row. x, out [T, D]; weight [D]. (Zhang & Sennrich
+  // 2019)
   virtual void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) = 0;
   // residual += x in place, then out = RmsNorm(residual). All [T, D].
   virtual void AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
                           const Tensor& out) = 0;
-  // out = x W^T + bias. x [T, in], out [T, out]; bias [out] or empty. x and out may be column slices.
+  // out = x W^T + bias. x [T, in], out [T, out]; bias [out] or empty. x and out may be column
+  // slices.
   virtual void Linear(const Tensor& x, const Weight& weight, const Tensor& bias,
                       const Tensor& out) = 0;
-  // q and k norms (when present), rotary embedding of q and k in place, then k and v into the cache at kv_slot.
-  // q [T, H*K], k and v [T, G*K]; may be column slices of one matrix.
+  // q and k norms (when present), rotary embedding of q and k in place, then k and v into the cache
+  // at kv_slot. q [T, H*K], k and v [T, G*K]; may be column slices of one matrix.
   virtual void RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v,
                             const AttentionBatch& batch, const AttentionParams& params,
                             const KvLayer& cache) = 0;
-  // Causal attention of q over the cache: softmax(q k^T * scale) v with grouped heads (Ainslie et al. 2023). q, out [T, H*K].
+  // Causal attention of q over the cache: softmax(q k^T * scale) v with grouped heads (Ainslie et
+  // al. 2023). q, out [T, H*K].
   virtual void PagedAttention(const Tensor& q, const AttentionBatch& batch,
                               const AttentionParams& params, const KvLayer& cache,
                               const Tensor& out) = 0;
   // out = silu(gate_up[:, :F]) * gate_up[:, F:]. gate_up [T, 2F], out [T, F].
   virtual void SiluMul(const Tensor& gate_up, const Tensor& out) = 0;
-  // Top-k experts per token from router logits [T, E] (float32): ids int32 [T, k], weights float32 [T, k], ties to the lower id.
+  // Top-k experts per token from router logits [T, E] (float32): ids int32 [T, k], weights float32
+  // [T, k], ties to the lower id.
   virtual void MoeRoute(const Tensor& logits, const MoeParams& params, const Tensor& expert_ids,
                         const Tensor& expert_weights) = 0;
-  // out = sum over chosen local experts of weight * MLP(x); tokens without a local expert give 0. x, out [T, D].
+  // out = sum over chosen local experts of weight * MLP(x); tokens without a local expert give 0.
+  // x, out [T, D]. Shared experts are the caller's: GatedMlp and AddScaled.
   virtual void MoeExperts(const Tensor& x, const Tensor& expert_ids, const Tensor& expert_weights,
                           const MoeParams& params, const MoeWeights& weights,
                           const Tensor& out) = 0;
@@ -174,33 +198,42 @@ class Ops {
   virtual void AddScaled(const Tensor& y, const Tensor& x, const Tensor& gate) = 0;
   // out[i] = x[rows[i]]. rows [N] int32, out [N, D].
   virtual void GatherRows(const Tensor& x, const int32_t* rows, const Tensor& out) = 0;
-  // Draws one token per row of float32 logits [N, V] (whole vocabulary). `rows` is host memory; penalties read and update `pool`
-  // (the drawn token is counted). Waits for the result.
+  // Draws one token per row of float32 logits [N, V] (whole vocabulary). `rows` is host memory;
+  // penalties read and update `pool` (the drawn token is counted). Waits for the result.
   virtual void Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
                       const PenaltyPool& pool, SampleResult& result) = 0;
-  // Natural-log softmax of each float32 row at the given id: out[i] = log p(ids[i] | logits[i]). Waits; out is host memory [N].
+  // Natural-log softmax of each float32 row at the given id: out[i] = log p(ids[i] | logits[i]).
+  // Waits; out is host memory [N].
   virtual void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) = 0;
 
-  // --- Coarse operations: default bodies in ops.cc ------------------------------------------------------------------------------
-  // RopeAndCache, then PagedAttention.
+  // --- Coarse operations: default bodies in ops.cc
+  // ------------------------------------------------------------------------------ RopeAndCache,
+  // then PagedAttention.
   virtual void Attention(const Tensor& q, const Tensor& k, const Tensor& v,
                          const AttentionBatch& batch, const AttentionParams& params,
                          const KvLayer& cache, const Tensor& out);
-  // delta = x W^T summed over `reducer`; residual += delta; out = RmsNorm(residual). x [T, in]; residual, delta, out [T, D].
+  // delta = x W^T summed over `reducer`; residual += delta; out = RmsNorm(residual). x [T, in];
+  // residual, delta, out [T, D].
   virtual void LinearReduceAddNorm(const Tensor& x, const Weight& weight, Reducer& reducer,
                                    const Tensor& residual, const Tensor& delta,
                                    const Tensor& norm_weight, float eps, const Tensor& out);
-  // out = down(silu(gate) * up), this rank's part of the sum. x, out [T, D]; scratch at least [T, 3F].
+  // out = down(silu(gate) * up), this rank's part of the sum. x, out [T, D]; scratch at least [T,
+  // 3F].
   virtual void GatedMlp(const Tensor& x, const MlpWeights& weights, const Tensor& scratch,
                         const Tensor& out);
 
-  // --- Scratch sizes ------------------------------------------------------------------------------------------------------------
-  // Backends allocate their workspaces here, once, for the largest step; nothing is allocated later.
+  // --- Scratch sizes
+  // ------------------------------------------------------------------------------------------------------------
+  // Backends allocate their workspaces here, once, for the largest step; nothing is allocated
+  // later. `moe` is empty and `expert_width` 0 for dense models. Attention, MoE, Sample, and Linear
+  // on narrow activations need it; head_dim is at most 256.
   virtual void Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width,
                        int hidden, int vocab) = 0;
 };
 
-// CPU operations on `num_threads` threads of one pool (it never spins). Matrix products through OpenBLAS, one BLAS thread each.
+// CPU operations on `num_threads` threads of one pool (it never spins), for the widest vectors of
+// this CPU. Deterministic: a row's bits do not depend on the rest of the batch, on prompt chunks or
+// on the number of threads.
 std::unique_ptr<Ops> MakeCpuOps(int num_threads);
 
 }  // namespace regatta

@@ -15,12 +15,16 @@ enum class DType : uint8_t { kFloat32, kBFloat16, kFloat16, kFloat8E4M3, kInt32,
 constexpr size_t SizeOf(DType dtype) {
   switch (dtype) {
     case DType::kFloat32:
-    case DType::kInt32: return 4;
+    case DType::kInt32:
+      return 4;
     case DType::kBFloat16:
-    case DType::kFloat16: return 2;
-    case DType::kInt64: return 8;
+    case DType::kFloat16:
+      return 2;
+    case DType::kInt64:
+      return 8;
     case DType::kFloat8E4M3:
-    case DType::kUint8: return 1;
+    case DType::kUint8:
+      return 1;
   }
   return 0;
 }
@@ -28,7 +32,8 @@ constexpr size_t SizeOf(DType dtype) {
 // "float32", "bfloat16", ... as in config.json.
 const char* DTypeName(DType dtype);
 
-// Non-owning view of up to 4 dimensions, dense except that the first dimension may have a stride (a column slice of a matrix).
+// Non-owning view of up to 4 dimensions, dense except that the first dimension may have a stride (a
+// column slice of a matrix).
 struct Tensor {
   void* data = nullptr;
   DType dtype = DType::kFloat32;

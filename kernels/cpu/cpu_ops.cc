@@ -1,0 +1,66 @@
+// Memory, weights and scratch of the CPU backend.
+#include "kernels/cpu/cpu_ops.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cpu/memory.h"
+
+namespace regatta {
+
+std::unique_ptr<Ops> MakeCpuOps(int num_threads) {
+  return std::make_unique<CpuOps>(num_threads, HostVectorIsa());
+}
+
+Buffer CpuOps::Allocate(size_t num_bytes) { return AllocateZeroed(num_bytes); }
+
+void CpuOps::CopyToDevice(void* device, const void* host, size_t num_bytes) {
+  if (num_bytes > 0) std::memcpy(device, host, num_bytes);
+}
+
+void CpuOps::CopyToHost(void* host, const void* device, size_t num_bytes) {
+  if (num_bytes > 0) std::memcpy(host, device, num_bytes);
+}
+
+std::unique_ptr<Weight> CpuOps::Prepare(const Tensor& host_matrix, WeightUse use) {
+  max_in_features_ = std::max(max_in_features_, host_matrix.dim(1));
+  ReserveWidened();
+  return PackPanels(pool_, isa_, host_matrix);
+}
+
+void CpuOps::ReserveWidened() {
+  const size_t size = static_cast<size_t>(max_tokens_ * max_in_features_);
+  if (size > scratch_.widened.size()) scratch_.widened.resize(size);
+}
+
+void CpuOps::Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width,
+                     int hidden, int vocab) {
+  max_tokens_ = std::max(max_tokens, max_rows);
+  ReserveWidened();
+  scratch_.attention.clear();
+  for (int i = 0; i < pool_.num_threads(); ++i) {
+    scratch_.attention.push_back(std::make_unique<AttentionScratch>());
+  }
+  scratch_.attention_start.resize(max_tokens + 1);
+
+  const int64_t pairs = int64_t{max_tokens} * std::min(moe.experts_per_token, moe.num_local);
+  ExpertScratch& experts = scratch_.experts;
+  experts.start.resize(moe.num_local + 1);
+  experts.token.resize(pairs);
+  experts.weight.resize(pairs);
+  experts.token_start.resize(max_tokens + 1);
+  experts.token_rows.resize(pairs);
+  experts.cursor.resize(std::max(max_tokens, moe.num_local) + 1);
+  experts.input.resize(pairs * hidden);
+  experts.gate_up.resize(pairs * 2 * expert_width);
+  experts.products.reserve(moe.num_local);
+
+  scratch_.sample.resize(pool_.num_threads());
+  for (SampleScratch& sample : scratch_.sample) {
+    sample.logits.resize(vocab);
+    sample.weights.resize(vocab);
+    sample.ids.reserve(vocab);
+  }
+}
+
+}  // namespace regatta

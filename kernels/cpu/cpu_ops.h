@@ -1,0 +1,78 @@
+// CpuOps: the operations of ops.h on CPU threads. Each operation's body is in the file of its name
+// beside this one.
+//
+// Deterministic: a row's result depends on its own inputs alone, not on the batch, the chunking of
+// its prompt or the number of threads (on one instruction set).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kernels/cpu/gemm.h"
+#include "kernels/cpu/scratch.h"
+#include "kernels/cpu/vectorize.h"
+#include "kernels/ops.h"
+#include "kernels/thread_pool.h"
+
+namespace regatta {
+
+class CpuOps final : public Ops {
+ public:
+  // `isa` must be one that this CPU has; tests run narrower ones too.
+  CpuOps(int num_threads, VectorIsa isa) : pool_(num_threads), isa_(isa) {}
+
+  std::string Name() const override { return "cpu"; }
+  Buffer Allocate(size_t num_bytes) override;
+  void CopyToDevice(void* device, const void* host, size_t num_bytes) override;
+  void CopyToHost(void* host, const void* device, size_t num_bytes) override;
+  bool Sync(std::string* error) override { return true; }
+  std::unique_ptr<Weight> Prepare(const Tensor& host_matrix, WeightUse use) override;
+  void Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width, int hidden,
+               int vocab) override;
+
+  void Embedding(const int32_t* ids, const Tensor& table, int64_t first_row,
+                 const Tensor& out) override;
+  void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) override;
+  void AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
+                  const Tensor& out) override;
+  void Linear(const Tensor& x, const Weight& weight, const Tensor& bias,
+              const Tensor& out) override;
+  void RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionBatch& batch,
+                    const AttentionParams& params, const KvLayer& cache) override;
+  void PagedAttention(const Tensor& q, const AttentionBatch& batch, const AttentionParams& params,
+                      const KvLayer& cache, const Tensor& out) override;
+  void SiluMul(const Tensor& gate_up, const Tensor& out) override;
+  void MoeRoute(const Tensor& logits, const MoeParams& params, const Tensor& expert_ids,
+                const Tensor& expert_weights) override;
+  void MoeExperts(const Tensor& x, const Tensor& expert_ids, const Tensor& expert_weights,
+                  const MoeParams& params, const MoeWeights& weights, const Tensor& out) override;
+  void AddScaled(const Tensor& y, const Tensor& x, const Tensor& gate) override;
+  void GatherRows(const Tensor& x, const int32_t* rows, const Tensor& out) override;
+  void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const PenaltyPool& pool,
+              SampleResult& result) override;
+  void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) override;
+
+ private:
+  // Calls fn(row) for every row on the pool, compiled for this CPU's vectors. `row_cost` is about
+  // the elements a row touches.
+  template <typename Fn>
+  void ForEachRow(int64_t rows, int64_t row_cost, const Fn& fn) {
+    constexpr int64_t kMinCost = 1 << 14;  // elements worth waking a thread for
+    const int64_t grain = kMinCost / (row_cost + 1) + 1;
+    pool_.ParallelFor(rows, grain, [&](int64_t begin, int64_t end, int) {
+      Vectorized(isa_, [&](auto) {
+        for (int64_t row = begin; row < end; ++row) fn(row);
+      });
+    });
+  }
+  void ReserveWidened();
+
+  ThreadPool pool_;
+  const VectorIsa isa_;
+  int64_t max_tokens_ = 0;
+  int64_t max_in_features_ = 0;  // over prepared weights
+  Scratch scratch_;
+};
+
+}  // namespace regatta

@@ -1,0 +1,41 @@
+// Copies of rows: token embeddings and gathers.
+#include <cstring>
+
+#include "kernels/cpu/cpu_ops.h"
+
+namespace regatta {
+namespace {
+
+char* RowOf(const Tensor& matrix, int64_t row) {
+  return matrix.as<char>() + row * matrix.row_stride * static_cast<int64_t>(SizeOf(matrix.dtype));
+}
+
+}  // namespace
+
+void CpuOps::Embedding(const int32_t* ids, const Tensor& table, int64_t first_row,
+                       const Tensor& out) {
+  CHECK_EQ(table.dim(1), out.dim(1));
+  CHECK(table.dtype == out.dtype);
+  const size_t row_bytes = table.dim(1) * SizeOf(table.dtype);
+  ForEachRow(out.dim(0), out.dim(1), [&](int64_t t) {
+    const int64_t row = ids[t] - first_row;
+    if (row < 0 || row >= table.dim(0)) {
+      std::memset(RowOf(out, t), 0, row_bytes);
+    } else {
+      std::memcpy(RowOf(out, t), RowOf(table, row), row_bytes);
+    }
+  });
+}
+
+void CpuOps::GatherRows(const Tensor& x, const int32_t* rows, const Tensor& out) {
+  CHECK_EQ(x.dim(1), out.dim(1));
+  CHECK(x.dtype == out.dtype);
+  const size_t row_bytes = x.dim(1) * SizeOf(x.dtype);
+  ForEachRow(out.dim(0), out.dim(1), [&](int64_t i) {
+    CHECK_GE(rows[i], 0);
+    CHECK_LT(rows[i], x.dim(0));
+    std::memcpy(RowOf(out, i), RowOf(x, rows[i]), row_bytes);
+  });
+}
+
+}  // namespace regatta

@@ -1,0 +1,132 @@
+// Sampling of rows of logits. In order, as vLLM does it: log-probabilities of the raw distribution,
+// suppressed ids, penalties, then greedy, or temperature, min-p, top-k, top-p and one draw.
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "kernels/cpu/cpu_ops.h"
+#include "kernels/cpu/sample_filters.h"
+#include "kernels/cpu/vector_math.h"
+#include "kernels/philox.h"
+
+namespace regatta {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
+float LogSumExp(const float* logits, int64_t vocab) {
+  const float max = Max(vocab, [&](int64_t i) { return logits[i]; });
+  return max + std::log(FixedOrderSum(vocab, [&](int64_t i) { return Exp(logits[i] - max); }));
+}
+
+// Repetition penalty as in CTRL (Keskar et al. 2019) over prompt and output; presence and frequency
+// penalties as in OpenAI's API over the output.
+void Penalize(const SampleRow& row, const PenaltyPool& pool, float* logits, int64_t vocab) {
+  const int32_t* in_prompt =
+      pool.prompt_counts.as<int32_t>() + row.penalty_row * pool.prompt_counts.row_stride;
+  const int32_t* in_output =
+      pool.output_counts.as<int32_t>() + row.penalty_row * pool.output_counts.row_stride;
+  const float repetition = row.repetition_penalty > 0 ? row.repetition_penalty : 1.0f;
+  for (int64_t i = 0; i < vocab; ++i) {
+    const bool repeated = in_prompt[i] > 0 || in_output[i] > 0;
+    const float scaled = logits[i] > 0 ? logits[i] / repetition : logits[i] * repetition;
+    logits[i] = repeated ? scaled : logits[i];
+    logits[i] -= row.frequency_penalty * static_cast<float>(in_output[i]);
+    logits[i] -= in_output[i] > 0 ? row.presence_penalty : 0.0f;
+  }
+}
+
+// Logits the draw is made from: NaN and suppressed ids cannot be drawn.
+void AdjustLogits(const float* raw, const SampleRow& row, const PenaltyPool& pool, int64_t vocab,
+                  float* logits) {
+  for (int64_t i = 0; i < vocab; ++i) logits[i] = raw[i] == raw[i] ? raw[i] : -kInfinity;
+  if (row.penalty_row >= 0) Penalize(row, pool, logits, vocab);
+  for (int i = 0; i < row.num_suppressed; ++i) {
+    CHECK_LT(row.suppressed[i], vocab);
+    logits[row.suppressed[i]] = -kInfinity;
+  }
+}
+
+uint32_t ArgMax(const float* logits, int64_t vocab) {
+  const float max = Max(vocab, [&](int64_t i) { return logits[i]; });
+  const float* place = std::find(logits, logits + vocab, max);
+  return static_cast<uint32_t>(place - logits);
+}
+
+uint32_t SampleToken(const SampleRow& row, SampleScratch& scratch, int64_t vocab) {
+  const float* logits = scratch.logits.data();
+  const uint32_t most_likely = ArgMax(logits, vocab);
+  if (row.temperature <= 0) return most_likely;
+  const float max = logits[most_likely];
+  scratch.weights.resize(vocab);
+  for (int64_t i = 0; i < vocab; ++i) {
+    scratch.weights[i] = Exp((logits[i] - max) / row.temperature);
+  }
+  if (row.min_p > 0) KeepMinP(row.min_p, scratch.weights);
+  if (row.top_k > 0) KeepTopK(row.top_k, scratch.weights, scratch.ids);
+  if (row.top_p > 0 && row.top_p < 1) KeepTopP(row.top_p, scratch.weights, scratch.ids);
+  return Draw(UniformOf(row.seed, row.output_index), scratch.weights, most_likely);
+}
+
+// The `count` most likely tokens of raw logits, most likely first, equal ones by id.
+void ListMostLikely(const float* logits, int64_t vocab, float log_sum, int count,
+                    std::vector<uint32_t>& ids, std::vector<std::pair<uint32_t, float>>& top) {
+  ids.resize(vocab);
+  for (int64_t i = 0; i < vocab; ++i) ids[i] = static_cast<uint32_t>(i);
+  const auto end = ids.begin() + std::min<int64_t>(count, vocab);
+  std::partial_sort(ids.begin(), end, ids.end(), [&](uint32_t a, uint32_t b) {
+    return logits[a] > logits[b] || (logits[a] == logits[b] && a < b);
+  });
+  for (auto id = ids.begin(); id != end; ++id) top.emplace_back(*id, logits[*id] - log_sum);
+}
+
+}  // namespace
+
+void CpuOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
+                    const PenaltyPool& pool, SampleResult& result) {
+  const int64_t num_rows = logits.dim(0);
+  const int64_t vocab = logits.dim(1);
+  CHECK(logits.dtype == DType::kFloat32);
+  CHECK_EQ(num_rows, static_cast<int64_t>(rows.size()));
+  CHECK_LE(vocab, static_cast<int64_t>(scratch_.sample[0].logits.size())) << "beyond Reserve";
+  result.tokens.resize(num_rows);
+  result.logprobs.assign(num_rows, 0.0f);
+  result.top_logprobs.resize(num_rows);
+  constexpr int64_t kMinCost = 1 << 13;  // tokens worth waking a thread for
+  pool_.ParallelFor(num_rows, kMinCost / vocab + 1, [&](int64_t begin, int64_t end, int thread) {
+    SampleScratch& scratch = scratch_.sample[thread];
+    Vectorized(isa_, [&](auto) {
+      for (int64_t i = begin; i < end; ++i) {
+        const SampleRow& row = rows[i];
+        const float* raw = logits.as<float>() + i * logits.row_stride;
+        AdjustLogits(raw, row, pool, vocab, scratch.logits.data());
+        const uint32_t token = SampleToken(row, scratch, vocab);
+        result.tokens[i] = token;
+        result.top_logprobs[i].clear();
+        if (row.num_logprobs >= 0) {
+          const float log_sum = LogSumExp(raw, vocab);
+          result.logprobs[i] = raw[token] - log_sum;
+          ListMostLikely(raw, vocab, log_sum, row.num_logprobs, scratch.ids,
+                         result.top_logprobs[i]);
+        }
+        if (row.penalty_row >= 0) {
+          const Tensor& counts = pool.output_counts;
+          ++counts.as<int32_t>()[row.penalty_row * counts.row_stride + token];
+        }
+      }
+    });
+  });
+}
+
+void CpuOps::TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) {
+  CHECK(logits.dtype == DType::kFloat32);
+  const int64_t vocab = logits.dim(1);
+  ForEachRow(logits.dim(0), 2 * vocab, [&](int64_t i) {
+    CHECK_GE(ids[i], 0);
+    CHECK_LT(ids[i], vocab);
+    const float* row = logits.as<float>() + i * logits.row_stride;
+    out[i] = row[ids[i]] - LogSumExp(row, vocab);
+  });
+}
+
+}  // namespace regatta
