@@ -1,0 +1,55 @@
+// Benchmark data sets: trtllm-bench's JSON Lines, one request per line. Reads and writes files;
+// knows no tokenizer and no load.
+#pragma once
+
+#include <cstdint>
+#include <iosfwd>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+
+namespace regatta {
+
+// One line: {"task_id": 1, "prompt": "..." | "input_ids": [...], "output_tokens": 128}, and of ours
+// "answer" (the exact text expected) and "synthetic" (random ids, which carry no meaning).
+struct DatasetEntry {
+  std::string task_id;
+  std::string prompt;               // empty when input_ids is given
+  std::vector<uint32_t> input_ids;  // wins over prompt, as in trtllm-bench
+  uint32_t output_tokens = 0;       // tokens to generate
+  std::string answer;
+  bool has_answer = false;
+  bool synthetic = false;
+};
+
+struct Dataset {
+  std::string path;
+  std::vector<DatasetEntry> entries;
+
+  bool has_answers() const;
+  // Of token ids only; 0 when no entry has any.
+  double mean_input_length() const;
+  double mean_output_length() const;
+};
+
+// Longest output that a line may ask for; more is a unit error in somebody's script.
+inline constexpr uint32_t kMaxOutputTokens = 1u << 24;
+
+// Reads JSON Lines; blank lines are skipped. `logits` is an alias of `input_ids`, a missing task_id
+// becomes the line's number. INVALID_ARGUMENT names path, line, field and value; UNIMPLEMENTED is
+// for adapters, media and multi-turn lines. An empty data set is an error.
+absl::StatusOr<Dataset> ParseDataset(std::istream& in, const std::string& path);
+
+// The same from a file; NOT_FOUND names the path.
+absl::StatusOr<Dataset> LoadDataset(const std::string& path);
+
+// One line, with its newline.
+std::string FormatDatasetEntry(const DatasetEntry& entry);
+
+// Writes to a file, or to standard output when `path` is "-".
+absl::Status WriteDataset(const std::vector<DatasetEntry>& entries, const std::string& path);
+
+}  // namespace regatta
