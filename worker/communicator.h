@@ -1,5 +1,6 @@
-// Communicator: what ranks of one group say to one another. One interface, one implementation per transport (shared memory between
-// CPU ranks; NCCL between GPUs). Formed and dissolved at run time; every wait ends at a deadline or at Abort().
+// Communicator: what ranks of one group say to one another. One interface, one implementation per
+// transport (shared memory between CPU ranks; NCCL between GPUs). Formed and dissolved at run time;
+// every wait ends at a deadline or at Abort().
 #pragma once
 
 #include <memory>
@@ -10,9 +11,10 @@
 
 namespace regatta {
 
-// A subset of a group's ranks that call the same collectives in the same order. Collectives are in place or to `out`, ordered on
-// this rank's stream, and bit-equal on all members. A failed collective (peer gone, aborted, deadline) sets status(); results are
-// then undefined and later calls return at once, so model code needs no error plumbing: the executor asks once per step.
+// A subset of a group's ranks that call the same collectives in the same order. Collectives are in
+// place or to `out`, ordered on this rank's stream, and bit-equal on all members. A failed
+// collective (peer gone, aborted, deadline) sets status(); results are then undefined and later
+// calls return at once, so model code needs no error plumbing: the executor asks once per step.
 class Communicator : public Reducer {
  public:
   virtual int rank() const = 0;
@@ -22,8 +24,9 @@ class Communicator : public Reducer {
   virtual void ReduceScatter(const Tensor& x, const Tensor& out) = 0;
   // x of `root` on every rank, in place.
   virtual void Broadcast(const Tensor& x, int root) = 0;
-  // Point to point within this communicator; messages between two ranks on one `channel` keep their order. Send returns before the
-  // peer receives while the channel has room, so a sender that runs ahead is held back, never lost.
+  // Point to point within this communicator; messages between two ranks on one `channel` keep their
+  // order. Send returns before the peer receives while the channel has room, so a sender that runs
+  // ahead is held back, never lost.
   virtual void Send(const Tensor& x, int peer, int channel) = 0;
   virtual void Recv(const Tensor& x, int peer, int channel) = 0;
   // First failure since forming, naming the peer; OK otherwise.
@@ -32,7 +35,8 @@ class Communicator : public Reducer {
   virtual void Abort(const std::string& reason) = 0;
 };
 
-// Channels of Send/Recv: activations flow down the pipeline, sampled ids flow back to the first stage.
+// Channels of Send/Recv: activations flow down the pipeline, sampled ids flow back to the first
+// stage.
 inline constexpr int kActivationChannel = 0;
 inline constexpr int kTokenChannel = 1;
 inline constexpr int kNumChannels = 2;
