@@ -1,0 +1,30 @@
+// What serves behind a channel: the router's Cluster service, as far as benchmarks need it.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <functional>
+#include <memory>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "proto/cluster.pb.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::Channel>& channel,
+                                                   absl::Duration timeout);
+
+// Asks until every group is running. Gives up at `timeout` with DEADLINE_EXCEEDED naming the states
+// seen last, or as soon as `check` (every 100 ms) returns an error, which is returned.
+absl::StatusOr<ClusterDescription> AwaitReady(const std::shared_ptr<grpc::Channel>& channel,
+                                              absl::Duration timeout,
+                                              const std::function<absl::Status()>& check);
+
+// The parts of a report that the cluster determines: engine, machine, world_info and, under
+// `regatta`, layout, device note and dummy weights.
+PointReport ContextOf(const ClusterDescription& cluster);
+
+}  // namespace regatta
