@@ -25,14 +25,14 @@ struct ExpertWeights {
 };
 
 struct LayerWeights {
-  DeviceTensor input_norm;           // [D]
-  std::unique_ptr<Weight> qkv;       // [(H + 2G) * K, D]: this rank's q heads, k heads, v heads
-  DeviceTensor qkv_bias;             // [(H + 2G) * K]
-  DeviceTensor q_norm, k_norm;       // [K]
-  std::unique_ptr<Weight> o;         // [D, H * K]
-  DeviceTensor post_attention_norm;  // [D]
-  ExpertWeights mlp;                 // dense layers
-  std::unique_ptr<Weight> router;    // MoE layers: [E, D]
+  DeviceTensor input_norm;             // [D]
+  std::unique_ptr<Weight> qkv;         // [(H + 2G) * K, D]: this rank's q heads, k heads, v heads
+  DeviceTensor qkv_bias;               // [(H + 2G) * K]
+  DeviceTensor q_norm, k_norm;         // [K]
+  std::unique_ptr<Weight> o;           // [D, H * K]
+  DeviceTensor post_attention_norm;    // [D]
+  ExpertWeights mlp;                   // dense layers
+  std::unique_ptr<Weight> router;      // MoE layers: [E, D]
   std::vector<ExpertWeights> experts;  // local ones, in id order
   ExpertWeights shared;
   std::unique_ptr<Weight> shared_gate;  // [1, D]
@@ -44,6 +44,7 @@ struct ShardShape {
   int num_kv_heads = 0;  // G of this rank; KV heads are replicated when tp exceeds their number
   int ffn_width = 0;     // F of this rank (dense MLP)
   int expert_width = 0;  // F of one expert on this rank
+  int shared_width = 0;  // F of the shared expert on this rank
   int first_expert = 0;
   int num_local_experts = 0;
   int64_t first_vocab_row = 0;  // embedding and lm_head rows [first, first + rows)
@@ -63,14 +64,20 @@ struct ShardWeights {
   uint64_t num_bytes = 0;
 };
 
-// Loads from source.path, or makes dummy weights, which are a function of (seed, tensor name, global index) so that every layout
-// holds the same model. Reads only this rank's slices (mmap). `progress` gets 0..1.
-// Errors name tensor, shape and file: NOT_FOUND, INVALID_ARGUMENT, UNIMPLEMENTED (quantisation scheme), RESOURCE_EXHAUSTED (memory).
+// Loads from source.path, or makes dummy weights, which are a function of (seed, tensor name,
+// global index) so that every layout holds the same model. Reads only this rank's slices (mmap),
+// converting to source.dtype as resolved for `ops`; everything that this rank needs is looked up
+// before the first byte is read. Holds one prepared matrix besides the weights. `progress` gets
+// 0..1. Errors name tensor, shape and file: NOT_FOUND (missing shards or tensors), INVALID_ARGUMENT
+// (broken file, wrong shape, layout), UNIMPLEMENTED (quantisation scheme, dtype),
+// RESOURCE_EXHAUSTED.
 absl::StatusOr<ShardWeights> LoadWeights(const ModelSource& source, const ModelSpec& spec,
                                          const Layout& layout, const RankPosition& position,
                                          Ops& ops, const std::function<void(double)>& progress);
 
-// "auto" resolves to the checkpoint's dtype on GPUs and to float32 on CPU ranks.
+// The dtype of activations and small tensors that `dtype` (of ModelSource) asks for. "auto", or
+// nothing, is the checkpoint's dtype on GPUs and float32 on CPU ranks. `device_kind` is "cpu" or
+// "cuda". INVALID_ARGUMENT names the known ones.
 absl::StatusOr<DType> ResolveDType(const std::string& dtype, const ModelSpec& spec,
                                    const std::string& device_kind);
 

@@ -1,0 +1,17 @@
+// Weights from a formula, for measuring models whose weights are not at hand. They compute like a
+// trained model's (finite, of usual scale) and mean nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "worker/tensor_source.h"
+
+namespace regatta {
+
+// Each element is a function of (seed, tensor name, row, column of the whole tensor), so that every
+// layout holds the same model. Roughly normal around 0, with standard deviation 1 / sqrt(columns)
+// for matrices and 0.02 for embeddings and biases; norms are 1.
+std::unique_ptr<TensorSource> MakeDummySource(uint64_t seed);
+
+}  // namespace regatta

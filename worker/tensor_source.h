@@ -1,0 +1,33 @@
+// Where weights come from: a checkpoint or a formula. Gives rectangles of named tensors in the
+// dtype of the rank; knows nothing of ranks.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kernels/tensor.h"
+#include "worker/tensor_table.h"
+
+namespace regatta {
+
+class TensorSource {
+ public:
+  virtual ~TensorSource() = default;
+  // OK when all `tensors` can be read. NOT_FOUND names what is missing, INVALID_ARGUMENT a shape,
+  // UNIMPLEMENTED a dtype (a quantised checkpoint), each with the file.
+  virtual absl::Status Check(const std::vector<TensorInfo>& tensors) const = 0;
+  // Writes `slice` of `tensor` (which Check has accepted) to host matrix `out` of the slice's
+  // shape, rounding to its dtype. Thread-safe.
+  virtual void Read(const TensorInfo& tensor, const Slice& slice, const Tensor& out) const = 0;
+  // A view of `slice` in the source's own memory when it is there in `dtype` and aligned, else an
+  // empty tensor. Valid as long as the source.
+  virtual Tensor View(const TensorInfo& tensor, const Slice& slice, DType dtype) const = 0;
+};
+
+// Reads the safetensors of `model_dir`; errors as of Checkpoint::Open.
+absl::StatusOr<std::unique_ptr<TensorSource>> OpenCheckpointSource(const std::string& model_dir);
+
+}  // namespace regatta
