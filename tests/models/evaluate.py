@@ -26,10 +26,13 @@ def load(folder: pathlib.Path, dtype: torch.dtype, device: str) -> transformers.
 
 
 @torch.no_grad()
-def answers(model, tokenizer, prompts: list[str], batch: int) -> list[str]:
-    """Greedy answers without their end token, in the order of the prompts."""
-    ids = [tokenizer(prompt, add_special_tokens=False)["input_ids"] for prompt in prompts]
-    order = sorted(range(len(ids)), key=lambda i: len(ids[i]))
+def answers(model, tokenizer, rows: list[dict], name: str, batch: int) -> list[str]:
+    """Greedy answers without their end token, in the order of the rows.
+
+    Prompts with answers of about the same length run together: a batch ends with its longest.
+    """
+    ids = [tokenizer(row["prompt"][name], add_special_tokens=False)["input_ids"] for row in rows]
+    order = sorted(range(len(ids)), key=lambda i: (len(rows[i]["answer"]) // 16, len(ids[i])))
     texts = [""] * len(ids)
     for first in range(0, len(order), batch):
         chosen = order[first:first + batch]
@@ -54,7 +57,7 @@ def main() -> None:
     rows = make_data.read_held_out()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     model = load(folder, getattr(torch, args.dtype), args.device)
-    given = answers(model, tokenizer, [row["prompt"][args.model] for row in rows], args.batch)
+    given = answers(model, tokenizer, rows, args.model, args.batch)
     right = collections.defaultdict(list)
     wrong = []
     for row, text in zip(rows, given, strict=True):
