@@ -1,8 +1,11 @@
-// Model: one Forward for the decoder-only family, over this rank's shard. Reads like the paper; no branch but on ModelSpec fields.
+// Model: one Forward for the decoder-only family, over this rank's shard. Reads like the paper; no
+// branch but on ModelSpec fields and on where the rank sits.
 #pragma once
 
 #include <memory>
+#include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/layout.h"
 #include "common/model_spec.h"
 #include "kernels/ops.h"
@@ -11,35 +14,47 @@
 
 namespace regatta {
 
-// The communicators one rank takes part in. Null where its group has one rank.
+// The communicators one rank takes part in; of one rank alone, a self communicator.
 struct RankCommunicators {
   std::unique_ptr<Communicator> attention_tp;  // ranks of this stage
-  std::unique_ptr<Communicator> pipeline;      // ranks with this tp_rank, one per stage, in stage order
+  std::unique_ptr<Communicator> pipeline;  // ranks with this tp_rank, one per stage, in stage order
+};
+
+// The largest step, which activations and scratch are sized for.
+struct StepLimits {
+  int max_tokens = 0;   // T
+  int max_rows = 0;     // N: rows of logits at once
+  int max_seq_len = 0;  // positions
 };
 
 // One step's inputs on the device.
 struct ForwardInput {
   const int32_t* token_ids = nullptr;  // [T]; first stage only
   AttentionBatch attention;
-  const int32_t* logit_rows = nullptr; // [N] token rows whose logits are wanted; last stage only
+  const int32_t* logit_rows = nullptr;  // [N] token rows whose logits are wanted; last stage only
   int num_logit_rows = 0;
 };
 
 class Model {
  public:
-  // `weights`, `cache` (one KvLayer per layer of this stage), `ops` and `communicators` must outlive the model.
-  // Allocates activations for `max_tokens` and `max_rows`; RESOURCE_EXHAUSTED when they do not fit.
-  static absl::StatusOr<std::unique_ptr<Model>> Create(const ModelSpec& spec, const Layout& layout,
+  // `weights`, `cache` (one KvLayer per layer of this stage), `ops` and `communicators` must
+  // outlive the model. Allocates all activations: RESOURCE_EXHAUSTED when they do not fit.
+  static absl::StatusOr<std::unique_ptr<Model>> Create(const ModelSpec& spec,
                                                        const RankPosition& position,
                                                        const ShardWeights& weights,
                                                        std::vector<KvLayer> cache, Ops& ops,
-                                                       RankCommunicators& communicators,
-                                                       int max_tokens, int max_rows);
+                                                       const RankCommunicators& communicators,
+                                                       const StepLimits& limits);
   virtual ~Model() = default;
 
-  // Runs this stage: receives activations from the previous stage, sends them to the next. On the last stage returns float32 logits
-  // [num_logit_rows, V] of the whole vocabulary, equal on all tp ranks; elsewhere an empty tensor. Valid until the next Forward.
+  // Runs this stage: receives activations from the previous stage, sends them to the next. On the
+  // last stage returns Logits(input.logit_rows, input.num_logit_rows), elsewhere an empty tensor.
   virtual Tensor Forward(const ForwardInput& input) = 0;
+
+  // Float32 logits [N, V] of the whole vocabulary for `num_rows` token rows of the last Forward,
+  // equal on all tp ranks, which must all ask. Last stage only; `rows` is device memory; at most
+  // max_rows. Valid until the next call. Empty when num_rows is 0.
+  virtual Tensor Logits(const int32_t* rows, int num_rows) = 0;
 };
 
 }  // namespace regatta

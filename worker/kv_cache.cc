@@ -1,0 +1,53 @@
+// Sizing and allocating the KV cache; see kv_cache.h.
+#include "worker/kv_cache.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+
+namespace regatta {
+
+uint64_t NumKvBlocks(const KvShape& shape, uint64_t free_bytes, double fraction, uint64_t useful,
+                     uint64_t limit) {
+  const double usable = static_cast<double>(free_bytes) * fraction;
+  const uint64_t fitting = static_cast<uint64_t>(usable / static_cast<double>(shape.BlockBytes()));
+  const uint64_t blocks = std::min(fitting, useful);
+  return limit == 0 ? blocks : std::min(blocks, limit);
+}
+
+absl::StatusOr<KvCache> KvCache::Allocate(const KvShape& shape, uint64_t num_blocks, Ops& ops) {
+  KvCache cache;
+  const int64_t blocks = static_cast<int64_t>(num_blocks);
+  const size_t bytes = shape.BlockBytes() / (uint64_t{2} * shape.num_layers) * num_blocks;
+  const auto allocate = [&]() -> absl::StatusOr<Tensor> {
+    cache.buffers_.push_back(ops.Allocate(bytes));
+    void* memory = cache.buffers_.back().data();
+    if (memory == nullptr) {
+      return absl::ResourceExhaustedError(absl::StrCat("no memory for a KV cache of ", num_blocks,
+                                                       " blocks, ", shape.BlockBytes() * num_blocks,
+                                                       " bytes"));
+    }
+    return Tensor::Of(memory, shape.dtype, blocks, shape.block_size, shape.num_kv_heads,
+                      shape.head_dim);
+  };
+  for (int layer = 0; layer < shape.num_layers; ++layer) {
+    KvLayer kv;
+    ASSIGN_OR_RETURN(kv.k, allocate());
+    ASSIGN_OR_RETURN(kv.v, allocate());
+    cache.layers_.push_back(kv);
+  }
+  return cache;
+}
+
+absl::StatusOr<DType> ResolveKvDType(const std::string& name, DType activations) {
+  if (name.empty() || name == "auto") return activations;
+  if (name == "fp8") return DType::kFloat8E4M3;
+  for (DType known : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
+    if (name == DTypeName(known)) return known;
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "kv_cache_dtype ", name, " is not known; auto, float32, bfloat16, float16 and fp8 are"));
+}
+
+}  // namespace regatta

@@ -1,0 +1,47 @@
+// The paged KV cache of one rank: how many blocks fit, and their memory. Which block holds what is
+// the router's business.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "kernels/ops.h"
+
+namespace regatta {
+
+// Shape of one rank's cache.
+struct KvShape {
+  int num_layers = 0;    // of this stage
+  int block_size = 0;    // tokens
+  int num_kv_heads = 0;  // of this rank
+  int head_dim = 0;
+  DType dtype = DType::kFloat32;
+
+  // Keys and values of one block over this rank's layers.
+  uint64_t BlockBytes() const {
+    return uint64_t{2} * num_layers * block_size * num_kv_heads * head_dim * SizeOf(dtype);
+  }
+};
+
+// Blocks to allocate: what `fraction` of `free_bytes` holds, but no more than `useful` (every slot
+// at its longest) and `limit` (0 = none).
+uint64_t NumKvBlocks(const KvShape& shape, uint64_t free_bytes, double fraction, uint64_t useful,
+                     uint64_t limit);
+
+class KvCache {
+ public:
+  // RESOURCE_EXHAUSTED when memory is. Pages of host memory are taken when first written.
+  static absl::StatusOr<KvCache> Allocate(const KvShape& shape, uint64_t num_blocks, Ops& ops);
+  // One per layer of this stage.
+  const std::vector<KvLayer>& layers() const { return layers_; }
+
+ private:
+  std::vector<Buffer> buffers_;
+  std::vector<KvLayer> layers_;
+};
+
+// "auto" and "" are `activations`; otherwise float32, bfloat16, float16 or fp8 (E4M3).
+absl::StatusOr<DType> ResolveKvDType(const std::string& name, DType activations);
+
+}  // namespace regatta
