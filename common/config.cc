@@ -6,14 +6,18 @@
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
+#include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <limits>
 #include <numeric>
 #include <set>
+#include <system_error>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -25,58 +29,35 @@ using google::protobuf::Message;
 using google::protobuf::Reflection;
 
 constexpr int kMaxDepth = 16;
+constexpr uintmax_t kMaxFileBytes = 1 << 20;
 
-// Keys of TensorRT-LLM's LlmArgs that have no meaning here: warned about, not refused, so that its
-// files work as they are.
-const std::set<std::string>& IgnoredKeys() {
-  static const auto* keys = new std::set<std::string>{"allreduce_strategy",
-                                                      "attention_dp_config",
-                                                      "attn_backend",
-                                                      "autotuner_enabled",
-                                                      "backend",
-                                                      "batch_wait_max_tokens_ratio",
-                                                      "batch_wait_timeout_iters",
-                                                      "batch_wait_timeout_ms",
-                                                      "cache_transceiver_config",
-                                                      "capacity_scheduler_policy",
-                                                      "context_chunking_policy",
-                                                      "copy_on_partial_reuse",
-                                                      "disable_overlap_scheduler",
-                                                      "dynamic_batch_config",
-                                                      "enable_attention_dp",
-                                                      "enable_autotuner",
-                                                      "enable_energy_metrics",
-                                                      "enable_iter_perf_stats",
-                                                      "enable_iter_req_stats",
-                                                      "enable_lm_head_tp_in_adp",
-                                                      "enable_partial_reuse",
-                                                      "enable_prefix_aware_scheduling",
-                                                      "env_overrides",
-                                                      "event_buffer_max_size",
-                                                      "gather_generation_logits",
-                                                      "guided_decoding_backend",
-                                                      "host_cache_size",
-                                                      "iter_perf_stats_interval",
-                                                      "load_format",
-                                                      "max_attention_window",
-                                                      "max_beam_width",
-                                                      "max_gpu_total_bytes",
-                                                      "moe_config",
-                                                      "moe_tensor_parallel_size",
-                                                      "num_postprocess_workers",
-                                                      "onboard_blocks",
-                                                      "perf_metrics_max_requests",
-                                                      "print_iter_log",
-                                                      "return_perf_metrics",
-                                                      "sampler_type",
-                                                      "secondary_offload_min_priority",
-                                                      "speculative_config",
-                                                      "stream_interval",
-                                                      "torch_compile_config",
-                                                      "trust_remote_code",
-                                                      "use_cuda_graph",
-                                                      "use_kv_cache_manager_v2"};
-  return *keys;
+// Keys of TensorRT-LLM's LlmArgs that have no meaning here, with all that is below them: warned
+// about, not refused, so that its files work as they are.
+// clang-format off
+constexpr const char* kIgnoredKeys[] = {
+    "allreduce_strategy", "attention_dp_config", "attn_backend", "autotuner_enabled", "backend",
+    "batch_wait_max_tokens_ratio", "batch_wait_timeout_iters", "batch_wait_timeout_ms",
+    "cache_transceiver_config", "context_parallel_size", "disable_overlap_scheduler",
+    "enable_attention_dp", "enable_autotuner", "enable_energy_metrics",
+    "enable_iter_perf_stats", "enable_iter_req_stats", "enable_lm_head_tp_in_adp",
+    "env_overrides", "gather_generation_logits", "gpus_per_node", "guided_decoding_backend",
+    "iter_perf_stats_interval", "load_format", "max_beam_width", "max_input_len", "moe_config",
+    "moe_tensor_parallel_size", "num_postprocess_workers", "perf_metrics_max_requests",
+    "print_iter_log", "return_perf_metrics", "sampler_type", "skip_tokenizer_init",
+    "speculative_config", "stream_interval", "torch_compile_config", "trust_remote_code",
+    "use_cuda_graph", "kv_cache_config.copy_on_partial_reuse",
+    "kv_cache_config.enable_partial_reuse", "kv_cache_config.event_buffer_max_size",
+    "kv_cache_config.host_cache_size", "kv_cache_config.max_attention_window",
+    "kv_cache_config.max_gpu_total_bytes", "kv_cache_config.onboard_blocks",
+    "kv_cache_config.secondary_offload_min_priority", "kv_cache_config.use_kv_cache_manager_v2",
+    "scheduler_config.context_chunking_policy", "scheduler_config.dynamic_batch_config",
+    "scheduler_config.enable_prefix_aware_scheduling",
+};
+// clang-format on
+
+bool IsIgnored(absl::string_view path) {
+  return std::find(std::begin(kIgnoredKeys), std::end(kIgnoredKeys), path) !=
+         std::end(kIgnoredKeys);
 }
 
 // Spellings of TensorRT-LLM's own documents for the same field.
@@ -135,7 +116,7 @@ class YamlReader {
  private:
   absl::Status Unknown(const YAML::Node& node, const std::string& key, const std::string& full,
                        const Descriptor& descriptor) {
-    if (IgnoredKeys().count(key) > 0) {
+    if (IsIgnored(full)) {
       ignored_.push_back(full);
       return absl::OkStatus();
     }
@@ -168,15 +149,17 @@ class YamlReader {
       }
       case FieldDescriptor::CPPTYPE_DOUBLE: {
         double value = 0;
-        if (!node.IsScalar() || !absl::SimpleAtod(node.Scalar(), &value))
+        if (!node.IsScalar() || !absl::SimpleAtod(node.Scalar(), &value) || !std::isfinite(value)) {
           return WrongType(node, path, "a number");
+        }
         reflection.SetDouble(&message, &field, value);
         return absl::OkStatus();
       }
       case FieldDescriptor::CPPTYPE_BOOL: {
         bool value = false;
-        if (!node.IsScalar() || !absl::SimpleAtob(node.Scalar(), &value))
+        if (!YAML::convert<bool>::decode(node, value)) {
           return WrongType(node, path, "true or false");
+        }
         reflection.SetBool(&message, &field, value);
         return absl::OkStatus();
       }
@@ -226,6 +209,38 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
   return row.back();
 }
 
+// Every number that was given is a size, at least 1; in submessages too.
+absl::Status CheckSizes(const Message& message, const std::string& path) {
+  const Reflection& reflection = *message.GetReflection();
+  std::vector<const FieldDescriptor*> given;
+  reflection.ListFields(message, &given);
+  for (const FieldDescriptor* field : given) {
+    const std::string full = absl::StrCat(path, field->name());
+    bool zero = false;
+    if (field->is_repeated()) {
+      for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
+        zero |= reflection.GetRepeatedUInt32(message, field, i) == 0;
+      }
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_UINT32) {
+      zero = reflection.GetUInt32(message, field) == 0;
+    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      RETURN_IF_ERROR(CheckSizes(reflection.GetMessage(message, field), absl::StrCat(full, ".")));
+    }
+    if (zero) return absl::InvalidArgumentError(absl::StrCat(full, " is 0; at least 1"));
+  }
+  return absl::OkStatus();
+}
+
+// `word` is empty (not given) or one of `known`.
+absl::Status CheckWord(absl::string_view key, absl::string_view word,
+                       const std::vector<std::string>& known) {
+  if (word.empty() || std::find(known.begin(), known.end(), word) != known.end()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(key, " is '", word, "'; known: ", absl::StrJoin(known, ", ")));
+}
+
 }  // namespace
 
 std::string Nearest(absl::string_view word, const std::vector<std::string>& candidates) {
@@ -244,20 +259,54 @@ std::string Nearest(absl::string_view word, const std::vector<std::string>& cand
 absl::Status ParseYaml(const std::string& text, Message& message,
                        std::vector<std::string>& ignored) {
   try {
-    const YAML::Node root = YAML::Load(text);
-    if (root.IsNull()) return absl::OkStatus();
-    return YamlReader(ignored).ReadMap(root, "", 0, message);
+    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
+    if (documents.size() > 1) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("holds ", documents.size(), " YAML documents; expected one"));
+    }
+    if (documents.empty() || documents.front().IsNull()) return absl::OkStatus();
+    return YamlReader(ignored).ReadMap(documents.front(), "", 0, message);
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("not valid YAML: ", error.what()));
   }
 }
 
+absl::Status CheckServerConfig(const ServerConfig& config) {
+  RETURN_IF_ERROR(CheckSizes(config, ""));
+  const KvCacheConfig& kv = config.kv_cache_config();
+  if (kv.has_free_gpu_memory_fraction() &&
+      !(kv.free_gpu_memory_fraction() > 0 && kv.free_gpu_memory_fraction() <= 1)) {
+    return absl::InvalidArgumentError(absl::StrCat("kv_cache_config.free_gpu_memory_fraction is ",
+                                                   kv.free_gpu_memory_fraction(),
+                                                   "; expected above 0, at most 1"));
+  }
+  const SchedulerConfig& scheduler = config.scheduler_config();
+  RETURN_IF_ERROR(CheckWord("dtype", config.dtype(), {"auto", "float32", "bfloat16", "float16"}));
+  RETURN_IF_ERROR(CheckWord("kv_cache_config.dtype", kv.dtype(),
+                            {"auto", "float32", "bfloat16", "float16", "fp8"}));
+  RETURN_IF_ERROR(CheckWord("scheduler_config.capacity_scheduler_policy",
+                            scheduler.capacity_scheduler_policy(),
+                            {"GUARANTEED_NO_EVICT", "MAX_UTILIZATION"}));
+  return CheckWord("scheduler_config.waiting_queue_policy", scheduler.waiting_queue_policy(),
+                   {"fcfs", "priority"});
+}
+
 absl::Status LoadServerConfig(const std::string& path, ServerConfig& config,
                               std::vector<std::string>& ignored) {
+  std::error_code error;
+  const bool regular = std::filesystem::is_regular_file(path, error);
   std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot read configuration '", path, "'"));
+  if (!regular || !file) {
+    return absl::NotFoundError(absl::StrCat("cannot read configuration '", path, "'"));
+  }
+  const uintmax_t size = std::filesystem::file_size(path, error);
+  if (size > kMaxFileBytes) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " has ", size, " bytes; at most ", kMaxFileBytes));
+  }
   const std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-  const absl::Status status = ParseYaml(text, config, ignored);
+  absl::Status status = ParseYaml(text, config, ignored);
+  if (status.ok()) status = CheckServerConfig(config);
   if (status.ok()) return status;
   return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
 }

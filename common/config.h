@@ -17,7 +17,12 @@ namespace regatta {
 absl::Status ParseYaml(const std::string& text, google::protobuf::Message& message,
                        std::vector<std::string>& ignored);
 
-// The same from a file. NOT_FOUND names the path.
+// Values that no key may have whatever the machine: sizes of zero, a KV fraction outside (0, 1],
+// unknown dtypes and policies. INVALID_ARGUMENT names key, value and what is expected. For use after
+// flags have been merged in.
+absl::Status CheckServerConfig(const ServerConfig& config);
+
+// ParseYaml and CheckServerConfig of a file. NOT_FOUND names the path.
 absl::Status LoadServerConfig(const std::string& path, ServerConfig& config,
                               std::vector<std::string>& ignored);
 
