@@ -9,7 +9,7 @@
 
 namespace regatta {
 
-// e^x within 2 units in the last place; 0 below -87 (also for -infinity), infinity above 88.7; NaN
+// e^x within 2 units in the last place; 0 below -86 (also for -infinity), infinity above 88.7; NaN
 // stays NaN. Reduction by Cody & Waite, polynomial of Cephes expf.
 inline float Exp(float x) {
   constexpr float kRoundToInteger = 0x1.8p23f;  // the sum's low bits hold the integer
@@ -27,7 +27,7 @@ inline float Exp(float x) {
   // Half of the power of two first: 2^128 itself is no float.
   const float half_power = std::bit_cast<float>((std::bit_cast<uint32_t>(shifted) + 126u) << 23);
   const float y = p * half_power * 2.0f;
-  const float bounded = x < -87.0f ? 0.0f : y;
+  const float bounded = x < -86.0f ? 0.0f : y;
   return x > 88.7228f ? std::bit_cast<float>(0x7f800000u) : bounded;
 }
 

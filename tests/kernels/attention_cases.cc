@@ -1,0 +1,136 @@
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "tests/kernels/op_cases.h"
+#include "tests/kernels/paged_batch.h"
+
+namespace regatta {
+namespace {
+
+struct AttentionShape {
+  int num_heads;
+  int num_kv_heads;
+  int head_dim;
+  int block_size;
+  int window;
+  DType cache_dtype;
+  std::vector<SequenceShape> sequences;
+};
+
+// Softmax over all visible positions of one (token, head), in float64.
+void ReferenceRow(const AttentionShape& shape, const PagedBatch& paged, const double* q,
+                  const std::vector<double>& keys, const std::vector<double>& values, int token,
+                  int head, double scale, double* out) {
+  const int position = paged.positions()[token];
+  const int first = shape.window > 0 ? std::max(0, position - shape.window + 1) : 0;
+  const int kv_head = head / (shape.num_heads / shape.num_kv_heads);
+  const auto row = [&](const std::vector<double>& cache, int p) {
+    const int64_t slot = paged.SlotOf(paged.sequence_of()[token], p);
+    return cache.data() + (slot * shape.num_kv_heads + kv_head) * shape.head_dim;
+  };
+  std::vector<double> weights;
+  double max = -1e300;
+  for (int p = first; p <= position; ++p) {
+    double score = 0;
+    for (int i = 0; i < shape.head_dim; ++i) score += q[i] * row(keys, p)[i];
+    weights.push_back(score * scale);
+    max = std::max(max, score * scale);
+  }
+  double sum = 0;
+  for (double& weight : weights) sum += weight = std::exp(weight - max);
+  for (int i = 0; i < shape.head_dim; ++i) {
+    double total = 0;
+    for (int p = first; p <= position; ++p) total += weights[p - first] * row(values, p)[i];
+    out[i] = total / sum;
+  }
+}
+
+// Normal values at every position of every sequence; NaN elsewhere. Blocks keep a gap between them, as when k and v share memory.
+DeviceTensor FilledCache(Ops& ops, const AttentionShape& shape, const PagedBatch& paged,
+                         Random& random) {
+  const int64_t width = int64_t{shape.num_kv_heads} * shape.head_dim;
+  DeviceTensor cache(
+      ops, shape.cache_dtype,
+      {paged.num_blocks(), shape.block_size, shape.num_kv_heads, shape.head_dim},
+      2 * shape.block_size * width);
+  std::vector<double> contents(cache.tensor().num_elements(), std::nan(""));
+  std::normal_distribution<double> normal(0, 1);
+  for (size_t s = 0; s < shape.sequences.size(); ++s) {
+    for (int p = 0; p < shape.sequences[s].context; ++p) {
+      const int64_t slot = paged.SlotOf(static_cast<int>(s), p);
+      for (int64_t i = 0; i < width; ++i) contents[slot * width + i] = normal(random);
+    }
+  }
+  cache.Write(contents);
+  return cache;
+}
+
+void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  const PagedBatch paged(ops, shape.sequences, shape.block_size, random);
+  const DeviceTensor cache_k = FilledCache(ops, shape, paged, random);
+  const DeviceTensor cache_v = FilledCache(ops, shape, paged, random);
+  const int64_t width = int64_t{shape.num_heads} * shape.head_dim;
+  const DeviceTensor q =
+      DeviceTensor::Normal(ops, dtype, {paged.num_tokens(), width}, random, 2, width + 64);
+  const DeviceTensor out(ops, dtype, {paged.num_tokens(), width}, width + 8);
+  const float scale = 1 / std::sqrt(static_cast<float>(shape.head_dim));
+  const AttentionParams params{.num_heads = shape.num_heads,
+                               .num_kv_heads = shape.num_kv_heads,
+                               .head_dim = shape.head_dim,
+                               .scale = scale,
+                               .sliding_window = shape.window};
+  ops.PagedAttention(q, paged.batch(), params, {cache_k, cache_v}, out);
+  const std::vector<double> queries = q.Read();
+  const std::vector<double> keys = cache_k.Read();
+  const std::vector<double> values = cache_v.Read();
+  std::vector<double> want(queries.size());
+  for (int t = 0; t < paged.num_tokens(); ++t) {
+    for (int h = 0; h < shape.num_heads; ++h) {
+      const int64_t offset = t * width + int64_t{h} * shape.head_dim;
+      ReferenceRow(shape, paged, queries.data() + offset, keys, values, t, h, scale,
+                   want.data() + offset);
+    }
+  }
+  ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, 1e-5, "attention");
+}
+
+// Prompts, a chunk in the middle of a prompt, and decoding sequences together, across key blocks.
+const std::vector<SequenceShape> kMixed = {{129, 129}, {1, 1},  {200, 17}, {3, 3},
+                                           {64, 1},    {65, 1}, {300, 1},  {63, 2}};
+
+}  // namespace
+
+std::vector<OpCase> AttentionCases() {
+  std::vector<OpCase> cases;
+  for (const DType dtype : kActivationTypes) {
+    const AttentionShape shapes[] = {
+        {8, 8, 64, 16, 0, dtype, kMixed},
+        {8, 4, 64, 32, 0, dtype, kMixed},
+        {8, 2, 128, 16, 0, dtype, kMixed},
+        {8, 1, 80, 1, 0, dtype, kMixed},
+        {4, 2, 64, 16, 1, dtype, kMixed},
+        {4, 2, 64, 16, 70, dtype, kMixed},
+        {4, 1, 80, 32, 129, dtype, kMixed},
+        {4, 2, 64, 16, 0, dtype, {{1, 1}}},
+        {4, 2, 64, 16, 0, dtype, {{17, 17}}},
+        {6, 2, 6, 7, 0, dtype, {{1000, 1}, {130, 3}}},
+        {71, 1, 64, 16, 0, dtype, {{70, 3}, {5, 1}}},
+        {2, 1, 256, 16, 0, dtype, {{90, 30}}},
+        {4, 2, 64, 16, 0, DType::kBFloat16, kMixed},
+        {4, 2, 64, 16, 33, DType::kFloat16, kMixed},
+        {4, 2, 64, 16, 0, DType::kFloat8E4M3, kMixed},
+    };
+    for (const AttentionShape& shape : shapes) {
+      cases.push_back({CaseName("Attention", cases.size(), DTypeName(dtype), shape.num_heads,
+                                shape.num_kv_heads, shape.head_dim, "block", shape.block_size,
+                                "window", shape.window, DTypeName(shape.cache_dtype)),
+                       [=](Ops& ops) { CheckAttention(ops, dtype, shape); }});
+    }
+  }
+  return cases;
+}
+
+}  // namespace regatta

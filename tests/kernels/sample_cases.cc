@@ -1,0 +1,311 @@
+// Sampling: exact where the result is determined, by a chi-square test over many draws where it is not.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <map>
+#include <numeric>
+
+#include "tests/kernels/device_tensor.h"
+#include "tests/kernels/op_cases.h"
+
+namespace regatta {
+namespace {
+
+constexpr int64_t kVocab = 50;
+
+struct Penalties {
+  std::vector<double> prompt;
+  std::vector<double> output;
+};
+
+// The distribution that a row is drawn from, in float64, by sorting and summing whole vocabularies.
+std::vector<double> Distribution(std::vector<double> logits, const SampleRow& row,
+                                 const Penalties* penalties) {
+  const size_t vocab = logits.size();
+  if (penalties != nullptr) {
+    for (size_t i = 0; i < vocab; ++i) {
+      if (penalties->prompt[i] + penalties->output[i] > 0) {
+        logits[i] = logits[i] > 0 ? logits[i] / row.repetition_penalty
+                                  : logits[i] * row.repetition_penalty;
+      }
+      logits[i] -= row.frequency_penalty * penalties->output[i];
+      if (penalties->output[i] > 0) logits[i] -= row.presence_penalty;
+    }
+  }
+  for (int i = 0; i < row.num_suppressed; ++i) logits[row.suppressed[i]] = -INFINITY;
+  std::vector<size_t> order(vocab);
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+  std::vector<double> p(vocab, 0);
+  if (row.temperature == 0) {
+    p[order[0]] = 1;
+    return p;
+  }
+  const auto normalize = [&] {
+    const double sum = std::accumulate(p.begin(), p.end(), 0.0);
+    for (double& x : p) x /= sum;
+  };
+  for (size_t i = 0; i < vocab; ++i) {
+    p[i] = std::exp((logits[i] - logits[order[0]]) / row.temperature);
+  }
+  normalize();
+  const double threshold = row.min_p * p[order[0]];
+  for (double& x : p) x = x < threshold ? 0 : x;
+  normalize();
+  for (size_t i = row.top_k > 0 ? row.top_k : vocab; i < vocab; ++i) p[order[i]] = 0;
+  normalize();
+  double before = 0;
+  for (size_t i = 0; i < vocab; ++i) {
+    const double own = p[order[i]];
+    if (row.top_p > 0 && before >= row.top_p) p[order[i]] = 0;
+    before += own;
+  }
+  normalize();
+  return p;
+}
+
+// Draws as many rows as `rows` has, of the same logits.
+std::vector<uint32_t> DrawRows(Ops& ops, const std::vector<double>& logits,
+                               const std::vector<SampleRow>& rows, const PenaltyPool& pool) {
+  std::vector<double> repeated;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    repeated.insert(repeated.end(), logits.begin(), logits.end());
+  }
+  DeviceTensor device(ops, DType::kFloat32, {static_cast<int64_t>(rows.size()), kVocab},
+                      kVocab + 14);
+  device.Write(repeated);
+  SampleResult result;
+  ops.Sample(device, rows, pool, result);
+  EXPECT_EQ(result.tokens.size(), rows.size());
+  return result.tokens;
+}
+
+std::vector<double> RandomLogits(Random& random, double deviation) {
+  std::normal_distribution<float> normal(0, static_cast<float>(deviation));
+  std::vector<double> logits(kVocab);
+  for (double& logit : logits) logit = normal(random);
+  return logits;
+}
+
+// Pearson's statistic over cells of at least 5 expected draws; five standard deviations above its mean is one in millions.
+void ExpectDistributed(const std::vector<int64_t>& counts, const std::vector<double>& p) {
+  const double draws = static_cast<double>(std::accumulate(counts.begin(), counts.end(), 0l));
+  double statistic = 0, rare_expected = 0, rare_count = 0;
+  int cells = 0;
+  for (size_t i = 0; i < p.size(); ++i) {
+    if (p[i] == 0) {
+      EXPECT_EQ(counts[i], 0) << "token " << i << " is filtered out";
+    } else if (p[i] * draws < 5) {
+      rare_expected += p[i] * draws;
+      rare_count += static_cast<double>(counts[i]);
+    } else {
+      statistic += std::pow(static_cast<double>(counts[i]) - p[i] * draws, 2) / (p[i] * draws);
+      ++cells;
+    }
+  }
+  if (rare_expected > 5) {
+    statistic += std::pow(rare_count - rare_expected, 2) / rare_expected;
+    ++cells;
+  }
+  const double freedom = std::max(1, cells - 1);
+  EXPECT_LT(statistic, freedom + 5 * std::sqrt(2 * freedom) + 5) << cells << " cells";
+}
+
+// 100,000 draws along the output index, and as many along the seed.
+void CheckDistribution(Ops& ops, SampleRow row, bool along_seed) {
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  const std::vector<double> logits = RandomLogits(random, 2);
+  const std::vector<double> want = Distribution(logits, row, nullptr);
+  std::vector<int64_t> counts(kVocab);
+  constexpr uint32_t kBatch = 1000;
+  for (uint32_t first = 0; first < 100000; first += kBatch) {
+    std::vector<SampleRow> rows(kBatch, row);
+    for (uint32_t i = 0; i < kBatch; ++i) {
+      rows[i].seed = along_seed ? first + i : 77;
+      rows[i].output_index = along_seed ? 5 : first + i;
+    }
+    for (const uint32_t token : DrawRows(ops, logits, rows, {})) ++counts.at(token);
+  }
+  ExpectDistributed(counts, want);
+}
+
+// Two draws of one seed or of one index must not be related: counts over pairs of cells.
+void CheckIndependence(Ops& ops) {
+  ReserveForCases(ops);
+  std::vector<double> logits(kVocab, -INFINITY);
+  for (int i = 0; i < 4; ++i) logits[i] = 0;
+  std::vector<int64_t> pairs(16);
+  for (uint32_t first = 0; first < 40000; first += 1000) {
+    std::vector<SampleRow> rows(1000, SampleRow{.temperature = 1, .seed = 3});
+    for (uint32_t i = 0; i < rows.size(); ++i) rows[i].output_index = first + i;
+    const std::vector<uint32_t> tokens = DrawRows(ops, logits, rows, {});
+    for (size_t i = 0; i < tokens.size(); i += 2) ++pairs.at(tokens[i] * 4 + tokens[i + 1]);
+  }
+  ExpectDistributed(pairs, std::vector<double>(16, 1.0 / 16));
+}
+
+// The draw of a (seed, index) is the same alone, in another batch and at another row.
+void CheckDrawKeys(Ops& ops) {
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  const std::vector<double> logits = RandomLogits(random, 0.5);
+  std::vector<SampleRow> rows;
+  for (uint32_t i = 0; i < 200; ++i) {
+    rows.push_back({.temperature = 0.8f, .top_k = i % 3 == 0 ? 20 : 0,
+                    .top_p = i % 2 == 0 ? 0.9f : 1.0f, .seed = random(), .output_index = i / 2});
+  }
+  const std::vector<uint32_t> together = DrawRows(ops, logits, rows, {});
+  std::vector<SampleRow> reversed(rows.rbegin(), rows.rend());
+  const std::vector<uint32_t> backwards = DrawRows(ops, logits, reversed, {});
+  for (size_t i = 0; i < rows.size(); ++i) {
+    EXPECT_EQ(together[i], backwards[rows.size() - 1 - i]) << "row " << i;
+    EXPECT_EQ(together[i], DrawRows(ops, logits, {rows[i]}, {})[0]) << "row " << i;
+  }
+}
+
+// Penalties and suppressed ids, over greedy rows whose best two logits are clearly apart, and over drawn rows.
+void CheckPenalties(Ops& ops) {
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  constexpr int64_t kPoolRows = 4;
+  for (int round = 0; round < 200; ++round) {
+    DeviceTensor prompt(ops, DType::kInt32, {kPoolRows, kVocab});
+    DeviceTensor output(ops, DType::kInt32, {kPoolRows, kVocab});
+    std::vector<double> prompt_counts, output_counts;
+    for (int64_t i = 0; i < kPoolRows * kVocab; ++i) {
+      prompt_counts.push_back(random() % 3 == 0 ? 2 : 0);
+      output_counts.push_back(static_cast<double>(random() % 3));
+    }
+    prompt.Write(prompt_counts);
+    output.Write(output_counts);
+    const std::vector<uint32_t> suppressed = {static_cast<uint32_t>(random() % kVocab), 7};
+    SampleRow row{.temperature = round % 4 == 0 ? 1.0f : 0.0f,
+                  .top_k = round % 4 == 0 ? 3 : 0,
+                  .repetition_penalty = 1.3f,
+                  .presence_penalty = round % 3 * 0.4f,
+                  .frequency_penalty = 0.25f,
+                  .seed = 9,
+                  .output_index = static_cast<uint32_t>(round),
+                  .penalty_row = static_cast<int>(random() % kPoolRows),
+                  .suppressed = suppressed.data(),
+                  .num_suppressed = 2};
+    const std::vector<double> logits = RandomLogits(random, 2);
+    const auto first = row.penalty_row * kVocab;
+    const Penalties penalties = {
+        {prompt_counts.begin() + first, prompt_counts.begin() + first + kVocab},
+        {output_counts.begin() + first, output_counts.begin() + first + kVocab}};
+    const std::vector<double> allowed = Distribution(logits, row, &penalties);
+    const uint32_t token = DrawRows(ops, logits, {row}, {prompt, output})[0];
+    EXPECT_GT(allowed.at(token), 0) << "round " << round;
+    ++output_counts[first + token];
+    EXPECT_EQ(output.Read(), output_counts) << "the drawn token is counted, nothing else";
+    EXPECT_EQ(prompt.Read(), prompt_counts);
+  }
+}
+
+// Greedy: lowest id on ties; NaN is never drawn; a row without finite logits gives id 0.
+void CheckGreedyEdges(Ops& ops) {
+  ReserveForCases(ops);
+  const SampleRow greedy;
+  const SampleRow drawn{.temperature = 1, .top_k = 5, .top_p = 0.9f, .min_p = 0.1f};
+  std::vector<double> logits(kVocab, 1);
+  logits[13] = logits[31] = logits[49] = 4;
+  EXPECT_EQ(DrawRows(ops, logits, {greedy}, {})[0], 13u);
+  const std::vector<uint32_t> suppressed = {13};
+  SampleRow without = greedy;
+  without.suppressed = suppressed.data();
+  without.num_suppressed = 1;
+  EXPECT_EQ(DrawRows(ops, logits, {without}, {})[0], 31u);
+  logits[0] = logits[13] = std::nan("");
+  EXPECT_EQ(DrawRows(ops, logits, {greedy}, {})[0], 31u);
+  for (uint32_t i = 0; i < 100; ++i) {
+    SampleRow row = drawn;
+    row.output_index = i;
+    const uint32_t token = DrawRows(ops, logits, {row}, {})[0];
+    EXPECT_TRUE(token == 31 || token == 49) << token;
+  }
+  for (const double empty : {std::nan(""), -HUGE_VAL}) {
+    const std::vector<double> none(kVocab, empty);
+    EXPECT_EQ(DrawRows(ops, none, {greedy, drawn}, {}), (std::vector<uint32_t>{0, 0}));
+  }
+}
+
+// Of the raw distribution, whatever temperature, penalties and suppression do to the draw.
+void CheckLogprobs(Ops& ops) {
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  for (const int64_t vocab : {1, 16, 1000, kCaseMaxVocab}) {
+    const DeviceTensor logits =
+        DeviceTensor::Normal(ops, DType::kFloat32, {3, vocab}, random, 5);
+    const std::vector<double> values = logits.Read();
+    const std::vector<uint32_t> suppressed = {0};
+    const int asked = static_cast<int>(std::min<int64_t>(vocab + 1, 20));
+    const std::vector<SampleRow> rows = {
+        {.temperature = 2, .num_logprobs = 0, .suppressed = suppressed.data(),
+         .num_suppressed = vocab > 1 ? 1 : 0},
+        {.num_logprobs = asked},
+        {.temperature = 0.5f}};
+    SampleResult result;
+    ops.Sample(logits, rows, {}, result);
+    std::vector<int32_t> ids(result.tokens.begin(), result.tokens.end());
+    std::vector<float> given(3);
+    ops.TokenLogprobs(logits, DeviceArray<int32_t>(ops, ids).data(), given.data());
+    for (int64_t r = 0; r < 3; ++r) {
+      const double* row = values.data() + r * vocab;
+      double sum = 0;
+      for (int64_t i = 0; i < vocab; ++i) sum += std::exp(row[i]);
+      const double want = row[result.tokens[r]] - std::log(sum);
+      EXPECT_NEAR(given[r], want, 1e-5);
+      EXPECT_NEAR(result.logprobs[r], r < 2 ? want : 0, 1e-5) << "the last row asked for none";
+      std::multimap<double, uint32_t, std::greater<>> sorted;
+      for (int64_t i = 0; i < vocab; ++i) sorted.emplace(row[i], static_cast<uint32_t>(i));
+      const size_t listed = r == 1 ? std::min<int64_t>(asked, vocab) : 0;
+      ASSERT_EQ(result.top_logprobs[r].size(), listed);
+      auto expected = sorted.begin();
+      for (const auto& [id, logprob] : result.top_logprobs[r]) {
+        EXPECT_EQ(id, expected->second);
+        EXPECT_NEAR(logprob, expected->first - std::log(sum), 1e-5);
+        ++expected;
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::vector<OpCase> SampleCases() {
+  const std::map<std::string, SampleRow> rows = {
+      {"temperature_1", {.temperature = 1}},
+      {"temperature_low", {.temperature = 0.3f}},
+      {"temperature_high", {.temperature = 3}},
+      {"top_k", {.temperature = 1, .top_k = 7}},
+      {"top_k_1", {.temperature = 1, .top_k = 1}},
+      {"top_k_beyond_vocabulary", {.temperature = 1, .top_k = 1000}},
+      {"top_p", {.temperature = 1, .top_p = 0.7f}},
+      {"top_p_tiny", {.temperature = 1, .top_p = 1e-6f}},
+      {"min_p", {.temperature = 1, .min_p = 0.05f}},
+      {"min_p_1", {.temperature = 1, .min_p = 1}},
+      {"top_k_top_p", {.temperature = 1.5f, .top_k = 12, .top_p = 0.8f}},
+      {"all", {.temperature = 2, .top_k = 20, .top_p = 0.9f, .min_p = 0.1f}},
+      {"zeros_are_off",
+       {.temperature = 1, .top_p = 0, .repetition_penalty = 0}},
+  };
+  std::vector<OpCase> cases;
+  for (const auto& [name, row] : rows) {
+    cases.push_back({"SampleDistribution_" + name,
+                     [row = row](Ops& ops) { CheckDistribution(ops, row, false); }});
+  }
+  cases.push_back({"SampleDistribution_along_seed", [](Ops& ops) {
+                     CheckDistribution(ops, {.temperature = 1, .top_p = 0.95f}, true);
+                   }});
+  cases.push_back({"SampleIndependence", CheckIndependence});
+  cases.push_back({"SampleDrawKeys", CheckDrawKeys});
+  cases.push_back({"SamplePenalties", CheckPenalties});
+  cases.push_back({"SampleGreedyEdges", CheckGreedyEdges});
+  cases.push_back({"SampleLogprobs", CheckLogprobs});
+  return cases;
+}
+
+}  // namespace regatta
