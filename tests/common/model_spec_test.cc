@@ -5,9 +5,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "tests/testing/models.h"
+#include "tests/testing/temp_dir.h"
 
 namespace regatta {
 namespace {
@@ -324,6 +326,20 @@ TEST(ModelSpecTest, MissingDirectoryIsNamed) {
   EXPECT_EQ(status.code(), absl::StatusCode::kNotFound);
   EXPECT_THAT(status.message(), HasSubstr("/nowhere/model"));
   EXPECT_EQ(LoadModelSpec(REGATTA_SOURCE_DIR).status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST(ModelSpecTest, SnapshotsInTheHuggingFaceCacheAreNamedAfterTheirRepository) {
+  const TempDir dir;
+  const std::string snapshot = "models--maker--Some-Model-8B/snapshots/0123abcd";
+  std::filesystem::create_directories(dir.File(snapshot));
+  dir.Write(snapshot + "/config.json", LlamaConfig().dump());
+  for (const char* slash : {"", "/"}) {
+    auto spec = LoadModelSpec(dir.File(snapshot) + slash);
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    EXPECT_EQ(spec->name, "Some-Model-8B");
+  }
+  dir.Write(snapshot + "/hf_quant_config.json", "{}");
+  EXPECT_EQ(LoadModelSpec(dir.File(snapshot)).status().code(), absl::StatusCode::kUnimplemented);
 }
 
 }  // namespace

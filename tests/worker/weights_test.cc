@@ -432,6 +432,20 @@ TEST(WeightsTest, ResolvesDTypes) {
               HasSubstr("dtype int3 is not known; auto, float32"));
 }
 
+TEST(WeightsTest, TheShippedModelsLoad) {
+  for (const char* name : {"regatta-dense", "regatta-moe"}) {
+    const std::string path = absl::StrCat(REGATTA_SOURCE_DIR, "/tests/models/", name);
+    auto spec = LoadModelSpec(path);
+    ASSERT_TRUE(spec.ok()) << spec.status();
+    auto weights = LoadWhole(FromPath(path), *spec);
+    ASSERT_TRUE(weights.ok()) << weights.status();
+    int64_t elements = spec->NumParameters();
+    if (spec->tie_embeddings) elements += int64_t{spec->vocab_size} * spec->hidden_size;
+    EXPECT_EQ(weights->num_bytes, 4 * elements)
+        << "float32 on CPU ranks; a tied head is held twice";
+  }
+}
+
 TEST(WeightsTest, ExtraTensorsAreIgnoredAndTiedHeadsToo) {
   const TempDir dir;
   std::vector<TensorToWrite> tensors = TensorsToWrite(QwenMoeSpec());
