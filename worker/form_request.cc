@@ -1,6 +1,8 @@
 // Limits of what a rank can be formed with; see form_request.h.
 #include "worker/form_request.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
@@ -29,7 +31,7 @@ absl::Status CheckFormRequest(const FormRequest& request, const ModelSpec& spec)
   RETURN_IF_ERROR(CheckRange("max_num_tokens", limits.max_num_tokens(), 1, kMaxNumTokens));
   RETURN_IF_ERROR(CheckRange("max_seq_len", limits.max_seq_len(), 1, spec.max_position));
   RETURN_IF_ERROR(CheckRange("block_size", request.block_size(), 1, kMaxBlockSize));
-  RETURN_IF_ERROR(CheckRange("penalty_rows", request.penalty_rows(), 0, limits.max_batch_size()));
+  RETURN_IF_ERROR(CheckRange("penalty_rows", request.penalty_rows(), 0, kMaxBatchSize));
   RETURN_IF_ERROR(CheckRange("timeout_ms", request.timeout_ms(), 1, 3'600'000));
   // Ids of every plan in flight must fit a pipeline's channel.
   const uint64_t id_bytes = limits.max_batch_size() * sizeof(int32_t);
@@ -50,7 +52,7 @@ SlotLimits SlotLimitsOf(const FormRequest& request, const ModelSpec& spec, uint3
           .block_size = request.block_size(),
           .num_blocks = num_blocks,
           .vocab_size = static_cast<uint32_t>(spec.vocab_size),
-          .penalty_rows = request.penalty_rows()};
+          .penalty_rows = std::min(request.penalty_rows(), request.limits().max_batch_size())};
 }
 
 }  // namespace regatta

@@ -1,0 +1,138 @@
+// One thread and one executor per rank; see threaded_group.h.
+#include "tests/worker/threaded_group.h"
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/blocking_counter.h"
+#include "common/bounded_queue.h"
+#include "common/hash.h"
+#include "common/layout.h"
+#include "worker/executor.h"
+#include "worker/shared_memory_group.h"
+
+namespace regatta {
+
+FormRequest ToFormRequest(const GroupOptions& options, uint32_t rank,
+                          const std::string& communicator_id) {
+  FormRequest request;
+  request.set_group_epoch(1);
+  request.set_rank(rank);
+  *request.mutable_layout() = options.layout;
+  request.set_communicator_id(communicator_id);
+  *request.mutable_model() = options.model;
+  request.mutable_limits()->set_max_batch_size(options.max_batch_size);
+  request.mutable_limits()->set_max_num_tokens(options.max_num_tokens);
+  request.mutable_limits()->set_max_seq_len(options.max_seq_len);
+  request.set_block_size(options.block_size);
+  request.set_kv_cache_fraction(0.5);
+  request.set_max_kv_blocks(options.max_kv_blocks);
+  request.set_max_inflight(options.max_inflight);
+  request.set_timeout_ms(20000);
+  request.set_penalty_rows(options.penalty_rows);
+  return request;
+}
+
+class ThreadedGroup::Impl {
+ public:
+  explicit Impl(const GroupOptions& options)
+      : options(options), num_ranks(RanksPerCopy(options.layout)), formed_ranks(num_ranks) {}
+
+  ~Impl() {
+    for (auto& rank : ranks) rank->plans.Close();
+    for (auto& rank : ranks) rank->thread.join();
+  }
+
+  absl::Status Form() {
+    auto offer = SharedMemoryOffer::Create(static_cast<int>(num_ranks));
+    if (!offer.ok()) return offer.status();
+    for (uint32_t i = 0; i < num_ranks; ++i) {
+      ranks.push_back(std::make_unique<Rank>());
+      Rank& rank = *ranks.back();
+      rank.thread = std::thread([this, i, &rank, id = (*offer)->id()] { RunRank(i, id, rank); });
+    }
+    formed_ranks.Wait();
+    absl::Status first;
+    for (auto& rank : ranks) {
+      const absl::Status& status = rank->executor.status();
+      // The rank that was at fault, rather than those that were told.
+      if (first.ok() || absl::IsUnavailable(first)) first.Update(absl::OkStatus());
+      if (!status.ok() && (first.ok() || absl::IsUnavailable(first))) first = status;
+    }
+    return first;
+  }
+
+  struct Rank {
+    std::thread thread;
+    absl::StatusOr<std::unique_ptr<Executor>> executor = absl::UnknownError("not formed");
+    BoundedQueue<std::string> plans{1024};
+    BoundedQueue<absl::StatusOr<StepResult>> results{1024};
+  };
+
+  void RunRank(uint32_t index, const std::string& id, Rank& rank) {
+    rank.executor = Executor::Form(ToFormRequest(options, index, id), 1, stop, [](auto&) {});
+    formed_ranks.DecrementCount();
+    if (!rank.executor.ok()) return;
+    while (true) {
+      std::optional<std::string> plan = rank.plans.Pop(absl::Minutes(5));
+      if (!plan.has_value()) break;
+      absl::StatusOr<StepResult> result = (*rank.executor)->Run(*plan);
+      const bool failed = !result.ok();
+      if (failed) (*rank.executor)->Abort(std::string(result.status().message()));
+      CHECK(rank.results.TryPush(std::move(result)));
+      if (failed) break;
+    }
+    rank.executor = absl::UnknownError("dissolved");  // in this rank's thread, as in a process
+  }
+
+  const GroupOptions options;
+  const uint32_t num_ranks;
+  absl::BlockingCounter formed_ranks;
+  std::atomic<bool> stop = false;
+  std::vector<std::unique_ptr<Rank>> ranks;
+  Formed formed;
+  uint32_t sampling_rank = 0;
+};
+
+ThreadedGroup::ThreadedGroup(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+ThreadedGroup::~ThreadedGroup() = default;
+
+absl::StatusOr<std::unique_ptr<ThreadedGroup>> ThreadedGroup::Form(const GroupOptions& options) {
+  auto impl = std::make_unique<Impl>(options);
+  if (absl::Status status = impl->Form(); !status.ok()) return status;
+  for (uint32_t i = 0; i < impl->num_ranks; ++i) {
+    const Executor& executor = **impl->ranks[i]->executor;
+    if (executor.samples()) impl->sampling_rank = i;
+    if (i > 0) CHECK_EQ(executor.formed().kv_blocks(), impl->formed.kv_blocks());
+    impl->formed = executor.formed();
+  }
+  return std::unique_ptr<ThreadedGroup>(new ThreadedGroup(std::move(impl)));
+}
+
+const GroupOptions& ThreadedGroup::options() const { return impl_->options; }
+const Formed& ThreadedGroup::formed() const { return impl_->formed; }
+
+void ThreadedGroup::Dispatch(const StepPlan& plan) {
+  const std::string bytes = plan.SerializeAsString();
+  for (auto& rank : impl_->ranks) CHECK(rank->plans.TryPush(std::string(bytes)));
+}
+
+absl::StatusOr<StepResult> ThreadedGroup::Next(absl::Duration timeout) {
+  std::vector<StepResult> results;
+  absl::Status error;
+  for (auto& rank : impl_->ranks) {
+    auto result = rank->results.Pop(timeout);
+    if (!result.has_value()) return absl::DeadlineExceededError("a rank did not answer");
+    if (!result->ok() && (error.ok() || absl::IsUnavailable(error))) error = result->status();
+    results.push_back(result->value_or(StepResult()));
+  }
+  if (!error.ok()) return error;
+  for (const StepResult& result : results) {
+    CHECK_EQ(result.step_id(), results[0].step_id());
+    CHECK_EQ(result.plan_hash(), results[0].plan_hash());
+  }
+  return results[impl_->sampling_rank];
+}
+
+}  // namespace regatta
