@@ -1,3 +1,4 @@
+// A counter-based generator of normal-like values; see dummy_weights.h.
 #include "worker/dummy_weights.h"
 
 #include <cmath>

@@ -1,3 +1,4 @@
+// Frequencies of each context extension; see rope_table.h.
 #include "worker/rope_table.h"
 
 #include <algorithm>

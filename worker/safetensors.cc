@@ -1,3 +1,4 @@
+// Mapping of files and shards; see safetensors.h.
 #include "worker/safetensors.h"
 
 #include <fcntl.h>

@@ -1,3 +1,4 @@
+// Streaming parser of the header, then the checks on sizes and places; see safetensors_header.h.
 #include "worker/safetensors_header.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The families' tables, and the arithmetic of shards; see tensor_table.h.
 #include "worker/tensor_table.h"
 
 #include <algorithm>
