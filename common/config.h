@@ -17,9 +17,9 @@ namespace regatta {
 absl::Status ParseYaml(const std::string& text, google::protobuf::Message& message,
                        std::vector<std::string>& ignored);
 
-// Values that no key may have whatever the machine: sizes of zero, a KV fraction outside (0, 1],
-// unknown dtypes and policies. INVALID_ARGUMENT names key, value and what is expected. For use after
-// flags have been merged in.
+// Refuses values that no key may have whatever the machine: sizes of zero, a KV fraction outside
+// (0, 1], unknown dtypes and policies. INVALID_ARGUMENT names key, value and what is expected. For
+// use after flags have been merged in.
 absl::Status CheckServerConfig(const ServerConfig& config);
 
 // ParseYaml and CheckServerConfig of a file. NOT_FOUND names the path.
