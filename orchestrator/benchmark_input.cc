@@ -1,0 +1,65 @@
+// Data set or synthetic prompts; see benchmark_input.h.
+#include "orchestrator/benchmark_input.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "orchestrator/prompt_tokens.h"
+#include "orchestrator/synthetic.h"
+
+namespace regatta {
+namespace {
+
+constexpr uint32_t kSyntheticLength = 128;
+// More would only cost memory: further prompts are variations of these.
+constexpr uint32_t kMaxSyntheticPrompts = 4096;
+
+absl::StatusOr<Dataset> MakeSynthetic(const BenchmarkOptions& options, uint32_t requests) {
+  if (options.model.empty()) {
+    return absl::InvalidArgumentError("give --dataset FILE, or --model DIR for synthetic prompts");
+  }
+  ASSIGN_OR_RETURN(const auto vocabulary, LoadOrdinaryTokens(options.model, ""));
+  SyntheticOptions synthetic;
+  synthetic.num_requests = std::clamp(requests, 1u, kMaxSyntheticPrompts);
+  synthetic.seed = options.random_seed;
+  synthetic.input.mean = options.target_input_len > 0 ? options.target_input_len : kSyntheticLength;
+  synthetic.output.mean =
+      options.target_output_len > 0 ? options.target_output_len : kSyntheticLength;
+  Dataset dataset;
+  dataset.path = absl::StrCat("synthetic ", synthetic.input.mean, "/", synthetic.output.mean);
+  ASSIGN_OR_RETURN(dataset.entries, MakeSyntheticDataset(synthetic, vocabulary));
+  return dataset;
+}
+
+}  // namespace
+
+absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, uint32_t requests) {
+  if (options.dataset.empty()) return MakeSynthetic(options, requests);
+  ASSIGN_OR_RETURN(Dataset dataset, LoadDataset(options.dataset));
+  std::error_code error;
+  if (!options.model.empty() &&
+      std::filesystem::exists(std::filesystem::path(options.model) / "tokenizer.json", error)) {
+    RETURN_IF_ERROR(TokenizePrompts(options.model, dataset));
+  }
+  return dataset;
+}
+
+WorkloadMeans MeansOf(const BenchmarkOptions& options, const Dataset& dataset) {
+  WorkloadMeans means{options.target_input_len, options.target_output_len};
+  if (means.input == 0) means.input = std::lround(dataset.mean_input_length());
+  if (means.output == 0) means.output = std::lround(dataset.mean_output_length());
+  return means;
+}
+
+WorkloadOptions WorkloadOptionsOf(const BenchmarkOptions& options, const Dataset& dataset) {
+  WorkloadOptions workload;
+  workload.eos_id = options.eos_id.value_or(-1);
+  workload.honor_eos = dataset.has_answers() && !options.eos_id.has_value();
+  workload.prefix_cache = options.prefix_cache;
+  return workload;
+}
+
+}  // namespace regatta

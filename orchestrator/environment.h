@@ -1,0 +1,16 @@
+// What the measuring host is, for the record.
+#pragma once
+
+#include "proto/cluster.pb.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// This host's kernel, CPU and memory, and the devices of `cluster`.
+Environment DescribeEnvironment(const ClusterDescription& cluster);
+
+// Now, as 2026-11-22T18:31:40Z, and as 20261122T183140Z for names.
+std::string UtcTimestamp();
+std::string CompactUtcTimestamp();
+
+}  // namespace regatta

@@ -1,0 +1,29 @@
+// Signal handlers that set a flag; see interrupt.h.
+#include "orchestrator/interrupt.h"
+
+#include <signal.h>
+
+namespace regatta {
+namespace {
+
+std::atomic<bool> interrupted{false};
+static_assert(std::atomic<bool>::is_always_lock_free, "signal handlers may only use such");
+
+void OnSignal(int) { interrupted.store(true); }
+
+void Install() {
+  struct sigaction action = {};
+  action.sa_handler = OnSignal;
+  action.sa_flags = SA_RESETHAND;  // the second signal has its default effect
+  for (int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaction(signal, &action, nullptr);
+}
+
+}  // namespace
+
+const std::atomic<bool>& InterruptFlag() {
+  static const bool installed = (Install(), true);
+  (void)installed;
+  return interrupted;
+}
+
+}  // namespace regatta

@@ -1,0 +1,154 @@
+// Start order, readiness and teardown of a local cluster; see launcher.h.
+#include "orchestrator/launcher.h"
+
+#include <algorithm>
+#include <filesystem>
+#include <fstream>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "absl/time/clock.h"
+#include "common/status_macros.h"
+#include "orchestrator/channel.h"
+#include "orchestrator/cluster_client.h"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr absl::Duration kGrace = absl::Seconds(5);
+constexpr int kLogLines = 15;
+
+uint32_t ThreadsPerRank(const LaunchOptions& options) {
+  if (options.threads > 0) return options.threads;
+  return std::max(1u, std::thread::hardware_concurrency() / std::max(1u, options.workers));
+}
+
+std::string FirstLine(const std::string& path) {
+  std::string line;
+  std::ifstream file(path);
+  std::getline(file, line);
+  absl::StripAsciiWhitespace(&line);
+  return line;
+}
+
+}  // namespace
+
+std::string OwnDirectory() {
+  std::error_code error;
+  return fs::read_symlink("/proc/self/exe", error).parent_path().string();
+}
+
+absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Launch(const LaunchOptions& options,
+                                                                   const std::atomic<bool>& stop) {
+  std::unique_ptr<LocalCluster> cluster(new LocalCluster(options));
+  cluster->deadline_ = absl::Now() + options.ready_timeout;
+  RETURN_IF_ERROR(cluster->StartWorkers());
+  for (const auto& worker : cluster->workers_) {
+    ASSIGN_OR_RETURN(const std::string address, cluster->AwaitAddress(worker->name(), stop));
+    cluster->worker_addresses_.push_back(address);
+  }
+  RETURN_IF_ERROR(cluster->StartRouter());
+  RETURN_IF_ERROR(cluster->AwaitCluster(stop));
+  return cluster;
+}
+
+LocalCluster::~LocalCluster() {
+  // The router first: it dissolves its groups in order while the workers still answer.
+  StopAll(router_, kGrace);
+  StopAll(workers_, kGrace);
+}
+
+std::string LocalCluster::AddressFile(const std::string& name) const {
+  return (fs::path(options_.log_dir) / (name + ".address")).string();
+}
+
+absl::Status LocalCluster::StartProgram(const std::string& program, const std::string& name,
+                                        std::vector<std::string> arguments) {
+  const fs::path bin_dir = options_.bin_dir.empty() ? OwnDirectory() : options_.bin_dir;
+  arguments.insert(arguments.begin(), (bin_dir / program).string());
+  for (const std::string& more :
+       {std::string("--listen"), std::string("127.0.0.1:0"), std::string("--address-file"),
+        AddressFile(name), std::string("--exit-with-parent")}) {
+    arguments.push_back(more);
+  }
+  const std::string log = (fs::path(options_.log_dir) / (name + ".log")).string();
+  ASSIGN_OR_RETURN(auto child, ChildProcess::Start(name, arguments, log));
+  auto& children = program == "regatta-router" ? router_ : workers_;
+  children.push_back(std::move(child));
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::StartWorkers() {
+  for (uint32_t rank = 0; rank < options_.workers; ++rank) {
+    RETURN_IF_ERROR(StartProgram("regatta-worker", absl::StrCat("worker-", rank),
+                                 {"--threads", absl::StrCat(ThreadsPerRank(options_))}));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status LocalCluster::StartRouter() {
+  std::vector<std::string> arguments = options_.router_arguments;
+  arguments.push_back("--workers");
+  arguments.push_back(absl::StrJoin(worker_addresses_, ","));
+  return StartProgram("regatta-router", "router", std::move(arguments));
+}
+
+absl::Status LocalCluster::Check() {
+  std::string problems;
+  for (const auto* children : {&workers_, &router_}) {
+    for (const auto& child : *children) {
+      const std::optional<std::string> ended = child->Ended();
+      if (!ended.has_value()) continue;
+      absl::StrAppend(&problems, problems.empty() ? "" : "\n", child->name(), " ended with ",
+                      *ended, "; its last log lines (", child->log_path(), "):\n",
+                      child->LogTail(kLogLines));
+    }
+  }
+  return problems.empty() ? absl::OkStatus() : absl::AbortedError(problems);
+}
+
+absl::Status LocalCluster::CheckRunning(const std::atomic<bool>& stop) {
+  if (stop.load()) return absl::CancelledError("interrupted");
+  return Check();
+}
+
+absl::StatusOr<std::string> LocalCluster::AwaitAddress(const std::string& name,
+                                                       const std::atomic<bool>& stop) {
+  std::string before;
+  while (absl::Now() < deadline_) {
+    const std::string address = FirstLine(AddressFile(name));
+    // Seen twice: a file being written may hold half of it.
+    if (!address.empty() && address == before) return address;
+    before = address;
+    RETURN_IF_ERROR(CheckRunning(stop));
+    absl::SleepFor(absl::Milliseconds(10));
+  }
+  const auto& child =
+      name == "router" ? router_.back()
+                       : *std::find_if(workers_.begin(), workers_.end(),
+                                       [&](const auto& worker) { return worker->name() == name; });
+  return absl::DeadlineExceededError(
+      absl::StrCat(name, " does not listen after ", absl::FormatDuration(options_.ready_timeout),
+                   "; its last log lines (", child->log_path(), "):\n", child->LogTail(kLogLines)));
+}
+
+absl::Status LocalCluster::AwaitCluster(const std::atomic<bool>& stop) {
+  ASSIGN_OR_RETURN(const std::string address, AwaitAddress("router", stop));
+  ASSIGN_OR_RETURN(channel_, Connect(address, TlsOptions(), absl::Seconds(10)));
+  absl::StatusOr<ClusterDescription> description =
+      AwaitReady(channel_, deadline_ - absl::Now(), [&] { return CheckRunning(stop); });
+  if (absl::IsDeadlineExceeded(description.status())) {
+    return absl::DeadlineExceededError(
+        absl::StrCat(description.status().message(), "; the router's last log lines (",
+                     router_.back()->log_path(), "):\n", router_.back()->LogTail(kLogLines)));
+  }
+  RETURN_IF_ERROR(description.status());
+  description_ = *std::move(description);
+  return absl::OkStatus();
+}
+
+}  // namespace regatta

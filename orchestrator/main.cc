@@ -1,0 +1,22 @@
+// `regatta`: the command a person types. Wires the subcommands; each is in its own file.
+#include <CLI/CLI.hpp>
+
+#include "common/flags.h"
+#include "orchestrator/commands.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("Serves and benchmarks large language models on many ranks.", "regatta");
+  app.require_subcommand(1);
+  app.footer(regatta::kExitCodesHelp);
+  regatta::CommandContext context;
+  context.command_line = regatta::QuoteCommandLine(argc, argv);
+  regatta::AddSweepCommand(app, context);
+  regatta::AddThroughputCommand(app, context);
+  regatta::AddPrepareDatasetCommand(app, context);
+  regatta::AddReportCommand(app, context);
+  regatta::AddPlanCommand(app, context);
+  regatta::AddCertsCommand(app, context);
+  regatta::AddNullServerCommand(app, context);
+  const int exit_code = regatta::ParseFlags(app, argc, argv);
+  return exit_code >= 0 ? exit_code : context.chosen();
+}

@@ -1,0 +1,21 @@
+// What a reader of a point's figures must know before trusting them.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+struct PointConditions {
+  uint32_t asked_requests = 0;
+  uint32_t reused_prompts = 0;
+  bool exact_lengths = true;  // end tokens were ignored
+  bool interrupted = false;
+};
+
+// One sentence each; none for a clean point.
+std::vector<std::string> WarningsOf(const PointReport& point, const PointConditions& conditions);
+
+}  // namespace regatta

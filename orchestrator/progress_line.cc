@@ -1,0 +1,49 @@
+// Formatting and refreshing; see progress_line.h.
+#include "orchestrator/progress_line.h"
+
+#include <unistd.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "orchestrator/sweep.h"
+
+namespace regatta {
+namespace {
+
+constexpr double kPlainEverySeconds = 2;
+
+}  // namespace
+
+std::string FormatProgress(const std::string& label, const LoadProgress& progress) {
+  const uint32_t done = progress.completed + progress.failed;
+  std::string text = absl::StrFormat("%s: %d/%d done, %d in flight, %.1f tok/s", label, done,
+                                     progress.total, progress.in_flight, progress.tokens_per_s);
+  if (progress.failed > 0) absl::StrAppend(&text, ", ", progress.failed, " failed");
+  if (done > 0 && done < progress.total) {
+    const double left_s = progress.elapsed_s / done * (progress.total - done);
+    absl::StrAppend(&text, ", ETA ", FormatSeconds(left_s));
+  }
+  return text;
+}
+
+ProgressLine::ProgressLine(std::FILE* out) : out_(out), terminal_(::isatty(::fileno(out)) == 1) {}
+
+void ProgressLine::Update(const std::string& label, const LoadProgress& progress) {
+  if (terminal_) {
+    std::fprintf(out_, "\r\x1b[K%s", FormatProgress(label, progress).c_str());
+    open_ = true;
+  } else if (progress.elapsed_s < last_shown_s_ ||  // a new point has begun
+             progress.elapsed_s - last_shown_s_ >= kPlainEverySeconds) {
+    std::fprintf(out_, "%s\n", FormatProgress(label, progress).c_str());
+    last_shown_s_ = progress.elapsed_s;
+  }
+  std::fflush(out_);
+}
+
+void ProgressLine::Finish() {
+  if (open_) std::fprintf(out_, "\r\x1b[K");
+  std::fflush(out_);
+  open_ = false;
+}
+
+}  // namespace regatta

@@ -1,0 +1,119 @@
+// Options to processes, or a URL to a channel; see serving.h.
+#include "orchestrator/serving.h"
+
+#include "absl/strings/str_cat.h"
+#include "common/config.h"
+#include "common/layout.h"
+#include "common/model_spec.h"
+#include "common/status_macros.h"
+#include "orchestrator/channel.h"
+#include "orchestrator/cluster_client.h"
+
+namespace regatta {
+namespace {
+
+class Arguments {
+ public:
+  template <typename T>
+  void Add(const char* flag, const T& value) {
+    words_.push_back(flag);
+    words_.push_back(absl::StrCat(value));
+  }
+  template <typename T>
+  void AddIf(const char* flag, const std::optional<T>& value) {
+    if (value.has_value()) Add(flag, *value);
+  }
+  void AddFlag(const char* flag) { words_.push_back(flag); }
+  std::vector<std::string> Take() { return std::move(words_); }
+
+ private:
+  std::vector<std::string> words_;
+};
+
+std::vector<std::string> RouterArguments(const BenchmarkOptions& options, const Layout& layout,
+                                         const WorkloadMeans& means) {
+  Arguments arguments;
+  arguments.Add("--model", options.model);
+  if (!options.config.empty()) arguments.Add("--config", options.config);
+  arguments.Add("--tp", layout.attention_tp());
+  arguments.Add("--pp", layout.pp());
+  arguments.Add("--ep", layout.expert_ep());
+  arguments.Add("--dp", layout.copies());
+  arguments.AddIf("--max-batch-size", options.max_batch_size);
+  arguments.AddIf("--max-num-tokens", options.max_num_tokens);
+  arguments.AddIf("--max-seq-len", options.max_seq_len);
+  arguments.AddIf("--kv-cache-free-gpu-mem-fraction", options.kv_cache_fraction);
+  if (!options.dtype.empty()) arguments.Add("--dtype", options.dtype);
+  if (options.dummy_weights) arguments.AddFlag("--dummy-weights");
+  if (!options.prefix_cache) arguments.AddFlag("--no-prefix-cache");
+  if (means.input > 0) arguments.Add("--mean-input-length", means.input);
+  if (means.output > 0) arguments.Add("--mean-output-length", means.output);
+  // Everything has ended when the cluster is stopped; what has not is not worth waiting for.
+  arguments.Add("--drain-timeout", 1);
+  return arguments.Take();
+}
+
+uint32_t Choose(const std::optional<uint32_t>& flag, bool in_file, uint32_t from_file) {
+  return flag.has_value() ? *flag : in_file ? from_file : 1;
+}
+
+}  // namespace
+
+absl::Status Serving::Check() const {
+  if (local != nullptr) RETURN_IF_ERROR(local->Check());
+  return DescribeCluster(channel, absl::Seconds(5)).status();
+}
+
+absl::StatusOr<Layout> LayoutToLaunch(const BenchmarkOptions& options) {
+  ServerConfig config;
+  std::vector<std::string> ignored;
+  if (!options.config.empty()) {
+    RETURN_IF_ERROR(LoadServerConfig(options.config, config, ignored));
+  }
+  ASSIGN_OR_RETURN(
+      const Layout layout,
+      MakeLayout(
+          Choose(options.tp, config.has_tensor_parallel_size(), config.tensor_parallel_size()),
+          Choose(options.pp, config.has_pipeline_parallel_size(), config.pipeline_parallel_size()),
+          Choose(options.ep, config.has_moe_expert_parallel_size(),
+                 config.moe_expert_parallel_size()),
+          Choose(options.dp, config.has_data_parallel_size(), config.data_parallel_size())));
+  if (options.model.empty()) {
+    return absl::InvalidArgumentError("give --model DIR, or --url of a running router");
+  }
+  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model));
+  RETURN_IF_ERROR(CheckLayout(spec, layout));
+  return layout;
+}
+
+absl::StatusOr<Serving> LaunchCluster(const BenchmarkOptions& options, const Layout& layout,
+                                      const WorkloadMeans& means, const std::string& log_dir,
+                                      const std::atomic<bool>& stop) {
+  LaunchOptions launch;
+  launch.bin_dir = options.bin_dir;
+  launch.log_dir = log_dir;
+  launch.workers = WorldSize(layout);
+  launch.threads = options.threads;
+  launch.router_arguments = RouterArguments(options, layout, means);
+  launch.ready_timeout = absl::Seconds(options.launch_timeout_s);
+  Serving serving;
+  ASSIGN_OR_RETURN(serving.local, LocalCluster::Launch(launch, stop));
+  serving.channel = serving.local->channel();
+  serving.description = serving.local->description();
+  return serving;
+}
+
+absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
+                                         const std::atomic<bool>& stop) {
+  Serving serving;
+  ASSIGN_OR_RETURN(const std::string address, AddressOfUrl(options.url));
+  const absl::Duration timeout = absl::Seconds(options.launch_timeout_s);
+  ASSIGN_OR_RETURN(serving.channel,
+                   Connect(address, options.tls, std::min(timeout, absl::Seconds(10))));
+  ASSIGN_OR_RETURN(serving.description, AwaitReady(serving.channel, timeout, [&] {
+                     return stop.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
+                   }));
+  return serving;
+}
+
+}  // namespace regatta

@@ -1,0 +1,46 @@
+// The cluster that a benchmark measures: launched here, or running elsewhere behind --url.
+#pragma once
+
+#include <grpcpp/channel.h>
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "orchestrator/benchmark_options.h"
+#include "orchestrator/launcher.h"
+#include "proto/cluster.pb.h"
+
+namespace regatta {
+
+struct Serving {
+  std::unique_ptr<LocalCluster> local;  // null with --url
+  std::shared_ptr<grpc::Channel> channel;
+  ClusterDescription description;
+
+  // OK while the cluster can answer.
+  absl::Status Check() const;
+};
+
+// Means that default limits are derived from.
+struct WorkloadMeans {
+  uint32_t input = 0;
+  uint32_t output = 0;
+};
+
+// Layout of a cluster to be launched: flags over the configuration file over one. INVALID_ARGUMENT
+// names the dimension that does not divide and the layouts that fit the model.
+absl::StatusOr<Layout> LayoutToLaunch(const BenchmarkOptions& options);
+
+// Launches a cluster whose logs go to `log_dir`. Call from the main thread (child_process.h).
+absl::StatusOr<Serving> LaunchCluster(const BenchmarkOptions& options, const Layout& layout,
+                                      const WorkloadMeans& means, const std::string& log_dir,
+                                      const std::atomic<bool>& stop);
+
+// Connects to the router at options.url and awaits that it serves.
+absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
+                                         const std::atomic<bool>& stop);
+
+}  // namespace regatta
