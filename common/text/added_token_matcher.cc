@@ -111,7 +111,8 @@ void AddedTokenMatcher::Split(std::string_view text, bool parse_special, OnText 
                               OnToken on_token) const {
   size_t consumed = 0;  // Everything before it has been passed on.
   for (size_t i = 0; !tokens_.empty() && i < text.size();) {
-    int32_t index = Longest(text, i);
+    // Most bytes begin no token: this line is the cost of plain text.
+    int32_t index = roots_[static_cast<uint8_t>(text[i])] < 0 ? -1 : Longest(text, i);
     if (index < 0) {
       ++i;
       continue;

@@ -39,6 +39,8 @@ size_t ValidPrefix(std::string_view bytes) {
 
 }  // namespace
 
+bool IsAscii(std::string_view bytes) { return SkipAscii(bytes, 0) == bytes.size(); }
+
 bool IsValidUtf8(std::string_view bytes) { return ValidPrefix(bytes) == bytes.size(); }
 
 void AppendUtf8Lossy(std::string_view bytes, std::string& out) {

@@ -8,6 +8,8 @@
 
 namespace regatta {
 
+bool IsAscii(std::string_view bytes);
+
 // True when `bytes` is well-formed UTF-8 (no surrogates, no overlong forms, at most U+10FFFF).
 bool IsValidUtf8(std::string_view bytes);
 

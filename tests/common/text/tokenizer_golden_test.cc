@@ -1,14 +1,14 @@
-// Agreement with Hugging Face `tokenizers`: ids and text of every fixture equal what make_fixtures.py stored.
-// Other golden files may be named on the command line (make_fixtures.py --check writes larger ones).
+// Agreement with Hugging Face `tokenizers`: ids and text of every fixture equal what
+// make_fixtures.py stored. Other golden files may be named on the command line (make_fixtures.py
+// --check writes larger ones).
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <fstream>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
-
-#include <nlohmann/json.hpp>
 
 #include "common/text/detokenizer.h"
 #include "common/text/tokenizer.h"
@@ -96,12 +96,36 @@ TEST(TokenizerGolden, AgreesWithHuggingFace) {
   }
 }
 
+// The tokenizers of the two models that are shipped for tests.
+TEST(TokenizerGolden, ShippedModelsAgreeWithHuggingFace) {
+  const std::string tests = REGATTA_SOURCE_DIR "/tests";
+  for (const std::string name : {"regatta-dense", "regatta-moe"}) {
+    SCOPED_TRACE(name);
+    auto tokenizer = Tokenizer::Load(tests + "/models/" + name);
+    ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+    std::ifstream stream(tests + "/golden/tokenizer_" + name + ".json");
+    nlohmann::json cases = nlohmann::json::parse(stream)["cases"];
+    ASSERT_GT(cases.size(), 200u);
+    for (const nlohmann::json& one : cases) {
+      std::string text = one["text"];
+      SCOPED_TRACE(one["text"].dump());
+      Ids ids = one["ids"], with_special = one["ids_with_special"];
+      EXPECT_EQ((*tokenizer)->Encode(text, /*add_special_tokens=*/false), ids);
+      EXPECT_EQ((*tokenizer)->Encode(text, /*add_special_tokens=*/true), with_special);
+      EXPECT_EQ((*tokenizer)->Decode(ids, /*skip_special_tokens=*/false), one["decoded"]);
+      EXPECT_EQ((*tokenizer)->Decode(ids, /*skip_special_tokens=*/true),
+                one["decoded_without_special"]);
+    }
+  }
+}
+
 TEST(TokenizerGolden, ReplacesIllFormedUtf8LikePython) {
   for (const std::string& file : golden_files) {
     std::ifstream stream(file);
     nlohmann::json cases = nlohmann::json::parse(stream)["lossy"];
     ASSERT_GT(cases.size(), 500u);
-    for (const auto& [hex, expected] : cases.get<std::vector<std::pair<std::string, std::string>>>()) {
+    for (const auto& [hex, expected] :
+         cases.get<std::vector<std::pair<std::string, std::string>>>()) {
       std::string bytes = FromHex(hex);
       std::string text;
       AppendUtf8Lossy(bytes, text);
