@@ -7,5 +7,5 @@ shift
 if ! nvidia-smi -L >/dev/null 2>&1; then
   echo "No GPU seen: sweeping with CPU ranks. Figures show that everything works; they are not performance figures."
 fi
-exec "$build/bin/regatta" sweep --model tests/models/regatta-dense --dataset tests/models/dataset.jsonl \
+exec "$build/bin/regatta" sweep --model tests/models/regatta-dense --dataset tests/models/regatta-dense/heldout.jsonl \
   --tp 2 --concurrency 1:16:x2 "$@"

@@ -1,0 +1,32 @@
+#!/usr/bin/env python3
+"""Writes <model>/heldout.jsonl: the held-out set as a benchmark dataset of that model (trtllm-bench's JSON Lines plus `answer`).
+
+The begin-of-text token is left out of the prompt where the tokenizer adds it by itself.
+"""
+
+import argparse
+import json
+
+import tokenizers
+
+import chat
+import make_data
+
+
+def main() -> None:
+    """Writes one dataset per model."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
+    for name in chat.STYLES:
+        folder = make_data.HERE / name
+        tokenizer = tokenizers.Tokenizer.from_file(str(folder / "tokenizer.json"))
+        begin = "".join(tokenizer.id_to_token(i) for i in tokenizer.encode("").ids)
+        with (folder / "heldout.jsonl").open("w", encoding="utf-8") as file:
+            for row in make_data.read_held_out():
+                tokens = len(tokenizer.encode(row["answer"], add_special_tokens=False).ids) + 1
+                entry = {"task_id": row["id"], "prompt": row["prompt"][name].removeprefix(begin),
+                         "output_tokens": tokens, "answer": row["answer"], "kind": row["kind"]}
+                file.write(json.dumps(entry, ensure_ascii=False) + "\n")
+
+
+if __name__ == "__main__":
+    main()
