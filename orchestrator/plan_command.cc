@@ -1,0 +1,64 @@
+// `regatta plan`: memory fit, KV tokens, default limits and valid layouts, without any GPU.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <memory>
+
+#include "common/model_spec.h"
+#include "common/status_macros.h"
+#include "orchestrator/commands.h"
+#include "orchestrator/plan.h"
+
+namespace regatta {
+namespace {
+
+absl::Status PrintPlan(const std::string& model, const PlanInput& input) {
+  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(model));
+  ASSIGN_OR_RETURN(const std::string text, RenderPlan(spec, input));
+  std::cout << text;
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddPlanCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand(
+      "plan", "Says whether a model fits, with which limits and layouts. Needs no GPU.");
+  auto model = std::make_shared<std::string>();
+  auto input = std::make_shared<PlanInput>();
+  command.add_option("--model", *model, "directory with a config.json")->required();
+  command.add_option("--gpu", input->gpu, "GPU by name (H200, H100, A100-80GB, L40S, ...)")
+      ->capture_default_str();
+  command.add_option("--gpu-memory-gib", input->gpu_memory_gib, "memory of one GPU instead")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--tp,--tp-size", input->tp, "tensor parallel size")->capture_default_str();
+  command.add_option("--pp,--pp-size", input->pp, "pipeline parallel size")->capture_default_str();
+  command.add_option("--ep,--ep-size", input->ep, "expert parallel size, divides tp")
+      ->capture_default_str();
+  command.add_option("--dp", input->dp, "independent copies")->capture_default_str();
+  command.add_option("--dtype", input->dtype, "of weights: auto, float32, bfloat16, float16, fp8")
+      ->capture_default_str();
+  command.add_option("--kv-cache-dtype", input->kv_cache_dtype, "of the KV cache, likewise")
+      ->capture_default_str();
+  command
+      .add_option("--kv-cache-free-gpu-mem-fraction", input->kv_cache_fraction,
+                  "share of the memory left after weights that the KV cache gets")
+      ->check(CLI::Range(0.01, 1.0))
+      ->capture_default_str();
+  command.add_option("--target-input-len", input->mean_input_length, "mean prompt length")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--target-output-len", input->mean_output_length, "mean output length")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command.add_option("--max-seq-len", input->max_seq_len, "longest sequence; 0 = the model's");
+  command.footer(
+      "Examples:\n"
+      "  regatta plan --model Llama-3.1-8B-Instruct --gpu H200 --target-input-len 128 "
+      "--target-output-len 128\n"
+      "  regatta plan --model Llama-3.3-70B-Instruct --gpu H100 --tp 4 --dtype fp8");
+  command.callback([model, input, &context] {
+    context.chosen = [model, input] { return ExitCodeOf(PrintPlan(*model, *input)); };
+  });
+}
+
+}  // namespace regatta
