@@ -14,8 +14,9 @@
 
 namespace regatta {
 
-// Agrees with the `tokenizers` library on every text that is valid UTF-8. Immutable and safe to
-// share between threads.
+// Gives the ids of the `tokenizers` library, but for characters so new that only one side's Unicode
+// tables know them, and runs of more than 512 combining marks. Immutable and safe to share between
+// threads.
 class Tokenizer {
  public:
   // Reads `path`, a tokenizer.json or a directory that holds one. NOT_FOUND, INVALID_ARGUMENT
@@ -34,8 +35,8 @@ class Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, bool add_special_tokens,
                               bool parse_special = true) const;
 
-  // Bytes of one token, maybe only a part of a UTF-8 sequence; the content of an added token; empty
-  // for unknown ids.
+  // Bytes of one token, maybe only a part of a UTF-8 sequence; the content of an added token (in
+  // normal form where it is `normalized`); empty for unknown ids. Lives as long as the tokenizer.
   std::string_view TokenBytes(int32_t id) const;
 
   bool IsSpecial(int32_t id) const;

@@ -14,7 +14,6 @@ namespace regatta {
 namespace {
 
 constexpr int kMaxNesting = 8;
-constexpr int32_t kMaxTemplateId = 1 << 24;
 
 // The pattern that a ByteLevel pre-tokeniser applies by itself (GPT-2, src/encoder.py).
 constexpr char kGpt2Pattern[] =
@@ -143,7 +142,7 @@ absl::StatusOr<std::vector<int32_t>> TemplateIds(const JsonNode& processor, cons
   ASSIGN_OR_RETURN(size_t count, list.ArraySize());
   std::vector<int32_t> ids(count);
   for (size_t i = 0; i < count; ++i) {
-    ASSIGN_OR_RETURN(ids[i], list.At(i).Index(kMaxTemplateId));
+    ASSIGN_OR_RETURN(ids[i], list.At(i).Index(kTokenIdLimit));
   }
   return ids;
 }

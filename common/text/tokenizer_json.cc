@@ -16,14 +16,10 @@
 namespace regatta {
 namespace {
 
-// Tables are indexed by id, so a stray huge id must not allocate gigabytes. The largest
-// vocabularies have 2^18 tokens.
-constexpr int32_t kMaxTokenId = 1 << 24;
-
 absl::StatusOr<AddedToken> ParseAddedToken(const JsonNode& node) {
   AddedToken token;
   ASSIGN_OR_RETURN(JsonNode id, node.Get("id"));
-  ASSIGN_OR_RETURN(token.id, id.Index(kMaxTokenId));
+  ASSIGN_OR_RETURN(token.id, id.Index(kTokenIdLimit));
   ASSIGN_OR_RETURN(JsonNode content, node.Get("content"));
   ASSIGN_OR_RETURN(token.content, content.String());
   if (token.content.empty()) return content.Error("must not be empty");
@@ -55,10 +51,10 @@ absl::Status ParseVocab(const JsonNode& node, BpeSpec& model) {
   if (!node.value().is_object()) return node.Error("must be an object of token to id");
   model.vocab.reserve(node.value().size());
   for (const auto& [token, value] : node.value().items()) {
-    absl::StatusOr<int32_t> id = JsonNode(value, "").Index(kMaxTokenId);
+    absl::StatusOr<int32_t> id = JsonNode(value, "").Index(kTokenIdLimit);
     if (!id.ok())
       return JsonNode(value, absl::StrCat(node.path(), "[\"", token, "\"]"))
-          .Index(kMaxTokenId)
+          .Index(kTokenIdLimit)
           .status();
     model.vocab.emplace_back(token, *id);
   }

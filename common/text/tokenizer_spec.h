@@ -13,6 +13,10 @@
 
 namespace regatta {
 
+// Ids are below this. Tables are indexed by id, so a stray huge one must not allocate gigabytes;
+// the largest vocabularies in use have about 2^18 tokens.
+inline constexpr int32_t kTokenIdLimit = 1 << 24;
+
 // A token matched in the text before the model sees it.
 struct AddedToken {
   int32_t id = 0;
