@@ -1,0 +1,68 @@
+// Find is the only loop that a hostile prompt could lengthen; keyed hashing keeps the chains short
+// (about one block).
+#include "router/prefix_cache.h"
+
+#include "common/check.h"
+
+namespace regatta {
+namespace {
+
+size_t PowerOfTwoAtLeast(size_t n) {
+  size_t power = 1;
+  while (power < n) power *= 2;
+  return power;
+}
+
+}  // namespace
+
+PrefixCache::PrefixCache(BlockPool& pool, bool enabled) : pool_(pool) {
+  if (!enabled) return;
+  buckets_.assign(PowerOfTwoAtLeast(pool.num_blocks()), BlockPool::kNone);
+  next_.resize(pool.num_blocks());
+  keys_.resize(pool.num_blocks());
+}
+
+uint32_t PrefixCache::Allocate() {
+  const uint32_t block = pool_.Allocate();
+  if (pool_.reusable(block)) Forget(block);
+  return block;
+}
+
+uint32_t PrefixCache::Find(const BlockKey& key) const {
+  if (buckets_.empty()) return BlockPool::kNone;
+  uint32_t block = buckets_[key.low & (buckets_.size() - 1)];
+  while (block != BlockPool::kNone && !(keys_[block] == key)) block = next_[block];
+  return block;
+}
+
+bool PrefixCache::Publish(uint32_t block, const BlockKey& key) {
+  if (buckets_.empty() || Find(key) != BlockPool::kNone) return false;
+  CHECK(!pool_.reusable(block)) << "block " << block << " is published under another key";
+  keys_[block] = key;
+  next_[block] = Bucket(key);
+  Bucket(key) = block;
+  pool_.SetReusable(block, true);
+  return true;
+}
+
+void PrefixCache::Forget(uint32_t block) {
+  uint32_t* link = &Bucket(keys_[block]);
+  while (*link != block) link = &next_[*link];
+  *link = next_[block];
+  pool_.SetReusable(block, false);
+}
+
+void PrefixCache::CheckInvariants() const {
+  uint32_t reusable = 0, found = 0;
+  for (uint32_t block = 0; block < pool_.num_blocks(); ++block) {
+    if (!pool_.reusable(block)) continue;
+    ++reusable;
+    CHECK_EQ(Find(keys_[block]), block);
+  }
+  for (uint32_t first : buckets_) {
+    for (uint32_t block = first; block != BlockPool::kNone; block = next_[block]) ++found;
+  }
+  CHECK_EQ(found, reusable);
+}
+
+}  // namespace regatta

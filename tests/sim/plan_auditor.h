@@ -1,0 +1,68 @@
+// PlanAuditor: checks the policy of plans from outside: order of service, chunk sizes, look-ahead,
+// pipeline cohorts, bounded waiting. It sees only what goes in and out of the scheduler. (That
+// plans can be executed at all is the fake worker's to check.)
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "proto/worker.pb.h"
+#include "router/scheduler.h"
+
+namespace regatta::sim {
+
+class PlanAuditor {
+ public:
+  explicit PlanAuditor(const SchedulerOptions& options) : options_(options) {}
+
+  // `tokens` and `limit` count the sequence's tokens now and at most. SamplingParams.seed must
+  // equal the id: it identifies admissions.
+  void OnAdd(uint64_t id, int32_t priority, bool penalties, uint32_t tokens, uint32_t limit);
+  void OnEnd(uint64_t id);
+  // After every call of NextStep, before OnPlan: how many sequences it preempted.
+  void OnNextStep(uint64_t preemptions);
+  absl::Status OnPlan(const StepPlan& plan, const std::vector<uint64_t>& started);
+  void OnCommit(uint64_t step_id);
+
+ private:
+  struct Live {
+    uint64_t id = 0;
+    bool penalties = false;
+    bool started = false;
+    uint32_t limit = 0;
+    uint32_t total = 0;     // tokens known and in flight
+    uint32_t position = 0;  // next position to compute
+    uint32_t prefill_end = 0;
+    uint32_t slot = UINT32_MAX;
+    uint64_t last_step = 0;     // newest plan that holds it
+    uint64_t sample_step = 0;   // newest plan that draws for it
+    uint64_t first_waited = 0;  // plan since which it waits as the first of all
+  };
+  struct Rank {
+    int32_t priority;
+    uint64_t arrival;
+    bool operator<(const Rank& other) const {
+      return priority != other.priority ? priority > other.priority : arrival < other.arrival;
+    }
+  };
+
+  absl::Status CheckAdmission(const Admission& admission, uint64_t step_id);
+  absl::Status CheckEntry(const StepPlan& plan, int i);
+  absl::Status CheckDecodes(const StepPlan& plan, uint32_t decodes) const;
+  absl::Status CheckWaiting(uint64_t step_id);
+
+  const SchedulerOptions options_;
+  uint64_t arrivals_ = 0;
+  uint64_t committed_ = 0;
+  std::map<Rank, Live> live_;       // in order of service
+  std::map<uint64_t, Rank> ranks_;  // by id
+  std::map<uint32_t, Rank> slots_;  // holder; erased when released
+  std::set<uint64_t>
+      first_at_preemption_;  // first in order at each call that preempted, since the last plan
+  std::set<uint32_t> ended_slots_;  // holders that have ended, not released yet
+};
+
+}  // namespace regatta::sim
