@@ -1,0 +1,165 @@
+// regatta-worker: serves one rank until told to stop; with --devices, one such process per device.
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <signal.h>
+#include <sys/prctl.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <chrono>
+#include <cstdio>
+#include <string>
+#include <thread>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/atomic_file.h"
+#include "common/credentials.h"
+#include "common/flags.h"
+#include "common/status_macros.h"
+#include "worker/address.h"
+#include "worker/service.h"
+#include "worker/supervisor.h"
+
+namespace regatta {
+namespace {
+
+constexpr int kMaxMessageBytes = 64 << 20;  // a plan of a million tokens takes 5 MB
+constexpr auto kShutdownGrace = std::chrono::milliseconds(500);
+constexpr auto kLongestShutdown = std::chrono::milliseconds(1500);
+
+struct Flags {
+  std::string listen = "127.0.0.1:9001";
+  std::string device = "cpu";
+  std::string devices;
+  std::string address_file;
+  int threads = 0;  // 0 = the host's cores / workers
+  bool exit_with_parent = false;
+  TlsOptions tls;
+};
+
+absl::Status Fail(const char* flag, const std::string& value, const char* why) {
+  return absl::InvalidArgumentError(absl::StrCat(flag, " '", value, "': ", why));
+}
+
+// "4", "cpu:4" or "all".
+absl::StatusOr<int> NumWorkers(const std::string& devices) {
+  constexpr int kMost = 64;
+  if (devices == "all") return 1;  // without GPUs the CPU is the one device
+  int count = 0;
+  if (!absl::SimpleAtoi(absl::StripPrefix(devices, "cpu:"), &count) || count < 1 || count > kMost) {
+    return Fail("--devices", devices, "a number from 1 to 64, cpu:N or all");
+  }
+  return count;
+}
+
+int DefaultThreads(int num_workers) {
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()) / num_workers);
+}
+
+absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const Flags& flags,
+                                                          WorkerService& service, int& port) {
+  ASSIGN_OR_RETURN(auto credentials, MakeServerCredentials(flags.tls, flags.listen));
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(flags.listen, credentials, &port);
+  builder.RegisterService(&service);
+  builder.SetMaxReceiveMessageSize(kMaxMessageBytes);
+  builder.SetMaxSendMessageSize(kMaxMessageBytes);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);  // a taken port is an error
+  // A router whose host has vanished does not close its streams.
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
+  builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
+  builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    return Fail("--listen", flags.listen, "cannot listen there (bad address, or port taken)");
+  }
+  return server;
+}
+
+int AwaitSignal(const sigset_t& signals) {
+  int signal = 0;
+  sigwait(&signals, &signal);
+  return signal;
+}
+
+absl::Status Serve(const Flags& flags, const sigset_t& signals) {
+  WorkerService service(flags.threads > 0 ? flags.threads : DefaultThreads(1));
+  int port = 0;
+  ASSIGN_OR_RETURN(const std::unique_ptr<grpc::Server> server, StartServer(flags, service, port));
+  const std::string address = WithPort(flags.listen, port);
+  if (!flags.address_file.empty()) {
+    RETURN_IF_ERROR(WriteFileAtomically(flags.address_file, address + "\n"));
+  }
+  PrintListeningLine(address);
+  AwaitSignal(signals);
+  // A long step notices nothing until its end; this process ends all the same.
+  std::thread([] {
+    std::this_thread::sleep_for(kLongestShutdown);
+    std::_Exit(0);
+  }).detach();
+  service.Fence("this worker was told to end", absl::Seconds(1));
+  server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
+  return absl::OkStatus();
+}
+
+absl::StatusOr<int> SuperviseAll(const Flags& flags) {
+  SupervisorOptions options;
+  ASSIGN_OR_RETURN(options.num_workers, NumWorkers(flags.devices));
+  options.listen = flags.listen;
+  options.address_file = flags.address_file;
+  const int threads = flags.threads > 0 ? flags.threads : DefaultThreads(options.num_workers);
+  options.worker_arguments = {"--threads", absl::StrCat(threads), "--device", flags.device};
+  for (const auto& [flag, value] : {std::pair("--tls-cert", flags.tls.cert),
+                                    {"--tls-key", flags.tls.key},
+                                    {"--tls-ca", flags.tls.ca}}) {
+    if (value.empty()) continue;
+    options.worker_arguments.push_back(flag);
+    options.worker_arguments.push_back(value);
+  }
+  if (flags.tls.insecure) options.worker_arguments.push_back("--insecure");
+  return Supervise(options);
+}
+
+absl::StatusOr<int> Run(const Flags& flags) {
+  sigset_t signals;
+  sigemptyset(&signals);
+  sigaddset(&signals, SIGTERM);
+  sigaddset(&signals, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread, so that all inherit it
+  if (flags.exit_with_parent) prctl(PR_SET_PDEATHSIG, SIGTERM);
+  if (flags.device != "cpu") return Fail("--device", flags.device, "only cpu is known here");
+  if (flags.threads < 0 || flags.threads > 1024) {
+    return Fail("--threads", absl::StrCat(flags.threads), "0 (share the cores) to 1024");
+  }
+  if (!flags.devices.empty()) return SuperviseAll(flags);
+  RETURN_IF_ERROR(Serve(flags, signals));
+  return 0;
+}
+
+int Main(int argc, char** argv) {
+  Flags flags;
+  CLI::App app("Holds one shard of a model and executes the step plans of a regatta-router.");
+  app.add_option("--listen", flags.listen, "host:port; port 0 takes a free one")
+      ->capture_default_str();
+  app.add_option("--device", flags.device, "cpu")->capture_default_str();
+  app.add_option("--devices", flags.devices,
+                 "N, cpu:N or all: supervise one worker per device, on consecutive ports");
+  app.add_option("--threads", flags.threads, "CPU threads per worker; default: its share of cores");
+  app.add_option("--address-file", flags.address_file,
+                 "write the bound addresses there, one per line");
+  app.add_flag("--exit-with-parent", flags.exit_with_parent, "end when the parent process does");
+  AddTlsFlags(app, flags.tls);
+  if (const int code = ParseFlags(app, argc, argv); code >= 0) return code;
+  const absl::StatusOr<int> code = Run(flags);
+  if (code.ok()) return *code;
+  std::fprintf(stderr, "regatta-worker: %s\n", std::string(code.status().message()).c_str());
+  return absl::IsInvalidArgument(code.status()) || absl::IsNotFound(code.status()) ? 2 : 1;
+}
+
+}  // namespace
+}  // namespace regatta
+
+int main(int argc, char** argv) { return regatta::Main(argc, argv); }

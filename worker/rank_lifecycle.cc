@@ -1,0 +1,152 @@
+// Transitions idle -> forming -> formed -> running -> idle or faulted; see rank_lifecycle.h.
+#include "worker/rank_lifecycle.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/status_macros.h"
+
+namespace regatta {
+
+const char* RankLifecycle::NameOf(State state) {
+  switch (state) {
+    case State::kIdle:
+      return "idle";
+    case State::kForming:
+      return "forming";
+    case State::kFormed:
+      return "formed";
+    case State::kRunning:
+      return "running";
+    case State::kFaulted:
+      return "faulted";
+  }
+  return "";
+}
+
+void RankLifecycle::Describe(WorkerDescription& description) const {
+  absl::MutexLock lock(&mutex_);
+  description.set_group_epoch(newest_epoch_);
+  description.set_state(NameOf(state_));
+  if (state_ == State::kFormed || state_ == State::kRunning) {
+    *description.mutable_resident() = request_;
+  }
+}
+
+absl::Status RankLifecycle::SeeEpoch(uint64_t epoch) {
+  if (epoch == 0) return absl::InvalidArgumentError("group_epoch 0; epochs start at 1");
+  if (epoch < newest_epoch_) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("group_epoch ", epoch, " is older than ", newest_epoch_, ", seen before"));
+  }
+  newest_epoch_ = epoch;
+  return absl::OkStatus();
+}
+
+absl::Status RankLifecycle::CheckFree(const char* call) const {
+  if (state_ == State::kIdle || state_ == State::kFaulted) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(call, ": rank ", request_.rank(), " of epoch ",
+                                                    request_.group_epoch(), " is ", NameOf(state_),
+                                                    "; Dissolve it first"));
+}
+
+absl::StatusOr<std::string> RankLifecycle::Prepare(const PrepareRequest& request) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(SeeEpoch(request.group_epoch()));
+  RETURN_IF_ERROR(CheckFree("Prepare"));
+  ASSIGN_OR_RETURN(offer_, SharedMemoryOffer::Create(static_cast<int>(request.world_size())));
+  return offer_->id();
+}
+
+absl::StatusOr<Formed> RankLifecycle::Form(
+    const FormRequest& request, const std::function<void(const FormProgress&)>& progress) {
+  {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(SeeEpoch(request.group_epoch()));
+    RETURN_IF_ERROR(CheckFree("Form"));
+    if (request.group_epoch() == request_.group_epoch()) {
+      return absl::FailedPreconditionError(absl::StrCat("Form: epoch ", request.group_epoch(),
+                                                        " has had its rank; use a newer epoch"));
+    }
+    request_ = request;
+    state_ = State::kForming;
+    stop_ = false;
+  }
+  auto executor = Executor::Form(request, num_threads_, stop_, progress);
+  absl::MutexLock lock(&mutex_);
+  offer_.reset();
+  state_ = State::kIdle;
+  RETURN_IF_ERROR(executor.status());
+  if (stop_) return absl::CancelledError("dissolved while forming");
+  executor_ = *std::move(executor);
+  state_ = State::kFormed;
+  return executor_->formed();
+}
+
+absl::StatusOr<Executor*> RankLifecycle::BeginRun(const RunStart& start,
+                                                  std::function<void(const std::string&)> fence) {
+  absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(SeeEpoch(start.group_epoch()));
+  if (state_ != State::kFormed || start.group_epoch() != request_.group_epoch() ||
+      start.rank() != request_.rank()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("Run of rank ", start.rank(), " of epoch ", start.group_epoch(),
+                     ": this worker is ", NameOf(state_), ", last as rank ", request_.rank(),
+                     " of epoch ", request_.group_epoch(), "; Form comes first"));
+  }
+  state_ = State::kRunning;
+  fence_ = std::move(fence);
+  return executor_.get();
+}
+
+void RankLifecycle::AbortRun(const std::string& reason) {
+  absl::MutexLock lock(&mutex_);
+  if (executor_ != nullptr) executor_->Abort(reason);
+}
+
+void RankLifecycle::EndRun(const absl::Status& outcome) {
+  std::unique_ptr<Executor> executor;
+  {
+    absl::MutexLock lock(&mutex_);
+    CHECK(state_ == State::kRunning);
+    executor = std::move(executor_);
+  }
+  executor.reset();  // may take its time to free memory
+  absl::MutexLock lock(&mutex_);
+  state_ = outcome.ok() ? State::kIdle : State::kFaulted;
+  fence_ = nullptr;
+}
+
+absl::Status RankLifecycle::Dissolve(uint64_t epoch, absl::Duration timeout) {
+  {
+    absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(SeeEpoch(epoch));
+  }
+  return Close(absl::StrCat("dissolved by epoch ", epoch), timeout);
+}
+
+absl::Status RankLifecycle::Close(const std::string& reason, absl::Duration timeout) {
+  std::function<void(const std::string&)> fence;
+  uint64_t held_epoch = 0;
+  {
+    absl::MutexLock lock(&mutex_);
+    held_epoch = request_.group_epoch();
+    offer_.reset();
+    stop_ = true;
+    fence = std::exchange(fence_, nullptr);
+    if (executor_ != nullptr) executor_->Abort(reason);
+  }
+  if (fence) fence(reason);
+  absl::MutexLock lock(&mutex_);
+  if (!mutex_.AwaitWithTimeout(absl::Condition(this, &RankLifecycle::Settled), timeout)) {
+    return absl::DeadlineExceededError(
+        absl::StrCat("still ", NameOf(state_), " after ", absl::FormatDuration(timeout)));
+  }
+  if (request_.group_epoch() != held_epoch) return absl::OkStatus();  // formed anew meanwhile
+  executor_.reset();
+  state_ = State::kIdle;
+  return absl::OkStatus();
+}
+
+}  // namespace regatta

@@ -1,0 +1,77 @@
+// RankLifecycle: the one rank a worker process may hold, from Prepare to Dissolve. Knows epochs and
+// states, and no transport.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "proto/worker.pb.h"
+#include "worker/executor.h"
+#include "worker/shared_memory_group.h"
+
+namespace regatta {
+
+// Thread-safe. Every epoch is refused with FAILED_PRECONDITION when it is older than the newest
+// seen.
+class RankLifecycle {
+ public:
+  explicit RankLifecycle(int num_threads) : num_threads_(num_threads) {}
+
+  // Sets state, epoch and what the rank was formed with.
+  void Describe(WorkerDescription& description) const ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Returns the communicator id of a group to be; it is gone after Form or Dissolve.
+  absl::StatusOr<std::string> Prepare(const PrepareRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Builds the rank; returns when it can run or has failed (then nothing is held).
+  // FAILED_PRECONDITION while a rank is held, or when this epoch's was given back; CANCELLED when
+  // dissolved meanwhile.
+  absl::StatusOr<Formed> Form(const FormRequest& request,
+                              const std::function<void(const FormProgress&)>& progress)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Makes a Form in progress end with CANCELLED.
+  void StopForming() { stop_ = true; }
+
+  // Lends the executor to a Run stream until EndRun. `fence` must make that stream end soon; it is
+  // called at most once, from another thread, and may be called after EndRun.
+  absl::StatusOr<Executor*> BeginRun(const RunStart& start,
+                                     std::function<void(const std::string&)> fence)
+      ABSL_LOCKS_EXCLUDED(mutex_);
+  // Tells every rank of the group to give up its step. Does nothing when no rank runs.
+  void AbortRun(const std::string& reason) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Gives the rank back: the stream has ended, well or not.
+  void EndRun(const absl::Status& outcome) ABSL_LOCKS_EXCLUDED(mutex_);
+
+  // Gives back whatever is held, after ending what is in progress. DEADLINE_EXCEEDED when that
+  // takes longer than `timeout`; it goes on, and Dissolve may be called again.
+  absl::Status Dissolve(uint64_t epoch, absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
+  // The same whatever the epoch, when the process is about to end.
+  absl::Status Close(const std::string& reason, absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  enum class State { kIdle, kForming, kFormed, kRunning, kFaulted };
+  static const char* NameOf(State state);
+  absl::Status SeeEpoch(uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status CheckFree(const char* call) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  bool Settled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return state_ != State::kForming && state_ != State::kRunning;
+  }
+
+  const int num_threads_;
+  std::atomic<bool> stop_ = false;
+  mutable absl::Mutex mutex_;
+  State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
+  uint64_t newest_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  FormRequest request_ ABSL_GUARDED_BY(mutex_);  // of the rank held, or the last one
+  std::unique_ptr<SharedMemoryOffer> offer_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<Executor> executor_ ABSL_GUARDED_BY(mutex_);
+  std::function<void(const std::string&)> fence_ ABSL_GUARDED_BY(mutex_);
+};
+
+}  // namespace regatta

@@ -1,0 +1,149 @@
+// The Run stream's reactions and its plan loop; see run_session.h.
+#include "worker/run_session.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/grpc_status.h"
+#include "common/status_macros.h"
+
+namespace regatta {
+namespace {
+
+// Messages that may wait while the router does not read.
+constexpr size_t kMaxQueuedResponses = 1024;
+constexpr absl::Duration kPlanWait = absl::Seconds(1);
+
+}  // namespace
+
+std::shared_ptr<RunSession> RunSession::Start(grpc::CallbackServerContext& context,
+                                              RankLifecycle& lifecycle, Launcher launch) {
+  std::shared_ptr<RunSession> session(new RunSession(context, lifecycle, std::move(launch)));
+  session->self_ = session;
+  session->StartRead(&session->request_);
+  return session;
+}
+
+void RunSession::OnReadDone(bool ok) {
+  if (!ok) {
+    plans_.Close();
+    if (!started_) Close(absl::CancelledError("the stream ended before it named its rank"));
+    return;
+  }
+  if (!started_) {
+    if (absl::Status status = TakeStart(); !status.ok()) return Close(status);
+    started_ = true;
+    launch_(shared_from_this());
+  } else {
+    // Steps are numbered without gaps, so the count of plans is the newest id.
+    ++received_;
+    if (!plans_.TryPush(std::move(*request_.mutable_plan()))) {
+      Fence(absl::ResourceExhaustedError(
+          absl::StrCat("more than ", kMaxQueuedPlans, " plans wait; the group runs fewer")));
+      return;
+    }
+  }
+  request_.Clear();
+  StartRead(&request_);
+}
+
+absl::Status RunSession::TakeStart() {
+  if (!request_.has_start()) {
+    return absl::InvalidArgumentError("the first message of a Run stream must hold `start`");
+  }
+  const std::weak_ptr<RunSession> weak = weak_from_this();
+  const auto fence = [weak](const std::string& reason) {
+    if (auto session = weak.lock()) session->Fence(absl::AbortedError(reason));
+  };
+  ASSIGN_OR_RETURN(executor_, lifecycle_.BeginRun(request_.start(), fence));
+  return absl::OkStatus();
+}
+
+void RunSession::ExecutePlans() {
+  absl::Status status;
+  while (status.ok()) {
+    const std::optional<std::string> plan = plans_.Pop(kPlanWait);
+    status = fenced();
+    if (!plan.has_value() && plans_.closed()) break;
+    if (plan.has_value() && status.ok()) status = ExecuteOne(*plan);
+  }
+  if (!status.ok()) lifecycle_.AbortRun(std::string(status.message()));
+  executor_ = nullptr;
+  lifecycle_.EndRun(status);
+  Close(status);
+}
+
+absl::Status RunSession::ExecuteOne(const std::string& plan) {
+  ++launched_;
+  ASSIGN_OR_RETURN(StepResult result, executor_->Run(plan));
+  ++completed_;
+  RunResponse response;
+  if (executor_->samples()) {
+    *response.mutable_result() = std::move(result);
+  } else {
+    response.mutable_ack()->set_step_id(result.step_id());
+    response.mutable_ack()->set_plan_hash(result.plan_hash());
+  }
+  Send(std::move(response));
+  return absl::OkStatus();
+}
+
+void RunSession::SendHeartbeat() {
+  if (!started_) return;
+  RunResponse response;
+  response.mutable_heartbeat()->set_received(received_);
+  response.mutable_heartbeat()->set_launched(launched_);
+  response.mutable_heartbeat()->set_completed(completed_);
+  Send(std::move(response));
+}
+
+void RunSession::Send(RunResponse response) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (outcome_.has_value()) return;
+    if (outgoing_.size() < kMaxQueuedResponses) {
+      outgoing_.push_back(std::move(response));
+      if (outgoing_.size() == 1) StartWrite(&outgoing_.front());
+      return;
+    }
+  }
+  Fence(absl::ResourceExhaustedError(
+      absl::StrCat("the router has left ", kMaxQueuedResponses, " responses unread")));
+  context_.TryCancel();  // the write in progress would not end otherwise
+}
+
+void RunSession::OnWriteDone(bool ok) {
+  absl::MutexLock lock(&mutex_);
+  outgoing_.pop_front();
+  if (!ok || (outcome_.has_value() && !outcome_->ok())) outgoing_.clear();
+  if (!outgoing_.empty()) {
+    StartWrite(&outgoing_.front());
+  } else if (outcome_.has_value()) {
+    Finish(ToGrpc(*outcome_));
+  }
+}
+
+void RunSession::OnCancel() { Fence(absl::CancelledError("the router's stream is lost")); }
+
+void RunSession::Fence(const absl::Status& reason) {
+  {
+    absl::MutexLock lock(&mutex_);
+    if (fence_.ok()) fence_ = reason;
+  }
+  plans_.Close();
+  if (started_) lifecycle_.AbortRun(std::string(reason.message()));
+}
+
+absl::Status RunSession::fenced() const {
+  absl::MutexLock lock(&mutex_);
+  return fence_;
+}
+
+void RunSession::Close(const absl::Status& status) {
+  absl::MutexLock lock(&mutex_);
+  if (outcome_.has_value()) return;
+  outcome_ = status;
+  if (outgoing_.empty()) Finish(ToGrpc(status));
+}
+
+}  // namespace regatta
