@@ -33,27 +33,45 @@ std::string StatesOf(const ClusterDescription& cluster) {
   return states.empty() ? "no group" : absl::StrJoin(states, ", ");
 }
 
+// Devices of one kind: "cpu", "cuda" or "null"; "mixed" otherwise, "" for none.
+std::string KindOf(const ClusterDescription& cluster) {
+  std::string kind;
+  for (const PoolWorker& worker : cluster.workers()) {
+    const std::string& other = worker.description().device_kind();
+    if (!kind.empty() && kind != other) return "mixed";
+    kind = other;
+  }
+  return kind;
+}
+
+void FillDeviceNote(const std::string& kind, RegattaInfo& info) {
+  info.set_performance_figure(kind == "cuda");
+  if (kind == "null") {
+    info.set_device_note("null server, runs no model: not a performance figure");
+  } else if (kind != "cuda") {
+    info.set_device_note("CPU ranks, not a performance figure");
+  }
+}
+
 void FillMachine(const ClusterDescription& cluster, PointReport& report) {
-  bool gpus_only = cluster.workers_size() > 0;
   std::set<std::string> names, hosts;
-  double smallest_bytes = 0;
+  uint64_t smallest_bytes = 0;
   for (const PoolWorker& worker : cluster.workers()) {
     const WorkerDescription& device = worker.description();
-    gpus_only = gpus_only && device.device_kind() == "cuda";
     names.insert(device.device_name());
     hosts.insert(device.host());
     if (smallest_bytes == 0 || device.memory_bytes() < smallest_bytes) {
       smallest_bytes = device.memory_bytes();
     }
   }
+  const std::string kind = KindOf(cluster);
+  const bool has_names = kind == "cuda" || kind == "null";
   MachineInfo& machine = *report.mutable_machine();
-  machine.set_name(gpus_only ? absl::StrJoin(names, ", ") : "CPU ranks");
+  machine.set_name(has_names ? absl::StrJoin(names, ", ") : "CPU ranks");
   machine.set_memory(smallest_bytes / std::exp2(30));
   machine.set_host(absl::StrJoin(hosts, ", "));
   machine.set_cpus(std::thread::hardware_concurrency());
-  RegattaInfo& info = *report.mutable_regatta();
-  info.set_performance_figure(gpus_only);
-  if (!gpus_only) info.set_device_note("CPU ranks, not a performance figure");
+  FillDeviceNote(kind, *report.mutable_regatta());
 }
 
 void FillWorld(const ClusterDescription& cluster, WorldInfo& world) {

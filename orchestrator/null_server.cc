@@ -127,7 +127,9 @@ class NullCluster final : public Cluster::Service {
     description->mutable_limits()->set_max_batch_size(kMaxDeltasPerMessage);
     description->set_vocab_size(std::numeric_limits<int32_t>::max());
     description->add_groups()->set_state("running");
-    description->add_workers()->mutable_description()->set_device_kind("null");
+    WorkerDescription& device = *description->add_workers()->mutable_description();
+    device.set_device_kind("null");
+    device.set_device_name("null server");
     return grpc::Status::OK;
   }
 };

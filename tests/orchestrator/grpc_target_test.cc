@@ -137,6 +137,7 @@ TEST(ClusterClientTest, TheNullServerIsReadyAndNoPerformanceFigure) {
   EXPECT_EQ(context.engine().model(), "null");
   EXPECT_EQ(context.world_info().world_size(), 1u);
   EXPECT_FALSE(context.regatta().performance_figure());
+  EXPECT_EQ(context.machine().name(), "null server");
 }
 
 TEST(ClusterClientTest, WaitingEndsWithTheCheck) {
