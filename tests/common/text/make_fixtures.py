@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Trains the small tokenizers of tests/common/text/fixtures and stores what Hugging Face `tokenizers`
+"""Trains the small tokenizers of tests/common/text/fixtures and stores what HF `tokenizers`
 makes of many texts with them.
 
 Run once, the results are committed: pip install tokenizers==0.23.3 && python3 make_fixtures.py
