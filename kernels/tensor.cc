@@ -1,3 +1,4 @@
+// Names of dtypes; everything else about tensors is inline.
 #include "kernels/tensor.h"
 
 namespace regatta {

@@ -1,3 +1,4 @@
+// All state is under one mutex: pieces are few and long, so taking one need not be lock-free.
 #include "kernels/thread_pool.h"
 
 #include "common/check.h"

@@ -1,3 +1,4 @@
+// Dense layers: widening and one product.
 #include <span>
 
 #include "kernels/cpu/cpu_ops.h"

@@ -1,3 +1,4 @@
+// calloc, aligned by hand.
 #include "kernels/cpu/memory.h"
 
 #include <cstdint>

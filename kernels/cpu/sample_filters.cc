@@ -1,3 +1,4 @@
+// Filters by selection; nothing is sorted.
 #include "kernels/cpu/sample_filters.h"
 
 #include <algorithm>
@@ -33,21 +34,27 @@ void KeepTopK(int k, std::vector<float>& weights, std::vector<uint32_t>& ids) {
   for (auto id = ids.begin() + k; id != ids.end(); ++id) weights[*id] = 0;
 }
 
-// Takes tokens off a heap, so that only the kept ones are sorted.
+// Halves the run of ids in which the last kept token lies, without sorting: linear time on average.
 void KeepTopP(float p, std::vector<float>& weights, std::vector<uint32_t>& ids) {
   ListLeft(weights, ids);
   double total = 0;
   for (const uint32_t id : ids) total += weights[id];
-  const auto more_probable = MoreProbable(weights);
-  const auto on_top_of = [&](uint32_t a, uint32_t b) { return more_probable(b, a); };
-  std::make_heap(ids.begin(), ids.end(), on_top_of);
-  auto heap_end = ids.end();
+  auto begin = ids.begin();  // kept up to here; they hold less than p of the total
+  auto end = ids.end();      // dropped from here on
   double kept = 0;
-  while (heap_end != ids.begin() && (heap_end == ids.end() || kept < p * total)) {
-    std::pop_heap(ids.begin(), heap_end, on_top_of);
-    kept += weights[*--heap_end];
+  while (end - begin > 1) {
+    const auto middle = begin + (end - begin) / 2;
+    std::nth_element(begin, middle, end, MoreProbable(weights));
+    double half = 0;
+    for (auto id = begin; id != middle; ++id) half += weights[*id];
+    if (kept + half >= p * total) {
+      end = middle;
+    } else {
+      begin = middle;
+      kept += half;
+    }
   }
-  for (auto id = ids.begin(); id != heap_end; ++id) weights[*id] = 0;
+  for (auto id = end; id != ids.end(); ++id) weights[*id] = 0;
 }
 
 uint32_t Draw(double uniform, const std::vector<float>& weights, uint32_t fallback) {

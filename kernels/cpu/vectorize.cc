@@ -1,3 +1,4 @@
+// Asks the CPU what it has.
 #include "kernels/cpu/vectorize.h"
 
 namespace regatta {

@@ -1,3 +1,5 @@
+// Paged attention against a whole softmax in float64, over caches that are NaN where nothing is
+// held.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -46,14 +48,14 @@ void ReferenceRow(const AttentionShape& shape, const PagedBatch& paged, const do
   }
 }
 
-// Normal values at every position of every sequence; NaN elsewhere. Blocks keep a gap between them, as when k and v share memory.
+// Normal values at every position of every sequence; NaN elsewhere. Blocks keep a gap between them,
+// as when k and v share memory.
 DeviceTensor FilledCache(Ops& ops, const AttentionShape& shape, const PagedBatch& paged,
                          Random& random) {
   const int64_t width = int64_t{shape.num_kv_heads} * shape.head_dim;
-  DeviceTensor cache(
-      ops, shape.cache_dtype,
-      {paged.num_blocks(), shape.block_size, shape.num_kv_heads, shape.head_dim},
-      2 * shape.block_size * width);
+  DeviceTensor cache(ops, shape.cache_dtype,
+                     {paged.num_blocks(), shape.block_size, shape.num_kv_heads, shape.head_dim},
+                     2 * shape.block_size * width);
   std::vector<double> contents(cache.tensor().num_elements(), std::nan(""));
   std::normal_distribution<double> normal(0, 1);
   for (size_t s = 0; s < shape.sequences.size(); ++s) {

@@ -1,4 +1,5 @@
-// The composed operations against compositions of the fine ones in float64-checked steps: a fused override must agree with them.
+// The composed operations against compositions of the fine ones in float64-checked steps: a fused
+// override must agree with them.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -115,8 +116,11 @@ void CheckAttentionComposed(Ops& ops, DType dtype) {
   const PagedBatch paged(ops, {{20, 20}, {1, 1}, {7, 7}}, 16, random);
   const int tokens = paged.num_tokens();
   const DeviceTensor angles = DeviceTensor::Normal(ops, DType::kFloat32, {32, dim}, random);
-  const AttentionParams params{.num_heads = heads, .num_kv_heads = kv_heads, .head_dim = dim,
-                               .scale = 0.125f, .rope = angles};
+  const AttentionParams params{.num_heads = heads,
+                               .num_kv_heads = kv_heads,
+                               .head_dim = dim,
+                               .scale = 0.125f,
+                               .rope = angles};
   const DeviceTensor v = DeviceTensor::Normal(ops, dtype, {tokens, kv_heads * dim}, random);
   std::vector<std::vector<uint8_t>> results;
   for (const bool composed : {true, false}) {

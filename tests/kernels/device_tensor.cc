@@ -1,3 +1,4 @@
+// Element codecs, poisoned memory and comparison of test tensors.
 #include "tests/kernels/device_tensor.h"
 
 #include <gtest/gtest.h>
@@ -53,8 +54,8 @@ DeviceTensor::DeviceTensor(Ops& ops, DType dtype, std::vector<int64_t> shape, in
   ops.CopyToDevice(tensor_.data, poison.data(), num_bytes);
 }
 
-DeviceTensor DeviceTensor::Normal(Ops& ops, DType dtype, std::vector<int64_t> shape,
-                                  Random& random, double deviation, int64_t row_stride) {
+DeviceTensor DeviceTensor::Normal(Ops& ops, DType dtype, std::vector<int64_t> shape, Random& random,
+                                  double deviation, int64_t row_stride) {
   DeviceTensor tensor(ops, dtype, std::move(shape), row_stride);
   std::normal_distribution<double> normal(0, deviation);
   std::vector<double> values(tensor.tensor().num_elements());
@@ -119,10 +120,14 @@ TestWeight NormalWeight(Ops& ops, DType dtype, int64_t out, int64_t in, Random& 
 
 double RoundingOf(DType dtype) {
   switch (dtype) {
-    case DType::kBFloat16: return 0x1p-8;
-    case DType::kFloat16: return 0x1p-11;
-    case DType::kFloat8E4M3: return 0x1p-4;
-    default: return 0x1p-24;
+    case DType::kBFloat16:
+      return 0x1p-8;
+    case DType::kFloat16:
+      return 0x1p-11;
+    case DType::kFloat8E4M3:
+      return 0x1p-4;
+    default:
+      return 0x1p-24;
   }
 }
 

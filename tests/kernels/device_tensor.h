@@ -1,5 +1,6 @@
-// Typed memory on an Ops' device for tests: written and read as float64, and filled with NaN bits until written, so that an operation
-// which leaves an element out, or reads where nothing was put, is seen.
+// Typed memory on an Ops' device for tests: written and read as float64, and filled with NaN bits
+// until written, so that an operation which leaves an element out, or reads where nothing was put,
+// is seen.
 #pragma once
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// Conversions against an independent definition: the nearest of all values of the type, ties to the even code.
+// Conversions against an independent definition: the nearest of all values of the type, ties to the
+// even code.
 #include "kernels/dtype.h"
 
 #include <gtest/gtest.h>
@@ -36,7 +37,10 @@ struct Format {
     uint32_t low = 0, high = max_code;
     while (low < high) {
       const uint32_t middle = (low + high + 1) / 2;
-      if (Value(middle) <= x) low = middle; else high = middle - 1;
+      if (Value(middle) <= x)
+        low = middle;
+      else
+        high = middle - 1;
     }
     const double below = x - Value(low);
     const double above = Value(low + 1) - x;  // as if the type went on beyond max_code
@@ -56,7 +60,8 @@ const Format<BFloat16> kBrain = {8, 7, 0x7f7f, 0x7f80};
 const Format<Float16> kHalf = {5, 10, 0x7bff, 0x7c00};
 const Format<Float8E4M3> kFloat8 = {4, 3, 0x7e, 0x7e};
 
-// Every code widens to its value and comes back; midpoints of neighbours and their float neighbours round as they should.
+// Every code widens to its value and comes back; midpoints of neighbours and their float neighbours
+// round as they should.
 template <typename T, typename Bits>
 void CheckAllCodes(const Format<T>& format) {
   for (uint32_t code = 0; code <= format.max_code; ++code) {

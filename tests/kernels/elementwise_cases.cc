@@ -1,3 +1,4 @@
+// Embedding, gathers, norms, gates and additions against float64.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -57,7 +58,8 @@ std::vector<double> NormReference(const std::vector<double>& x, const std::vecto
     double squares = 0;
     for (size_t i = 0; i < width; ++i) squares += x[row * width + i] * x[row * width + i];
     const double scale = 1 / std::sqrt(squares / width + eps);
-    for (size_t i = 0; i < width; ++i) out[row * width + i] = x[row * width + i] * scale * weight[i];
+    for (size_t i = 0; i < width; ++i)
+      out[row * width + i] = x[row * width + i] * scale * weight[i];
   }
   return out;
 }
@@ -112,8 +114,7 @@ void CheckAddScaled(Ops& ops, DType dtype, int64_t tokens, int64_t width, bool g
   Random random(TestSeed());
   const DeviceTensor y = DeviceTensor::Normal(ops, dtype, {tokens, width}, random);
   const DeviceTensor x = DeviceTensor::Normal(ops, dtype, {tokens, width}, random);
-  const DeviceTensor gate =
-      DeviceTensor::Normal(ops, DType::kFloat32, {tokens, 1}, random, 3);
+  const DeviceTensor gate = DeviceTensor::Normal(ops, DType::kFloat32, {tokens, 1}, random, 3);
   std::vector<double> want = y.Read();
   const std::vector<double> added = x.Read();
   const std::vector<double> gates = gate.Read();

@@ -1,3 +1,4 @@
+// Products against float64, within the rounding error of their own terms.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -64,8 +65,8 @@ void CheckLinear(Ops& ops, DType dtype, DType out_dtype, bool with_bias, LinearS
 
 std::vector<OpCase> LinearCases() {
   std::vector<OpCase> cases;
-  const LinearShape shapes[] = {{1, 64, 96},  {3, 33, 129},  {17, 192, 8},   {129, 80, 257},
-                                {2, 1, 1},    {97, 1300, 64}, {300, 256, 100}, {64, 128, 1025}};
+  const LinearShape shapes[] = {{1, 64, 96}, {3, 33, 129},   {17, 192, 8},    {129, 80, 257},
+                                {2, 1, 1},   {97, 1300, 64}, {300, 256, 100}, {64, 128, 1025}};
   const auto add = [&](DType dtype, DType out_dtype) {
     for (const bool bias : {false, true}) {
       for (const LinearShape& shape : shapes) {

@@ -1,4 +1,5 @@
-// Philox against the known answers of Random123; exponential against the standard library; sums and maxima of any length.
+// Philox against the known answers of Random123; exponential against the standard library; sums and
+// maxima of any length.
 #include <gtest/gtest.h>
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Routing against a full sort; experts against one token at a time, per expert-parallel rank.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -128,7 +129,8 @@ void RandomChoices(const ExpertShape& shape, Random& random, std::vector<double>
   }
 }
 
-// Each of `ranks` expert-parallel ranks must match the reference of its own experts, and so their sum the whole.
+// Each of `ranks` expert-parallel ranks must match the reference of its own experts, and so their
+// sum the whole.
 void CheckExperts(Ops& ops, DType dtype, const ExpertShape& shape, int ranks) {
   Random random(TestSeed());
   const Experts experts(ops, dtype, shape, random);
@@ -149,8 +151,8 @@ void CheckExperts(Ops& ops, DType dtype, const ExpertShape& shape, int ranks) {
     ops.Reserve(kCaseMaxTokens, kCaseMaxTokens, params, static_cast<int>(shape.width),
                 static_cast<int>(shape.hidden), kCaseMaxVocab);
     const DeviceTensor out(ops, dtype, {shape.tokens, shape.hidden}, shape.hidden + 1);
-    ops.MoeExperts(x, device_ids, device_weights, params,
-                   experts.Local(params.first_expert, local), out);
+    ops.MoeExperts(x, device_ids, device_weights, params, experts.Local(params.first_expert, local),
+                   out);
     std::vector<double> want(shape.tokens * shape.hidden);
     for (int64_t t = 0; t < shape.tokens; ++t) {
       const std::vector<double> row(all_x.begin() + t * shape.hidden,
@@ -172,16 +174,16 @@ void CheckExperts(Ops& ops, DType dtype, const ExpertShape& shape, int ranks) {
 
 std::vector<OpCase> MoeCases() {
   std::vector<OpCase> cases;
-  const Routing routings[] = {{8, 2, false, true, 1},    {8, 2, false, false, 1},
-                              {8, 1, true, true, 2.5},   {60, 4, true, false, 1},
-                              {128, 8, false, true, 1},  {4, 4, true, true, 0.5},
+  const Routing routings[] = {{8, 2, false, true, 1},   {8, 2, false, false, 1},
+                              {8, 1, true, true, 2.5},  {60, 4, true, false, 1},
+                              {128, 8, false, true, 1}, {4, 4, true, true, 0.5},
                               {1, 1, false, false, 1}};
   for (const Routing& r : routings) {
     for (const int64_t tokens : {1, 3, 129}) {
-      cases.push_back({CaseName("MoeRoute", r.num_experts, r.per_token,
-                                r.sigmoid ? "sigmoid" : "softmax",
-                                r.normalize ? "normalized" : "plain", tokens),
-                       [=](Ops& ops) { CheckRoute(ops, r, tokens); }});
+      cases.push_back(
+          {CaseName("MoeRoute", r.num_experts, r.per_token, r.sigmoid ? "sigmoid" : "softmax",
+                    r.normalize ? "normalized" : "plain", tokens),
+           [=](Ops& ops) { CheckRoute(ops, r, tokens); }});
     }
   }
   const ExpertShape shapes[] = {

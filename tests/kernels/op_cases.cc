@@ -1,3 +1,4 @@
+// What the case tables share.
 #include "tests/kernels/op_cases.h"
 
 namespace regatta {

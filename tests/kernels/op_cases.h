@@ -1,4 +1,5 @@
-// Every operation of kernels/ops.h against a reference in float64, as checks of any Ops: each backend's test runs the same cases.
+// Every operation of kernels/ops.h against a reference in float64, as checks of any Ops: each
+// backend's test runs the same cases.
 #pragma once
 
 #include <cstdint>
@@ -27,14 +28,15 @@ std::vector<OpCase> MoeCases();
 std::vector<OpCase> SampleCases();
 std::vector<OpCase> CoarseCases();  // the composed operations
 
-// Bitwise promises of a deterministic backend: a row does not depend on its batch, nor on prompt chunks.
+// Bitwise promises of a deterministic backend: a row does not depend on its batch, nor on prompt
+// chunks.
 std::vector<OpCase> InvarianceCases();
 
 inline const std::vector<DType> kActivationTypes = {DType::kFloat32, DType::kBFloat16,
                                                     DType::kFloat16};
 
-// The output bits of a layer (attention, MLP, experts) over a mixed batch: the same for any number of
-// threads.
+// The output bits of a layer (attention, MLP, experts) over a mixed batch: the same for any number
+// of threads.
 std::vector<uint8_t> LayerBits(Ops& ops, DType dtype);
 
 // Reserve for the largest case of the tables above, which share these limits.

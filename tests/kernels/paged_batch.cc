@@ -1,3 +1,4 @@
+// Deals shuffled blocks to sequences and lays out the columns of a step.
 #include "tests/kernels/paged_batch.h"
 
 #include <algorithm>

@@ -1,4 +1,5 @@
-// A step's paged context for tests: sequences with blocks scattered over the pool, and a cache that is NaN where nothing was written.
+// A step's paged context for tests: sequences with blocks scattered over the pool, and a cache that
+// is NaN where nothing was written.
 #pragma once
 
 #include <vector>
@@ -21,8 +22,7 @@ struct CacheShape {
 
 class PagedBatch {
  public:
-  PagedBatch(Ops& ops, const std::vector<SequenceShape>& sequences, int block_size,
-             Random& random);
+  PagedBatch(Ops& ops, const std::vector<SequenceShape>& sequences, int block_size, Random& random);
 
   AttentionBatch batch() const;
   int num_blocks() const { return num_blocks_; }

@@ -1,3 +1,4 @@
+// Per-head norm, rotation and cache writes against float64; untouched slots must stay NaN.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -112,8 +113,8 @@ void CheckRopeAndCache(Ops& ops, DType dtype, RopeShape shape) {
       Reference(columns(0, q_width), paged, angles.Read(), shape.norm ? q_norm.Read() : none,
                 shape.num_heads, dim);
   const std::vector<double> want_k =
-      Reference(columns(q_width, kv_width), paged, angles.Read(),
-                shape.norm ? k_norm.Read() : none, shape.num_kv_heads, dim);
+      Reference(columns(q_width, kv_width), paged, angles.Read(), shape.norm ? k_norm.Read() : none,
+                shape.num_kv_heads, dim);
   const std::vector<double> want_v = columns(q_width + kv_width, kv_width);
   ops.RopeAndCache(q, k, v, paged.batch(), params, {cache_k, cache_v});
   const double relative = RoundingOf(dtype) * 1.01 + 2e-6;

@@ -1,4 +1,5 @@
-// Sampling: exact where the result is determined, by a chi-square test over many draws where it is not.
+// Sampling: exact where the result is determined, by a chi-square test over many draws where it is
+// not.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -25,8 +26,8 @@ std::vector<double> Distribution(std::vector<double> logits, const SampleRow& ro
   if (penalties != nullptr) {
     for (size_t i = 0; i < vocab; ++i) {
       if (penalties->prompt[i] + penalties->output[i] > 0) {
-        logits[i] = logits[i] > 0 ? logits[i] / row.repetition_penalty
-                                  : logits[i] * row.repetition_penalty;
+        logits[i] =
+            logits[i] > 0 ? logits[i] / row.repetition_penalty : logits[i] * row.repetition_penalty;
       }
       logits[i] -= row.frequency_penalty * penalties->output[i];
       if (penalties->output[i] > 0) logits[i] -= row.presence_penalty;
@@ -65,18 +66,21 @@ std::vector<double> Distribution(std::vector<double> logits, const SampleRow& ro
   return p;
 }
 
-// Draws as many rows as `rows` has, of the same logits.
-std::vector<uint32_t> DrawRows(Ops& ops, const std::vector<double>& logits,
-                               const std::vector<SampleRow>& rows, const PenaltyPool& pool) {
+// `count` rows of the same logits.
+DeviceTensor RepeatedLogits(Ops& ops, const std::vector<double>& logits, size_t count) {
   std::vector<double> repeated;
-  for (size_t i = 0; i < rows.size(); ++i) {
+  for (size_t i = 0; i < count; ++i) {
     repeated.insert(repeated.end(), logits.begin(), logits.end());
   }
-  DeviceTensor device(ops, DType::kFloat32, {static_cast<int64_t>(rows.size()), kVocab},
-                      kVocab + 14);
+  DeviceTensor device(ops, DType::kFloat32, {static_cast<int64_t>(count), kVocab}, kVocab + 14);
   device.Write(repeated);
+  return device;
+}
+
+std::vector<uint32_t> DrawRows(Ops& ops, const std::vector<double>& logits,
+                               const std::vector<SampleRow>& rows, const PenaltyPool& pool) {
   SampleResult result;
-  ops.Sample(device, rows, pool, result);
+  ops.Sample(RepeatedLogits(ops, logits, rows.size()), rows, pool, result);
   EXPECT_EQ(result.tokens.size(), rows.size());
   return result.tokens;
 }
@@ -88,7 +92,8 @@ std::vector<double> RandomLogits(Random& random, double deviation) {
   return logits;
 }
 
-// Pearson's statistic over cells of at least 5 expected draws; five standard deviations above its mean is one in millions.
+// Pearson's statistic over cells of at least 5 expected draws; five standard deviations above its
+// mean is one in millions.
 void ExpectDistributed(const std::vector<int64_t>& counts, const std::vector<double>& p) {
   const double draws = static_cast<double>(std::accumulate(counts.begin(), counts.end(), 0l));
   double statistic = 0, rare_expected = 0, rare_count = 0;
@@ -120,13 +125,16 @@ void CheckDistribution(Ops& ops, SampleRow row, bool along_seed) {
   const std::vector<double> want = Distribution(logits, row, nullptr);
   std::vector<int64_t> counts(kVocab);
   constexpr uint32_t kBatch = 1000;
+  const DeviceTensor repeated = RepeatedLogits(ops, logits, kBatch);
+  SampleResult result;
   for (uint32_t first = 0; first < 100000; first += kBatch) {
     std::vector<SampleRow> rows(kBatch, row);
     for (uint32_t i = 0; i < kBatch; ++i) {
       rows[i].seed = along_seed ? first + i : 77;
       rows[i].output_index = along_seed ? 5 : first + i;
     }
-    for (const uint32_t token : DrawRows(ops, logits, rows, {})) ++counts.at(token);
+    ops.Sample(repeated, rows, {}, result);
+    for (const uint32_t token : result.tokens) ++counts.at(token);
   }
   ExpectDistributed(counts, want);
 }
@@ -153,8 +161,11 @@ void CheckDrawKeys(Ops& ops) {
   const std::vector<double> logits = RandomLogits(random, 0.5);
   std::vector<SampleRow> rows;
   for (uint32_t i = 0; i < 200; ++i) {
-    rows.push_back({.temperature = 0.8f, .top_k = i % 3 == 0 ? 20 : 0,
-                    .top_p = i % 2 == 0 ? 0.9f : 1.0f, .seed = random(), .output_index = i / 2});
+    rows.push_back({.temperature = 0.8f,
+                    .top_k = i % 3 == 0 ? 20 : 0,
+                    .top_p = i % 2 == 0 ? 0.9f : 1.0f,
+                    .seed = random(),
+                    .output_index = i / 2});
   }
   const std::vector<uint32_t> together = DrawRows(ops, logits, rows, {});
   std::vector<SampleRow> reversed(rows.rbegin(), rows.rend());
@@ -165,7 +176,8 @@ void CheckDrawKeys(Ops& ops) {
   }
 }
 
-// Penalties and suppressed ids, over greedy rows whose best two logits are clearly apart, and over drawn rows.
+// Penalties and suppressed ids, over greedy rows whose best two logits are clearly apart, and over
+// drawn rows.
 void CheckPenalties(Ops& ops) {
   Random random(TestSeed());
   ReserveForCases(ops);
@@ -237,16 +249,16 @@ void CheckLogprobs(Ops& ops) {
   Random random(TestSeed());
   ReserveForCases(ops);
   for (const int64_t vocab : {1, 16, 1000, kCaseMaxVocab}) {
-    const DeviceTensor logits =
-        DeviceTensor::Normal(ops, DType::kFloat32, {3, vocab}, random, 5);
+    const DeviceTensor logits = DeviceTensor::Normal(ops, DType::kFloat32, {3, vocab}, random, 5);
     const std::vector<double> values = logits.Read();
     const std::vector<uint32_t> suppressed = {0};
     const int asked = static_cast<int>(std::min<int64_t>(vocab + 1, 20));
-    const std::vector<SampleRow> rows = {
-        {.temperature = 2, .num_logprobs = 0, .suppressed = suppressed.data(),
-         .num_suppressed = vocab > 1 ? 1 : 0},
-        {.num_logprobs = asked},
-        {.temperature = 0.5f}};
+    const std::vector<SampleRow> rows = {{.temperature = 2,
+                                          .num_logprobs = 0,
+                                          .suppressed = suppressed.data(),
+                                          .num_suppressed = vocab > 1 ? 1 : 0},
+                                         {.num_logprobs = asked},
+                                         {.temperature = 0.5f}};
     SampleResult result;
     ops.Sample(logits, rows, {}, result);
     std::vector<int32_t> ids(result.tokens.begin(), result.tokens.end());
@@ -289,8 +301,7 @@ std::vector<OpCase> SampleCases() {
       {"min_p_1", {.temperature = 1, .min_p = 1}},
       {"top_k_top_p", {.temperature = 1.5f, .top_k = 12, .top_p = 0.8f}},
       {"all", {.temperature = 2, .top_k = 20, .top_p = 0.9f, .min_p = 0.1f}},
-      {"zeros_are_off",
-       {.temperature = 1, .top_p = 0, .repetition_penalty = 0}},
+      {"zeros_are_off", {.temperature = 1, .top_p = 0, .repetition_penalty = 0}},
   };
   std::vector<OpCase> cases;
   for (const auto& [name, row] : rows) {

@@ -1,3 +1,4 @@
+// Coverage, exclusivity, overlap and idleness of the pool.
 #include "kernels/thread_pool.h"
 
 #include <gtest/gtest.h>
@@ -57,13 +58,13 @@ TEST(ThreadPool, RunsPiecesAtTheSameTime) {
 
 TEST(ThreadPool, WorkOfOneGrainStaysOnTheCaller) {
   ThreadPool pool(3);
-  pool.ParallelFor(10, 10, [&, caller = std::this_thread::get_id()](int64_t begin, int64_t end,
-                                                                    int thread) {
-    EXPECT_EQ(std::this_thread::get_id(), caller);
-    EXPECT_EQ(begin, 0);
-    EXPECT_EQ(end, 10);
-    EXPECT_EQ(thread, 0);
-  });
+  pool.ParallelFor(
+      10, 10, [&, caller = std::this_thread::get_id()](int64_t begin, int64_t end, int thread) {
+        EXPECT_EQ(std::this_thread::get_id(), caller);
+        EXPECT_EQ(begin, 0);
+        EXPECT_EQ(end, 10);
+        EXPECT_EQ(thread, 0);
+      });
 }
 
 double CpuSeconds() {

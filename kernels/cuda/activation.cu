@@ -1,0 +1,100 @@
+// Elementwise operations: the gate of an MLP (SwiGLU, Shazeer 2020) and gated addition.
+#include <algorithm>
+
+#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/element.cuh"
+
+namespace regatta {
+namespace {
+
+__device__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
+
+// Thread x runs along a row, block y is the row.
+template <typename T, int kSize>
+__global__ void SiluMulKernel(Tensor gate_up, Tensor out) {
+  using P = Pack<T, kSize>;
+  const int64_t width = out.shape[1];
+  const T* row = static_cast<const T*>(gate_up.data) + blockIdx.y * gate_up.row_stride;
+  const P* gate = reinterpret_cast<const P*>(row);
+  const P* up = reinterpret_cast<const P*>(row + width);
+  P* to = reinterpret_cast<P*>(static_cast<T*>(out.data) + blockIdx.y * out.row_stride);
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i * kSize >= width) return;
+  const P g = gate[i];
+  const P u = up[i];
+  P result;
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) {
+    const float x = Widen(g.at[j]);
+    result.at[j] = Narrow<T>(x * Sigmoid(x) * Widen(u.at[j]));
+  }
+  to[i] = result;
+}
+
+template <typename T, int kSize>
+__global__ void AddScaledKernel(Tensor y, Tensor x, Tensor gate) {
+  using P = Pack<T, kSize>;
+  const int64_t row = blockIdx.y;
+  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  if (i * kSize >= y.shape[1]) return;
+  const float scale =
+      gate.data == nullptr ? 1.0f
+                           : Sigmoid(static_cast<const float*>(gate.data)[row * gate.row_stride]);
+  const P from = reinterpret_cast<const P*>(static_cast<const T*>(x.data) + row * x.row_stride)[i];
+  P& to = reinterpret_cast<P*>(static_cast<T*>(y.data) + row * y.row_stride)[i];
+  P sum = to;
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) {
+    sum.at[j] = Narrow<T>(Widen(sum.at[j]) + scale * Widen(from.at[j]));
+  }
+  to = sum;
+}
+
+// Blocks of 256 threads over the columns, rows along y.
+dim3 GridOf(const Tensor& out, int elements_per_thread) {
+  CHECK_LE(out.dim(0), 65535) << "rows of one launch";
+  return dim3(CeilDiv(out.dim(1), int64_t{256} * elements_per_thread),
+              static_cast<unsigned>(out.dim(0)));
+}
+
+}  // namespace
+
+void CudaOps::SiluMul(const Tensor& gate_up, const Tensor& out) {
+  CHECK_EQ(gate_up.dim(0), out.dim(0));
+  CHECK_EQ(gate_up.dim(1), 2 * out.dim(1));
+  CHECK(gate_up.dtype == out.dtype);
+  if (out.dim(0) == 0) return;
+  DispatchDevice(out.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    constexpr int kWide = 16 / sizeof(T);
+    if (WideRows(gate_up) && WideRows(out)) {
+      SiluMulKernel<T, kWide><<<GridOf(out, kWide), 256, 0, stream_>>>(gate_up, out);
+    } else {
+      SiluMulKernel<T, 1><<<GridOf(out, 1), 256, 0, stream_>>>(gate_up, out);
+    }
+  });
+  Launched("SiluMul");
+}
+
+void CudaOps::AddScaled(const Tensor& y, const Tensor& x, const Tensor& gate) {
+  CHECK_EQ(x.dim(0), y.dim(0));
+  CHECK_EQ(x.dim(1), y.dim(1));
+  CHECK(x.dtype == y.dtype);
+  if (gate) {
+    CHECK_EQ(gate.dim(0), y.dim(0));
+    CHECK(gate.dtype == DType::kFloat32);
+  }
+  if (y.dim(0) == 0) return;
+  DispatchDevice(y.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    constexpr int kWide = 16 / sizeof(T);
+    if (WideRows(x) && WideRows(y)) {
+      AddScaledKernel<T, kWide><<<GridOf(y, kWide), 256, 0, stream_>>>(y, x, gate);
+    } else {
+      AddScaledKernel<T, 1><<<GridOf(y, 1), 256, 0, stream_>>>(y, x, gate);
+    }
+  });
+  Launched("AddScaled");
+}
+
+}  // namespace regatta

@@ -1,0 +1,122 @@
+// CudaOps: the operations of ops.h as kernels and cuBLASLt products on one stream. Each operation's
+// body is in the file of its name beside this one.
+//
+// Everything is asynchronous but Sample, TokenLogprobs and copies to the host. The first failure is
+// kept and told by Sync.
+#pragma once
+
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <map>
+#include <memory>
+#include <string>
+#include <tuple>
+#include <vector>
+
+#include "kernels/ops.h"
+
+namespace regatta {
+
+// A matrix on the device, rows padded with zeros to 16 bytes.
+struct CudaWeight final : Weight {
+  Buffer buffer;
+  Tensor matrix;  // [out, in]
+};
+
+// Memory that both sides of one transfer use: pinned on the host, and its image on the device.
+// Grows, never shrinks.
+struct Staging {
+  Buffer host;
+  Buffer device;
+};
+
+// cuBLASLt's choice for one shape; empty when it has none.
+struct LinearPlan {
+  cublasLtMatmulDesc_t product = nullptr;
+  cublasLtMatrixLayout_t weight = nullptr, x = nullptr, out = nullptr;
+  cublasLtMatmulAlgo_t algorithm{};
+  bool found = false;
+
+  LinearPlan() = default;
+  LinearPlan(const LinearPlan&) = delete;
+  ~LinearPlan();
+};
+
+// Tokens of a step grouped by expert, on the device; sized by Reserve.
+struct ExpertScratch {
+  int max_tokens = 0, max_pairs = 0, max_local = 0, width = 0, hidden = 0;
+  Buffer start;        // int32 [num_local + 1]: rows of expert e are [start[e], start[e + 1])
+  Buffer token;        // int32 [pairs]: the token of a row
+  Buffer row_of_pair;  // int32 [T, k]: the row of a choice, or -1
+  Buffer tiles;        // int32 [tiles, 2]: expert and first row of a tile; expert -1 = unused
+  Buffer gate_up;      // [pairs, 2F]
+  Buffer activated;    // [pairs, F]
+  Buffer down;         // float32 [pairs, D]
+};
+
+class CudaOps final : public Ops {
+ public:
+  CudaOps() = default;
+  ~CudaOps() override;
+  bool Open(int device, std::string* error);
+
+  std::string Name() const override { return "cuda"; }
+  Buffer Allocate(size_t num_bytes) override;
+  void CopyToDevice(void* device, const void* host, size_t num_bytes) override;
+  void CopyToHost(void* host, const void* device, size_t num_bytes) override;
+  bool Sync(std::string* error) override;
+  std::unique_ptr<Weight> Prepare(const Tensor& host_matrix, WeightUse use) override;
+  void Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width, int hidden,
+               int vocab) override;
+
+  void Embedding(const int32_t* ids, const Tensor& table, int64_t first_row,
+                 const Tensor& out) override;
+  void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) override;
+  void AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
+                  const Tensor& out) override;
+  void Linear(const Tensor& x, const Weight& weight, const Tensor& bias,
+              const Tensor& out) override;
+  void RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionBatch& batch,
+                    const AttentionParams& params, const KvLayer& cache) override;
+  void PagedAttention(const Tensor& q, const AttentionBatch& batch, const AttentionParams& params,
+                      const KvLayer& cache, const Tensor& out) override;
+  void SiluMul(const Tensor& gate_up, const Tensor& out) override;
+  void MoeRoute(const Tensor& logits, const MoeParams& params, const Tensor& expert_ids,
+                const Tensor& expert_weights) override;
+  void MoeExperts(const Tensor& x, const Tensor& expert_ids, const Tensor& expert_weights,
+                  const MoeParams& params, const MoeWeights& weights, const Tensor& out) override;
+  void AddScaled(const Tensor& y, const Tensor& x, const Tensor& gate) override;
+  void GatherRows(const Tensor& x, const int32_t* rows, const Tensor& out) override;
+  void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const PenaltyPool& pool,
+              SampleResult& result) override;
+  void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) override;
+
+ private:
+  // Output features, tokens, input features, strides of x and out, dtypes of x and out, bias, and
+  // alignments of x and out in bytes.
+  using LinearKey =
+      std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, DType, DType, bool, int, int>;
+
+  // Keeps the first failure; later ones follow from it.
+  void Check(cudaError_t status, const char* what);
+  void Launched(const char* what) { Check(cudaGetLastError(), what); }
+  void CopyRows(const Tensor& from, const int32_t* rows, int64_t first_row, const Tensor& out);
+  LinearPlan& PlanLinear(const Tensor& x, const CudaWeight& weight, bool bias, const Tensor& out);
+  void GrowStaging(size_t num_bytes);
+  void ReserveExperts(int max_tokens, const MoeParams& moe, int expert_width, int hidden);
+
+  int device_ = 0;
+  int num_multiprocessors_ = 0;
+  cudaStream_t stream_ = nullptr;
+  cublasLtHandle_t blas_ = nullptr;
+  Buffer blas_workspace_;
+  Buffer attention_workspace_;
+  std::map<LinearKey, std::unique_ptr<LinearPlan>> linear_plans_;
+  ExpertScratch experts_;
+  Staging staging_;
+  int max_rows_ = 0;
+  std::string failure_;
+};
+
+}  // namespace regatta

@@ -1,0 +1,16 @@
+// The operations of ops.h on one NVIDIA GPU, compute capability 8.0 or newer. Free of CUDA headers,
+// so that any file may include it.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "kernels/ops.h"
+
+namespace regatta {
+
+// Operations on GPU `device` (CUDA's numbering), on a stream of their own. Null when the device
+// cannot be opened, with `*error` saying why. Calls must come from one thread at a time.
+std::unique_ptr<Ops> MakeCudaOps(int device, std::string* error);
+
+}  // namespace regatta

@@ -1,0 +1,98 @@
+// RMSNorm (Zhang & Sennrich 2019), alone and after a residual addition: the scale is taken in
+// float32, one rounding to the output.
+#include <algorithm>
+
+#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/element.cuh"
+
+namespace regatta {
+namespace {
+
+struct NormCall {
+  Tensor x;         // added to `residual` first, when there is one
+  Tensor residual;  // or empty
+  Tensor weight;
+  Tensor out;
+  float eps;
+};
+
+// One block per row; the row is read again for the second pass, from the cache.
+template <typename T, int kSize>
+__global__ void NormKernel(NormCall call) {
+  using P = Pack<T, kSize>;
+  const int64_t row = blockIdx.x;
+  const int64_t width = call.weight.shape[0];
+  const bool adds = call.residual.data != nullptr;
+  const Tensor& summed = adds ? call.residual : call.x;
+  P* source = reinterpret_cast<P*>(static_cast<T*>(summed.data) + row * summed.row_stride);
+  const P* added = reinterpret_cast<const P*>(static_cast<const T*>(call.x.data) +
+                                              row * call.x.row_stride);
+  const P* weight = static_cast<const P*>(call.weight.data);
+  P* out = reinterpret_cast<P*>(static_cast<T*>(call.out.data) + row * call.out.row_stride);
+  float squares = 0;
+  for (int64_t i = threadIdx.x; i * kSize < width; i += blockDim.x) {
+    P value = source[i];
+    if (adds) {
+      const P more = added[i];
+#pragma unroll
+      for (int j = 0; j < kSize; ++j) {
+        value.at[j] = Narrow<T>(Widen(value.at[j]) + Widen(more.at[j]));
+      }
+      source[i] = value;
+    }
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) squares += Widen(value.at[j]) * Widen(value.at[j]);
+  }
+  const float scale = rsqrtf(BlockSum(squares) / static_cast<float>(width) + call.eps);
+  for (int64_t i = threadIdx.x; i * kSize < width; i += blockDim.x) {
+    const P value = source[i];
+    const P factor = weight[i];
+    P result;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      result.at[j] = Narrow<T>(Widen(value.at[j]) * scale * Widen(factor.at[j]));
+    }
+    out[i] = result;
+  }
+}
+
+void LaunchNorm(const NormCall& call, cudaStream_t stream) {
+  const Tensor& x = call.x;
+  CHECK_EQ(x.dim(0), call.out.dim(0));
+  CHECK_EQ(x.dim(1), call.out.dim(1));
+  CHECK_EQ(call.weight.dim(0), x.dim(1));
+  CHECK(x.dtype == call.out.dtype && call.weight.dtype == x.dtype);
+  if (x.dim(0) == 0) return;
+  const bool wide = WideRows(x) && WideRows(call.out) && WideRows(call.weight) &&
+                    (!call.residual || WideRows(call.residual));
+  DispatchDevice(x.dtype, [&](auto zero) {
+    using T = decltype(zero);
+    constexpr int kWide = 16 / sizeof(T);
+    const int64_t packs = x.dim(1) / (wide ? kWide : 1);
+    const int threads = static_cast<int>(std::clamp<int64_t>(CeilDiv(packs, kWarp), 1, 32)) * kWarp;
+    const auto blocks = static_cast<unsigned>(x.dim(0));
+    if (wide) {
+      NormKernel<T, kWide><<<blocks, threads, 0, stream>>>(call);
+    } else {
+      NormKernel<T, 1><<<blocks, threads, 0, stream>>>(call);
+    }
+  });
+}
+
+}  // namespace
+
+void CudaOps::RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) {
+  LaunchNorm({x, Tensor{}, weight, out, eps}, stream_);
+  Launched("RmsNorm");
+}
+
+void CudaOps::AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
+                         const Tensor& out) {
+  CHECK_EQ(residual.dim(0), x.dim(0));
+  CHECK_EQ(residual.dim(1), x.dim(1));
+  CHECK(residual.dtype == x.dtype);
+  LaunchNorm({x, residual, weight, out, eps}, stream_);
+  Launched("AddRmsNorm");
+}
+
+}  // namespace regatta
