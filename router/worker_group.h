@@ -1,4 +1,5 @@
-// WorkerGroup: hides the ranks of one group from the engine loop. The same plan goes to every rank; results come from the one that samples.
+// WorkerGroup: hides the ranks of one group from the engine loop. The same plan goes to every rank;
+// results come from the one that samples.
 #pragma once
 
 #include <functional>
@@ -11,8 +12,9 @@ namespace regatta {
 
 class WorkerGroup {
  public:
-  // Called from a foreign thread once per plan, in step order. A non-OK status means the group is fenced: it is the last call, names the
-  // rank and the cause, and comes within 500 ms of a rank's death.
+  // Called from a foreign thread once per plan, in step order. A non-OK status means the group is
+  // fenced: it is the last call, names the rank and the cause, and comes within 500 ms of a rank's
+  // death.
   using OnResult = std::function<void(absl::StatusOr<StepResult>)>;
 
   virtual ~WorkerGroup() = default;
@@ -20,7 +22,8 @@ class WorkerGroup {
   virtual void Start(OnResult on_result) = 0;
   // Sends a plan to every rank; never waits for the network. After fencing it does nothing.
   virtual void Dispatch(const StepPlan& plan) = 0;
-  // The rank that is furthest behind and its newest step ids, for the message about a stuck step. Thread-safe.
+  // The rank that is furthest behind and its newest step ids, for the message about a stuck step.
+  // Thread-safe.
   virtual std::string Laggard() const = 0;
   // Ends the streams. No OnResult call is made after it returns.
   virtual void Stop() = 0;

@@ -1,0 +1,223 @@
+// Groups come and go: forming at start, fencing, re-forming after a fault; see coordinator.h.
+#include <algorithm>
+#include <set>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "common/check.h"
+#include "common/layout.h"
+#include "router/coordinator.h"
+
+namespace regatta {
+namespace {
+
+constexpr absl::Duration kRestoreInterval = absl::Seconds(1);
+
+}  // namespace
+
+// ---- Jobs. `work` runs on the job thread, `then` on the coordinator's.
+
+void Coordinator::RunJob(std::function<Formation()> work, std::function<void(Formation)> then) {
+  CHECK(!job_running_);
+  job_running_ = true;
+  job_ = std::thread([this, work = std::move(work), then = std::move(then)] {
+    Formation formation = work();
+    Post([this, then, formation = std::move(formation)]() mutable {
+      job_.join();
+      job_running_ = false;
+      then(std::move(formation));
+    });
+  });
+}
+
+void Coordinator::Build(FormationPlan plan, absl::Duration timeout, Formation& formation) {
+  const int64_t start_ns = clock_.NowNs();
+  former_.Dissolve(plan);
+  const int64_t dissolved_ns = clock_.NowNs();
+  auto groups = former_.Form(plan, timeout, ProgressSink());
+  formation.dissolve_seconds += absl::ToDoubleSeconds(absl::Nanoseconds(dissolved_ns - start_ns));
+  formation.form_seconds += absl::ToDoubleSeconds(absl::Nanoseconds(clock_.NowNs() - dissolved_ns));
+  formation.plan = std::move(plan);
+  formation.status = groups.status();
+  if (groups.ok()) formation.groups = *std::move(groups);
+}
+
+Coordinator::Formation Coordinator::FormNow(const Layout& layout, const Limits& asked,
+                                            const std::set<size_t>& busy, absl::Duration timeout,
+                                            bool wait) {
+  Formation formation;
+  auto plan = former_.Plan(layout, asked, busy, timeout, wait);
+  formation.status = plan.status();
+  if (plan.ok()) Build(*std::move(plan), options_.form_timeout, formation);
+  return formation;
+}
+
+FormProgressSink Coordinator::ProgressSink() {
+  return [this](const RankEndpoint& rank, const FormProgress& progress) {
+    if (progress.fraction() > 0 && progress.fraction() < 1) return;  // Stages suffice for people.
+    Log(absl::StrCat(rank.Name(), ": ", progress.stage()));
+  };
+}
+
+// ---- Groups.
+
+absl::Status Coordinator::Start() {
+  absl::Notification ready;
+  absl::Status status;
+  Post([this, &ready, &status] {
+    RunJob([this] { return FormNow(layout_, asked_limits_, {}, options_.start_timeout, true); },
+           [this, &ready, &status](Formation formation) {
+             status = formation.status;
+             if (status.ok()) AddGroups(formation);
+             started_ = status.ok();
+             ready.Notify();
+           });
+  });
+  ready.WaitForNotification();
+  return status;
+}
+
+EngineOptions Coordinator::MakeEngineOptions(const FormationPlan& plan,
+                                             const FormedGroup& group) const {
+  EngineOptions options;
+  options.epoch = group.plan.epoch;
+  options.step_timeout = options_.step_timeout;
+  if (options.step_timeout == absl::ZeroDuration()) {
+    options.step_timeout = absl::Seconds(plan.on_device ? 2 : 30);
+  }
+  SchedulerOptions& scheduler = options.scheduler;
+  scheduler.limits = plan.request.limits();
+  scheduler.block_size = plan.request.block_size();
+  scheduler.num_blocks = group.formed.kv_blocks();
+  // No sequence may outgrow the whole cache.
+  scheduler.limits.set_max_seq_len(
+      std::min(scheduler.limits.max_seq_len(), scheduler.num_blocks * scheduler.block_size));
+  scheduler.stages = std::max(1u, plan.layout.pp());
+  scheduler.max_inflight = plan.request.max_inflight();
+  scheduler.penalty_rows = plan.request.penalty_rows();
+  scheduler.prefix_cache = options_.prefix_cache;
+  scheduler.chunked_prefill = options_.former.limits.chunked_prefill;
+  return options;
+}
+
+void Coordinator::AddGroups(Formation& formation) {
+  uint32_t max_seq_len = 0;
+  {
+    absl::MutexLock lock(&admission_mutex_);
+    max_seq_len = max_seq_len_;
+  }
+  std::set<uint32_t> taken;
+  for (const auto& [epoch, group] : groups_) taken.insert(group.index);
+  for (FormedGroup& formed : formation.groups) {
+    Group group;
+    while (!taken.insert(group.index).second) ++group.index;
+    const EngineOptions options = MakeEngineOptions(formation.plan, formed);
+    const uint64_t epoch = formed.plan.epoch;
+    if (groups_.empty() || options.scheduler.limits.max_seq_len() < max_seq_len) {
+      max_seq_len = options.scheduler.limits.max_seq_len();
+    }
+    Log(absl::StrCat("group ", group.index, " (epoch ", epoch,
+                     ") serves: ", formed.formed.kv_blocks(), " KV blocks of ",
+                     options.scheduler.block_size, " tokens"));
+    group.engine = std::make_unique<EngineLoop>(
+        options,
+        pool_.Connect(formed.plan.workers, epoch, options.scheduler.max_inflight,
+                      formation.plan.on_device),
+        clock_, static_cast<EngineOwner&>(*this));
+    group.formed = std::move(formed);
+    groups_.emplace(epoch, std::move(group));
+    // A few more than fit, so that a slot that becomes free is taken in the next plan.
+    const uint32_t slots = options.scheduler.limits.max_batch_size();
+    placement_.AddGroup(epoch, slots + std::max(16u, slots / 4));
+  }
+  plan_ = std::move(formation.plan);
+  {
+    absl::MutexLock lock(&admission_mutex_);
+    max_seq_len_ = max_seq_len;
+    max_num_tokens_ = plan_.request.limits().max_num_tokens();
+    if (!draining_ && !stopping_) admission_ = absl::OkStatus();
+  }
+  if (stopping_) {
+    for (auto& [epoch, group] : groups_) group.engine->Stop();
+  }
+  UpdateServing();
+}
+
+void Coordinator::GroupStopped(uint64_t epoch, const absl::Status& cause,
+                               std::vector<std::unique_ptr<Request>> live) {
+  auto node = groups_.extract(epoch);
+  Group& group = node.mapped();
+  placement_.RemoveGroup(epoch);
+  const SchedulerState counters = group.engine->state();
+  retired_.preemptions += counters.preemptions;
+  retired_.steps += counters.steps;
+  retired_.prompt_tokens += counters.prompt_tokens;
+  retired_.cached_tokens += counters.cached_tokens;
+  retired_.output_tokens += counters.output_tokens;
+  if (repartition_) {
+    for (const auto& request : live) {
+      repartition_->times.set_live_sequences(repartition_->times.live_sequences() +
+                                             (request->output.started() ? 1 : 0));
+    }
+  }
+  if (!cause.ok()) {
+    last_fault_ = cause;
+    Log(absl::StrCat("group ", group.index, " (epoch ", epoch, ") is fenced: ", cause.message(),
+                     "; ", live.size(), " sequences move"));
+  }
+  for (std::unique_ptr<Request>& request : live) TakeBack(std::move(request), cause);
+  if (stopping_) parting_.push_back(std::move(group.formed.plan));
+  if (groups_.empty()) no_group_since_ns_ = clock_.NowNs();
+  next_restore_ns_ = 0;
+  UpdateServing();
+}
+
+// Forms again what the layout lacks: all missing groups, or as many as there are workers for.
+void Coordinator::Restore(int64_t now_ns) {
+  const size_t copies = std::max(1u, layout_.copies());
+  if (!started_ || stopping_ || job_running_ || repartition_) return;
+  if (groups_.size() >= copies || now_ns < next_restore_ns_) return;
+  std::set<size_t> busy;
+  for (const auto& [epoch, group] : groups_) {
+    busy.insert(group.formed.plan.workers.begin(), group.formed.plan.workers.end());
+  }
+  Layout missing = layout_;
+  missing.set_copies(copies - groups_.size());
+  const Limits limits = plan_.request.limits();
+  RunJob(
+      [this, missing, limits, busy]() mutable {
+        Formation formation;
+        for (; missing.copies() > 0; missing.set_copies(missing.copies() - 1)) {
+          formation = FormNow(missing, limits, busy, kDescribeTimeout, false);
+          if (formation.status.ok() || missing.copies() == 1) break;
+        }
+        return formation;
+      },
+      [this](Formation formation) {
+        next_restore_ns_ = clock_.NowNs() + absl::ToInt64Nanoseconds(kRestoreInterval);
+        if (formation.status.ok()) {
+          AddGroups(formation);
+        } else if (formation.status != last_fault_) {
+          last_fault_ = formation.status;
+          Log(absl::StrCat("cannot re-form: ", formation.status.message()));
+        }
+      });
+}
+
+void Coordinator::UpdateServing() {
+  const bool serving = !draining_ && !stopping_ && (!groups_.empty() || repartition_.has_value());
+  if (serving == serving_) return;
+  serving_ = serving;
+  if (options_.on_serving) options_.on_serving(serving);
+}
+
+void Coordinator::GiveWorkersBack() {
+  std::vector<std::thread> threads;
+  for (const PlannedGroup& group : parting_) {
+    threads.emplace_back([&] { pool_.Dissolve(group.workers, group.epoch).IgnoreError(); });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+}  // namespace regatta

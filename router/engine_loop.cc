@@ -1,0 +1,175 @@
+// The main path of the router: commands and results in, plans and deltas out; see engine_loop.h.
+#include "router/engine_loop.h"
+
+#include <algorithm>
+#include <numeric>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+
+namespace regatta {
+
+EngineLoop::EngineLoop(const EngineOptions& options, std::unique_ptr<WorkerGroup> group,
+                       const Clock& clock, EngineOwner& owner)
+    : options_(options),
+      group_(std::move(group)),
+      clock_(clock),
+      owner_(owner),
+      inbox_(options.inbox_capacity),
+      scheduler_(options.scheduler),
+      timer_(absl::ToInt64Nanoseconds(options.step_timeout)) {
+  group_->Start([this](absl::StatusOr<StepResult> result) {
+    (void)inbox_.TryPush(Command(std::move(result)));  // Fails only when the loop has stopped.
+  });
+  thread_ = std::thread([this] { Run(); });
+}
+
+EngineLoop::~EngineLoop() {
+  Stop();
+  thread_.join();
+}
+
+bool EngineLoop::Add(std::unique_ptr<Request>&& request) {
+  Command command(std::move(request));
+  if (inbox_.TryPush(std::move(command))) return true;
+  request = std::move(std::get<std::unique_ptr<Request>>(command));
+  return false;
+}
+
+void EngineLoop::Cancel(uint64_t id, absl::Status reason) {
+  (void)inbox_.TryPush(Command(CancelCommand{id, std::move(reason)}));
+}
+
+void EngineLoop::Stop() { (void)inbox_.TryPush(Command(StopCommand{})); }
+
+SchedulerState EngineLoop::state() const {
+  absl::MutexLock lock(&state_mutex_);
+  return state_;
+}
+
+void EngineLoop::Run() {
+  bool running = true;
+  while (running) {
+    running = Receive();
+    if (running) DispatchPlans();  // Before publishing: the workers wait for it.
+    Publish();
+  }
+  HandBack();
+}
+
+// Waits for something to do and takes in all of it. False when the loop must end.
+bool EngineLoop::Receive() {
+  absl::Duration timeout = absl::InfiniteDuration();
+  if (timer_.in_flight() > 0) {
+    timeout = absl::Nanoseconds(std::max<int64_t>(0, timer_.deadline_ns() - clock_.NowNs()));
+  }
+  for (auto command = inbox_.Pop(timeout); command; command = inbox_.TryPop()) {
+    std::visit([this](auto& alternative) { Handle(std::move(alternative)); }, *command);
+  }
+  CheckOverdue();
+  return cause_.ok() && !(stopping_ && timer_.in_flight() == 0);
+}
+
+void EngineLoop::Handle(std::unique_ptr<Request> request) {
+  request->spec.id = request->id;
+  const absl::Status status = scheduler_.Add(std::move(request->spec));
+  if (!status.ok()) {
+    request->Fail(status);
+    finished_.push_back(request->id);
+    return;
+  }
+  const uint64_t id = request->id;
+  live_.emplace(id, std::move(request));
+}
+
+void EngineLoop::Handle(CancelCommand cancel) {
+  const auto it = live_.find(cancel.id);
+  if (it == live_.end()) return;  // Already ended.
+  Request& request = *it->second;
+  if (cancel.reason.ok()) {
+    request.stream->Push(request.tag, request.output.End(FINISH_REASON_CANCELLED, clock_.NowNs()));
+    request.stream->Flush();
+  } else if (!request.output.started()) {
+    request.Fail(cancel.reason);
+  } else {
+    return;
+  }
+  scheduler_.Cancel(cancel.id);
+  finished_.push_back(cancel.id);
+  live_.erase(it);
+}
+
+void EngineLoop::Handle(absl::StatusOr<StepResult> result) {
+  if (!cause_.ok()) return;
+  cause_ = result.ok() ? scheduler_.Commit(*result, events_) : result.status();
+  if (!cause_.ok()) return;
+  const int64_t now_ns = clock_.NowNs();
+  timer_.Completed(now_ns);
+  event_times_ns_.resize(events_.size(), now_ns);
+}
+
+void EngineLoop::CheckOverdue() {
+  if (!cause_.ok() || timer_.in_flight() == 0 || clock_.NowNs() < timer_.deadline_ns()) return;
+  cause_ = absl::DeadlineExceededError(absl::StrCat(
+      "step ", timer_.oldest_step(), " took over ",
+      absl::FormatDuration(absl::Nanoseconds(timer_.limit_ns())), "; ", group_->Laggard()));
+}
+
+void EngineLoop::DispatchPlans() {
+  if (stopping_) return;
+  while (std::optional<StepPlan> plan = scheduler_.NextStep()) {
+    const int64_t now_ns = clock_.NowNs();
+    for (const uint64_t id : scheduler_.started()) live_.at(id)->output.Scheduled(now_ns);
+    timer_.Dispatched(plan->step_id(),
+                      std::accumulate(plan->count().begin(), plan->count().end(), 0u), now_ns);
+    group_->Dispatch(*plan);
+  }
+  CHECK(timer_.in_flight() > 0 || !scheduler_.HasWork()) << "live sequences, but nothing to run";
+}
+
+// Sends what was committed to its clients and tells the owner what ended.
+void EngineLoop::Publish() {
+  std::vector<std::shared_ptr<DeltaStream>> streams;
+  for (size_t i = 0; i < events_.size(); ++i) {
+    const SequenceEvent& event = events_[i];
+    const auto it = live_.find(event.id);
+    if (it == live_.end()) continue;  // Ended by a stop string or its client since.
+    Request& request = *it->second;
+    request.stream->Push(request.tag, request.output.Process(event, event_times_ns_[i]));
+    if (streams.empty() || streams.back() != request.stream) streams.push_back(request.stream);
+    if (!request.output.finished()) continue;
+    if (event.finish == FINISH_REASON_NONE) scheduler_.Cancel(event.id);
+    finished_.push_back(event.id);
+    live_.erase(it);
+  }
+  events_.clear();
+  event_times_ns_.clear();
+  std::sort(streams.begin(), streams.end());
+  streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
+  for (const auto& stream : streams) stream->Flush();
+  {
+    absl::MutexLock lock(&state_mutex_);
+    state_ = scheduler_.state();
+  }
+  if (!finished_.empty()) owner_.OnFinished(options_.epoch, std::exchange(finished_, {}));
+}
+
+void EngineLoop::HandBack() {
+  group_->Stop();
+  inbox_.Close();
+  std::vector<std::unique_ptr<Request>> handed_back;
+  for (SequenceSpec& spec : scheduler_.TakeAll()) {
+    std::unique_ptr<Request> request = std::move(live_.at(spec.id));
+    request->spec = std::move(spec);
+    handed_back.push_back(std::move(request));
+  }
+  while (std::optional<Command> command = inbox_.TryPop()) {
+    auto* added = std::get_if<std::unique_ptr<Request>>(&*command);
+    if (added != nullptr) handed_back.push_back(std::move(*added));
+  }
+  live_.clear();
+  owner_.OnStopped(options_.epoch, cause_, std::move(handed_back));
+}
+
+}  // namespace regatta

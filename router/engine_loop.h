@@ -1,0 +1,104 @@
+// EngineLoop: runs one group. Its thread owns the group's Scheduler: plans go to the workers,
+// results come back, deltas go to clients. It owns exactly the requests it was given and has not
+// ended; when it stops it hands them back. Policy is in scheduler.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <thread>
+#include <variant>
+#include <vector>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
+#include "common/bounded_queue.h"
+#include "common/clock.h"
+#include "router/request.h"
+#include "router/scheduler.h"
+#include "router/step_timer.h"
+#include "router/worker_group.h"
+
+namespace regatta {
+
+// Who gave the loop its requests. Called from the loop's thread; must not block.
+class EngineOwner {
+ public:
+  virtual ~EngineOwner() = default;
+  // These requests have had their last delta.
+  virtual void OnFinished(uint64_t epoch, std::vector<uint64_t> ids) = 0;
+  // The loop's last call: what still lives, with its tokens so far. `cause` is OK after Stop(),
+  // else why the group is fenced.
+  virtual void OnStopped(uint64_t epoch, absl::Status cause,
+                         std::vector<std::unique_ptr<Request>> live) = 0;
+};
+
+struct EngineOptions {
+  SchedulerOptions scheduler;
+  uint64_t epoch = 0;                              // of the group
+  absl::Duration step_timeout = absl::Seconds(2);  // floor of the limit on a step's time
+  size_t inbox_capacity = 1 << 16;
+};
+
+class EngineLoop {
+ public:
+  // Starts the thread. `clock` and `owner` must outlive the loop.
+  EngineLoop(const EngineOptions& options, std::unique_ptr<WorkerGroup> group, const Clock& clock,
+             EngineOwner& owner);
+  // Joins the thread; stops it first (with OnStopped) when nobody did.
+  ~EngineLoop();
+
+  // False, with `request` untouched, when the loop has stopped or its inbox is full.
+  [[nodiscard]] bool Add(std::unique_ptr<Request>&& request);
+  // Ends a request before the next plan. OK `reason`: its client wished so. Otherwise it fails with
+  // `reason`, unless it has started.
+  void Cancel(uint64_t id, absl::Status reason);
+  // Lets the plans in flight commit, then hands everything back.
+  void Stop();
+
+  SchedulerState state() const ABSL_LOCKS_EXCLUDED(state_mutex_);
+
+ private:
+  struct CancelCommand {
+    uint64_t id;
+    absl::Status reason;
+  };
+  struct StopCommand {};
+  using Command = std::variant<std::unique_ptr<Request>, CancelCommand, StopCommand,
+                               absl::StatusOr<StepResult>>;
+
+  void Run();
+  bool Receive();
+  void Handle(std::unique_ptr<Request> request);
+  void Handle(CancelCommand cancel);
+  void Handle(StopCommand) { stopping_ = true; }
+  void Handle(absl::StatusOr<StepResult> result);
+  void CheckOverdue();
+  void DispatchPlans();
+  void Publish();
+  void HandBack();
+
+  const EngineOptions options_;
+  const std::unique_ptr<WorkerGroup> group_;
+  const Clock& clock_;
+  EngineOwner& owner_;
+  BoundedQueue<Command> inbox_;
+
+  // Of the loop's thread.
+  Scheduler scheduler_;
+  StepTimer timer_;
+  absl::flat_hash_map<uint64_t, std::unique_ptr<Request>> live_;
+  std::vector<SequenceEvent> events_;    // committed, not yet published
+  std::vector<int64_t> event_times_ns_;  // of events_
+  std::vector<uint64_t> finished_;       // not yet reported
+  bool stopping_ = false;
+  absl::Status cause_;  // not OK: fenced
+
+  mutable absl::Mutex state_mutex_;
+  SchedulerState state_ ABSL_GUARDED_BY(state_mutex_);
+  std::thread thread_;
+};
+
+}  // namespace regatta

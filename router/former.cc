@@ -1,0 +1,167 @@
+// Planning and forming layouts; see former.h.
+#include "router/former.h"
+
+#include <algorithm>
+#include <map>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/layout.h"
+#include "common/status_macros.h"
+
+namespace regatta {
+namespace {
+
+absl::Status CheckSameKind(const std::vector<const WorkerDescription*>& ranks) {
+  for (const WorkerDescription* rank : ranks) {
+    if (rank->device_kind() == ranks.front()->device_kind()) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        "the pool mixes devices: ", ranks.front()->device_kind(), " and ", rank->device_kind()));
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::vector<size_t>>> ChooseWorkers(
+    const std::vector<WorkerDescription>& workers, const std::vector<bool>& usable, uint32_t ranks,
+    uint32_t copies) {
+  std::map<std::string, std::vector<size_t>> by_host;
+  size_t available = 0;
+  for (size_t i = 0; i < workers.size(); ++i) {
+    if (!usable[i]) continue;
+    by_host[workers[i].host()].push_back(i);
+    ++available;
+  }
+  if (available < static_cast<size_t>(ranks) * copies) {
+    return absl::ResourceExhaustedError(
+        absl::StrCat("the layout needs ", ranks * copies, " workers (", copies, " x ", ranks, "), ",
+                     available, " of the pool's ", workers.size(), " are free"));
+  }
+  std::vector<std::vector<size_t>> groups(copies);
+  for (std::vector<size_t>& group : groups) {
+    while (group.size() < ranks) {
+      // The host with just enough, else the one with most.
+      const size_t missing = ranks - group.size();
+      auto best = by_host.end();
+      for (auto host = by_host.begin(); host != by_host.end(); ++host) {
+        if (best == by_host.end()) best = host;
+        const size_t count = host->second.size(), best_count = best->second.size();
+        const bool better =
+            best_count >= missing ? count >= missing && count < best_count : count > best_count;
+        if (better) best = host;
+      }
+      const size_t taken = std::min(missing, best->second.size());
+      group.insert(group.end(), best->second.begin(), best->second.begin() + taken);
+      best->second.erase(best->second.begin(), best->second.begin() + taken);
+    }
+  }
+  return groups;
+}
+
+absl::Status Former::DescribeWorkers(absl::Duration timeout, bool wait,
+                                     std::vector<WorkerDescription>& workers,
+                                     std::vector<bool>& alive) {
+  absl::Status first_error;
+  for (absl::StatusOr<WorkerDescription>& answer : pool_.Describe(timeout, wait)) {
+    alive.push_back(answer.ok());
+    workers.push_back(answer.ok() ? *std::move(answer) : WorkerDescription());
+    newest_epoch_ = std::max(newest_epoch_, workers.back().group_epoch());
+    if (first_error.ok()) first_error = answer.status();
+  }
+  return first_error;
+}
+
+FormRequest Former::MakeFormRequest(const Layout& layout, const GroupLimits& limits) const {
+  FormRequest request;
+  *request.mutable_layout() = layout;
+  *request.mutable_model() = options_.model;
+  *request.mutable_limits() = limits.limits;
+  request.set_block_size(options_.limits.block_size);
+  request.set_kv_cache_fraction(options_.limits.kv_cache_fraction);
+  request.set_max_kv_blocks(limits.max_kv_blocks);
+  request.set_max_inflight(options_.max_inflight > 0 ? options_.max_inflight
+                                                     : std::max(2u, layout.pp()));
+  request.set_penalty_rows(std::min(limits.limits.max_batch_size(), options_.max_penalty_rows));
+  return request;
+}
+
+absl::StatusOr<FormationPlan> Former::Plan(const Layout& layout, const Limits& asked,
+                                           const std::set<size_t>& busy, absl::Duration timeout,
+                                           bool wait) {
+  RETURN_IF_ERROR(CheckLayout(spec_, layout));
+  FormationPlan plan;
+  plan.layout = layout;
+  std::vector<bool> alive;
+  const absl::Status described = DescribeWorkers(timeout, wait, plan.workers, alive);
+  std::vector<bool> usable = alive;
+  for (const size_t worker : busy) usable[worker] = false;
+  auto chosen =
+      ChooseWorkers(plan.workers, usable, RanksPerCopy(layout), std::max(layout.copies(), 1u));
+  if (!chosen.ok()) {
+    if (described.ok()) return chosen.status();
+    return absl::Status(described.code(),
+                        absl::StrCat(chosen.status().message(), "; ", described.message()));
+  }
+  std::vector<const WorkerDescription*> ranks;
+  for (std::vector<size_t>& workers : *chosen) {
+    for (const size_t worker : workers) ranks.push_back(&plan.workers[worker]);
+    plan.groups.push_back({++newest_epoch_, std::move(workers)});
+  }
+  RETURN_IF_ERROR(CheckSameKind(ranks));
+  plan.on_device = ranks.front()->device_kind() != "cpu";
+  ASSIGN_OR_RETURN(const GroupLimits limits,
+                   DeriveLimits(spec_, layout, ranks, options_.limits, asked));
+  plan.request = MakeFormRequest(layout, limits);
+  // Activations of a whole step, or the logits of all sampled positions.
+  plan.max_message_bytes =
+      sizeof(float) *
+      std::max<uint64_t>(uint64_t{limits.limits.max_num_tokens()} * spec_.hidden_size,
+                         uint64_t{limits.limits.max_batch_size()} * spec_.vocab_size);
+  for (size_t i = 0; i < plan.workers.size(); ++i) {
+    if (!alive[i] || busy.count(i) > 0 || plan.workers[i].state() == "idle") continue;
+    plan.stale.push_back({plan.workers[i].group_epoch(), {i}});
+  }
+  return plan;
+}
+
+void Former::Dissolve(const FormationPlan& plan) {
+  std::vector<std::thread> threads;
+  for (const PlannedGroup& stale : plan.stale) {
+    threads.emplace_back([&] { pool_.Dissolve(stale.workers, stale.epoch).IgnoreError(); });
+  }
+  for (std::thread& thread : threads) thread.join();
+}
+
+absl::StatusOr<std::vector<FormedGroup>> Former::Form(const FormationPlan& plan,
+                                                      absl::Duration timeout,
+                                                      const FormProgressSink& progress) {
+  std::vector<absl::StatusOr<Formed>> results(plan.groups.size());
+  std::vector<std::thread> threads;
+  for (size_t i = 0; i < plan.groups.size(); ++i) {
+    threads.emplace_back([&, i] {
+      FormRequest request = plan.request;
+      request.set_group_epoch(plan.groups[i].epoch);
+      results[i] = pool_.Form(plan.groups[i].workers, std::move(request), plan.max_message_bytes,
+                              timeout, progress);
+    });
+  }
+  for (std::thread& thread : threads) thread.join();
+  std::vector<FormedGroup> formed;
+  absl::Status status;
+  for (size_t i = 0; i < results.size(); ++i) {
+    if (results[i].ok()) {
+      formed.push_back({plan.groups[i], *std::move(results[i])});
+    } else if (status.ok()) {
+      status = results[i].status();
+    }
+  }
+  if (status.ok()) return formed;
+  for (const FormedGroup& group : formed) {
+    pool_.Dissolve(group.plan.workers, group.plan.epoch).IgnoreError();
+  }
+  return status;
+}
+
+}  // namespace regatta

@@ -1,0 +1,110 @@
+// Generate: one request, one stream; see inference_service.h.
+#include <deque>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
+#include "common/grpc_status.h"
+#include "router/inference_service.h"
+
+namespace regatta {
+namespace {
+
+class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public DeltaStream {
+ public:
+  static GenerateCall* Start(RequestSink& sink, size_t max_pending,
+                             const GenerateRequest& request) {
+    auto call = std::make_shared<GenerateCall>(sink, max_pending);
+    call->self_ = call;  // Until OnDone, whoever else lets go.
+    auto id = sink.Submit(request, /*tag=*/0, call);
+    absl::MutexLock lock(&call->mutex_);
+    if (id.ok()) {
+      call->id_ = *id;
+      if (call->ended_) sink.Cancel(*id);  // Its client has gone meanwhile.
+    } else {
+      call->End(ToGrpc(id.status()));
+    }
+    return call.get();
+  }
+
+  GenerateCall(RequestSink& sink, size_t max_pending) : sink_(sink), max_pending_(max_pending) {}
+
+  void Push(uint64_t tag, TokenDelta delta) override {
+    absl::MutexLock lock(&mutex_);
+    if (ended_) return;
+    last_queued_ = delta.finish_reason() != FINISH_REASON_NONE;
+    pending_.push_back(std::move(delta));
+    if (pending_.size() > max_pending_) {
+      sink_.Cancel(id_);
+      End(grpc::Status(
+          grpc::StatusCode::RESOURCE_EXHAUSTED,
+          absl::StrCat("the client reads too slowly: ", max_pending_, " deltas wait for it")));
+    }
+  }
+
+  void Fail(uint64_t tag, const absl::Status& status) override {
+    absl::MutexLock lock(&mutex_);
+    End(ToGrpc(status));
+  }
+
+  void Flush() override {
+    absl::MutexLock lock(&mutex_);
+    WriteNext();
+  }
+
+  void OnWriteDone(bool ok) override {
+    absl::MutexLock lock(&mutex_);
+    writing_ = false;
+    WriteNext();
+  }
+
+  void OnCancel() override {
+    absl::MutexLock lock(&mutex_);
+    if (ended_) return;
+    if (id_ != 0) sink_.Cancel(id_);  // Otherwise Start does.
+    End(grpc::Status::CANCELLED);
+  }
+
+  void OnDone() override { std::shared_ptr<GenerateCall> last = std::move(self_); }
+
+ private:
+  void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (writing_ || ended_) return;
+    if (!pending_.empty()) {
+      writing_ = true;
+      current_ = std::move(pending_.front());
+      pending_.pop_front();
+      StartWrite(&current_);
+    } else if (last_queued_) {
+      End(grpc::Status::OK);
+    }
+  }
+
+  void End(grpc::Status status) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    if (std::exchange(ended_, true)) return;
+    pending_.clear();
+    Finish(std::move(status));
+  }
+
+  RequestSink& sink_;
+  const size_t max_pending_;
+  std::shared_ptr<GenerateCall> self_;
+  TokenDelta current_;
+
+  absl::Mutex mutex_;
+  uint64_t id_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::deque<TokenDelta> pending_ ABSL_GUARDED_BY(mutex_);
+  bool writing_ ABSL_GUARDED_BY(mutex_) = false;
+  bool last_queued_ ABSL_GUARDED_BY(mutex_) = false;
+  bool ended_ ABSL_GUARDED_BY(mutex_) = false;
+};
+
+}  // namespace
+
+grpc::ServerWriteReactor<TokenDelta>* InferenceService::Generate(
+    grpc::CallbackServerContext* context, const GenerateRequest* request) {
+  return GenerateCall::Start(sink_, options_.max_pending, *request);
+}
+
+}  // namespace regatta

@@ -1,0 +1,153 @@
+// regatta-router: forms groups of workers and serves requests on them over gRPC until told to stop.
+#include <grpcpp/grpcpp.h>
+#include <grpcpp/health_check_service_interface.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <cstdio>
+#include <filesystem>
+#include <fstream>
+#include <memory>
+#include <string>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
+#include "common/credentials.h"
+#include "common/status_macros.h"
+#include "router/cluster_service.h"
+#include "router/coordinator.h"
+#include "router/inference_service.h"
+#include "router/options.h"
+
+namespace regatta {
+namespace {
+
+void LogLine(const std::string& line) {
+  std::fprintf(stderr, "regatta-router: %s\n", line.c_str());
+}
+
+// SIGINT and SIGTERM, taken by one thread. The first is waited for; the second ends the process at
+// once.
+class Signals {
+ public:
+  // Before any other thread starts, so that all of them block the signals.
+  Signals() {
+    sigemptyset(&set_);
+    sigaddset(&set_, SIGINT);
+    sigaddset(&set_, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
+  }
+
+  void Watch() {
+    std::thread([this] {
+      int signal = 0;
+      sigwait(&set_, &signal);
+      if (!serving_) _exit(128 + signal);
+      first_.Notify();
+      sigwait(&set_, &signal);
+      _exit(128 + signal);
+    }).detach();
+  }
+  // Until then there is nothing to drain and a signal ends the process.
+  void SetServing() { serving_ = true; }
+  void Await() { first_.WaitForNotification(); }
+
+ private:
+  sigset_t set_;
+  std::atomic<bool> serving_ = false;
+  absl::Notification first_;
+};
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& model_dir) {
+  if (!std::filesystem::exists(std::filesystem::path(model_dir) / "tokenizer.json")) return nullptr;
+  return Tokenizer::Load(model_dir);
+}
+
+absl::Status WriteAddress(const std::string& path, const std::string& address) {
+  if (path.empty()) return absl::OkStatus();
+  // Renamed into place, so that nobody reads half an address.
+  const std::string temporary = path + ".partial";
+  std::ofstream file(temporary);
+  file << address << "\n";
+  file.close();
+  std::error_code error;
+  if (file) std::filesystem::rename(temporary, path, error);
+  if (file && !error) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("--address-file: cannot write '", path, "'"));
+}
+
+absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const RouterOptions& options,
+                                                          InferenceService& inference,
+                                                          ClusterService& cluster,
+                                                          std::string& address) {
+  ASSIGN_OR_RETURN(auto credentials, MakeServerCredentials(options.tls, options.listen));
+  grpc::EnableDefaultHealthCheckService(true);
+  grpc::ServerBuilder builder;
+  int port = 0;
+  builder.AddListeningPort(options.listen, credentials, &port);
+  builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  builder.RegisterService(&inference);
+  builder.RegisterService(&cluster);
+  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
+  if (server == nullptr || port == 0) {
+    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen));
+  }
+  server->GetHealthCheckService()->SetServingStatus(false);
+  address = absl::StrCat(options.listen.substr(0, options.listen.rfind(':')), ":", port);
+  return server;
+}
+
+absl::Status Serve(RouterOptions& options, Signals& signals) {
+  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model_dir));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer, LoadTokenizer(options.model_dir));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Pool> pool, Pool::Create(options.pool));
+  std::atomic<grpc::HealthCheckServiceInterface*> health = nullptr;
+  options.coordinator.log = LogLine;
+  options.coordinator.on_serving = [&health](bool serving) {
+    if (auto* service = health.load()) service->SetServingStatus(serving);
+  };
+  Coordinator coordinator(options.coordinator, spec, tokenizer.get(), *pool);
+  InferenceService inference(coordinator);
+  ClusterService cluster(coordinator);
+  std::string address;
+  ASSIGN_OR_RETURN(const std::unique_ptr<grpc::Server> server,
+                   StartServer(options, inference, cluster, address));
+  health = server->GetHealthCheckService();
+  absl::Status status = coordinator.Start();
+  if (status.ok()) status = WriteAddress(options.address_file, address);
+  if (status.ok()) {
+    LogLine(absl::StrCat("serving ", spec.name, " on ", address));
+    signals.SetServing();
+    signals.Await();
+    LogLine("draining; a second signal ends at once");
+    absl::Notification drained;
+    coordinator.Drain(options.drain_timeout, [&drained](DrainResponse) { drained.Notify(); });
+    drained.WaitForNotification();
+  }
+  server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
+  health = nullptr;
+  return status;
+}
+
+}  // namespace
+}  // namespace regatta
+
+int main(int argc, char** argv) {
+  int exit_code = -1;
+  regatta::RouterOptions options = regatta::ParseRouterOptions(argc, argv, exit_code);
+  if (exit_code >= 0) return exit_code;
+  if (options.exit_with_parent) prctl(PR_SET_PDEATHSIG, SIGTERM);
+  for (const std::string& key : options.ignored_keys) {
+    regatta::LogLine("configuration key '" + key + "' is TensorRT-LLM's and has no effect here");
+  }
+  regatta::Signals signals;
+  signals.Watch();
+  const absl::Status status = regatta::Serve(options, signals);
+  if (status.ok()) return 0;
+  regatta::LogLine(std::string(status.message()));
+  return 1;
+}

@@ -1,0 +1,260 @@
+// Flags and configuration file of regatta-router; see options.h.
+#include "router/options.h"
+
+#include <CLI/CLI.hpp>
+#include <fstream>
+#include <iostream>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "common/config.h"
+#include "common/flags.h"
+#include "common/layout.h"
+#include "common/status_macros.h"
+
+namespace regatta {
+namespace {
+
+// The command line as given, before the configuration file and checks.
+struct Flags {
+  std::string workers;
+  std::string worker_file;
+  std::string config;
+  ServerConfig server;  // overrides the file
+  bool dummy_weights = false;
+  uint64_t dummy_seed = 0;
+  uint32_t mean_input_length = 1024;
+  uint32_t mean_output_length = 1024;
+  double start_timeout = 60;
+  double form_timeout = 600;
+  double step_timeout = 0;
+  double heartbeat_timeout = 0;
+  double unavailable_timeout = 60;
+  double drain_timeout = 30;
+};
+
+// A flag that sets a field of the configuration.
+template <typename T, typename Setter>
+void AddConfigFlag(CLI::App& app, const std::string& name, Setter setter,
+                   const std::string& description) {
+  app.add_option_function<T>(name, setter, description)->group("Configuration");
+}
+
+void AddConfigFlags(CLI::App& app, ServerConfig& config) {
+  using U = uint32_t;
+  KvCacheConfig& kv = *config.mutable_kv_cache_config();
+  AddConfigFlag<U>(
+      app, "--tp", [&](U v) { config.set_tensor_parallel_size(v); }, "tensor parallel ranks");
+  AddConfigFlag<U>(
+      app, "--pp", [&](U v) { config.set_pipeline_parallel_size(v); }, "pipeline stages");
+  AddConfigFlag<U>(
+      app, "--ep", [&](U v) { config.set_moe_expert_parallel_size(v); },
+      "expert parallel ranks; divides --tp");
+  AddConfigFlag<U>(
+      app, "--dp", [&](U v) { config.set_data_parallel_size(v); },
+      "independent copies of the model");
+  AddConfigFlag<U>(
+      app, "--max-batch-size", [&](U v) { config.set_max_batch_size(v); }, "sequences in one step");
+  AddConfigFlag<U>(
+      app, "--max-num-tokens", [&](U v) { config.set_max_num_tokens(v); }, "tokens in one step");
+  AddConfigFlag<U>(
+      app, "--max-seq-len", [&](U v) { config.set_max_seq_len(v); },
+      "prompt plus output of one sequence");
+  AddConfigFlag<double>(
+      app, "--kv-cache-free-gpu-mem-fraction",
+      [&](double v) { kv.set_free_gpu_memory_fraction(v); }, "of the memory left after weights");
+  AddConfigFlag<U>(
+      app, "--tokens-per-block", [&](U v) { kv.set_tokens_per_block(v); }, "tokens per KV block");
+  AddConfigFlag<U>(
+      app, "--max-kv-tokens", [&](U v) { kv.set_max_tokens(v); },
+      "cap of the KV cache of one copy");
+  AddConfigFlag<U>(
+      app, "--max-inflight", [&](U v) { config.set_max_inflight(v); },
+      "plans in flight; default max(2, pp)");
+  AddConfigFlag<U>(
+      app, "--max-queue-size", [&](U v) { config.set_max_queue_size(v); }, "waiting requests");
+  AddConfigFlag<U>(
+      app, "--queue-timeout-ms", [&](U v) { config.set_queue_timeout_ms(v); },
+      "for requests that give none; 0 = none");
+  AddConfigFlag<std::string>(
+      app, "--dtype", [&](const std::string& v) { config.set_dtype(v); },
+      "auto, float32, bfloat16 or float16");
+  app.add_flag_callback(
+         "--no-prefix-cache", [&] { kv.set_enable_block_reuse(false); },
+         "compute every prompt whole")
+      ->group("Configuration");
+  app.add_flag_callback(
+         "--no-chunked-prefill", [&] { config.set_enable_chunked_prefill(false); },
+         "run every prompt in one step")
+      ->group("Configuration");
+}
+
+void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
+  app.add_option("--model", options.model_dir, "model directory in Hugging Face layout")
+      ->required();
+  app.add_option("--workers", flags.workers, "workers: host:port,host:port,...");
+  app.add_option("--worker-file", flags.worker_file, "file with one worker's host:port per line");
+  app.add_option("--listen", options.listen, "address to serve on; port 0 = any free one")
+      ->capture_default_str();
+  app.add_option("--address-file", options.address_file,
+                 "write the bound address there once the router serves");
+  app.add_option("--config", flags.config, "YAML file; flags override it");
+  app.add_flag("--dummy-weights", flags.dummy_weights,
+               "seeded random weights instead of safetensors");
+  app.add_option("--dummy-seed", flags.dummy_seed, "seed of --dummy-weights");
+  app.add_option("--mean-input-length", flags.mean_input_length,
+                 "tokens; default limits are derived from it")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_option("--mean-output-length", flags.mean_output_length, "tokens; likewise")
+      ->capture_default_str()
+      ->check(CLI::PositiveNumber);
+  app.add_flag("--exit-with-parent", options.exit_with_parent,
+               "end when the process that started this one ends");
+  const auto add_timeout = [&app](const std::string& name, double& value, const std::string& text) {
+    app.add_option(name, value, text + " (seconds)")
+        ->capture_default_str()
+        ->check(CLI::NonNegativeNumber)
+        ->group("Timeouts");
+  };
+  add_timeout("--start-timeout", flags.start_timeout, "for workers to answer at start");
+  add_timeout("--form-timeout", flags.form_timeout, "for a group to form");
+  add_timeout("--step-timeout", flags.step_timeout,
+              "least limit on one step; 0 = 2 on devices, 30 on CPU ranks");
+  add_timeout("--heartbeat-timeout", flags.heartbeat_timeout,
+              "silence of a dead rank; 0 = 0.5 on devices, 3 on CPU ranks");
+  add_timeout("--unavailable-timeout", flags.unavailable_timeout,
+              "requests wait so long for a group");
+  add_timeout("--drain-timeout", flags.drain_timeout, "for running requests after SIGTERM");
+  AddConfigFlags(app, flags.server);
+  AddTlsFlags(app, options.tls);
+}
+
+absl::StatusOr<std::vector<std::string>> WorkerAddresses(const Flags& flags) {
+  std::vector<std::string> addresses =
+      absl::StrSplit(flags.workers, absl::ByAnyChar(", "), absl::SkipWhitespace());
+  if (!flags.worker_file.empty()) {
+    std::ifstream file(flags.worker_file);
+    if (!file)
+      return absl::NotFoundError(
+          absl::StrCat("--worker-file: cannot read '", flags.worker_file, "'"));
+    for (std::string line; std::getline(file, line);) {
+      absl::StripAsciiWhitespace(&line);
+      if (!line.empty() && line[0] != '#') addresses.push_back(line);
+    }
+  }
+  if (addresses.empty())
+    return absl::InvalidArgumentError("no worker: give --workers or --worker-file");
+  return addresses;
+}
+
+absl::Status CheckPositive(const char* name, bool given, double value) {
+  if (!given || value > 0) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(name, ": ", value, " must be above 0"));
+}
+
+absl::Status CheckConfig(const ServerConfig& config) {
+  const KvCacheConfig& kv = config.kv_cache_config();
+  RETURN_IF_ERROR(
+      CheckPositive("max_batch_size", config.has_max_batch_size(), config.max_batch_size()));
+  RETURN_IF_ERROR(
+      CheckPositive("max_num_tokens", config.has_max_num_tokens(), config.max_num_tokens()));
+  RETURN_IF_ERROR(CheckPositive("max_seq_len", config.has_max_seq_len(), config.max_seq_len()));
+  RETURN_IF_ERROR(CheckPositive("max_inflight", config.has_max_inflight(), config.max_inflight()));
+  RETURN_IF_ERROR(
+      CheckPositive("max_queue_size", config.has_max_queue_size(), config.max_queue_size()));
+  RETURN_IF_ERROR(
+      CheckPositive("tokens_per_block", kv.has_tokens_per_block(), kv.tokens_per_block()));
+  RETURN_IF_ERROR(CheckPositive("kv_cache max_tokens", kv.has_max_tokens(), kv.max_tokens()));
+  RETURN_IF_ERROR(CheckPositive("free_gpu_memory_fraction", kv.has_free_gpu_memory_fraction(),
+                                kv.free_gpu_memory_fraction()));
+  if (kv.free_gpu_memory_fraction() > 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("free_gpu_memory_fraction: ", kv.free_gpu_memory_fraction(), " is over 1"));
+  }
+  if (config.has_max_inflight() && config.max_inflight() > kMaxInflight) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_inflight: ", config.max_inflight(), " is over ", kMaxInflight));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status ApplyConfig(const ServerConfig& config, CoordinatorOptions& options) {
+  RETURN_IF_ERROR(CheckConfig(config));
+  ASSIGN_OR_RETURN(
+      options.layout,
+      MakeLayout(config.has_tensor_parallel_size() ? config.tensor_parallel_size() : 1,
+                 config.has_pipeline_parallel_size() ? config.pipeline_parallel_size() : 1,
+                 config.has_moe_expert_parallel_size() ? config.moe_expert_parallel_size() : 1,
+                 config.has_data_parallel_size() ? config.data_parallel_size() : 1));
+  options.limits.set_max_batch_size(config.max_batch_size());
+  options.limits.set_max_num_tokens(config.max_num_tokens());
+  options.limits.set_max_seq_len(config.max_seq_len());
+  const KvCacheConfig& kv = config.kv_cache_config();
+  if (kv.has_enable_block_reuse()) options.prefix_cache = kv.enable_block_reuse();
+  if (config.has_max_queue_size()) options.max_queue_size = config.max_queue_size();
+  options.queue_timeout_ms = config.queue_timeout_ms();
+  options.former.max_inflight = config.max_inflight();
+  options.former.model.set_dtype(config.has_dtype() ? config.dtype() : "auto");
+  options.former.model.set_kv_cache_dtype(kv.has_dtype() ? kv.dtype() : "auto");
+  LimitsPolicy& limits = options.former.limits;
+  limits.dtype = options.former.model.dtype();
+  if (kv.has_free_gpu_memory_fraction()) limits.kv_cache_fraction = kv.free_gpu_memory_fraction();
+  if (kv.has_tokens_per_block()) limits.block_size = kv.tokens_per_block();
+  limits.max_kv_tokens = kv.max_tokens();
+  if (config.has_enable_chunked_prefill()) limits.chunked_prefill = config.enable_chunked_prefill();
+  return absl::OkStatus();
+}
+
+absl::Status Resolve(const Flags& flags, RouterOptions& options) {
+  ServerConfig config;
+  if (!flags.config.empty()) {
+    RETURN_IF_ERROR(LoadServerConfig(flags.config, config, options.ignored_keys));
+  }
+  config.MergeFrom(flags.server);
+  CoordinatorOptions& coordinator = options.coordinator;
+  RETURN_IF_ERROR(ApplyConfig(config, coordinator));
+  coordinator.former.model.set_path(options.model_dir);
+  coordinator.former.model.set_dummy_weights(flags.dummy_weights);
+  coordinator.former.model.set_dummy_seed(flags.dummy_seed);
+  coordinator.former.limits.mean_input_length = flags.mean_input_length;
+  coordinator.former.limits.mean_output_length = flags.mean_output_length;
+  coordinator.start_timeout = absl::Seconds(flags.start_timeout);
+  coordinator.form_timeout = absl::Seconds(flags.form_timeout);
+  coordinator.step_timeout = absl::Seconds(flags.step_timeout);
+  coordinator.unavailable_timeout = absl::Seconds(flags.unavailable_timeout);
+  coordinator.tls = options.tls.enabled();
+  coordinator.insecure = !options.tls.enabled() && !IsLoopback(options.listen);
+  options.drain_timeout = absl::Seconds(flags.drain_timeout);
+  options.pool.tls = options.tls;
+  options.pool.heartbeat_timeout = absl::Seconds(flags.heartbeat_timeout);
+  ASSIGN_OR_RETURN(options.pool.addresses, WorkerAddresses(flags));
+  for (const std::string& address : options.pool.addresses) {
+    coordinator.insecure |= !options.tls.enabled() && !IsLoopback(address);
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+RouterOptions ParseRouterOptions(int argc, char** argv, int& exit_code) {
+  RouterOptions options;
+  options.listen = "127.0.0.1:9000";
+  Flags flags;
+  CLI::App app(
+      "Batches requests for a pool of regatta-worker processes and streams their tokens back.",
+      "regatta-router");
+  AddFlags(app, flags, options);
+  exit_code = ParseFlags(app, argc, argv);
+  if (exit_code >= 0) return options;
+  const absl::Status status = Resolve(flags, options);
+  if (!status.ok()) {
+    std::cerr << "regatta-router: " << status.message() << "\n";
+    exit_code = 2;
+  }
+  return options;
+}
+
+}  // namespace regatta

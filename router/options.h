@@ -1,0 +1,32 @@
+// Options of regatta-router: command line over configuration file, checked.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "router/coordinator.h"
+#include "router/pool.h"
+
+namespace regatta {
+
+inline constexpr uint32_t kMaxInflight = 64;  // plans; more could not hide any latency
+
+struct RouterOptions {
+  std::string listen;        // host:port
+  std::string address_file;  // gets the bound address once the router serves
+  std::string model_dir;
+  TlsOptions tls;
+  absl::Duration drain_timeout;
+  bool exit_with_parent = false;
+  PoolOptions pool;
+  CoordinatorOptions coordinator;
+  std::vector<std::string> ignored_keys;  // of the file: known to TensorRT-LLM, without effect here
+};
+
+// Parses argv. `exit_code` is -1 to go on; otherwise the program ends with it (help and errors are
+// printed).
+RouterOptions ParseRouterOptions(int argc, char** argv, int& exit_code);
+
+}  // namespace regatta

@@ -1,0 +1,92 @@
+// From sequence events to client deltas; see output_processor.h.
+#include "router/output_processor.h"
+
+#include <utility>
+
+#include "common/check.h"
+
+namespace regatta {
+
+OutputProcessor::OutputProcessor(OutputOptions options, const Tokenizer* tokenizer)
+    : options_(std::move(options)) {
+  times_.set_arrived_ns(options_.arrived_ns);
+  usage_.set_prompt_tokens(options_.prompt_tokens);
+  if (!options_.return_text && options_.stops.empty()) return;
+  CHECK(tokenizer != nullptr);
+  detokenizer_.emplace(*tokenizer, /*skip_special_tokens=*/true);
+  if (!options_.stops.empty()) matcher_.emplace(std::move(options_.stops), options_.include_stop);
+}
+
+void OutputProcessor::Scheduled(int64_t now_ns) {
+  if (!started()) times_.set_scheduled_ns(now_ns);
+}
+
+void OutputProcessor::Moved() {
+  if (!started()) return;
+  moved_ = true;
+  earlier_preemptions_ = usage_.preemptions() + 1;
+  usage_.set_preemptions(earlier_preemptions_);
+}
+
+std::string OutputProcessor::ShownText(const SequenceEvent& event) {
+  std::vector<int32_t> ids(event.tokens.begin(), event.tokens.end());
+  // The token that ended the sequence by its id is no part of the text.
+  if (event.finish == FINISH_REASON_STOP && !options_.include_stop && !ids.empty()) ids.pop_back();
+  const bool last = event.finish != FINISH_REASON_NONE;
+  std::string text = detokenizer_->Append(ids);
+  if (last) text += detokenizer_->Finish();
+  if (!matcher_ || event.num_outputs < options_.min_tokens) return text;
+  std::string shown = matcher_->Append(text);
+  stopped_ = matcher_->matched();
+  if (last && !stopped_) shown += matcher_->Flush();
+  return shown;
+}
+
+TokenDelta OutputProcessor::Process(const SequenceEvent& event, int64_t now_ns) {
+  CHECK(!finished_);
+  TokenDelta delta;
+  delta.set_count(event.tokens.size());
+  delta.set_engine_time_ns(now_ns);
+  usage_.set_output_tokens(event.num_outputs);
+  usage_.set_preemptions(earlier_preemptions_ + event.preemptions);
+  if (!moved_) usage_.set_cached_tokens(event.cached_tokens);
+  if (!event.tokens.empty()) {
+    if (times_.first_token_ns() == 0) times_.set_first_token_ns(now_ns);
+    times_.set_last_token_ns(now_ns);
+  }
+  if (options_.return_token_ids) {
+    delta.mutable_token_ids()->Assign(event.tokens.begin(), event.tokens.end());
+  }
+  for (const Logprobs& logprobs : event.logprobs) delta.add_logprobs(logprobs.sampled());
+  if (detokenizer_) {
+    std::string text = ShownText(event);
+    if (options_.return_text) delta.set_text(std::move(text));
+  }
+  if (stopped_) {
+    Complete(FINISH_REASON_STOP, delta);
+  } else if (event.finish != FINISH_REASON_NONE) {
+    Complete(event.finish, delta);
+  }
+  return delta;
+}
+
+TokenDelta OutputProcessor::End(FinishReason reason, int64_t now_ns) {
+  CHECK(!finished_);
+  TokenDelta delta;
+  delta.set_engine_time_ns(now_ns);
+  if (options_.return_text) {
+    if (matcher_) delta.set_text(matcher_->Flush());
+    delta.mutable_text()->append(detokenizer_->Finish());
+  }
+  Complete(reason, delta);
+  return delta;
+}
+
+void OutputProcessor::Complete(FinishReason reason, TokenDelta& delta) {
+  finished_ = true;
+  delta.set_finish_reason(reason);
+  *delta.mutable_usage() = usage_;
+  *delta.mutable_times() = times_;
+}
+
+}  // namespace regatta

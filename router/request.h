@@ -1,0 +1,57 @@
+// Request: one client request inside the router, from validation to its last delta. One thread owns
+// it at any time: it moves from the front end to placement, to an engine loop, and back when that
+// loop's group is fenced.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "common/model_spec.h"
+#include "common/text/tokenizer.h"
+#include "proto/inference.pb.h"
+#include "router/frontend.h"
+#include "router/output_processor.h"
+#include "router/scheduler.h"
+
+namespace regatta {
+
+struct Request {
+  uint64_t id = 0;
+  SequenceSpec spec;  // moved into the scheduler while an engine loop holds the request
+  OutputProcessor output;
+  std::shared_ptr<DeltaStream> stream;
+  uint64_t tag = 0;               // of the request within `stream`
+  int64_t queue_deadline_ns = 0;  // 0 = none; no longer counts once the sequence has started
+  uint32_t moves = 0;             // groups lost so far
+
+  // Ends the request without a result.
+  void Fail(const absl::Status& status) {
+    stream->Fail(tag, status);
+    stream->Flush();
+  }
+};
+
+// What requests are checked against. `tokenizer` is null for models without one.
+struct RequestLimits {
+  const ModelSpec& model;
+  const Tokenizer* tokenizer = nullptr;
+  uint32_t max_seq_len = 0;
+  uint32_t max_num_tokens = 0;
+  bool chunked_prefill = true;
+  bool prefix_cache = true;
+  uint32_t queue_timeout_ms = 0;  // for requests that give none; 0 = wait as long as it takes
+};
+
+inline constexpr uint32_t kMaxStops = 16;
+inline constexpr uint32_t kMaxStopBytes = 256;
+inline constexpr uint32_t kMaxStopTokenIds = 128;
+inline constexpr uint32_t kMaxTopLogprobs = 20;
+inline constexpr uint32_t kMaxRequestIdBytes = 256;
+
+// Checks every field, tokenises a text prompt and resolves defaults. INVALID_ARGUMENT names field,
+// value and limit. The caller sets id, stream and tag.
+absl::StatusOr<std::unique_ptr<Request>> MakeRequest(const GenerateRequest& request,
+                                                     const RequestLimits& limits, int64_t now_ns);
+
+}  // namespace regatta

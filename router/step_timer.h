@@ -1,0 +1,43 @@
+// StepTimer: when a step counts as stuck. Predicts a step's time from similar steps; pure, the
+// caller brings the time.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+
+namespace regatta {
+
+// A step runs from its dispatch, or the result of the step before if that came later, until its
+// result. It is overdue after max(floor, 5 x the moving average of steps with about as many
+// tokens).
+class StepTimer {
+ public:
+  explicit StepTimer(int64_t floor_ns) : floor_ns_(floor_ns) {}
+
+  void Dispatched(uint64_t step_id, uint32_t num_tokens, int64_t now_ns);
+  // The oldest step in flight ended.
+  void Completed(int64_t now_ns);
+
+  size_t in_flight() const { return steps_.size(); }
+  // Of the oldest step in flight; some step must be in flight.
+  uint64_t oldest_step() const { return steps_.front().id; }
+  int64_t limit_ns() const;
+  int64_t deadline_ns() const { return StartNs() + limit_ns(); }
+
+ private:
+  struct Step {
+    uint64_t id;
+    int bucket;  // bit width of the token count
+    int64_t dispatched_ns;
+  };
+  int64_t StartNs() const;
+
+  int64_t floor_ns_;
+  int64_t last_result_ns_ = 0;
+  std::deque<Step> steps_;
+  std::array<double, 33> average_ns_ = {};  // by bucket; 0 = no such step yet
+};
+
+}  // namespace regatta

@@ -1,0 +1,299 @@
+#include "router/engine_loop.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <map>
+
+#include "tests/common/text/tiny_tokenizer.h"
+#include "tests/sim/fake_worker.h"
+#include "tests/testing/collecting_stream.h"
+#include "tests/testing/fake_worker_service.h"
+#include "tests/testing/local_group.h"
+
+namespace regatta {
+namespace {
+
+using testing::HasSubstr;
+
+// Records what the loop tells its owner.
+class Owner final : public EngineOwner {
+ public:
+  void OnFinished(uint64_t epoch, std::vector<uint64_t> ids) override {
+    absl::MutexLock lock(&mutex_);
+    finished_.insert(finished_.end(), ids.begin(), ids.end());
+  }
+  void OnStopped(uint64_t epoch, absl::Status cause,
+                 std::vector<std::unique_ptr<Request>> live) override {
+    absl::MutexLock lock(&mutex_);
+    cause_ = std::move(cause);
+    live_ = std::move(live);
+    stopped_ = true;
+  }
+  bool AwaitStopped(absl::Duration timeout = absl::Seconds(20)) {
+    absl::MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout(absl::Condition(&stopped_), timeout);
+  }
+  absl::Status cause() {
+    absl::MutexLock lock(&mutex_);
+    return cause_;
+  }
+  std::vector<std::unique_ptr<Request>> TakeLive() {
+    absl::MutexLock lock(&mutex_);
+    return std::move(live_);
+  }
+  std::vector<uint64_t> finished() {
+    absl::MutexLock lock(&mutex_);
+    return finished_;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::vector<uint64_t> finished_;
+  bool stopped_ = false;
+  absl::Status cause_;
+  std::vector<std::unique_ptr<Request>> live_;
+};
+
+std::vector<uint32_t> Prompt(uint64_t id) {
+  std::vector<uint32_t> prompt;
+  for (uint32_t i = 0; i < 5 + id % 23; ++i) prompt.push_back((id * 31 + i * 7) % 1000);
+  return prompt;
+}
+
+class EngineLoopTest : public testing::Test {
+ protected:
+  EngineLoopTest() {
+    options_.epoch = 1;
+    options_.scheduler.limits.set_max_batch_size(8);
+    options_.scheduler.limits.set_max_num_tokens(64);
+    options_.scheduler.limits.set_max_seq_len(4096);
+    options_.scheduler.num_blocks = 256;
+  }
+
+  std::unique_ptr<EngineLoop> Start(const LocalGroup::Faults& faults = {}) {
+    auto worker = std::make_shared<sim::FakeWorker>(options_.scheduler);
+    return Start(faults, [worker](const StepPlan& plan, StepResult& result) {
+      return worker->Run(plan, result);
+    });
+  }
+  std::unique_ptr<EngineLoop> Start(const LocalGroup::Faults& faults, PlanRunner run) {
+    return std::make_unique<EngineLoop>(
+        options_, std::make_unique<LocalGroup>(std::move(run), faults), clock_, owner_);
+  }
+
+  std::unique_ptr<Request> MakeRequest(uint64_t id, uint32_t max_tokens,
+                                       OutputOptions output = {}) {
+    output.return_token_ids = true;
+    auto request = std::make_unique<Request>(Request{
+        .id = id,
+        .output = OutputProcessor(std::move(output), tokenizer_.get()),
+        .stream = stream_,
+        .tag = id,
+    });
+    request->spec.tokens = Prompt(id);
+    request->spec.prompt_length = request->spec.tokens.size();
+    request->spec.max_output_tokens = max_tokens;
+    return request;
+  }
+
+  std::unique_ptr<Tokenizer> tokenizer_ = LoadTiny();
+  RealClock clock_;
+  Owner owner_;
+  std::shared_ptr<CollectingStream> stream_ = std::make_shared<CollectingStream>();
+  EngineOptions options_;
+};
+
+TEST_F(EngineLoopTest, EveryRequestGetsItsTokensOnce) {
+  auto loop = Start();
+  constexpr uint64_t kRequests = 60;  // far more than slots
+  for (uint64_t id = 1; id <= kRequests; ++id) ASSERT_TRUE(loop->Add(MakeRequest(id, 20 + id)));
+  for (uint64_t id = 1; id <= kRequests; ++id) {
+    ASSERT_TRUE(stream_->AwaitEnd(id)) << id;
+    const Collected got = stream_->Get(id);
+    EXPECT_EQ(got.tokens, FakeContinuation(Prompt(id), 20 + id)) << id;
+    EXPECT_EQ(got.count, 20 + id);
+    EXPECT_EQ(got.last.finish_reason(), FINISH_REASON_LENGTH);
+    const EngineTimes& times = got.last.times();
+    EXPECT_GT(times.scheduled_ns(), 0);
+    EXPECT_GE(times.first_token_ns(), times.scheduled_ns());
+    EXPECT_GE(times.last_token_ns(), times.first_token_ns());
+  }
+  EXPECT_EQ(stream_->calls_after_end(), 0);
+  loop->Stop();
+  ASSERT_TRUE(owner_.AwaitStopped());
+  EXPECT_TRUE(owner_.cause().ok());
+  EXPECT_EQ(owner_.finished().size(), kRequests);
+  EXPECT_EQ(loop->state().running, 0);
+}
+
+TEST_F(EngineLoopTest, OneFlushCarriesAStepOfManyRequests) {
+  auto loop = Start({.step_time = std::chrono::milliseconds(1)});
+  for (uint64_t id = 1; id <= 8; ++id) ASSERT_TRUE(loop->Add(MakeRequest(id, 50)));
+  uint32_t deltas = 0;
+  for (uint64_t id = 1; id <= 8; ++id) {
+    ASSERT_TRUE(stream_->AwaitEnd(id));
+    deltas += stream_->Get(id).deltas;
+  }
+  EXPECT_LT(stream_->flushes() * 3, static_cast<int>(deltas));
+}
+
+TEST_F(EngineLoopTest, CancelFreesBlocksWithinOneStep) {
+  options_.scheduler.prefix_cache = false;
+  auto loop = Start({.step_time = std::chrono::milliseconds(5)});
+  ASSERT_TRUE(loop->Add(MakeRequest(1, 4000)));
+  ASSERT_TRUE(stream_->AwaitCount(1, 40));
+  EXPECT_GT(loop->state().used_blocks, 0);
+  loop->Cancel(1, absl::OkStatus());
+  ASSERT_TRUE(stream_->AwaitEnd(1));
+  const Collected got = stream_->Get(1);
+  EXPECT_EQ(got.last.finish_reason(), FINISH_REASON_CANCELLED);
+  EXPECT_EQ(got.last.usage().output_tokens(), got.count);
+  const uint64_t steps = loop->state().steps;
+  while (loop->state().used_blocks > 0) {
+    ASSERT_LE(loop->state().steps, steps + 1);
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  EXPECT_EQ(owner_.finished(), std::vector<uint64_t>{1});
+  // The room is usable at once.
+  ASSERT_TRUE(loop->Add(MakeRequest(2, 3)));
+  ASSERT_TRUE(stream_->AwaitEnd(2));
+  EXPECT_EQ(stream_->Get(2).tokens, FakeContinuation(Prompt(2), 3));
+}
+
+TEST_F(EngineLoopTest, AQueueDeadlineSparesWhatHasStarted) {
+  options_.scheduler.limits.set_max_batch_size(1);
+  auto loop = Start({.step_time = std::chrono::milliseconds(2)});
+  ASSERT_TRUE(loop->Add(MakeRequest(1, 60)));
+  ASSERT_TRUE(stream_->AwaitCount(1, 2));
+  ASSERT_TRUE(loop->Add(MakeRequest(2, 5)));
+  loop->Cancel(1, absl::DeadlineExceededError("late"));
+  loop->Cancel(2, absl::DeadlineExceededError("late"));
+  ASSERT_TRUE(stream_->AwaitEnd(2));
+  EXPECT_EQ(stream_->Get(2).status.code(), absl::StatusCode::kDeadlineExceeded);
+  ASSERT_TRUE(stream_->AwaitEnd(1));
+  EXPECT_EQ(stream_->Get(1).count, 60);
+}
+
+TEST_F(EngineLoopTest, AStopStringEndsTheSequence) {
+  // Draws the text "abcabc..." whatever the context is.
+  auto worker = std::make_shared<sim::FakeWorker>(options_.scheduler);
+  auto drawn = std::make_shared<std::map<uint32_t, int>>();
+  auto loop = Start({}, [worker, drawn](const StepPlan& plan, StepResult& result) {
+    const absl::Status status = worker->Run(plan, result);
+    for (int i = 0; i < result.slot_size(); ++i) {
+      result.set_token(i, 'a' + (*drawn)[result.slot(i)]++ % 3);
+    }
+    return status;
+  });
+  OutputOptions output;
+  output.return_text = true;
+  output.stops = {"cab"};
+  ASSERT_TRUE(loop->Add(MakeRequest(1, 1000, output)));
+  ASSERT_TRUE(stream_->AwaitEnd(1));
+  const Collected got = stream_->Get(1);
+  EXPECT_EQ(got.text, "ab");
+  EXPECT_EQ(got.last.finish_reason(), FINISH_REASON_STOP);
+  EXPECT_EQ(got.count, 5);
+  EXPECT_EQ(got.last.usage().output_tokens(), 5);
+  loop->Stop();
+  ASSERT_TRUE(owner_.AwaitStopped());
+  EXPECT_EQ(loop->state().used_blocks - loop->state().cached_blocks, 0);
+  EXPECT_EQ(stream_->calls_after_end(), 0);
+}
+
+TEST_F(EngineLoopTest, WhatCanNeverRunFailsAlone) {
+  auto loop = Start();
+  auto too_long = MakeRequest(1, 10);
+  too_long->spec.tokens.resize(5000);
+  too_long->spec.prompt_length = 5000;
+  ASSERT_TRUE(loop->Add(std::move(too_long)));
+  ASSERT_TRUE(loop->Add(MakeRequest(2, 3)));
+  ASSERT_TRUE(stream_->AwaitEnd(1));
+  EXPECT_EQ(stream_->Get(1).status.code(), absl::StatusCode::kInvalidArgument);
+  ASSERT_TRUE(stream_->AwaitEnd(2));
+  EXPECT_TRUE(stream_->Get(2).status.ok());
+}
+
+// Runs six requests on a group that breaks, then what is handed back on a second one.
+void ExpectMovedSequencesGoOn(EngineOptions options, const LocalGroup::Faults& faults,
+                              absl::StatusCode code, const std::string& message) {
+  SCOPED_TRACE(message);
+  RealClock clock;
+  auto stream = std::make_shared<CollectingStream>();
+  const auto start = [&](Owner& owner, const LocalGroup::Faults& faults) {
+    auto worker = std::make_shared<sim::FakeWorker>(options.scheduler);
+    return std::make_unique<EngineLoop>(options,
+                                        std::make_unique<LocalGroup>(
+                                            [worker](const StepPlan& plan, StepResult& result) {
+                                              return worker->Run(plan, result);
+                                            },
+                                            faults),
+                                        clock, owner);
+  };
+  Owner first, second;
+  auto broken = start(first, faults);
+  constexpr uint64_t kRequests = 12;  // more than slots
+  for (uint64_t id = 1; id <= kRequests; ++id) {
+    OutputOptions output;
+    output.return_token_ids = true;
+    auto request = std::make_unique<Request>(
+        Request{.id = id, .output = OutputProcessor(output, nullptr), .stream = stream, .tag = id});
+    request->spec.tokens = Prompt(id);
+    request->spec.prompt_length = request->spec.tokens.size();
+    request->spec.max_output_tokens = 30 + id;
+    ASSERT_TRUE(broken->Add(std::move(request)));
+  }
+  ASSERT_TRUE(first.AwaitStopped());
+  EXPECT_EQ(first.cause().code(), code);
+  EXPECT_THAT(std::string(first.cause().message()), HasSubstr(message));
+  auto live = first.TakeLive();
+  ASSERT_EQ(live.size() + first.finished().size(), kRequests);
+  EXPECT_FALSE(live.empty());
+  auto refused = std::move(live.back());
+  EXPECT_FALSE(broken->Add(std::move(refused)));
+  ASSERT_NE(refused, nullptr);
+  live.back() = std::move(refused);
+  auto healthy = start(second, {});
+  for (auto& request : live) {
+    request->output.Moved();
+    ASSERT_TRUE(healthy->Add(std::move(request)));
+  }
+  for (uint64_t id = 1; id <= kRequests; ++id) {
+    ASSERT_TRUE(stream->AwaitEnd(id));
+    const Collected got = stream->Get(id);
+    EXPECT_EQ(got.tokens, FakeContinuation(Prompt(id), 30 + id)) << id;
+    EXPECT_EQ(got.last.usage().output_tokens(), 30 + id);
+  }
+  EXPECT_EQ(stream->calls_after_end(), 0);
+}
+
+TEST_F(EngineLoopTest, ADeadGroupHandsItsSequencesBack) {
+  ExpectMovedSequencesGoOn(options_, {.fail_at_step = 20}, absl::StatusCode::kUnavailable,
+                           "rank 0 (local) died");
+}
+
+TEST_F(EngineLoopTest, AStuckStepFencesTheGroup) {
+  options_.step_timeout = absl::Milliseconds(150);
+  ExpectMovedSequencesGoOn(options_, {.hang_at_step = 20}, absl::StatusCode::kDeadlineExceeded,
+                           "step 20 took over");
+}
+
+TEST_F(EngineLoopTest, StopLetsPlansInFlightCommit) {
+  auto loop = Start({.step_time = std::chrono::milliseconds(3)});
+  ASSERT_TRUE(loop->Add(MakeRequest(1, 4000)));
+  ASSERT_TRUE(stream_->AwaitCount(1, 10));
+  loop->Stop();
+  ASSERT_TRUE(owner_.AwaitStopped());
+  EXPECT_TRUE(owner_.cause().ok());
+  const auto live = owner_.TakeLive();
+  ASSERT_EQ(live.size(), 1);
+  // What was streamed is exactly what the sequence has.
+  const std::vector<uint32_t>& tokens = live[0]->spec.tokens;
+  EXPECT_EQ(stream_->Get(1).count, tokens.size() - live[0]->spec.prompt_length);
+  EXPECT_EQ(stream_->Get(1).tokens,
+            std::vector<uint32_t>(tokens.begin() + live[0]->spec.prompt_length, tokens.end()));
+}
+
+}  // namespace
+}  // namespace regatta

@@ -1,0 +1,256 @@
+#include "tests/testing/fake_worker_service.h"
+
+#include <algorithm>
+#include <functional>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/grpc_status.h"
+#include "common/layout.h"
+#include "router/scheduler.h"
+#include "tests/sim/fake_model.h"
+#include "tests/sim/fake_worker.h"
+
+namespace regatta {
+namespace {
+
+constexpr auto kHeartbeat = std::chrono::milliseconds(100);
+
+SchedulerOptions OptionsOf(const FormRequest& formed, uint32_t kv_blocks) {
+  SchedulerOptions options;
+  options.limits = formed.limits();
+  options.block_size = formed.block_size();
+  options.num_blocks = kv_blocks;
+  options.penalty_rows = formed.penalty_rows();
+  return options;
+}
+
+uint32_t Blocks(const FormRequest& formed, uint32_t available) {
+  return formed.max_kv_blocks() > 0 ? std::min(formed.max_kv_blocks(), available) : available;
+}
+
+}  // namespace
+
+FakeWorkerService::FakeWorkerService(const FakeWorkerOptions& options) : options_(options) {
+  Listen("127.0.0.1:0");
+}
+
+FakeWorkerService::~FakeWorkerService() { Kill(); }
+
+void FakeWorkerService::Listen(const std::string& address) {
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(this);
+  server_ = builder.BuildAndStart();
+  CHECK(server_ != nullptr && port != 0) << address;
+  address_ = absl::StrCat("127.0.0.1:", port);
+}
+
+void FakeWorkerService::SetFault(Fault fault, uint64_t step) {
+  fault_step_ = step;
+  fault_ = fault;
+}
+
+void FakeWorkerService::Kill() {
+  if (killed_.exchange(true)) return;
+  server_->Shutdown(std::chrono::system_clock::now());
+  server_.reset();
+}
+
+void FakeWorkerService::Restart() {
+  Kill();
+  {
+    absl::MutexLock lock(&mutex_);
+    epoch_ = 0;
+    state_ = "idle";
+  }
+  fault_ = Fault::kNone;
+  killed_ = false;
+  Listen(address_);
+}
+
+std::string FakeWorkerService::state() const {
+  absl::MutexLock lock(&mutex_);
+  return state_;
+}
+
+void FakeWorkerService::Hang(grpc::ServerContext* context) {
+  while (!context->IsCancelled() && !killed_) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+}
+
+grpc::Status FakeWorkerService::CheckEpoch(uint64_t epoch) {
+  if (epoch < epoch_) {
+    return {grpc::StatusCode::FAILED_PRECONDITION,
+            absl::StrCat("epoch ", epoch, " is older than ", epoch_)};
+  }
+  epoch_ = epoch;
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeWorkerService::Describe(grpc::ServerContext* context,
+                                         const DescribeRequest* request,
+                                         WorkerDescription* response) {
+  if (fault_ == Fault::kDescribeHangs) Hang(context);
+  response->set_protocol_version(options_.protocol_version);
+  response->set_device_kind(options_.device_kind);
+  response->set_device_name("fake");
+  response->set_memory_bytes(uint64_t{16} << 30);
+  response->set_host(options_.host);
+  absl::MutexLock lock(&mutex_);
+  response->set_group_epoch(epoch_);
+  response->set_state(state_);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeWorkerService::Prepare(grpc::ServerContext* context, const PrepareRequest* request,
+                                        PrepareResponse* response) {
+  if (fault_ == Fault::kPrepareFails) return {grpc::StatusCode::INTERNAL, "no shared memory"};
+  response->set_communicator_id("fake-group");
+  absl::MutexLock lock(&mutex_);
+  return CheckEpoch(request->group_epoch());
+}
+
+grpc::Status FakeWorkerService::Form(grpc::ServerContext* context, const FormRequest* request,
+                                     grpc::ServerWriter<FormProgress>* writer) {
+  if (fault_ == Fault::kFormFails) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "out of memory"};
+  Fault once = Fault::kFormFailsOnce;
+  if (fault_.compare_exchange_strong(once, Fault::kNone)) {
+    return {grpc::StatusCode::INTERNAL, "a passing fault"};
+  }
+  if (fault_ == Fault::kFormHangs) {
+    Hang(context);
+    return grpc::Status::CANCELLED;
+  }
+  if (request->communicator_id() != "fake-group") {
+    return {grpc::StatusCode::INVALID_ARGUMENT, "communicator_id"};
+  }
+  FormProgress progress;
+  progress.set_stage("load");
+  progress.set_fraction(1);
+  writer->Write(progress);
+  progress.set_stage("formed");
+  progress.mutable_formed()->set_kv_blocks(Blocks(*request, options_.kv_blocks));
+  {
+    absl::MutexLock lock(&mutex_);
+    const grpc::Status status = CheckEpoch(request->group_epoch());
+    if (!status.ok()) return status;
+    if (state_ != "idle") {
+      return {grpc::StatusCode::FAILED_PRECONDITION, absl::StrCat("the worker is ", state_)};
+    }
+    state_ = "formed";
+    resident_ = *request;
+  }
+  writer->Write(progress);
+  return grpc::Status::OK;
+}
+
+grpc::Status FakeWorkerService::Run(grpc::ServerContext* context,
+                                    grpc::ServerReaderWriter<RunResponse, RunRequest>* stream) {
+  if (fault_ == Fault::kRunRefused) return {grpc::StatusCode::INTERNAL, "refused"};
+  RunRequest first;
+  if (!stream->Read(&first)) return grpc::Status::CANCELLED;
+  FormRequest formed;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (state_ != "formed" || first.start().group_epoch() != epoch_ ||
+        first.start().rank() != resident_.rank()) {
+      return {grpc::StatusCode::FAILED_PRECONDITION, absl::StrCat("the worker is ", state_)};
+    }
+    state_ = "running";
+    formed = resident_;
+  }
+  const grpc::Status status = RunPlans(context, stream, formed);
+  absl::MutexLock lock(&mutex_);
+  // Losing the stream fences the rank.
+  if (epoch_ == formed.group_epoch() && state_ == "running") state_ = "faulted";
+  return status;
+}
+
+grpc::Status FakeWorkerService::RunPlans(grpc::ServerContext* context,
+                                         grpc::ServerReaderWriter<RunResponse, RunRequest>* stream,
+                                         const FormRequest& formed) {
+  const uint32_t pp = std::max(1u, formed.layout().pp());
+  const bool samples = formed.rank() == (pp - 1) * RanksPerCopy(formed.layout()) / pp;
+  sim::FakeWorker model(OptionsOf(formed, Blocks(formed, options_.kv_blocks)));
+  absl::Mutex write_mutex;
+  std::atomic<uint64_t> completed = 0;
+  std::atomic<bool> done = false;
+  const auto silent = [this, &completed] {
+    return fault_ == Fault::kFallsSilent && completed + 1 >= fault_step_;
+  };
+  std::thread beats([&] {
+    while (!done) {
+      if (!silent()) {
+        RunResponse response;
+        response.mutable_heartbeat()->set_completed(completed);
+        absl::MutexLock lock(&write_mutex);
+        stream->Write(response);
+      }
+      std::this_thread::sleep_for(kHeartbeat);
+    }
+  });
+  grpc::Status status;
+  RunRequest request;
+  while (status.ok() && stream->Read(&request)) {
+    StepPlan plan;
+    CHECK(plan.ParseFromString(request.plan()));
+    std::this_thread::sleep_for(options_.step_time);
+    const bool faulty = plan.step_id() >= fault_step_;
+    if (faulty && fault_ == Fault::kStepFails) {
+      status = {grpc::StatusCode::INTERNAL, "device fault"};
+      break;
+    }
+    if (faulty && (fault_ == Fault::kStepHangs || silent())) {
+      Hang(context);
+      break;
+    }
+    RunResponse response;
+    const uint64_t hash = std::hash<std::string>()(request.plan());
+    if (samples) {
+      status = ToGrpc(model.Run(plan, *response.mutable_result()));
+      response.mutable_result()->set_plan_hash(hash);
+    } else {
+      response.mutable_ack()->set_step_id(plan.step_id());
+      response.mutable_ack()->set_plan_hash(hash);
+    }
+    completed = plan.step_id();
+    ++plans_run_;
+    if (!status.ok()) break;
+    absl::MutexLock lock(&write_mutex);
+    stream->Write(response);
+  }
+  done = true;
+  beats.join();
+  return status;
+}
+
+grpc::Status FakeWorkerService::Dissolve(grpc::ServerContext* context,
+                                         const DissolveRequest* request,
+                                         DissolveResponse* response) {
+  absl::MutexLock lock(&mutex_);
+  const grpc::Status status = CheckEpoch(request->group_epoch());
+  if (status.ok()) state_ = "idle";
+  return status;
+}
+
+std::vector<uint32_t> FakeContinuation(const std::vector<uint32_t>& prompt, uint32_t count) {
+  std::vector<uint32_t> tokens;
+  uint64_t entry = 0, attention = 0;
+  for (const uint32_t token : prompt) {
+    entry = sim::KvEntry(entry, token);
+    attention = sim::Attend(attention, entry);
+  }
+  while (tokens.size() < count) {
+    tokens.push_back(sim::SampleToken(attention, SamplingParams(), tokens.size(), 0));
+    entry = sim::KvEntry(entry, tokens.back());
+    attention = sim::Attend(attention, entry);
+  }
+  return tokens;
+}
+
+}  // namespace regatta

@@ -1,0 +1,91 @@
+// FakeWorkerService: the Worker service in this process, on a port of its own. Its model is a hash
+// of the whole context (tests/sim/fake_model.h), so a lost, doubled or misplaced token changes
+// everything after it. Faults can be switched on at any stage.
+#pragma once
+
+#include <grpcpp/grpcpp.h>
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/synchronization/mutex.h"
+#include "proto/worker.grpc.pb.h"
+
+namespace regatta {
+
+enum class Fault {
+  kNone,
+  kDescribeHangs,
+  kPrepareFails,
+  kFormFails,
+  kFormFailsOnce,
+  kFormHangs,
+  kRunRefused,
+  kStepFails,   // the stream ends with an error at `fault_step`
+  kStepHangs,   // heartbeats go on, no result from `fault_step` on
+  kFallsSilent  // neither heartbeats nor results from `fault_step` on
+};
+
+struct FakeWorkerOptions {
+  std::string host = "host-a";
+  std::string device_kind = "cpu";
+  uint32_t kv_blocks = 512;
+  std::chrono::microseconds step_time{0};
+  uint32_t protocol_version = 1;
+};
+
+class FakeWorkerService final : public Worker::Service {
+ public:
+  explicit FakeWorkerService(const FakeWorkerOptions& options = {});
+  ~FakeWorkerService() override;
+
+  const std::string& address() const { return address_; }
+  void SetFault(Fault fault, uint64_t step = 0);
+  // As if the process had died: all connections close, nothing listens any more.
+  void Kill();
+  // As if its supervisor had restarted it, on the same address, without a rank.
+  void Restart();
+
+  std::string state() const;
+  uint64_t plans_run() const { return plans_run_; }
+
+  grpc::Status Describe(grpc::ServerContext* context, const DescribeRequest* request,
+                        WorkerDescription* response) override;
+  grpc::Status Prepare(grpc::ServerContext* context, const PrepareRequest* request,
+                       PrepareResponse* response) override;
+  grpc::Status Form(grpc::ServerContext* context, const FormRequest* request,
+                    grpc::ServerWriter<FormProgress>* writer) override;
+  grpc::Status Run(grpc::ServerContext* context,
+                   grpc::ServerReaderWriter<RunResponse, RunRequest>* stream) override;
+  grpc::Status Dissolve(grpc::ServerContext* context, const DissolveRequest* request,
+                        DissolveResponse* response) override;
+
+ private:
+  void Listen(const std::string& address);
+  void Hang(grpc::ServerContext* context);
+  grpc::Status CheckEpoch(uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  grpc::Status RunPlans(grpc::ServerContext* context,
+                        grpc::ServerReaderWriter<RunResponse, RunRequest>* stream,
+                        const FormRequest& formed);
+
+  const FakeWorkerOptions options_;
+  std::string address_;
+  std::unique_ptr<grpc::Server> server_;
+  std::atomic<bool> killed_ = false;
+  std::atomic<Fault> fault_ = Fault::kNone;
+  std::atomic<uint64_t> fault_step_ = 0;
+  std::atomic<uint64_t> plans_run_ = 0;
+
+  mutable absl::Mutex mutex_;
+  uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string state_ ABSL_GUARDED_BY(mutex_) = "idle";
+  FormRequest resident_ ABSL_GUARDED_BY(mutex_);
+};
+
+// The first `count` tokens that the fake model draws greedily after `prompt`, end tokens ignored.
+std::vector<uint32_t> FakeContinuation(const std::vector<uint32_t>& prompt, uint32_t count);
+
+}  // namespace regatta
