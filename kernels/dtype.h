@@ -91,6 +91,9 @@ inline Float8E4M3 FromFloat<Float8E4M3>(float x) {
   return {static_cast<uint8_t>(result | ((bits >> 24) & 0x80u))};
 }
 
+// CHECK-fails. Out of line, to keep loops small.
+[[noreturn]] void UnsupportedDType(DType dtype);
+
 // Calls fn(T{}) with the storage type of an activation dtype: float32, bfloat16 or float16.
 template <typename Fn>
 void DispatchActivation(DType dtype, const Fn& fn) {
@@ -102,7 +105,7 @@ void DispatchActivation(DType dtype, const Fn& fn) {
     case DType::kFloat16:
       return fn(Float16{});
     default:
-      CHECK(false) << "not an activation dtype: " << DTypeName(dtype);
+      UnsupportedDType(dtype);
   }
 }
 

@@ -1,6 +1,8 @@
 // Names of dtypes; everything else about tensors is inline.
 #include "kernels/tensor.h"
 
+#include "kernels/dtype.h"
+
 namespace regatta {
 
 const char* DTypeName(DType dtype) {
@@ -21,6 +23,11 @@ const char* DTypeName(DType dtype) {
       return "uint8";
   }
   return "unknown";
+}
+
+void UnsupportedDType(DType dtype) {
+  CHECK(false) << "no operation on " << DTypeName(dtype);
+  __builtin_unreachable();
 }
 
 }  // namespace regatta

@@ -94,8 +94,7 @@ const float* CachedRow(const Call& call, const Item& item, const Tensor& cache, 
   const int32_t* table =
       call.batch.block_table + int64_t{item.sequence} * call.batch.block_table_stride;
   const int64_t block = table[position / block_size];
-  CHECK_GE(block, 0);
-  CHECK_LT(block, cache.dim(0));
+  CheckIndex("block", block, cache.dim(0));
   const int64_t row = position % block_size * call.params.num_kv_heads + item.kv_head;
   const void* stored = ElementOf(cache, block * cache.row_stride + row * call.dim());
   if (cache.dtype == DType::kFloat32) return static_cast<const float*>(stored);
@@ -194,7 +193,7 @@ void Attend(const Call& call, const Item& item, AttentionScratch& scratch) {
   std::fill_n(scratch.sum, rows, 0.0f);
   // Positions rise within a sequence: the first row sees the earliest key, the last row the latest.
   const KeyRange range = {Visible(call, item, 0).begin, Visible(call, item, rows - 1).end};
-  CHECK_LE(range.end, call.batch.context_length[item.sequence]);
+  CheckIndex("position", range.end - 1, call.batch.context_length[item.sequence]);
   int64_t block = range.begin / kAttentionKeys * kAttentionKeys;
   for (; block < range.end; block += kAttentionKeys) {
     GatherBlock(call, item, block, range, scratch);

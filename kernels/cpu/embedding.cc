@@ -32,8 +32,7 @@ void CpuOps::GatherRows(const Tensor& x, const int32_t* rows, const Tensor& out)
   CHECK(x.dtype == out.dtype);
   const size_t row_bytes = x.dim(1) * SizeOf(x.dtype);
   ForEachRow(out.dim(0), out.dim(1), [&](int64_t i) {
-    CHECK_GE(rows[i], 0);
-    CHECK_LT(rows[i], x.dim(0));
+    CheckIndex("row", rows[i], x.dim(0));
     std::memcpy(RowOf(out, i), RowOf(x, rows[i]), row_bytes);
   });
 }

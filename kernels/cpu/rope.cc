@@ -82,10 +82,8 @@ void CpuOps::RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v,
   ForEachRow(batch.num_tokens, 2 * (q.dim(1) + 2 * k.dim(1)), [&](int64_t t) {
     const int32_t position = batch.positions[t];
     const int64_t slot = batch.kv_slot[t];
-    CHECK_GE(position, 0);
-    CHECK_LT(position, params.rope.dim(0));
-    CHECK_GE(slot, 0);
-    CHECK_LT(slot, num_slots);
+    CheckIndex("position", position, params.rope.dim(0));
+    CheckIndex("slot", slot, num_slots);
     const float* angles = params.rope.as<float>() + position * params.rope.row_stride;
     RotateRow(q, t, params.num_heads, params.q_norm, params, angles);
     RotateRow(k, t, params.num_kv_heads, params.k_norm, params, angles);

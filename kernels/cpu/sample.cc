@@ -42,7 +42,7 @@ void AdjustLogits(const float* raw, const SampleRow& row, const PenaltyPool& poo
   for (int64_t i = 0; i < vocab; ++i) logits[i] = raw[i] == raw[i] ? raw[i] : -kInfinity;
   if (row.penalty_row >= 0) Penalize(row, pool, logits, vocab);
   for (int i = 0; i < row.num_suppressed; ++i) {
-    CHECK_LT(row.suppressed[i], vocab);
+    CheckIndex("suppressed id", row.suppressed[i], vocab);
     logits[row.suppressed[i]] = -kInfinity;
   }
 }
@@ -68,9 +68,11 @@ uint32_t SampleToken(const SampleRow& row, SampleScratch& scratch, int64_t vocab
   return Draw(UniformOf(row.seed, row.output_index), scratch.weights, most_likely);
 }
 
-// The `count` most likely tokens of raw logits, most likely first, equal ones by id.
-void ListMostLikely(const float* logits, int64_t vocab, float log_sum, int count,
-                    std::vector<uint32_t>& ids, std::vector<std::pair<uint32_t, float>>& top) {
+// The `count` most likely tokens of raw logits, most likely first, equal ones by id. Not
+// worth compiling for every instruction set.
+[[gnu::noinline]] void ListMostLikely(const float* logits, int64_t vocab, float log_sum, int count,
+                                      std::vector<uint32_t>& ids,
+                                      std::vector<std::pair<uint32_t, float>>& top) {
   ids.resize(vocab);
   for (int64_t i = 0; i < vocab; ++i) ids[i] = static_cast<uint32_t>(i);
   const auto end = ids.begin() + std::min<int64_t>(count, vocab);
@@ -122,8 +124,7 @@ void CpuOps::TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out)
   CHECK(logits.dtype == DType::kFloat32);
   const int64_t vocab = logits.dim(1);
   ForEachRow(logits.dim(0), 2 * vocab, [&](int64_t i) {
-    CHECK_GE(ids[i], 0);
-    CHECK_LT(ids[i], vocab);
+    CheckIndex("id", ids[i], vocab);
     const float* row = logits.as<float>() + i * logits.row_stride;
     out[i] = row[ids[i]] - LogSumExp(row, vocab);
   });

@@ -1,6 +1,8 @@
 // Asks the CPU what it has.
 #include "kernels/cpu/vectorize.h"
 
+#include "common/check.h"
+
 namespace regatta {
 
 VectorIsa HostVectorIsa() {
@@ -12,6 +14,11 @@ VectorIsa HostVectorIsa() {
   if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return VectorIsa::kAvx2;
 #endif
   return VectorIsa::kBaseline;
+}
+
+void internal::IndexOutOfRange(const char* what, int64_t index, int64_t limit) {
+  CHECK(false) << what << " " << index << " is not in [0, " << limit << ")";
+  __builtin_unreachable();
 }
 
 const char* VectorIsaName(VectorIsa isa) {

@@ -2,6 +2,7 @@
 // x86-64 or aarch64 machine. The compiler vectorises; there are no intrinsics here.
 #pragma once
 
+#include <cstdint>
 #include <type_traits>
 
 namespace regatta {
@@ -21,6 +22,9 @@ constexpr int VectorFloatsOf(VectorIsa isa) {
 }
 
 namespace internal {
+
+[[noreturn, gnu::cold, gnu::noinline]] void IndexOutOfRange(const char* what, int64_t index,
+                                                            int64_t limit);
 
 // `flatten` inlines the body and all it calls, which are then compiled for the named target.
 #if defined(__x86_64__)
@@ -51,6 +55,12 @@ void Vectorized(VectorIsa isa, const Body& body) {
   if (isa == VectorIsa::kAvx2) return internal::RunAvx2(body);
 #endif
   internal::RunBaseline(body);
+}
+
+// CHECKs 0 <= index < limit inside a Vectorized body, with the message made elsewhere: flattening
+// would copy it into every body, once per instruction set.
+inline void CheckIndex(const char* what, int64_t index, int64_t limit) {
+  if (index < 0 || index >= limit) internal::IndexOutOfRange(what, index, limit);
 }
 
 }  // namespace regatta

@@ -9,16 +9,16 @@ namespace {
 
 __device__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
-// Thread x runs along a row, block y is the row.
+// Block x is the row; threads and blocks y run along it.
 template <typename T, int kSize>
 __global__ void SiluMulKernel(Tensor gate_up, Tensor out) {
   using P = Pack<T, kSize>;
   const int64_t width = out.shape[1];
-  const T* row = static_cast<const T*>(gate_up.data) + blockIdx.y * gate_up.row_stride;
+  const T* row = static_cast<const T*>(gate_up.data) + int64_t{blockIdx.x} * gate_up.row_stride;
   const P* gate = reinterpret_cast<const P*>(row);
   const P* up = reinterpret_cast<const P*>(row + width);
-  P* to = reinterpret_cast<P*>(static_cast<T*>(out.data) + blockIdx.y * out.row_stride);
-  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  P* to = reinterpret_cast<P*>(static_cast<T*>(out.data) + int64_t{blockIdx.x} * out.row_stride);
+  const int64_t i = int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
   if (i * kSize >= width) return;
   const P g = gate[i];
   const P u = up[i];
@@ -34,8 +34,8 @@ __global__ void SiluMulKernel(Tensor gate_up, Tensor out) {
 template <typename T, int kSize>
 __global__ void AddScaledKernel(Tensor y, Tensor x, Tensor gate) {
   using P = Pack<T, kSize>;
-  const int64_t row = blockIdx.y;
-  const int64_t i = int64_t{blockIdx.x} * blockDim.x + threadIdx.x;
+  const int64_t row = blockIdx.x;
+  const int64_t i = int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
   if (i * kSize >= y.shape[1]) return;
   const float scale =
       gate.data == nullptr ? 1.0f
@@ -50,11 +50,10 @@ __global__ void AddScaledKernel(Tensor y, Tensor x, Tensor gate) {
   to = sum;
 }
 
-// Blocks of 256 threads over the columns, rows along y.
+// Rows along x, blocks of 256 threads over the columns along y.
 dim3 GridOf(const Tensor& out, int elements_per_thread) {
-  CHECK_LE(out.dim(0), 65535) << "rows of one launch";
-  return dim3(CeilDiv(out.dim(1), int64_t{256} * elements_per_thread),
-              static_cast<unsigned>(out.dim(0)));
+  return dim3(static_cast<unsigned>(out.dim(0)),
+              CeilDiv(out.dim(1), int64_t{256} * elements_per_thread));
 }
 
 }  // namespace

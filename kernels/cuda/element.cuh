@@ -89,7 +89,8 @@ void DispatchDevice(DType dtype, const Fn& fn) {
 // Whether rows of `x` may be read 16 bytes at a time.
 inline bool WideRows(const Tensor& x) {
   const size_t size = SizeOf(x.dtype);
-  return reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && x.row_stride * size % 16 == 0 &&
+  const bool even_stride = x.rank == 1 || x.row_stride * size % 16 == 0;
+  return reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && even_stride &&
          x.dim(x.rank - 1) * size % 16 == 0;
 }
 

@@ -1,0 +1,60 @@
+// What an attention kernel is given, and how rows map to tokens and heads: the rows of one sequence
+// and KV head are its (token, head of the group) pairs, tokens first.
+#pragma once
+
+#include "kernels/cuda/element.cuh"
+#include "kernels/ops.h"
+
+namespace regatta {
+
+// Rows that one sequence may bring to the kernel that splits its keys; more go to whole tiles.
+inline constexpr int kDecodeRows = 16;
+
+// A partial result over some keys: sums not divided yet, the maximum and the sum of weights.
+struct PartialAttention {
+  float* sums = nullptr;    // [S, G, splits, kDecodeRows, width]
+  float* scales = nullptr;  // [S, G, splits, kDecodeRows, 2]
+  int num_splits = 1;
+};
+
+struct AttentionCall {
+  Tensor q, out;
+  AttentionBatch batch;
+  KvLayer cache;
+  int num_heads, num_kv_heads, head_dim, sliding_window;
+  float scale;
+  PartialAttention partial;
+
+  __device__ int group() const { return num_heads / num_kv_heads; }
+  __device__ int rows_of(int s) const {
+    return (batch.query_start[s + 1] - batch.query_start[s]) * group();
+  }
+  __device__ int token_of(int s, int row) const { return batch.query_start[s] + row / group(); }
+  // Element offset of a row's head within q or out of the given stride.
+  __device__ int64_t offset_of(int s, int kv_head, int row, int64_t stride) const {
+    return token_of(s, row) * stride + int64_t{kv_head * group() + row % group()} * head_dim;
+  }
+  // The first and last position that a row sees.
+  __device__ int2 visible(int s, int row) const {
+    const int position = batch.positions[token_of(s, row)];
+    return {sliding_window > 0 ? max(0, position - sliding_window + 1) : 0, position};
+  }
+  // Element offset of a position's row in a cache.
+  __device__ int64_t cached(const Tensor& cached, int s, int kv_head, int position) const {
+    const int block_size = static_cast<int>(cached.shape[1]);
+    const int block = batch.block_table[int64_t{s} * batch.block_table_stride +
+                                        position / block_size];
+    return block * cached.row_stride +
+           (int64_t{position % block_size} * num_kv_heads + kv_head) * head_dim;
+  }
+};
+
+// Any dtypes, any head up to 256: one warp per row, in float32.
+void LaunchPlainAttention(const AttentionCall& call, cudaStream_t stream);
+
+// Tensor cores: q, out and cache of one 16-bit dtype, heads of a multiple of 8 up to 128, rows
+// aligned to 16 bytes. False when the call does not fit.
+bool LaunchTiledAttention(AttentionCall call, int num_multiprocessors, Tensor workspace,
+                          cudaStream_t stream);
+
+}  // namespace regatta

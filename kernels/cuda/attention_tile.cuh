@@ -1,0 +1,201 @@
+// Pieces of the tensor-core attention kernel: matrix fragments of mma.m16n8k16 (PTX ISA, "Matrix
+// Fragments for mma.m16n8k16"), copies of key and value tiles, the streaming softmax of one warp.
+#pragma once
+
+#include "kernels/cuda/attention_call.cuh"
+
+namespace regatta {
+
+inline constexpr int kTileKeys = 64;
+inline constexpr int kTileThreads = 128;
+
+// d += a b, a [16, 16] row-major, b [16, 8] column-major, sums in float32.
+template <typename T>
+__device__ void Mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
+template <>
+__device__ inline void Mma<__nv_bfloat16>(float (&d)[4], const uint32_t (&a)[4],
+                                          const uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+template <>
+__device__ inline void Mma<__half>(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
+  asm volatile(
+      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
+      "{%0,%1,%2,%3};"
+      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
+      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
+}
+
+// Two neighbouring elements in one register, and what rounding them lost in another: together 16
+// bits of each weight take part in the product with the values.
+template <typename T>
+__device__ void SplitPair(float low, float high, uint32_t& rounded, uint32_t& rest) {
+  Pack<T, 2> pair{{Narrow<T>(low), Narrow<T>(high)}};
+  Pack<T, 2> lost{{Narrow<T>(low - Widen(pair.at[0])), Narrow<T>(high - Widen(pair.at[1]))}};
+  rounded = *reinterpret_cast<uint32_t*>(&pair);
+  rest = *reinterpret_cast<uint32_t*>(&lost);
+}
+
+// The fragment b of a tile [16 keys, 8 columns] stored row by row.
+__device__ inline void LoadTransposed(const void* row_of_lane, uint32_t (&b)[2]) {
+  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row_of_lane));
+  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
+               : "=r"(b[0]), "=r"(b[1])
+               : "r"(address));
+}
+
+// 16 bytes to shared memory without passing registers; zeros unless `held`.
+__device__ inline void CopyAsync(void* to, const void* from, bool held) {
+  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
+  const int size = held ? 16 : 0;
+  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from),
+               "r"(size));
+}
+__device__ inline void CommitCopies() { asm volatile("cp.async.commit_group;"); }
+template <int kPending>
+__device__ void WaitCopies() {
+  asm volatile("cp.async.wait_group %0;" ::"n"(kPending));
+}
+
+// Keys and values of one tile, rows padded against bank conflicts.
+template <typename T, int kDim>
+struct KvTile {
+  static constexpr int kStride = kDim + 8;
+  T k[kTileKeys * kStride];
+  T v[kTileKeys * kStride];
+
+  // Begins the copy of positions [first, first + kTileKeys), zeros from `end` on.
+  __device__ void Copy(const AttentionCall& call, int s, int kv_head, int first, int end) {
+    constexpr int kChunks = kDim / 8;
+    const int chunk = threadIdx.x % kChunks;
+    if (chunk * 8 >= call.head_dim) return;
+    for (int row = threadIdx.x / kChunks; row < kTileKeys; row += kTileThreads / kChunks) {
+      const int position = first + row;
+      const bool held = position < end;
+      const int64_t at = held ? call.cached(call.cache.k, s, kv_head, position) + chunk * 8 : 0;
+      const int64_t at_v = held ? call.cached(call.cache.v, s, kv_head, position) + chunk * 8 : 0;
+      CopyAsync(k + row * kStride + chunk * 8, static_cast<const T*>(call.cache.k.data) + at, held);
+      CopyAsync(v + row * kStride + chunk * 8, static_cast<const T*>(call.cache.v.data) + at_v,
+                held);
+    }
+  }
+};
+
+// 16 rows of one warp: lane holds rows lane / 4 and lane / 4 + 8. Sums are not divided yet; maxima
+// are of scores in units of log 2.
+template <typename T, int kDim>
+struct WarpRows {
+  uint32_t query[kDim / 16][4];
+  float sum[kDim / 8][4] = {};
+  float max[2] = {-INFINITY, -INFINITY};
+  float weight[2] = {0, 0};
+  int2 visible[2];  // first and last position; none for rows that do not exist
+
+  __device__ void Load(const AttentionCall& call, int s, int kv_head, int first_row) {
+    const int lane = threadIdx.x % kWarp;
+    for (int half = 0; half < 2; ++half) {
+      const int row = first_row + lane / 4 + 8 * half;
+      const bool held = row < call.rows_of(s);
+      visible[half] = held ? call.visible(s, row) : int2{1, 0};
+      const T* q = static_cast<const T*>(call.q.data) +
+                   (held ? call.offset_of(s, kv_head, row, call.q.row_stride) : 0);
+#pragma unroll
+      for (int k = 0; k < kDim / 16; ++k) {
+#pragma unroll
+        for (int side = 0; side < 2; ++side) {
+          const int at = 16 * k + 8 * side + lane % 4 * 2;
+          const bool inside = held && at < call.head_dim;
+          query[k][half + 2 * side] = inside ? *reinterpret_cast<const uint32_t*>(q + at) : 0;
+        }
+      }
+    }
+  }
+
+  // Attends to kKeys keys of the tile from row `first`, whose position is `position`.
+  template <int kKeys>
+  __device__ void Attend(const KvTile<T, kDim>& tile, int first, int position, float scale_log2) {
+    const int lane = threadIdx.x % kWarp;
+    float score[kKeys / 8][4] = {};
+#pragma unroll
+    for (int n = 0; n < kKeys / 8; ++n) {
+      const T* key = tile.k + (first + 8 * n + lane / 4) * tile.kStride + lane % 4 * 2;
+#pragma unroll
+      for (int k = 0; k < kDim / 16; ++k) {
+        const uint32_t b[2] = {*reinterpret_cast<const uint32_t*>(key + 16 * k),
+                               *reinterpret_cast<const uint32_t*>(key + 16 * k + 8)};
+        Mma<T>(score[n], query[k], b);
+      }
+    }
+    Soften<kKeys>(score, position, scale_log2);
+#pragma unroll
+    for (int k = 0; k < kKeys / 16; ++k) {
+      uint32_t a[4], rest[4];
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const float* pair = score[2 * k + i / 2] + i % 2 * 2;
+        SplitPair<T>(pair[0], pair[1], a[i], rest[i]);
+      }
+      const T* value = tile.v + (first + 16 * k + lane % 16) * tile.kStride;
+#pragma unroll
+      for (int n = 0; n < kDim / 8; ++n) {
+        uint32_t b[2];
+        LoadTransposed(value + 8 * n, b);
+        Mma<T>(sum[n], a, b);
+        Mma<T>(sum[n], rest, b);
+      }
+    }
+  }
+
+  // Scores become weights relative to the new maxima; what was summed before is rescaled.
+  template <int kKeys>
+  __device__ void Soften(float (&score)[kKeys / 8][4], int position, float scale_log2) {
+    const int lane = threadIdx.x % kWarp;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      float new_max = max[half];
+#pragma unroll
+      for (int n = 0; n < kKeys / 8; ++n) {
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          const int at = position + 8 * n + lane % 4 * 2 + i;
+          const bool seen = at >= visible[half].x && at <= visible[half].y;
+          float& own = score[n][2 * half + i];
+          own = seen ? own * scale_log2 : -INFINITY;
+          new_max = fmaxf(new_max, own);
+        }
+      }
+      new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, 1));
+      new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, 2));
+      const float base = new_max == -INFINITY ? 0 : new_max;
+      const float shrink = exp2f(max[half] - base);
+      max[half] = new_max;
+      weight[half] *= shrink;
+#pragma unroll
+      for (int n = 0; n < kDim / 8; ++n) {
+        sum[n][2 * half] *= shrink;
+        sum[n][2 * half + 1] *= shrink;
+      }
+#pragma unroll
+      for (int n = 0; n < kKeys / 8; ++n) {
+#pragma unroll
+        for (int i = 0; i < 2; ++i) {
+          float& own = score[n][2 * half + i];
+          own = exp2f(own - base);
+          weight[half] += own;
+        }
+      }
+    }
+  }
+
+  // The sum of a row's weights over its four lanes.
+  __device__ float WholeWeight(int half) const {
+    float whole = weight[half] + __shfl_xor_sync(kAllLanes, weight[half], 1);
+    return whole + __shfl_xor_sync(kAllLanes, whole, 2);
+  }
+};
+
+}  // namespace regatta

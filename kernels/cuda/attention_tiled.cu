@@ -1,0 +1,259 @@
+// Paged attention on tensor cores (after Dao, FlashAttention-2, 2023; split keys: Dao et al.,
+// Flash-Decoding, 2023). Sequences with few rows split their keys over blocks and warps and are
+// combined; others give each block 64 rows. A step may hold both: two launches, each skips the
+// other's sequences.
+#include <algorithm>
+
+#include "kernels/cuda/attention_tile.cuh"
+
+namespace regatta {
+namespace {
+
+constexpr float kLog2E = 1.44269504088896341f;
+
+template <typename T, int kDim>
+struct TileBuffers {
+  KvTile<T, kDim> stage[2];
+};
+
+// Columns that head_dim leaves unused must be zero, not garbage: 0 * NaN is NaN.
+template <typename Buffers>
+__device__ void ClearBuffers(Buffers& buffers) {
+  auto* words = reinterpret_cast<uint4*>(&buffers);
+  for (int i = threadIdx.x; i < static_cast<int>(sizeof(Buffers) / 16); i += kTileThreads) {
+    words[i] = {};
+  }
+  __syncthreads();
+}
+
+// Visits the tiles of positions [begin, end) with the next one on its way.
+template <int kKeys, typename T, int kDim>
+__device__ void Visit(const AttentionCall& call, int s, int kv_head, int begin, int end,
+                      int first_key, TileBuffers<T, kDim>& buffers, WarpRows<T, kDim>& rows) {
+  const float scale_log2 = call.scale * kLog2E;
+  buffers.stage[0].Copy(call, s, kv_head, begin, end);
+  CommitCopies();
+  int stage = 0;
+  for (int position = begin; position < end; position += kTileKeys, stage ^= 1) {
+    if (position + kTileKeys < end) {
+      buffers.stage[stage ^ 1].Copy(call, s, kv_head, position + kTileKeys, end);
+    }
+    CommitCopies();
+    WaitCopies<1>();
+    __syncthreads();
+    rows.template Attend<kKeys>(buffers.stage[stage], first_key, position + first_key, scale_log2);
+    __syncthreads();
+  }
+}
+
+// 64 rows of one sequence and KV head per block, 16 per warp.
+template <typename T, int kDim>
+__global__ void __launch_bounds__(kTileThreads)
+    RowTilesKernel(const __grid_constant__ AttentionCall call) {
+  extern __shared__ __align__(128) unsigned char memory[];
+  auto& buffers = *reinterpret_cast<TileBuffers<T, kDim>*>(memory);
+  const int s = blockIdx.z, kv_head = blockIdx.y, lane = threadIdx.x % kWarp;
+  const int num_rows = call.rows_of(s);
+  const int block_row = blockIdx.x * 64;
+  if (num_rows <= kDecodeRows || block_row >= num_rows) return;
+  if (call.head_dim < kDim) ClearBuffers(buffers);
+  const int first_row = block_row + threadIdx.x / kWarp * 16;
+  WarpRows<T, kDim> rows;
+  rows.Load(call, s, kv_head, first_row);
+  const int begin = call.visible(s, block_row).x;
+  const int end = call.visible(s, min(block_row + 64, num_rows) - 1).y + 1;
+  Visit<kTileKeys>(call, s, kv_head, begin, end, 0, buffers, rows);
+#pragma unroll
+  for (int half = 0; half < 2; ++half) {
+    const float inverse = 1.0f / rows.WholeWeight(half);
+    const int row = first_row + lane / 4 + 8 * half;
+    if (row >= num_rows) continue;
+    T* out = static_cast<T*>(call.out.data) + call.offset_of(s, kv_head, row, call.out.row_stride);
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+      const int at = 8 * n + lane % 4 * 2;
+      if (at >= call.head_dim) continue;
+      *reinterpret_cast<Pack<T, 2>*>(out + at) = {
+          {Narrow<T>(rows.sum[n][2 * half] * inverse),
+           Narrow<T>(rows.sum[n][2 * half + 1] * inverse)}};
+    }
+  }
+}
+
+// The results of a block's warps over their shares of the keys.
+template <int kDim>
+struct WarpResults {
+  float sum[4][kDecodeRows][kDim];
+  float max[4][kDecodeRows];
+  float weight[4][kDecodeRows];
+};
+
+template <typename T, int kDim>
+__device__ void KeepRows(const WarpRows<T, kDim>& rows, WarpResults<kDim>& results) {
+  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  for (int half = 0; half < 2; ++half) {
+    const int row = lane / 4 + 8 * half;
+    const float weight = rows.WholeWeight(half);
+    results.max[warp][row] = rows.max[half];
+    results.weight[warp][row] = weight;
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+      const int at = 8 * n + lane % 4 * 2;
+      results.sum[warp][row][at] = rows.sum[n][2 * half];
+      results.sum[warp][row][at + 1] = rows.sum[n][2 * half + 1];
+    }
+  }
+}
+
+// One split of the keys of one sequence and KV head per block; every warp takes 16 keys of a tile.
+template <typename T, int kDim>
+__global__ void __launch_bounds__(kTileThreads)
+    KeySplitsKernel(const __grid_constant__ AttentionCall call) {
+  extern __shared__ __align__(128) unsigned char memory[];
+  auto& buffers = *reinterpret_cast<TileBuffers<T, kDim>*>(memory);
+  const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
+  const int num_rows = call.rows_of(s);
+  const int num_splits = call.partial.num_splits;
+  if (num_rows > kDecodeRows || num_rows == 0) return;
+  if (call.head_dim < kDim) ClearBuffers(buffers);
+  WarpRows<T, kDim> rows;
+  rows.Load(call, s, kv_head, 0);
+  const int begin = call.visible(s, 0).x;
+  const int end = call.visible(s, num_rows - 1).y + 1;
+  const int tiles = (end - begin + kTileKeys - 1) / kTileKeys;
+  const int share = (tiles + num_splits - 1) / num_splits * kTileKeys;
+  const int own_begin = begin + split * share;
+  const int own_end = min(own_begin + share, end);
+  if (own_begin < own_end) {
+    Visit<16>(call, s, kv_head, own_begin, own_end, threadIdx.x / kWarp * 16, buffers, rows);
+  }
+  WaitCopies<0>();
+  __syncthreads();
+  auto& results = *reinterpret_cast<WarpResults<kDim>*>(memory);
+  KeepRows(rows, results);
+  __syncthreads();
+  const int64_t place = (int64_t{s} * call.num_kv_heads + kv_head) * num_splits + split;
+  for (int i = threadIdx.x; i < num_rows * kDim; i += kTileThreads) {
+    const int row = i / kDim, column = i % kDim;
+    float max = -INFINITY, sum = 0, weight = 0;
+    for (int w = 0; w < 4; ++w) max = fmaxf(max, results.max[w][row]);
+    const float base = max == -INFINITY ? 0 : max;
+    for (int w = 0; w < 4; ++w) {
+      const float factor = exp2f(results.max[w][row] - base);
+      sum += factor * results.sum[w][row][column];
+      weight += factor * results.weight[w][row];
+    }
+    if (num_splits == 1) {
+      if (column >= call.head_dim) continue;
+      const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
+      static_cast<T*>(call.out.data)[to] = Narrow<T>(sum / weight);
+    } else {
+      call.partial.sums[(place * kDecodeRows + row) * kDim + column] = sum;
+      if (column == 0) {
+        call.partial.scales[(place * kDecodeRows + row) * 2] = max;
+        call.partial.scales[(place * kDecodeRows + row) * 2 + 1] = weight;
+      }
+    }
+  }
+}
+
+// Joins the splits: one block per sequence and KV head.
+template <typename T, int kDim>
+__global__ void CombineSplitsKernel(const __grid_constant__ AttentionCall call) {
+  const int s = blockIdx.y, kv_head = blockIdx.x;
+  const int num_rows = call.rows_of(s);
+  const int num_splits = call.partial.num_splits;
+  if (num_rows > kDecodeRows) return;
+  const int64_t first = (int64_t{s} * call.num_kv_heads + kv_head) * num_splits;
+  for (int i = threadIdx.x; i < num_rows * kDim; i += blockDim.x) {
+    const int row = i / kDim, column = i % kDim;
+    if (column >= call.head_dim) continue;
+    const float* scales = call.partial.scales + (first * kDecodeRows + row) * 2;
+    const float* sums = call.partial.sums + (first * kDecodeRows + row) * kDim + column;
+    float max = -INFINITY, sum = 0, weight = 0;
+    for (int j = 0; j < num_splits; ++j) max = fmaxf(max, scales[j * kDecodeRows * 2]);
+    for (int j = 0; j < num_splits; ++j) {
+      const float factor = exp2f(scales[j * kDecodeRows * 2] - max);
+      sum += factor * sums[int64_t{j} * kDecodeRows * kDim];
+      weight += factor * scales[j * kDecodeRows * 2 + 1];
+    }
+    const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
+    static_cast<T*>(call.out.data)[to] = Narrow<T>(sum / weight);
+  }
+}
+
+// Enough blocks to fill the device about three times, none with less than two tiles of keys.
+int SplitsFor(const AttentionCall& call, int num_multiprocessors, int64_t capacity, int dim) {
+  const int64_t blocks = int64_t{call.batch.num_sequences} * call.num_kv_heads;
+  const int64_t wanted = (int64_t{3} * num_multiprocessors + blocks - 1) / blocks;
+  const int64_t useful = CeilDiv(call.batch.max_context_length, 2 * kTileKeys);
+  const int64_t held = capacity / (blocks * kDecodeRows * (dim + 2));
+  return static_cast<int>(std::max<int64_t>(1, std::min({wanted, useful, held})));
+}
+
+template <typename T, int kDim>
+void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
+                 cudaStream_t stream) {
+  const int max_rows = call.batch.max_query_length * (call.num_heads / call.num_kv_heads);
+  const int sequences = call.batch.num_sequences;
+  constexpr int kBytes = static_cast<int>(
+      std::max(sizeof(TileBuffers<T, kDim>), sizeof(WarpResults<kDim>)));
+  const auto allow = [](auto* kernel) {
+    return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
+  };
+  static const bool allowed = allow(&RowTilesKernel<T, kDim>) == cudaSuccess &&
+                              allow(&KeySplitsKernel<T, kDim>) == cudaSuccess;
+  CHECK(allowed) << kBytes << " bytes of shared memory";
+  // Every sequence has a token at least, so this launch is empty only when no sequence is short.
+  if (call.num_heads / call.num_kv_heads <= kDecodeRows) {
+    PartialAttention& partial = call.partial;
+    partial.num_splits = SplitsFor(call, num_multiprocessors, workspace.num_elements(), kDim);
+    partial.sums = workspace.as<float>();
+    partial.scales = partial.sums + int64_t{sequences} * call.num_kv_heads * partial.num_splits *
+                                        kDecodeRows * kDim;
+    const dim3 grid(partial.num_splits, call.num_kv_heads, sequences);
+    KeySplitsKernel<T, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
+    if (partial.num_splits > 1) {
+      const dim3 pairs(call.num_kv_heads, sequences);
+      CombineSplitsKernel<T, kDim><<<pairs, 256, 0, stream>>>(call);
+    }
+  }
+  if (max_rows > kDecodeRows) {
+    const dim3 grid(CeilDiv(max_rows, 64), call.num_kv_heads, sequences);
+    RowTilesKernel<T, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
+  }
+}
+
+bool Fits(const AttentionCall& call) {
+  const DType dtype = call.q.dtype;
+  const auto even = [](const Tensor& x, int64_t elements) {
+    return reinterpret_cast<uintptr_t>(x.data) % (2 * elements) == 0 && x.row_stride % elements == 0;
+  };
+  return (dtype == DType::kBFloat16 || dtype == DType::kFloat16) && call.out.dtype == dtype &&
+         call.cache.k.dtype == dtype && call.cache.v.dtype == dtype && call.head_dim % 8 == 0 &&
+         call.head_dim <= 128 && even(call.q, 2) && even(call.out, 2) && even(call.cache.k, 8) &&
+         even(call.cache.v, 8);
+}
+
+}  // namespace
+
+bool LaunchTiledAttention(AttentionCall call, int num_multiprocessors, Tensor workspace,
+                          cudaStream_t stream) {
+  if (!Fits(call)) return false;
+  const auto launch = [&](auto zero) {
+    using T = decltype(zero);
+    if (call.head_dim <= 64) {
+      LaunchTiles<T, 64>(call, num_multiprocessors, workspace, stream);
+    } else {
+      LaunchTiles<T, 128>(call, num_multiprocessors, workspace, stream);
+    }
+  };
+  if (call.q.dtype == DType::kBFloat16) {
+    launch(__nv_bfloat16{});
+  } else {
+    launch(__half{});
+  }
+  return true;
+}
+
+}  // namespace regatta

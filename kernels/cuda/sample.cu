@@ -1,0 +1,283 @@
+// Sampling on the device, one block per row, without sorting. In order: suppressed ids and
+// penalties, then greedy, or temperature, min-p, top-k, top-p and one draw; log-probabilities are of
+// the raw row.
+#include <algorithm>
+#include <cstring>
+
+#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/sample_row.cuh"
+#include "kernels/philox.h"
+
+namespace regatta {
+namespace {
+
+constexpr float kOne = 0x1p40f;  // the weight of the most likely token, as an integer
+
+// A row's parameters as they travel; places are indices into the arrays of the same transfer.
+struct RowPlan {
+  SampleRow row;
+  int suppressed_at;
+  int listed_at;
+};
+
+// The arrays of one call, all in one staging area.
+struct SampleArrays {
+  RowPlan* plans;
+  uint32_t* suppressed;
+  float* hidden;     // raw logits of suppressed ids while they are hidden
+  uint32_t* tokens;  // results from here on
+  float* logprobs;
+  uint32_t* listed_ids;
+  float* listed_logprobs;
+};
+
+// Logits that the draw is made from. Suppressed ones are -infinity in memory for the time being.
+struct AdjustedRow {
+  const float* logits;
+  const int32_t* in_prompt;  // or null
+  const int32_t* in_output;
+  float repetition, presence, frequency;
+
+  __device__ float operator()(int i) const {
+    float logit = logits[i];
+    if (logit != logit) return -INFINITY;
+    if (in_prompt != nullptr) {
+      const int32_t count = in_output[i];
+      if (in_prompt[i] > 0 || count > 0) {
+        logit = logit > 0 ? logit / repetition : logit * repetition;
+      }
+      logit -= frequency * static_cast<float>(count);
+      logit -= count > 0 ? presence : 0.0f;
+    }
+    return logit + 0.0f;  // no negative zero
+  }
+};
+
+// Which tokens may be drawn, and their weights.
+struct Filter {
+  const AdjustedRow& logit;
+  float max, temperature, min_p;
+  uint64_t order;  // tokens above it are kept
+  int last_tie;    // and those at it up to this id
+
+  __device__ uint64_t Order(int i) const { return OrderOf(logit(i)); }
+  __device__ uint64_t Weight(int i) const {
+    const float own = logit(i);
+    const float weight = own == max ? 1.0f : expf((own - max) / temperature);
+    return weight < min_p ? 0 : static_cast<uint64_t>(weight * kOne);
+  }
+  __device__ bool Keeps(int i) const {
+    const uint64_t own = Order(i);
+    return own > order || (own == order && i <= last_tie);
+  }
+  __device__ uint64_t Kept(int i) const { return Keeps(i) ? Weight(i) : 0; }
+};
+
+// Keeps the tokens that make up `need` of `measure`, most likely first. Everything kept so far
+// measures at least `need`.
+template <typename Measure>
+__device__ void Narrow(Filter& filter, const Measure& measure, int vocab, uint64_t need) {
+  const auto order = [&](int i) { return filter.Order(i); };
+  const uint64_t low = max(filter.order, uint64_t{OrderOf(-INFINITY)});
+  const Threshold threshold = FindThreshold(order, measure, vocab, need, low,
+                                            uint64_t{OrderOf(filter.max)} + 1);
+  const auto tied = [&](int i) { return filter.Order(i) == threshold.order ? measure(i) : 0; };
+  const int last_tie = FindInOrder(tied, vocab, need - threshold.above - 1);
+  filter.order = threshold.order;
+  filter.last_tie = last_tie;
+}
+
+__device__ int Draw(const SampleRow& row, const AdjustedRow& logit, const Ranked& first,
+                    int vocab) {
+  Filter filter{logit, first.logit, row.temperature, row.min_p, 0, vocab};
+  const auto sum = [&](const auto& measure) {
+    uint64_t own = 0;
+    for (int i = threadIdx.x; i < vocab; i += kSampleThreads) own += measure(i);
+    return BlockSum(own);
+  };
+  const auto weight = [&](int i) { return filter.Kept(i); };
+  const auto count = [&](int i) { return uint64_t{filter.Kept(i) > 0}; };
+  if (row.top_k > 0 && sum(count) > static_cast<uint64_t>(row.top_k)) {
+    Narrow(filter, count, vocab, row.top_k);
+  }
+  uint64_t total = sum(weight);
+  if (row.top_p > 0 && row.top_p < 1) {
+    const double need = ceil(static_cast<double>(row.top_p) * static_cast<double>(total));
+    Narrow(filter, weight, vocab, max(uint64_t{1}, static_cast<uint64_t>(need)));
+    total = sum(weight);
+  }
+  const double place = UniformOf(row.seed, row.output_index) * static_cast<double>(total);
+  const int token =
+      FindInOrder(weight, vocab, min(static_cast<uint64_t>(place), total - 1));
+  return token < 0 ? first.id : token;
+}
+
+__device__ void ListMostLikely(const float* raw, int vocab, float log_sum, const RowPlan& plan,
+                               const SampleArrays& arrays) {
+  const auto logit = [&](int i) { return raw[i] == raw[i] ? raw[i] : -INFINITY; };
+  Ranked last{INFINITY, -1};
+  for (int i = 0; i < min(plan.row.num_logprobs, vocab); ++i) {
+    last = NextRanked(logit, vocab, last);
+    if (threadIdx.x == 0) {
+      arrays.listed_ids[plan.listed_at + i] = last.id;
+      arrays.listed_logprobs[plan.listed_at + i] = last.logit - log_sum;
+    }
+  }
+}
+
+// Hides the suppressed ids of a row behind -infinity, or puts their logits back.
+__device__ void Suppress(const RowPlan& plan, const SampleArrays& arrays, float* logits, bool hide) {
+  const uint32_t* ids = arrays.suppressed + plan.suppressed_at;
+  float* hidden = arrays.hidden + plan.suppressed_at;
+  if (plan.row.num_suppressed == 0) return;
+  __syncthreads();
+  for (int i = threadIdx.x; hide && i < plan.row.num_suppressed; i += kSampleThreads) {
+    hidden[i] = logits[ids[i]];
+  }
+  __syncthreads();
+  for (int i = threadIdx.x; i < plan.row.num_suppressed; i += kSampleThreads) {
+    logits[ids[i]] = hide ? -INFINITY : hidden[i];
+  }
+  __syncthreads();
+}
+
+__global__ void __launch_bounds__(kSampleThreads)
+    SampleKernel(Tensor logits, PenaltyPool pool, SampleArrays arrays) {
+  const RowPlan& plan = arrays.plans[blockIdx.x];
+  const SampleRow& row = plan.row;
+  const int vocab = static_cast<int>(logits.shape[1]);
+  float* raw = static_cast<float*>(logits.data) + blockIdx.x * logits.row_stride;
+  AdjustedRow adjusted{raw, nullptr, nullptr, row.repetition_penalty > 0 ? row.repetition_penalty : 1,
+                       row.presence_penalty, row.frequency_penalty};
+  int32_t* counts = nullptr;
+  if (row.penalty_row >= 0) {
+    counts = static_cast<int32_t*>(pool.output_counts.data) +
+             row.penalty_row * pool.output_counts.row_stride;
+    adjusted.in_output = counts;
+    adjusted.in_prompt = static_cast<const int32_t*>(pool.prompt_counts.data) +
+                         row.penalty_row * pool.prompt_counts.row_stride;
+  }
+  Suppress(plan, arrays, raw, true);
+  const Ranked first = NextRanked(adjusted, vocab, {INFINITY, -1});
+  int token = first.logit == -INFINITY ? 0 : first.id;
+  if (row.temperature > 0 && first.logit > -INFINITY) token = Draw(row, adjusted, first, vocab);
+  Suppress(plan, arrays, raw, false);
+  float logprob = 0;
+  if (row.num_logprobs >= 0) {
+    const float log_sum = LogSumExp(raw, vocab, RawFirst(raw, vocab).logit);
+    logprob = raw[token] - log_sum;
+    ListMostLikely(raw, vocab, log_sum, plan, arrays);
+  }
+  if (threadIdx.x == 0) {
+    arrays.tokens[blockIdx.x] = token;
+    arrays.logprobs[blockIdx.x] = logprob;
+    if (counts != nullptr) ++counts[token];
+  }
+}
+
+__global__ void __launch_bounds__(kSampleThreads)
+    TokenLogprobsKernel(Tensor logits, const int32_t* ids, float* out) {
+  const int vocab = static_cast<int>(logits.shape[1]);
+  const float* row = static_cast<const float*>(logits.data) + blockIdx.x * logits.row_stride;
+  const float log_sum = LogSumExp(row, vocab, RawFirst(row, vocab).logit);
+  if (threadIdx.x == 0) out[blockIdx.x] = row[ids[blockIdx.x]] - log_sum;
+}
+
+// Sizes of one call's arrays, and where they lie in a staging area.
+struct SampleLayout {
+  int64_t rows = 0, suppressed = 0, listed = 0;
+
+  size_t results_at() const { return rows * sizeof(RowPlan) + 8 * suppressed; }
+  size_t num_bytes() const { return results_at() + 8 * rows + 8 * listed; }
+  SampleArrays In(void* memory) const {
+    SampleArrays arrays;
+    arrays.plans = static_cast<RowPlan*>(memory);
+    arrays.suppressed = reinterpret_cast<uint32_t*>(arrays.plans + rows);
+    arrays.hidden = reinterpret_cast<float*>(arrays.suppressed + suppressed);
+    arrays.tokens = reinterpret_cast<uint32_t*>(arrays.hidden + suppressed);
+    arrays.logprobs = reinterpret_cast<float*>(arrays.tokens + rows);
+    arrays.listed_ids = reinterpret_cast<uint32_t*>(arrays.logprobs + rows);
+    arrays.listed_logprobs = reinterpret_cast<float*>(arrays.listed_ids + listed);
+    return arrays;
+  }
+};
+
+int64_t NumListed(const SampleRow& row, int64_t vocab) {
+  return std::clamp<int64_t>(row.num_logprobs, 0, vocab);
+}
+
+SampleLayout LayoutOf(const std::vector<SampleRow>& rows, int64_t vocab) {
+  SampleLayout layout;
+  layout.rows = static_cast<int64_t>(rows.size());
+  for (const SampleRow& row : rows) {
+    layout.suppressed += row.num_suppressed;
+    layout.listed += NumListed(row, vocab);
+  }
+  return layout;
+}
+
+void WritePlans(const std::vector<SampleRow>& rows, int64_t vocab, const SampleArrays& arrays) {
+  int suppressed = 0, listed = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    arrays.plans[i] = {rows[i], suppressed, listed};
+    for (int j = 0; j < rows[i].num_suppressed; ++j) {
+      CHECK_LT(rows[i].suppressed[j], vocab);
+      arrays.suppressed[suppressed++] = rows[i].suppressed[j];
+    }
+    listed += static_cast<int>(NumListed(rows[i], vocab));
+  }
+}
+
+void ReadResults(const std::vector<SampleRow>& rows, int64_t vocab, const SampleArrays& arrays,
+                 SampleResult& result) {
+  result.tokens.assign(arrays.tokens, arrays.tokens + rows.size());
+  result.logprobs.assign(arrays.logprobs, arrays.logprobs + rows.size());
+  result.top_logprobs.resize(rows.size());
+  int64_t at = 0;
+  for (size_t i = 0; i < rows.size(); ++i) {
+    result.top_logprobs[i].clear();
+    for (int64_t j = 0; j < NumListed(rows[i], vocab); ++j, ++at) {
+      result.top_logprobs[i].emplace_back(arrays.listed_ids[at], arrays.listed_logprobs[at]);
+    }
+  }
+}
+
+}  // namespace
+
+void CudaOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
+                     const PenaltyPool& pool, SampleResult& result) {
+  const int64_t vocab = logits.dim(1);
+  CHECK(logits.dtype == DType::kFloat32);
+  CHECK_EQ(logits.dim(0), static_cast<int64_t>(rows.size()));
+  CHECK_LE(static_cast<int>(rows.size()), max_rows_) << "beyond Reserve";
+  const SampleLayout layout = LayoutOf(rows, vocab);
+  GrowStaging(layout.num_bytes());  // beyond Reserve for very long lists of ids alone
+  char* host = static_cast<char*>(staging_.host.data());
+  char* device = static_cast<char*>(staging_.device.data());
+  if (rows.empty()) return ReadResults(rows, vocab, layout.In(host), result);
+  WritePlans(rows, vocab, layout.In(host));
+  const size_t results = layout.results_at();
+  Check(cudaMemcpyAsync(device, host, results, cudaMemcpyHostToDevice, stream_), "Sample");
+  SampleKernel<<<static_cast<unsigned>(rows.size()), kSampleThreads, 0, stream_>>>(
+      logits, pool, layout.In(device));
+  Launched("Sample");
+  Check(cudaMemcpyAsync(host + results, device + results, layout.num_bytes() - results,
+                        cudaMemcpyDeviceToHost, stream_),
+        "Sample");
+  Check(cudaStreamSynchronize(stream_), "Sample");
+  ReadResults(rows, vocab, layout.In(host), result);
+}
+
+void CudaOps::TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) {
+  CHECK(logits.dtype == DType::kFloat32);
+  const int64_t rows = logits.dim(0);
+  if (rows == 0) return;
+  GrowStaging(rows * sizeof(float));
+  auto* device = static_cast<float*>(staging_.device.data());
+  TokenLogprobsKernel<<<static_cast<unsigned>(rows), kSampleThreads, 0, stream_>>>(logits, ids,
+                                                                                 device);
+  Launched("TokenLogprobs");
+  CopyToHost(out, device, rows * sizeof(float));
+}
+
+}  // namespace regatta

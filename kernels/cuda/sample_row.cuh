@@ -1,0 +1,160 @@
+// One row of logits under one block: the logits a draw is made from, and searches over them that
+// need neither sorting nor floating-point sums whose order could vary. Weights are summed as
+// integers of 2^-40, so every sum is exact.
+#pragma once
+
+#include "kernels/cuda/element.cuh"
+
+namespace regatta {
+
+inline constexpr int kSampleThreads = 1024;
+inline constexpr int kSampleWarps = kSampleThreads / kWarp;
+inline constexpr int kPivots = 7;  // a search narrows its range eight times per pass
+
+// Integers whose order is the order of the floats.
+__device__ inline uint32_t OrderOf(float x) {
+  const uint32_t bits = __float_as_uint(x);
+  return bits & 0x80000000u ? ~bits : bits | 0x80000000u;
+}
+
+// A token and its logit; tokens are ranked by falling logit, then rising id.
+struct Ranked {
+  float logit;
+  int id;
+};
+__device__ inline bool Before(const Ranked& a, const Ranked& b) {
+  return a.logit > b.logit || (a.logit == b.logit && a.id < b.id);
+}
+
+// The first-ranked of all threads' candidates, in every thread.
+__device__ inline Ranked BlockFirst(Ranked own) {
+  __shared__ Ranked firsts[kSampleWarps];
+  for (int offset = kWarp / 2; offset > 0; offset /= 2) {
+    const Ranked other{__shfl_xor_sync(kAllLanes, own.logit, offset),
+                       __shfl_xor_sync(kAllLanes, own.id, offset)};
+    if (Before(other, own)) own = other;
+  }
+  __syncthreads();
+  if (threadIdx.x % kWarp == 0) firsts[threadIdx.x / kWarp] = own;
+  __syncthreads();
+  for (int w = 0; w < kSampleWarps; ++w) {
+    if (Before(firsts[w], own)) own = firsts[w];
+  }
+  __syncthreads();
+  return own;
+}
+
+// The first-ranked token that ranks after `last`; id `vocab` when there is none.
+template <typename Logit>
+__device__ Ranked NextRanked(const Logit& logit, int vocab, const Ranked& last) {
+  Ranked best{-INFINITY, vocab};
+  for (int i = threadIdx.x; i < vocab; i += kSampleThreads) {
+    const Ranked own{logit(i), i};
+    if (Before(last, own) && Before(own, best)) best = own;
+  }
+  return BlockFirst(best);
+}
+
+// Log of the sum of exponentials of a row whose largest value is `max`.
+__device__ inline float LogSumExp(const float* logits, int vocab, float max) {
+  float sum = 0;
+  for (int i = threadIdx.x; i < vocab; i += kSampleThreads) sum += expf(logits[i] - max);
+  return max + static_cast<float>(log(BlockSum(static_cast<double>(sum))));
+}
+
+__device__ inline Ranked RawFirst(const float* logits, int vocab) {
+  const auto raw = [&](int i) { return logits[i] == logits[i] ? logits[i] : -INFINITY; };
+  return NextRanked(raw, vocab, {INFINITY, -1});
+}
+
+// What a search found: tokens of order above `order` are kept, and of those at it, by id, as many as
+// make up `need - above`.
+struct Threshold {
+  uint64_t order;
+  uint64_t above;  // the measure of all tokens above `order`
+};
+
+// The largest order in [low, high) such that the measure of all tokens at or above it is at least
+// `need`; `low` itself must satisfy that, and nothing may lie at `high` or above.
+template <typename Order, typename Measure>
+__device__ Threshold FindThreshold(const Order& order, const Measure& measure, int vocab,
+                                   uint64_t need, uint64_t low, uint64_t high) {
+  __shared__ uint64_t partial[kSampleWarps][kPivots];
+  uint64_t above = 0;
+  while (high - low > 1) {
+    uint64_t sum[kPivots] = {};
+    for (int i = threadIdx.x; i < vocab; i += kSampleThreads) {
+      const uint64_t own = measure(i);
+      const uint64_t place = order(i);
+#pragma unroll
+      for (int j = 0; j < kPivots; ++j) {
+        sum[j] += place >= low + (high - low) * (j + 1) / (kPivots + 1) ? own : 0;
+      }
+    }
+    __syncthreads();
+#pragma unroll
+    for (int j = 0; j < kPivots; ++j) {
+      const uint64_t warp_sum = WarpSum(sum[j]);
+      if (threadIdx.x % kWarp == 0) partial[threadIdx.x / kWarp][j] = warp_sum;
+    }
+    __syncthreads();
+    uint64_t new_low = low, new_high = high;
+    for (int j = 0; j < kPivots; ++j) {  // pivots rise, their measures fall
+      uint64_t total = 0;
+      for (int w = 0; w < kSampleWarps; ++w) total += partial[w][j];
+      const uint64_t pivot = low + (high - low) * (j + 1) / (kPivots + 1);
+      if (total >= need) {
+        new_low = pivot;
+      } else if (pivot < new_high) {
+        new_high = pivot;
+        above = total;
+      }
+    }
+    low = new_low;
+    high = new_high;
+  }
+  __syncthreads();
+  return {low, above};
+}
+
+// The first id, in rising order, at which the running sum of the measure exceeds `target`; -1 when
+// it never does.
+template <typename Measure>
+__device__ int FindInOrder(const Measure& measure, int vocab, uint64_t target) {
+  __shared__ uint64_t sums[kSampleWarps];
+  __shared__ int found;
+  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+  const int share = (vocab + kSampleThreads - 1) / kSampleThreads * kWarp;
+  const int begin = min(warp * share, vocab), end = min(begin + share, vocab);
+  uint64_t own = 0;
+  for (int i = begin + lane; i < end; i += kWarp) own += measure(i);
+  own = WarpSum(own);
+  __syncthreads();
+  if (lane == 0) sums[warp] = own;
+  if (threadIdx.x == 0) found = -1;
+  __syncthreads();
+  uint64_t before = 0;
+  for (int w = 0; w < warp; ++w) before += sums[w];
+  if (before <= target && target < before + own) {  // one warp at most
+    for (int first = begin; first < end; first += kWarp) {
+      const int i = first + lane;
+      uint64_t running = i < end ? measure(i) : 0;
+      for (int offset = 1; offset < kWarp; offset *= 2) {
+        const uint64_t left = __shfl_up_sync(kAllLanes, running, offset);
+        if (lane >= offset) running += left;
+      }
+      const unsigned beyond = __ballot_sync(kAllLanes, before + running > target);
+      if (beyond != 0) {
+        if (lane == 0) found = first + __ffs(static_cast<int>(beyond)) - 1;
+        break;
+      }
+      before += __shfl_sync(kAllLanes, running, kWarp - 1);
+    }
+  }
+  __syncthreads();
+  const int result = found;
+  __syncthreads();
+  return result;
+}
+
+}  // namespace regatta
