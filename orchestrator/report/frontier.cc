@@ -93,6 +93,12 @@ std::string SweepSubject(const SweepReport& sweep) {
   const PointReport& point = sweep.points(0);
   const WorldInfo& world = point.world_info();
   std::string layout = absl::StrCat("tp", std::max(1u, world.tp_size()));
+  double requests = 0, input = 0, output = 0;
+  for (const PointReport& p : sweep.points()) {
+    requests += p.request_info().num_requests();
+    input += p.request_info().num_requests() * p.request_info().avg_input_length();
+    output += p.request_info().num_requests() * p.request_info().avg_output_length();
+  }
   const auto add = [&layout](const char* name, uint32_t size) {
     if (size > 1) absl::StrAppend(&layout, "-", name, size);
   };
@@ -101,8 +107,7 @@ std::string SweepSubject(const SweepReport& sweep) {
   add("dp", world.dp_size());
   return absl::StrFormat("%s, %s, %s, %s, %.0f in / %.0f out", point.engine().model(), layout,
                          point.engine().dtype(), point.machine().name(),
-                         point.request_info().avg_input_length(),
-                         point.request_info().avg_output_length());
+                         input / std::max(1.0, requests), output / std::max(1.0, requests));
 }
 
 Chart FrontierChart(const SweepReport& sweep) {

@@ -1,0 +1,123 @@
+// Held-out accuracy of the trained models through the whole stack (gRPC in, text out) equals what
+// was measured in training, whatever the layout, chunking, memory pressure or prefix cache. On CPU
+// ranks the same prompt gives the same tokens in all of them.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <map>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "tests/testing/served_model.h"
+
+namespace regatta::testing {
+namespace {
+
+constexpr int kConcurrency = 24;
+
+struct Variant {
+  const char* name;
+  const char* model;
+  int ranks;
+  std::vector<std::string> arguments;
+};
+
+void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
+
+// Held-out prompts that the model answers wrongly with float32 arithmetic, as transformers measured
+// after training.
+std::set<int> MeasuredWrong(const std::string& model) {
+  std::ifstream file(BundledModel(model) + "/MEASURED.json");
+  return nlohmann::json::parse(file).at("held_out_exact_float32").at("wrong_ids");
+}
+
+std::vector<std::vector<uint32_t>> Tokens(const std::vector<Output>& outputs) {
+  std::vector<std::vector<uint32_t>> tokens;
+  for (const Output& output : outputs) tokens.push_back(output.token_ids);
+  return tokens;
+}
+
+class WholeHeldOutSet : public ::testing::TestWithParam<Variant> {};
+
+TEST_P(WholeHeldOutSet, ExactAnswers_EqualTheTrainingsMeasurement) {
+  const Variant& variant = GetParam();
+  const auto cluster = LaunchModel(variant.model, variant.ranks, variant.arguments);
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  const std::vector<HeldOutPrompt> prompts = HeldOut(variant.model, 1);
+  const std::vector<Output> outputs =
+      GenerateAll((*cluster)->channel(), GreedyRequests(prompts), kConcurrency);
+  EXPECT_GE(CountExact(prompts, outputs), 0.98 * prompts.size());
+  std::set<int> wrong;
+  for (size_t i = 0; i < prompts.size(); ++i) {
+    if (outputs[i].text != prompts[i].answer) wrong.insert(prompts[i].id);
+  }
+  EXPECT_EQ(wrong, MeasuredWrong(variant.model));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, WholeHeldOutSet,
+    ::testing::Values(Variant{"dense", "regatta-dense", 2, {"--tp", "2"}},
+                      Variant{"moe", "regatta-moe", 2, {"--tp", "2", "--ep", "2"}}),
+    [](const auto& info) { return info.param.name; });
+
+class SameTokens : public ::testing::TestWithParam<Variant> {
+ protected:
+  // Tokens of one rank, computed once per model.
+  static const std::vector<std::vector<uint32_t>>& Reference(const std::string& model) {
+    static auto* references = new std::map<std::string, std::vector<std::vector<uint32_t>>>;
+    auto& reference = (*references)[model];
+    if (reference.empty()) {
+      const auto cluster = LaunchModel(model, 1, {"--no-prefix-cache"});
+      EXPECT_TRUE(cluster.ok()) << cluster.status();
+      if (cluster.ok()) {
+        reference = Tokens(
+            GenerateAll((*cluster)->channel(), GreedyRequests(HeldOut(model, 7)), kConcurrency));
+      }
+    }
+    return reference;
+  }
+};
+
+TEST_P(SameTokens, AsOneRankUnderLoad) {
+  const Variant& variant = GetParam();
+  const auto& reference = Reference(variant.model);
+  const auto cluster = LaunchModel(variant.model, variant.ranks, variant.arguments);
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  const std::vector<HeldOutPrompt> prompts = HeldOut(variant.model, 7);
+  const std::vector<Output> outputs =
+      GenerateAll((*cluster)->channel(), GreedyRequests(prompts), kConcurrency);
+  EXPECT_GE(CountExact(prompts, outputs), 0.97 * prompts.size());
+  const auto tokens = Tokens(outputs);
+  ASSERT_EQ(tokens.size(), reference.size());
+  for (size_t i = 0; i < tokens.size(); ++i) EXPECT_EQ(tokens[i], reference[i]) << "prompt " << i;
+  uint32_t preemptions = 0;
+  for (const Output& output : outputs) preemptions += output.usage.preemptions();
+  if (std::string(variant.name) == "tiny_pool")
+    EXPECT_GT(preemptions, 0u) << "the pool was not small enough";
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Variants, SameTokens,
+    ::testing::Values(
+        Variant{"chunked_prefill",
+                "regatta-dense",
+                2,
+                {"--tp", "2", "--max-num-tokens", "48", "--max-batch-size", "32"}},
+        Variant{"tiny_pool",
+                "regatta-dense",
+                2,
+                {"--tp", "2", "--max-kv-tokens", "1536", "--max-seq-len", "768"}},
+        Variant{"no_prefix_cache", "regatta-dense", 2, {"--tp", "2", "--no-prefix-cache"}},
+        Variant{"no_chunking", "regatta-dense", 1, {"--no-chunked-prefill"}},
+        Variant{"pp2", "regatta-dense", 2, {"--pp", "2"}},
+        Variant{"pp2_inflight3", "regatta-dense", 2, {"--pp", "2", "--max-inflight", "3"}},
+        Variant{"tp2_pp2", "regatta-dense", 4, {"--tp", "2", "--pp", "2"}},
+        Variant{"dp2", "regatta-dense", 2, {"--dp", "2"}},
+        Variant{"inflight1", "regatta-dense", 2, {"--tp", "2", "--max-inflight", "1"}},
+        Variant{"moe_tp4_ep2", "regatta-moe", 4, {"--tp", "4", "--ep", "2"}},
+        Variant{"moe_tp2", "regatta-moe", 2, {"--tp", "2"}},
+        Variant{"moe_pp2", "regatta-moe", 2, {"--pp", "2"}}),
+    [](const auto& info) { return info.param.name; });
+
+}  // namespace
+}  // namespace regatta::testing
