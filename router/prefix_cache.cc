@@ -18,8 +18,7 @@ size_t PowerOfTwoAtLeast(size_t n) {
 PrefixCache::PrefixCache(BlockPool& pool, bool enabled) : pool_(pool) {
   if (!enabled) return;
   buckets_.assign(PowerOfTwoAtLeast(pool.num_blocks()), BlockPool::kNone);
-  next_.resize(pool.num_blocks());
-  keys_.resize(pool.num_blocks());
+  entries_.resize(pool.num_blocks());
 }
 
 uint32_t PrefixCache::Allocate() {
@@ -31,24 +30,26 @@ uint32_t PrefixCache::Allocate() {
 uint32_t PrefixCache::Find(const BlockKey& key) const {
   if (buckets_.empty()) return BlockPool::kNone;
   uint32_t block = buckets_[key.low & (buckets_.size() - 1)];
-  while (block != BlockPool::kNone && !(keys_[block] == key)) block = next_[block];
+  while (block != BlockPool::kNone && !(entries_[block].key == key)) {
+    block = entries_[block].next;
+  }
   return block;
 }
 
 bool PrefixCache::Publish(uint32_t block, const BlockKey& key) {
   if (buckets_.empty() || Find(key) != BlockPool::kNone) return false;
   CHECK(!pool_.reusable(block)) << "block " << block << " is published under another key";
-  keys_[block] = key;
-  next_[block] = Bucket(key);
-  Bucket(key) = block;
+  uint32_t& first = Bucket(key);
+  entries_[block] = {key, first};
+  first = block;
   pool_.SetReusable(block, true);
   return true;
 }
 
 void PrefixCache::Forget(uint32_t block) {
-  uint32_t* link = &Bucket(keys_[block]);
-  while (*link != block) link = &next_[*link];
-  *link = next_[block];
+  uint32_t* link = &Bucket(entries_[block].key);
+  while (*link != block) link = &entries_[*link].next;
+  *link = entries_[block].next;
   pool_.SetReusable(block, false);
 }
 
@@ -57,10 +58,10 @@ void PrefixCache::CheckInvariants() const {
   for (uint32_t block = 0; block < pool_.num_blocks(); ++block) {
     if (!pool_.reusable(block)) continue;
     ++reusable;
-    CHECK_EQ(Find(keys_[block]), block);
+    CHECK_EQ(Find(entries_[block].key), block);
   }
   for (uint32_t first : buckets_) {
-    for (uint32_t block = first; block != BlockPool::kNone; block = next_[block]) ++found;
+    for (uint32_t block = first; block != BlockPool::kNone; block = entries_[block].next) ++found;
   }
   CHECK_EQ(found, reusable);
 }

@@ -15,7 +15,7 @@ namespace regatta {
 
 class PrefixCache {
  public:
-  // `pool` must outlive the cache. Memory is taken here once: 28 bytes a block. With `enabled`
+  // `pool` must outlive the cache. Memory is taken here once: 28 to 32 bytes a block. With `enabled`
   // false nothing is ever found.
   PrefixCache(BlockPool& pool, bool enabled);
 
@@ -39,10 +39,14 @@ class PrefixCache {
   uint32_t& Bucket(const BlockKey& key) { return buckets_[key.low & (buckets_.size() - 1)]; }
   void Forget(uint32_t block);
 
+  struct Entry {
+    BlockKey key;   // meaningful while the pool calls the block reusable
+    uint32_t next;  // in its chain
+  };
+
   BlockPool& pool_;
   std::vector<uint32_t> buckets_;  // first block of each chain
-  std::vector<uint32_t> next_;     // per block
-  std::vector<BlockKey> keys_;     // per block; meaningful while the pool calls it reusable
+  std::vector<Entry> entries_;     // per block
 };
 
 }  // namespace regatta

@@ -118,6 +118,8 @@ Sequence& Scheduler::Impl::NewSequence(SequenceSpec spec) {
   sequence.index = index;
   sequence.arrival = ++arrivals_;
   sequence.limit = LimitOf(spec);
+  sequence.stop_from = spec.sampling.min_tokens();
+  sequence.cacheable = options_.prefix_cache && spec.prefix_cache;
   sequence.penalties = NeedsPenaltyRow(spec.sampling);
   sequence.logprobs = spec.sampling.logprobs() || spec.sampling.top_logprobs() > 0;
   sequence.spec = std::move(spec);

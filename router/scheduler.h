@@ -8,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "absl/container/inlined_vector.h"
 #include "absl/status/status.h"
 #include "proto/inference.pb.h"
 #include "proto/types.pb.h"
@@ -54,7 +55,7 @@ struct SequenceSpec {
 // counted in `tokens` and `num_outputs`.
 struct SequenceEvent {
   uint64_t id = 0;
-  std::vector<uint32_t> tokens;
+  absl::InlinedVector<uint32_t, 4> tokens;
   std::vector<Logprobs> logprobs;  // one per token when asked for
   FinishReason finish = FINISH_REASON_NONE;
   uint32_t num_outputs = 0;    // so far, this delta included

@@ -37,6 +37,16 @@ absl::Status Scheduler::Impl::CheckResult(const StepResult& result) {
   return absl::OkStatus();
 }
 
+// Sequences lie scattered in memory: fetches what the samples behind the i-th will touch.
+void Scheduler::Impl::Prefetch(const PlanRecord& record, size_t i) const {
+  if (i + 8 >= record.samples.size()) return;
+  const Sequence* later = sequences_[record.samples[i + 8].sequence].get();
+  __builtin_prefetch(later);
+  __builtin_prefetch(&later->spec.stop_token_ids);
+  const std::vector<uint32_t>& tokens = sequences_[record.samples[i + 4].sequence]->spec.tokens;
+  __builtin_prefetch(tokens.data() + tokens.size());
+}
+
 absl::Status Scheduler::Impl::Commit(const StepResult& result, std::vector<SequenceEvent>& events) {
   RETURN_IF_ERROR(CheckResult(result));
   const PlanRecord& record = Record(0);
@@ -47,6 +57,7 @@ absl::Status Scheduler::Impl::Commit(const StepResult& result, std::vector<Seque
   int logprobs = 0;
   for (size_t i = 0; i < record.samples.size(); ++i) {
     const Sample& sample = record.samples[i];
+    Prefetch(record, i);
     const Logprobs* entry_logprobs = sample.logprobs ? &result.logprobs(logprobs++) : nullptr;
     Sequence& sequence = *sequences_[sample.sequence];
     if (sequence.arrival != sample.arrival) continue;  // Ended since: its surplus token is dropped.
@@ -66,7 +77,7 @@ void Scheduler::Impl::CommitToken(Sequence& sequence, uint32_t token, const Logp
     --slots_[sequence.slot].awaited;
     // The step that drew this token computed the position before it; with it a block may be full.
     const uint32_t full = (tokens - 1) / block_size_;
-    if ((tokens - 1) % block_size_ == 0 && options_.prefix_cache && spec.prefix_cache &&
+    if ((tokens - 1) % block_size_ == 0 && sequence.cacheable &&
         !pool_.reusable(sequence.blocks[full - 1])) {
       ExtendKeys(sequence);
       cache_.Publish(sequence.blocks[full - 1], sequence.keys[full - 1]);
@@ -80,8 +91,7 @@ void Scheduler::Impl::CommitToken(Sequence& sequence, uint32_t token, const Logp
   event.preemptions = sequence.preemptions;
   // Until min_tokens the sampler does not draw stop ids.
   const auto& stops = spec.stop_token_ids;
-  if (outputs > spec.sampling.min_tokens() &&
-      std::find(stops.begin(), stops.end(), token) != stops.end()) {
+  if (outputs > sequence.stop_from && std::find(stops.begin(), stops.end(), token) != stops.end()) {
     event.finish = FINISH_REASON_STOP;
   } else if (tokens == sequence.limit) {
     event.finish = FINISH_REASON_LENGTH;
@@ -94,7 +104,7 @@ void Scheduler::Impl::CommitToken(Sequence& sequence, uint32_t token, const Logp
 
 // Appends the keys of blocks that have become full since.
 void Scheduler::Impl::ExtendKeys(Sequence& sequence) const {
-  if (!options_.prefix_cache || !sequence.spec.prefix_cache) return;
+  if (!sequence.cacheable) return;
   const std::vector<uint32_t>& tokens = sequence.spec.tokens;
   std::vector<BlockKey>& keys = sequence.keys;
   while ((keys.size() + 1) * block_size_ <= tokens.size()) {

@@ -81,6 +81,7 @@ class Scheduler::Impl {
 
   // scheduler_commit.cc
   absl::Status CheckResult(const StepResult& result);
+  void Prefetch(const PlanRecord& record, size_t i) const;
   void CommitToken(Sequence& sequence, uint32_t token, const Logprobs* logprobs,
                    SequenceEvent& event);
   void ExtendKeys(Sequence& sequence) const;

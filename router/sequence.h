@@ -37,20 +37,24 @@ struct Probe {
   uint32_t held = 0;    // of these, held by running sequences: they cost nothing
 };
 
-struct Sequence {
-  SequenceSpec spec;     // tokens grow with every commit
+// The first cache line, and the start of the next, are what committing a token touches.
+struct alignas(64) Sequence {
   uint64_t arrival = 0;  // 0: this entry is vacant
-  SequenceState state = SequenceState::kWaiting;
-  uint32_t index = 0;  // in the scheduler's table
   uint32_t slot = kNoSlot;
   uint32_t limit = 0;      // most tokens it may ever have, prompt included
-  uint64_t last_step = 0;  // newest plan that held it when it lost its slot
+  uint32_t stop_from = 0;  // stop ids count past so many outputs
+  uint32_t preemptions = 0;
+  SequenceSpec spec;  // tokens grow with every commit
+
+  uint32_t cached_tokens = 0;
+  uint32_t index = 0;  // in the scheduler's table
+  SequenceState state = SequenceState::kWaiting;
   bool penalties = false;  // needs a penalty row while it holds a slot
   bool logprobs = false;   // its results carry log-probabilities
+  bool cacheable = false;  // uses the prefix cache
   bool started = false;    // has been admitted before
+  uint64_t last_step = 0;  // newest plan that held it when it lost its slot
   Probe probe;
-  uint32_t cached_tokens = 0;
-  uint32_t preemptions = 0;
   std::vector<uint32_t> blocks;  // while running, in order of position
   std::vector<BlockKey> keys;    // of the full blocks of spec.tokens, as far as they were needed
 

@@ -152,8 +152,7 @@ absl::Status PlanAuditor::CheckDecodes(const StepPlan& plan, uint32_t decodes) c
     ready += options_.stages == 1 || live.sample_step <= committed_;
   }
   const uint32_t share = (decoding + options_.stages - 1) / options_.stages;
-  // Whole cohorts may have been preempted; then the share was larger when it was dealt.
-  if (decodes < std::min(share, ready)) {
+  if (decodes != std::min(share, ready)) {
     return Fault(decodes, " of ", ready, " ready sequences decode, share ", share);
   }
   return absl::OkStatus();
