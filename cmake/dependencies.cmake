@@ -20,12 +20,12 @@ find_package(CLI11 CONFIG REQUIRED)
 # PCRE2 and ICU: tokenizer split patterns with Unicode classes; NFC normalisation.
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
-# OpenBLAS: matrix products of CPU ranks (driven by our own thread pool, one BLAS thread each).
-pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 # OpenSSL: test certificate authority of `regatta certs`.
 find_package(OpenSSL REQUIRED)
 
 if(REGATTA_TESTS)
   find_package(GTest REQUIRED)       # The field's C++ test framework, with GoogleMock.
   find_package(benchmark REQUIRED)   # Google Benchmark: repetitions, JSON output.
+  # OpenBLAS: the yardstick of our CPU products, in their benchmark only.
+  pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 endif()

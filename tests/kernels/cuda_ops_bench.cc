@@ -1,0 +1,247 @@
+// Rates of CudaOps on one GPU beside the device's measured copy bandwidth: bytes counted once per
+// operand, inputs larger than the caches or rotated through more memory than they hold.
+#include <algorithm>
+#include <chrono>
+#include <cmath>
+#include <cstdio>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kernels/cuda/cuda_ops.h"
+#include "kernels/dtype.h"
+
+namespace regatta {
+namespace {
+
+constexpr DType kType = DType::kBFloat16;
+
+// Median seconds of one call over five rounds of calls issued back to back.
+double SecondsOf(Ops& ops, int calls, const std::function<void(int)>& issue) {
+  std::string error;
+  std::vector<double> rounds;
+  for (int round = 0; round < 6; ++round) {
+    CHECK(ops.Sync(&error)) << error;
+    const auto begin = std::chrono::steady_clock::now();
+    for (int i = 0; i < calls; ++i) issue(i);
+    CHECK(ops.Sync(&error)) << error;
+    const std::chrono::duration<double> took = std::chrono::steady_clock::now() - begin;
+    if (round > 0) rounds.push_back(took.count() / calls);  // the first warms up
+  }
+  std::sort(rounds.begin(), rounds.end());
+  return rounds[rounds.size() / 2];
+}
+
+void Report(const char* name, double seconds, double bytes, double operations) {
+  std::printf("%-42s %9.1f us", name, seconds * 1e6);
+  if (bytes > 0) std::printf(" %7.2f TB/s", bytes / seconds * 1e-12);
+  if (operations > 0) std::printf(" %7.1f TFLOP/s", operations / seconds * 1e-12);
+  std::printf("\n");
+  std::fflush(stdout);
+}
+
+// Random normal bf16 values.
+std::vector<BFloat16> RandomValues(int64_t count, float deviation) {
+  std::mt19937 random(7);
+  std::normal_distribution<float> normal(0, deviation);
+  std::vector<BFloat16> values(count);
+  for (int64_t i = 0; i < count; ++i) {
+    values[i] = i < (1 << 19) ? FromFloat<BFloat16>(normal(random)) : values[i - (1 << 19)];
+  }
+  return values;
+}
+
+// Fills device memory with one megabyte of random values, again and again.
+void FillRandom(Ops& ops, const Buffer& buffer) {
+  static const std::vector<BFloat16> values = RandomValues(1 << 19, 1);
+  const size_t run = values.size() * sizeof(BFloat16);
+  for (size_t at = 0; at < buffer.num_bytes(); at += run) {
+    ops.CopyToDevice(static_cast<char*>(buffer.data()) + at, values.data(),
+                     std::min(run, buffer.num_bytes() - at));
+  }
+}
+
+class Matrix {
+ public:
+  Matrix(Ops& ops, int64_t rows, int64_t columns, DType dtype = kType)
+      : buffer_(ops.Allocate(rows * columns * SizeOf(dtype))),
+        tensor_(Tensor::Of(buffer_.data(), dtype, rows, columns)) {
+    if (dtype == kType) FillRandom(ops, buffer_);
+  }
+  const Tensor& tensor() const { return tensor_; }
+
+ private:
+  Buffer buffer_;
+  Tensor tensor_;
+};
+
+void BenchNorm(Ops& ops) {
+  for (const int64_t tokens : {256, 8192, 65536}) {
+    const int64_t width = 4096;
+    const Matrix residual(ops, tokens, width), x(ops, tokens, width), out(ops, tokens, width);
+    const Matrix weight(ops, 1, width);
+    const Tensor scale = Tensor::Of(weight.tensor().data, kType, width);
+    const double seconds = SecondsOf(ops, tokens > 10000 ? 20 : 100, [&](int) {
+      ops.AddRmsNorm(residual.tensor(), x.tensor(), scale, 1e-5f, out.tensor());
+    });
+    char name[64];
+    std::snprintf(name, sizeof(name), "AddRmsNorm %ld x %ld", tokens, width);
+    Report(name, seconds, 4.0 * tokens * width * 2, 0);
+  }
+  const Matrix gate_up(ops, 16384, 28672), out(ops, 16384, 14336);
+  const double seconds =
+      SecondsOf(ops, 20, [&](int) { ops.SiluMul(gate_up.tensor(), out.tensor()); });
+  Report("SiluMul 16384 x 14336", seconds, 3.0 * 16384 * 14336 * 2, 0);
+}
+
+void BenchLinear(Ops& ops) {
+  const std::pair<int64_t, int64_t> shapes[] = {
+      {6144, 4096}, {4096, 4096}, {28672, 4096}, {4096, 14336}};
+  for (const auto& [out_features, in] : shapes) {
+    const std::vector<BFloat16> values = RandomValues(out_features * in, 0.02f);
+    const Tensor host = Tensor::Of(const_cast<BFloat16*>(values.data()), kType, out_features, in);
+    std::vector<std::unique_ptr<Weight>> weights;  // rotated, more than the cache holds
+    for (int i = 0; i < 6; ++i) weights.push_back(ops.Prepare(host, WeightUse::kLinear));
+    for (const int64_t tokens : {1, 64, 256, 8192}) {
+      const Matrix x(ops, tokens, in), out(ops, tokens, out_features);
+      const double seconds = SecondsOf(ops, tokens > 1000 ? 12 : 60, [&](int i) {
+        ops.Linear(x.tensor(), *weights[i % 6], Tensor{}, out.tensor());
+      });
+      char name[64];
+      std::snprintf(name, sizeof(name), "Linear %ld -> %ld, %ld tokens", in, out_features, tokens);
+      const double elements = static_cast<double>(out_features) * in + tokens * (in + out_features);
+      Report(name, seconds, 2 * elements, 2.0 * tokens * in * out_features);
+    }
+  }
+}
+
+// Llama-3.1-8B's heads; sequences of one length, whole prompts or one token each.
+void BenchAttention(Ops& ops, int sequences, int context, int query) {
+  const int heads = 32, kv_heads = 8, dim = 128, block = 16;
+  const int blocks = sequences * ((context + block - 1) / block);
+  const int tokens = sequences * query;
+  std::vector<int32_t> positions, starts{0}, lengths(sequences, context), table;
+  for (int s = 0; s < sequences; ++s) {
+    for (int i = 0; i < query; ++i) positions.push_back(context - query + i);
+    starts.push_back((s + 1) * query);
+  }
+  for (int i = 0; i < blocks; ++i) table.push_back(i);
+  std::shuffle(table.begin(), table.end(), std::mt19937(3));
+  std::vector<Buffer> arrays;
+  const auto upload = [&](const std::vector<int32_t>& values) {
+    arrays.push_back(ops.Allocate(values.size() * 4));
+    ops.CopyToDevice(arrays.back().data(), values.data(), values.size() * 4);
+    return static_cast<const int32_t*>(arrays.back().data());
+  };
+  AttentionBatch batch{tokens, sequences, query, context};
+  batch.positions = upload(positions);
+  batch.query_start = upload(starts);
+  batch.context_length = upload(lengths);
+  batch.block_table = upload(table);
+  batch.block_table_stride = blocks / sequences;
+  const Matrix k(ops, blocks, block * kv_heads * dim), v(ops, blocks, block * kv_heads * dim);
+  const KvLayer cache{Tensor::Of(k.tensor().data, kType, blocks, block, kv_heads, dim),
+                      Tensor::Of(v.tensor().data, kType, blocks, block, kv_heads, dim)};
+  const Matrix q(ops, tokens, heads * dim), out(ops, tokens, heads * dim);
+  const AttentionParams params{heads, kv_heads, dim, 1 / std::sqrt(128.0f)};
+  const double seconds = SecondsOf(ops, query > 1 ? 10 : 50, [&](int) {
+    ops.PagedAttention(q.tensor(), batch, params, cache, out.tensor());
+  });
+  char name[64];
+  std::snprintf(name, sizeof(name), "attention %d x context %d, %d new", sequences, context, query);
+  const double bytes = 2.0 * sequences * context * kv_heads * dim * 2;
+  const double pairs = 1.0 * sequences * query * (context - (query - 1) / 2.0);
+  Report(name, seconds, query > 1 ? 0 : bytes, query > 1 ? 4.0 * pairs * heads * dim : 0);
+}
+
+// Routing and experts of one layer shaped like Qwen3-30B-A3B's.
+void BenchExperts(Ops& ops) {
+  const int64_t hidden = 2048, width = 768;
+  MoeParams params{128, 8};
+  params.num_local = 128;
+  ops.Reserve(8192, 1024, params, width, hidden, 151936);
+  const std::vector<BFloat16> values = RandomValues(2 * width * hidden, 0.02f);
+  MoeWeights weights;
+  std::vector<std::unique_ptr<Weight>> kept;
+  const auto add = [&](int64_t out, int64_t in) {
+    const Tensor host = Tensor::Of(const_cast<BFloat16*>(values.data()), kType, out, in);
+    kept.push_back(ops.Prepare(host, WeightUse::kExpert));
+    return kept.back().get();
+  };
+  for (int e = 0; e < 128; ++e) {
+    const Weight* gate_up = add(2 * width, hidden);
+    weights.experts.push_back({gate_up, add(hidden, width)});
+  }
+  for (const int64_t tokens : {1, 8, 64, 256, 1024, 8192}) {
+    std::vector<float> scores(tokens * 128);
+    std::mt19937 random(5);
+    std::normal_distribution<float> normal;
+    for (float& score : scores) score = normal(random);
+    const Matrix logits(ops, tokens, 128, DType::kFloat32);
+    ops.CopyToDevice(logits.tensor().data, scores.data(), scores.size() * 4);
+    const Matrix ids(ops, tokens, 8, DType::kInt32), routing(ops, tokens, 8, DType::kFloat32);
+    const Matrix x(ops, tokens, hidden), out(ops, tokens, hidden);
+    const double seconds = SecondsOf(ops, 20, [&](int) {
+      ops.MoeRoute(logits.tensor(), params, ids.tensor(), routing.tensor());
+      ops.MoeExperts(x.tensor(), ids.tensor(), routing.tensor(), params, weights, out.tensor());
+    });
+    char name[64];
+    std::snprintf(name, sizeof(name), "MoE 128 x 768, top 8, %ld tokens", tokens);
+    Report(name, seconds, 0, 2.0 * tokens * 8 * 3 * width * hidden);
+  }
+}
+
+void BenchSample(Ops& ops, int rows, const char* what, const SampleRow& row) {
+  const int64_t vocab = 128256;
+  ops.Reserve(8192, 1024, {}, 0, 4096, vocab);
+  std::vector<float> values(rows * vocab);
+  std::mt19937 random(11);
+  std::normal_distribution<float> normal(0, 3);
+  for (size_t i = 0; i < values.size(); ++i) {
+    values[i] = i < 4000000 ? normal(random) : values[i - 4000000];
+  }
+  const Matrix logits(ops, rows, vocab, DType::kFloat32);
+  ops.CopyToDevice(logits.tensor().data, values.data(), values.size() * 4);
+  SampleResult result;
+  const double seconds = SecondsOf(ops, 10, [&](int) {
+    ops.Sample(logits.tensor(), std::vector<SampleRow>(rows, row), {}, result);
+  });
+  char name[64];
+  std::snprintf(name, sizeof(name), "Sample %d x %ld, %s", rows, vocab, what);
+  Report(name, seconds, 4.0 * rows * vocab, 0);
+}
+
+int Main() {
+  std::string error;
+  const std::unique_ptr<Ops> ops = MakeCudaOps(0, &error);
+  if (ops == nullptr) {
+    std::fprintf(stderr, "%s\n", error.c_str());
+    return 1;
+  }
+  const Matrix from(*ops, 65536, 8192), to(*ops, 65536, 8192);
+  const double copy =
+      SecondsOf(*ops, 10, [&](int) { ops->AddScaled(to.tensor(), from.tensor(), Tensor{}); });
+  Report("y += x of 1 GiB (read 2, write 1)", copy, 3.0 * 65536 * 8192 * 2, 0);
+  BenchNorm(*ops);
+  for (const auto& [sequences, context] : std::vector<std::pair<int, int>>{
+           {1, 1024}, {8, 1024}, {64, 1024}, {256, 1024}, {512, 256}, {1, 32768}, {16, 16384}}) {
+    BenchAttention(*ops, sequences, context, 1);
+  }
+  BenchAttention(*ops, 8, 1024, 1024);
+  BenchAttention(*ops, 1, 8192, 8192);
+  BenchExperts(*ops);
+  for (const int rows : {1, 64, 256}) {
+    BenchSample(*ops, rows, "greedy", {});
+    BenchSample(*ops, rows, "temperature", {.temperature = 1});
+    BenchSample(*ops, rows, "top-k 50 top-p 0.9", {.temperature = 1, .top_k = 50, .top_p = 0.9f});
+  }
+  BenchLinear(*ops);
+  return 0;
+}
+
+}  // namespace
+}  // namespace regatta
+
+int main() { return regatta::Main(); }

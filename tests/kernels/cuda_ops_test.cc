@@ -1,0 +1,83 @@
+// CudaOps through the cases of op_cases.h, on GPU 0. Without a GPU every test is skipped, loudly.
+// Bits need not be equal over batches here (cuBLASLt chooses by shape), but must be over runs.
+#include "kernels/cuda/cuda_ops.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+
+#include "tests/kernels/device_tensor.h"
+#include "tests/kernels/op_cases.h"
+
+namespace regatta {
+namespace {
+
+// One for all tests: opening a device takes longer than most of them. Null without a GPU.
+Ops* SharedOps(std::string* why) {
+  static std::string error;
+  static const std::unique_ptr<Ops> ops = MakeCudaOps(0, &error);
+  *why = error;
+  return ops.get();
+}
+
+#define REGATTA_OPS_OR_SKIP(ops)      \
+  std::string why_skipped;            \
+  Ops* ops = SharedOps(&why_skipped); \
+  if (ops == nullptr) GTEST_SKIP() << "NO GPU, NOTHING TESTED: " << why_skipped
+
+class CudaOpsTest : public testing::TestWithParam<OpCase> {};
+
+TEST_P(CudaOpsTest, MatchesReference) {
+  REGATTA_OPS_OR_SKIP(ops);
+  SCOPED_TRACE("seed " + std::to_string(TestSeed()));
+  GetParam().check(*ops);
+  std::string error;
+  EXPECT_TRUE(ops->Sync(&error)) << error;
+}
+
+#define REGATTA_INSTANTIATE(Cases)                    \
+  INSTANTIATE_TEST_SUITE_P(                           \
+      Cases, CudaOpsTest, testing::ValuesIn(Cases()), \
+      [](const testing::TestParamInfo<OpCase>& info) { return info.param.name; })
+REGATTA_INSTANTIATE(ElementwiseCases);
+REGATTA_INSTANTIATE(LinearCases);
+REGATTA_INSTANTIATE(RopeCases);
+REGATTA_INSTANTIATE(AttentionCases);
+REGATTA_INSTANTIATE(MoeCases);
+REGATTA_INSTANTIATE(SampleCases);
+REGATTA_INSTANTIATE(CoarseCases);
+
+TEST(CudaOps, TheSameBitsInEveryRun) {
+  REGATTA_OPS_OR_SKIP(ops);
+  for (const DType dtype : kActivationTypes) {
+    const std::vector<uint8_t> want = LayerBits(*ops, dtype);
+    for (int run = 0; run < 5; ++run) EXPECT_EQ(LayerBits(*ops, dtype), want) << DTypeName(dtype);
+  }
+}
+
+TEST(CudaOps, MemoryIsZeroedAndAligned) {
+  REGATTA_OPS_OR_SKIP(ops);
+  for (const size_t size : {size_t{1}, size_t{1000}, size_t{10} << 20}) {
+    const Buffer buffer = ops->Allocate(size);
+    EXPECT_EQ(reinterpret_cast<uintptr_t>(buffer.data()) % 256, 0u);
+    std::vector<char> bytes(size, 1);
+    ops->CopyToHost(bytes.data(), buffer.data(), size);
+    EXPECT_TRUE(std::all_of(bytes.begin(), bytes.end(), [](char byte) { return byte == 0; }));
+  }
+}
+
+TEST(CudaOps, AnImpossibleAllocationGivesAnEmptyBuffer) {
+  REGATTA_OPS_OR_SKIP(ops);
+  EXPECT_EQ(ops->Allocate(size_t{1} << 60).data(), nullptr);
+  std::string error;
+  EXPECT_TRUE(ops->Sync(&error)) << error;
+}
+
+TEST(CudaOps, ADeviceThatDoesNotExistIsNamed) {
+  std::string error;
+  EXPECT_EQ(MakeCudaOps(1000, &error), nullptr);
+  EXPECT_NE(error.find("1000"), std::string::npos) << error;
+}
+
+}  // namespace
+}  // namespace regatta
