@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "orchestrator/counter_random.h"
 #include "orchestrator/prompt_tokens.h"
 #include "orchestrator/synthetic.h"
 
@@ -34,11 +35,19 @@ absl::StatusOr<Dataset> MakeSynthetic(const BenchmarkOptions& options, uint32_t 
   return dataset;
 }
 
+// Files are often sorted by kind or length; points are to get the same mix (Fisher and Yates 1938).
+void Shuffle(uint64_t seed, std::vector<DatasetEntry>& entries) {
+  for (size_t i = entries.size(); i > 1; --i) {
+    std::swap(entries[i - 1], entries[DrawBelow(i, seed, RandomStream::kOrder, i, 0)]);
+  }
+}
+
 }  // namespace
 
 absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, uint32_t requests) {
   if (options.dataset.empty()) return MakeSynthetic(options, requests);
   ASSIGN_OR_RETURN(Dataset dataset, LoadDataset(options.dataset));
+  Shuffle(options.random_seed, dataset.entries);
   std::error_code error;
   if (!options.model.empty() &&
       std::filesystem::exists(std::filesystem::path(options.model) / "tokenizer.json", error)) {

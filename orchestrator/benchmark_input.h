@@ -11,8 +11,8 @@
 
 namespace regatta {
 
-// options.dataset, its text prompts as ids where the model's tokenizer is at hand; or synthetic
-// prompts of the target lengths, enough for `requests`.
+// options.dataset in an order drawn from the seed, its text prompts as ids where the model's
+// tokenizer is at hand; or synthetic prompts of the target lengths, enough for `requests`.
 absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, uint32_t requests);
 
 // Lengths given, else those of the data set.

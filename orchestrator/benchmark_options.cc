@@ -34,7 +34,9 @@ void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
   command.add_option("--target-output-len", options.target_output_len, "likewise for outputs")
       ->check(CLI::PositiveNumber)
       ->group("Input");
-  command.add_option("--random-seed", options.random_seed, "of synthetic prompts")
+  command
+      .add_option("--random-seed", options.random_seed,
+                  "of synthetic prompts and of the data set's order")
       ->capture_default_str()
       ->group("Input");
 }

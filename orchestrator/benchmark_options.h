@@ -21,7 +21,7 @@ struct BenchmarkOptions {
   std::optional<int64_t> eos_id;  // not given or -1: end tokens are ignored (but see answers)
   uint32_t target_input_len = 0;  // 0 = the data set's mean; 128 for synthetic prompts
   uint32_t target_output_len = 0;
-  uint64_t random_seed = 420;  // of synthetic prompts
+  uint64_t random_seed = 420;  // of synthetic prompts and of the order
   // Cluster.
   std::string url;     // empty = launch one here
   std::string config;  // YAML of the router

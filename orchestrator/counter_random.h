@@ -14,6 +14,7 @@ enum class RandomStream : uint64_t {
   kTokens = 3,
   kTaskId = 4,
   kVariation = 5,
+  kOrder = 6,
 };
 
 // SplitMix64's finalizer (Steele, Lea, Flood 2014): a bijection that flips each bit with

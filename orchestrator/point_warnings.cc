@@ -10,10 +10,6 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
   constexpr double kReached = 0.9;  // of the asked concurrency, on average
   const RegattaInfo& info = point.regatta();
   std::vector<std::string> warnings;
-  if (info.failed_requests() > 0) {
-    warnings.push_back(absl::StrCat(info.failed_requests(), " of ", info.issued_requests(),
-                                    " requests failed; figures are of the others"));
-  }
   if (info.cut_short()) {
     warnings.push_back(
         absl::StrCat(conditions.interrupted ? "interrupted" : "cut by --max-time-per-point", ": ",
@@ -31,7 +27,8 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
                         info.asked_output_length()));
   }
   const double reached = point.request_info().avg_num_concurrent_requests();
-  if (info.concurrency() > 0 && reached < kReached * info.concurrency()) {
+  if (point.request_info().num_requests() > 0 && info.concurrency() > 0 &&
+      reached < kReached * info.concurrency()) {
     warnings.push_back(absl::StrFormat(
         "%.1f requests were in flight on average, %d were asked: more requests would fill it",
         reached, info.concurrency()));

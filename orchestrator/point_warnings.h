@@ -15,7 +15,8 @@ struct PointConditions {
   bool interrupted = false;
 };
 
-// One sentence each; none for a clean point.
+// One sentence each; none for a clean point. Failed requests are not repeated here: reports count
+// and name them.
 std::vector<std::string> WarningsOf(const PointReport& point, const PointConditions& conditions);
 
 }  // namespace regatta

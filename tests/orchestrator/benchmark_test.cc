@@ -155,7 +155,7 @@ TEST_F(BenchmarkTest, AServerThatDiesEndsInClearErrors) {
   server.reset();
   const std::string ended = Await(*child);
   EXPECT_TRUE(ended == "exit code 1" || ended == "exit code 3") << ended << Log();
-  EXPECT_THAT(Log(), HasSubstr("requests failed"));
+  EXPECT_THAT(Log(), HasSubstr("failed requests: "));
   const auto sweep = LoadResults(RunPath());
   ASSERT_TRUE(sweep.ok()) << sweep.status();
   EXPECT_GT(sweep->points(0).regatta().failed_requests(), 0u);
