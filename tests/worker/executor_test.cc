@@ -10,6 +10,7 @@
 #include "common/layout.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/worker/plan_driver.h"
+#include "tests/worker/threaded_group.h"
 #include "tests/worker/tiny_models.h"
 
 namespace regatta {

@@ -11,6 +11,7 @@
 #include "absl/strings/escaping.h"
 #include "common/layout.h"
 #include "tests/worker/plan_driver.h"
+#include "tests/worker/threaded_group.h"
 #include "worker/batch.h"
 #include "worker/kv_cache.h"
 #include "worker/model.h"

@@ -9,7 +9,7 @@
 
 namespace regatta {
 
-PlanDriver::PlanDriver(ThreadedGroup& group, uint32_t chunk)
+PlanDriver::PlanDriver(PlanTarget& group, uint32_t chunk)
     : group_(group),
       chunk_(chunk),
       blocks_per_slot_((group.options().max_seq_len + group.options().block_size - 1) /

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "tests/worker/threaded_group.h"
+#include "tests/worker/plan_target.h"
 
 namespace regatta {
 
@@ -24,7 +24,7 @@ class PlanDriver {
  public:
   // `chunk` bounds the prompt tokens of one sequence in one step. Decoding plans leave before their
   // inputs are known, as many as the group's max_inflight.
-  PlanDriver(ThreadedGroup& group, uint32_t chunk);
+  PlanDriver(PlanTarget& group, uint32_t chunk);
 
   // Runs all prompts to their max_tokens; slots are taken in order of arrival and used again.
   absl::StatusOr<std::vector<Output>> Generate(const std::vector<Prompt>& prompts);
@@ -40,7 +40,7 @@ class PlanDriver {
   void AddEntry(uint32_t slot, Sequence& sequence, const Prompt& prompt, uint32_t count,
                 StepPlan& plan);
 
-  ThreadedGroup& group_;
+  PlanTarget& group_;
   const uint32_t chunk_;
   const uint32_t blocks_per_slot_;
   uint64_t step_ = 0;

@@ -1,0 +1,54 @@
+// The ranks of a group as real regatta-worker processes, formed and driven over gRPC.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "tests/worker/plan_target.h"
+
+namespace regatta {
+
+// Idle worker processes of this test; killed at its end.
+class WorkerPool {
+ public:
+  explicit WorkerPool(int count);
+  ~WorkerPool();
+
+  int size() const { return static_cast<int>(workers_.size()); }
+  const std::string& address(int worker) const { return workers_[worker].address; }
+  // SIGKILL; not reaped before the pool ends, as under a parent that does not wait.
+  void Kill(int worker);
+
+ private:
+  struct Process {
+    pid_t pid;
+    std::string address;
+  };
+  std::vector<Process> workers_;
+};
+
+class ProcessGroup final : public PlanTarget {
+ public:
+  // Forms the group of `epoch` on these workers, in rank order.
+  static absl::StatusOr<std::unique_ptr<ProcessGroup>> Form(const GroupOptions& options,
+                                                            const std::vector<std::string>& workers,
+                                                            uint64_t epoch);
+  // Ends the streams.
+  ~ProcessGroup() override;
+  // Gives all ranks that can be reached back; the first error.
+  absl::Status Dissolve();
+
+  const GroupOptions& options() const override;
+  const Formed& formed() const override;
+  void Dispatch(const StepPlan& plan) override;
+  absl::StatusOr<StepResult> Next(absl::Duration timeout = absl::Seconds(60)) override;
+
+ private:
+  class Impl;
+  explicit ProcessGroup(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace regatta
