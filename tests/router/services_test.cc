@@ -25,7 +25,7 @@ class ServicesTest : public CoordinatorFixture {
   void Serve(std::chrono::microseconds step_time) {
     AddWorkers(2, step_time);
     ASSERT_TRUE(Start(*MakeLayout(1, 1, 1, 1)).ok());
-    inference_ = std::make_unique<InferenceService>(*coordinator_, limits_);
+    inference_ = std::make_unique<InferenceService>(*coordinator_);
     cluster_ = std::make_unique<ClusterService>(*coordinator_);
     int port = 0;
     grpc::ServerBuilder builder;
@@ -40,7 +40,6 @@ class ServicesTest : public CoordinatorFixture {
     operator_ = Cluster::NewStub(channel);
   }
 
-  InferenceServiceOptions limits_;
   std::unique_ptr<InferenceService> inference_;
   std::unique_ptr<ClusterService> cluster_;
   std::unique_ptr<grpc::Server> server_;
@@ -111,22 +110,6 @@ TEST_F(ServicesTest, AClientThatLeavesFreesItsBlocks) {
         return state.running() + state.waiting() == 0 && state.kv_usage() == 0;
       },
       absl::Seconds(2)));
-}
-
-TEST_F(ServicesTest, ASlowReaderIsCutOff) {
-  spec_.max_position = 8192;
-  limits_.max_pending = 16;
-  Serve(milliseconds(0));
-  grpc::ClientContext context;
-  const auto reader = client_->Generate(&context, RequestOf(1, 8000));
-  ASSERT_TRUE(Await([&] { return State().finished() == 1; }, absl::Seconds(60)));
-  TokenDelta delta;
-  while (reader->Read(&delta)) {
-  }
-  const grpc::Status status = reader->Finish();
-  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
-  EXPECT_THAT(status.error_message(), HasSubstr("reads too slowly"));
-  EXPECT_LT(State().output_tokens(), 8000);
 }
 
 TEST_F(ServicesTest, ManyRequestsShareAStream) {

@@ -32,7 +32,7 @@ enum class Fault {
 struct FakeWorkerOptions {
   std::string host = "host-a";
   std::string device_kind = "cpu";
-  uint32_t kv_blocks = 512;
+  uint32_t kv_blocks = 2048;
   std::chrono::microseconds step_time{0};
   uint32_t protocol_version = 1;
 };
