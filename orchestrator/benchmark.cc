@@ -56,6 +56,7 @@ class Run {
   void WarmUp(const LoadPoint& point);
   LoadResult Load(const std::string& label, const Batch& batch, uint32_t concurrency,
                   double max_time_s);
+  void NoteDeadProcess();
   void PrintEstimate(size_t first_point, const SpeedSample& sample) const;
   PointReport Context(const LoadPoint& point) const;
   absl::Status Save(const std::vector<RequestRecord>& records);
@@ -75,6 +76,7 @@ class Run {
   std::optional<LoadGenerator> generator_;
   SweepReport sweep_;
   uint32_t failed_requests_ = 0;
+  bool noted_dead_process_ = false;
 };
 
 int Run::Execute() {
@@ -191,10 +193,22 @@ LoadResult Run::Load(const std::string& label, const Batch& batch, uint32_t conc
   load.concurrency = concurrency;
   load.stall_timeout = absl::Seconds(options_.stall_timeout_s);
   if (max_time_s > 0) load.max_time = absl::Seconds(max_time_s);
-  LoadResult result = generator_->Run(
-      batch, load, stop_, [&](const LoadProgress& now) { progress_.Update(label, now); });
+  LoadResult result = generator_->Run(batch, load, stop_, [&](const LoadProgress& now) {
+    progress_.Update(label, now);
+    NoteDeadProcess();
+  });
   progress_.Finish();
   return result;
+}
+
+// Said once, when it happens; the run goes on with what still answers.
+void Run::NoteDeadProcess() {
+  if (noted_dead_process_ || serving_.local == nullptr) return;
+  const absl::Status status = serving_.local->Check();
+  if (status.ok()) return;
+  noted_dead_process_ = true;
+  progress_.Finish();
+  std::cerr << "! " << status.message() << "\n";
 }
 
 void Run::PrintEstimate(size_t first_point, const SpeedSample& sample) const {

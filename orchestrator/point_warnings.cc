@@ -34,8 +34,9 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
         reached, info.concurrency()));
   }
   if (info.preemptions() > 0) {
-    warnings.push_back(
-        absl::StrCat(info.preemptions(), " preemptions: the KV cache was too small for the load"));
+    warnings.push_back(absl::StrCat(info.preemptions(),
+                                    " sequences were recomputed: the KV cache was too small for "
+                                    "the load, or a group was lost"));
   }
   return warnings;
 }

@@ -50,6 +50,8 @@ std::vector<std::string> RouterArguments(const BenchmarkOptions& options, const 
   if (means.output > 0) arguments.Add("--mean-output-length", means.output);
   // Everything has ended when the cluster is stopped; what has not is not worth waiting for.
   arguments.Add("--drain-timeout", 1);
+  // Nobody restarts a worker here: requests that no group can serve fail soon.
+  arguments.Add("--unavailable-timeout", 5);
   return arguments.Take();
 }
 

@@ -126,7 +126,7 @@ TEST(WarningsTest, EveryConditionIsSaid) {
                           HasSubstr("6 prompts were sent before"),
                           HasSubstr("3 requests have another output length"),
                           HasSubstr("4.0 requests were in flight on average, 8 were asked"),
-                          HasSubstr("5 preemptions")));
+                          HasSubstr("5 sequences were recomputed")));
 }
 
 TEST(CommandLineTest, IsQuotedForAShell) {
