@@ -142,6 +142,47 @@ void BM_PrefillAttention(benchmark::State& state) {
 }
 BENCHMARK(BM_PrefillAttention)->UseRealTime()->ArgsProduct({{128, 1024}, {1, 2}});
 
+// Operations of a decoding step of the shipped dense model: 8 layers of width 256, MLP 512, 1,024
+// tokens; one layer's weights and cache stand for all, so caches are warmer than in service.
+// Arguments: sequences, threads.
+void BM_DecodeStep(benchmark::State& state) {
+  constexpr int kLayers = 8, kHidden = 256, kQkv = 12 * 64, kMlp = 512, kVocab = 1024;
+  const std::unique_ptr<Ops> ops = MakeCpuOps(static_cast<int>(state.range(1)));
+  const int64_t rows = state.range(0);
+  AttentionStep attention(static_cast<int>(rows), 256, 1, DType::kFloat32);
+  ops->Reserve(static_cast<int>(rows), static_cast<int>(rows), {}, 0, kHidden, kVocab);
+  std::vector<std::vector<float>> memory;
+  const auto matrix = [&](int64_t height, int64_t width) {
+    memory.push_back(NormalValues(height * width));
+    return Tensor::Of(memory.back().data(), DType::kFloat32, height, width);
+  };
+  const auto weight = [&](int64_t out, int64_t in) {
+    return ops->Prepare(matrix(out, in), WeightUse::kLinear);
+  };
+  const auto qkv = weight(kQkv, kHidden), o = weight(kHidden, 512), head = weight(kVocab, kHidden);
+  const auto gate_up = weight(2 * kMlp, kHidden), down = weight(kHidden, kMlp);
+  const Tensor x = matrix(rows, kHidden), normed = matrix(rows, kHidden);
+  const Tensor projected = matrix(rows, kQkv), attended = matrix(rows, 512);
+  const Tensor scratch = matrix(rows, 3 * kMlp), logits = matrix(rows, kVocab);
+  const Tensor norm = Tensor::Of(matrix(1, kHidden).data, DType::kFloat32, kHidden);
+  const std::vector<SampleRow> greedy(rows);
+  SampleResult result;
+  for (auto _ : state) {
+    for (int layer = 0; layer < kLayers; ++layer) {
+      ops->RmsNorm(x, norm, 1e-5f, normed);
+      ops->Linear(normed, *qkv, Tensor{}, projected);
+      attention.Run(*ops);
+      ops->Linear(attended, *o, Tensor{}, normed);
+      ops->AddRmsNorm(x, normed, norm, 1e-5f, normed);
+      ops->GatedMlp(normed, {gate_up.get(), down.get()}, scratch, x);
+    }
+    ops->Linear(x, *head, Tensor{}, logits);
+    ops->Sample(logits, greedy, {}, result);
+  }
+  state.SetItemsProcessed(state.iterations() * rows);
+}
+BENCHMARK(BM_DecodeStep)->UseRealTime()->ArgsProduct({{1, 8, 64}, {1, 2}});
+
 // Arguments: rows, vocabulary, filtered.
 void BM_Sample(benchmark::State& state) {
   const int64_t rows = state.range(0), vocab = state.range(1);
