@@ -37,9 +37,9 @@ __global__ void AddScaledKernel(Tensor y, Tensor x, Tensor gate) {
   const int64_t row = blockIdx.x;
   const int64_t i = int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
   if (i * kSize >= y.shape[1]) return;
-  const float scale =
-      gate.data == nullptr ? 1.0f
-                           : Sigmoid(static_cast<const float*>(gate.data)[row * gate.row_stride]);
+  const float scale = gate.data == nullptr
+                          ? 1.0f
+                          : Sigmoid(static_cast<const float*>(gate.data)[row * gate.row_stride]);
   const P from = reinterpret_cast<const P*>(static_cast<const T*>(x.data) + row * x.row_stride)[i];
   P& to = reinterpret_cast<P*>(static_cast<T*>(y.data) + row * y.row_stride)[i];
   P sum = to;

@@ -1,4 +1,6 @@
 // Paged causal attention: the entry, and the plain kernel for every dtype and head size.
+#include <bit>
+
 #include "kernels/cuda/attention_call.cuh"
 #include "kernels/cuda/cuda_backend.h"
 
@@ -25,8 +27,9 @@ __global__ void PlainKernel(const __grid_constant__ AttentionCall call) {
   float max = -INFINITY, weights = 0;
   const int2 visible = call.visible(s, row);
   for (int position = visible.x; position <= visible.y; ++position) {
-    const int64_t key = call.cached(call.cache.k, s, kv_head, position);
-    const int64_t value = call.cached(call.cache.v, s, kv_head, position);
+    const int block = call.block_of(s, position);
+    const int64_t key = call.cached(call.cache.k, block, kv_head, position);
+    const int64_t value = call.cached(call.cache.v, block, kv_head, position);
     float score = 0;
 #pragma unroll
     for (int j = 0; j < kPerLane; ++j) {
@@ -79,6 +82,8 @@ void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
     CHECK_EQ(side->dim(3), params.head_dim);
   }
   if (batch.num_tokens == 0) return;
+  const auto block_size = static_cast<unsigned>(cache.k.dim(1));
+  CHECK_EQ(cache.v.dim(1), cache.k.dim(1));
   AttentionCall call{q,
                      out,
                      batch,
@@ -88,6 +93,8 @@ void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
                      params.head_dim,
                      params.sliding_window,
                      params.scale,
+                     static_cast<int>(block_size),
+                     std::has_single_bit(block_size) ? std::countr_zero(block_size) : -1,
                      {}};
   const Tensor workspace =
       Tensor::Of(attention_workspace_.data(), DType::kFloat32,

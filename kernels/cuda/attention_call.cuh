@@ -23,6 +23,8 @@ struct AttentionCall {
   KvLayer cache;
   int num_heads, num_kv_heads, head_dim, sliding_window;
   float scale;
+  int block_size;
+  int block_shift;  // log2 of block_size, or -1
   PartialAttention partial;
 
   __device__ int group() const { return num_heads / num_kv_heads; }
@@ -39,13 +41,15 @@ struct AttentionCall {
     const int position = batch.positions[token_of(s, row)];
     return {sliding_window > 0 ? max(0, position - sliding_window + 1) : 0, position};
   }
-  // Element offset of a position's row in a cache.
-  __device__ int64_t cached(const Tensor& cached, int s, int kv_head, int position) const {
-    const int block_size = static_cast<int>(cached.shape[1]);
-    const int block = batch.block_table[int64_t{s} * batch.block_table_stride +
-                                        position / block_size];
-    return block * cached.row_stride +
-           (int64_t{position % block_size} * num_kv_heads + kv_head) * head_dim;
+  // The cache block that holds a position.
+  __device__ int block_of(int s, int position) const {
+    const int entry = block_shift >= 0 ? position >> block_shift : position / block_size;
+    return batch.block_table[int64_t{s} * batch.block_table_stride + entry];
+  }
+  // Element offset of a position's row in a cache, given its block.
+  __device__ int64_t cached(const Tensor& side, int block, int kv_head, int position) const {
+    const int within = block_shift >= 0 ? position & (block_size - 1) : position % block_size;
+    return block * side.row_stride + (int64_t{within} * num_kv_heads + kv_head) * head_dim;
   }
 };
 

@@ -2,6 +2,7 @@
 // Fragments for mma.m16n8k16"), copies of key and value tiles, the streaming softmax of one warp.
 #pragma once
 
+#include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/attention_call.cuh"
 
 namespace regatta {
@@ -48,19 +49,6 @@ __device__ inline void LoadTransposed(const void* row_of_lane, uint32_t (&b)[2])
                : "r"(address));
 }
 
-// 16 bytes to shared memory without passing registers; zeros unless `held`.
-__device__ inline void CopyAsync(void* to, const void* from, bool held) {
-  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));
-  const int size = held ? 16 : 0;
-  asm volatile("cp.async.cg.shared.global [%0], [%1], 16, %2;" ::"r"(address), "l"(from),
-               "r"(size));
-}
-__device__ inline void CommitCopies() { asm volatile("cp.async.commit_group;"); }
-template <int kPending>
-__device__ void WaitCopies() {
-  asm volatile("cp.async.wait_group %0;" ::"n"(kPending));
-}
-
 // Keys and values of one tile, rows padded against bank conflicts.
 template <typename T, int kDim>
 struct KvTile {
@@ -71,16 +59,27 @@ struct KvTile {
   // Begins the copy of positions [first, first + kTileKeys), zeros from `end` on.
   __device__ void Copy(const AttentionCall& call, int s, int kv_head, int first, int end) {
     constexpr int kChunks = kDim / 8;
+    constexpr int kPasses = kTileKeys * kChunks / kTileThreads;
+    constexpr int kRows = kTileThreads / kChunks;  // of one pass
     const int chunk = threadIdx.x % kChunks;
     if (chunk * 8 >= call.head_dim) return;
-    for (int row = threadIdx.x / kChunks; row < kTileKeys; row += kTileThreads / kChunks) {
-      const int position = first + row;
-      const bool held = position < end;
-      const int64_t at = held ? call.cached(call.cache.k, s, kv_head, position) + chunk * 8 : 0;
-      const int64_t at_v = held ? call.cached(call.cache.v, s, kv_head, position) + chunk * 8 : 0;
-      CopyAsync(k + row * kStride + chunk * 8, static_cast<const T*>(call.cache.k.data) + at, held);
-      CopyAsync(v + row * kStride + chunk * 8, static_cast<const T*>(call.cache.v.data) + at_v,
-                held);
+    const int own_row = threadIdx.x / kChunks;
+    int blocks[kPasses];  // read together: one latency, not one per row
+#pragma unroll
+    for (int i = 0; i < kPasses; ++i) {
+      const int position = first + own_row + i * kRows;
+      blocks[i] = position < end ? call.block_of(s, position) : 0;
+    }
+#pragma unroll
+    for (int i = 0; i < kPasses; ++i) {
+      const int row = own_row + i * kRows;
+      const bool held = first + row < end;
+      const int position = held ? first + row : 0;
+      const int64_t key = call.cached(call.cache.k, blocks[i], kv_head, position) + chunk * 8;
+      const int64_t value = call.cached(call.cache.v, blocks[i], kv_head, position) + chunk * 8;
+      const int to = row * kStride + chunk * 8;
+      CopyAsync(k + to, static_cast<const T*>(call.cache.k.data) + key, held ? 16 : 0);
+      CopyAsync(v + to, static_cast<const T*>(call.cache.v.data) + value, held ? 16 : 0);
     }
   }
 };

@@ -73,9 +73,8 @@ __global__ void __launch_bounds__(kTileThreads)
     for (int n = 0; n < kDim / 8; ++n) {
       const int at = 8 * n + lane % 4 * 2;
       if (at >= call.head_dim) continue;
-      *reinterpret_cast<Pack<T, 2>*>(out + at) = {
-          {Narrow<T>(rows.sum[n][2 * half] * inverse),
-           Narrow<T>(rows.sum[n][2 * half + 1] * inverse)}};
+      *reinterpret_cast<Pack<T, 2>*>(out + at) = {{Narrow<T>(rows.sum[n][2 * half] * inverse),
+                                                   Narrow<T>(rows.sum[n][2 * half + 1] * inverse)}};
     }
   }
 }
@@ -196,8 +195,8 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
                  cudaStream_t stream) {
   const int max_rows = call.batch.max_query_length * (call.num_heads / call.num_kv_heads);
   const int sequences = call.batch.num_sequences;
-  constexpr int kBytes = static_cast<int>(
-      std::max(sizeof(TileBuffers<T, kDim>), sizeof(WarpResults<kDim>)));
+  constexpr int kBytes =
+      static_cast<int>(std::max(sizeof(TileBuffers<T, kDim>), sizeof(WarpResults<kDim>)));
   const auto allow = [](auto* kernel) {
     return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   };
@@ -227,7 +226,8 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
 bool Fits(const AttentionCall& call) {
   const DType dtype = call.q.dtype;
   const auto even = [](const Tensor& x, int64_t elements) {
-    return reinterpret_cast<uintptr_t>(x.data) % (2 * elements) == 0 && x.row_stride % elements == 0;
+    return reinterpret_cast<uintptr_t>(x.data) % (2 * elements) == 0 &&
+           x.row_stride % elements == 0;
   };
   return (dtype == DType::kBFloat16 || dtype == DType::kFloat16) && call.out.dtype == dtype &&
          call.cache.k.dtype == dtype && call.cache.v.dtype == dtype && call.head_dim % 8 == 0 &&

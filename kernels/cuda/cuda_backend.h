@@ -50,8 +50,7 @@ struct ExpertScratch {
   Buffer token;        // int32 [pairs]: the token of a row
   Buffer row_of_pair;  // int32 [T, k]: the row of a choice, or -1
   Buffer tiles;        // int32 [tiles, 2]: expert and first row of a tile; expert -1 = unused
-  Buffer gate_up;      // [pairs, 2F]
-  Buffer activated;    // [pairs, F]
+  Buffer activated;    // [pairs, F], rows padded to 8 elements
   Buffer down;         // float32 [pairs, D]
 };
 

@@ -74,7 +74,8 @@ Buffer CudaOps::Allocate(size_t num_bytes) {
 void CudaOps::CopyToDevice(void* device, const void* host, size_t num_bytes) {
   if (num_bytes == 0) return;
   Check(cudaSetDevice(device_), "cudaSetDevice");
-  Check(cudaMemcpyAsync(device, host, num_bytes, cudaMemcpyHostToDevice, stream_), "copy to device");
+  Check(cudaMemcpyAsync(device, host, num_bytes, cudaMemcpyHostToDevice, stream_),
+        "copy to device");
 }
 
 void CudaOps::CopyToHost(void* host, const void* device, size_t num_bytes) {
@@ -122,7 +123,8 @@ void CudaOps::Reserve(int max_tokens, int max_rows, const MoeParams& moe, int ex
 void CudaOps::GrowStaging(size_t num_bytes) {
   if (num_bytes <= staging_.host.num_bytes()) return;
   void* pinned = nullptr;
-  CHECK(cudaMallocHost(&pinned, num_bytes) == cudaSuccess) << num_bytes << " bytes of pinned memory";
+  CHECK(cudaMallocHost(&pinned, num_bytes) == cudaSuccess)
+      << num_bytes << " bytes of pinned memory";
   staging_.host = Buffer(pinned, num_bytes, [](void* data) { cudaFreeHost(data); });
   staging_.device = Allocate(num_bytes);
   CHECK(staging_.device.data() != nullptr) << num_bytes << " bytes of device memory";

@@ -1,47 +1,55 @@
-#include "kernels/cuda/grouped_product.h"
-
+// The kernel of grouped_product.h: blocks of 64 x 64 results, the next steps' operands on their way
+// to shared memory while one is multiplied.
 #include <mma.h>
 
+#include <algorithm>
+
+#include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/grouped_product.h"
 
 namespace regatta {
 namespace {
 
 constexpr int kThreads = 128;
+constexpr int kStages = 4;
+constexpr int kPacksPerRow = 8;  // of 16 bytes: one step's depth
+constexpr int kRowsPerPass = kThreads / kPacksPerRow;
+constexpr int kPasses = kProductTile / kRowsPerPass;
 constexpr int kOutStride = kProductTile + 4;
+constexpr int kGatedColumns = kProductTile / 2;
 
-// Depth of one step: 64 bytes of every row.
-template <typename T>
-constexpr int kDepth = 64 / static_cast<int>(sizeof(T));
 template <typename T>
 constexpr int kPack = 16 / static_cast<int>(sizeof(T));
 template <typename T>
+constexpr int kDepth = kPacksPerRow* kPack<T>;
+template <typename T>
 constexpr int kStride = kDepth<T> + kPack<T>;  // padded against bank conflicts
 
+// Operands of one step.
 template <typename T>
-struct Tiles {
-  alignas(128) T x[kProductTile * kStride<T>];
-  alignas(128) T weight[kProductTile * kStride<T>];
+struct Stage {
+  T x[kProductTile * kStride<T>];
+  T weight[kProductTile * kStride<T>];
 };
 
-// The packs that one thread moves per step: rows thread / 4 and thread / 4 + 32, pack thread % 4.
 template <typename T>
-struct Moved {
-  Pack<T, kPack<T>> x[2];
-  Pack<T, kPack<T>> weight[2];
+union Memory {
+  Stage<T> stage[kStages];
+  float result[kProductTile * kOutStride];
 };
 
-// What a block computes.
+// What a block computes: rows of the product, and columns from a first one.
 struct Place {
   const void* weight;
-  int64_t first_row, end_row;  // of the product
-  int64_t first_column;
+  int64_t first_row, end_row, first_column;
 };
 
 __device__ Place PlaceOf(const GroupedProduct& product) {
-  const int64_t column = int64_t{blockIdx.x} * kProductTile;
+  const int64_t column = int64_t{blockIdx.x} * (product.gated ? kGatedColumns : kProductTile);
   if (product.tiles == nullptr) {
-    return {product.weights.at[0], int64_t{blockIdx.y} * kProductTile, product.out.shape[0], column};
+    return {product.weights.at[0], int64_t{blockIdx.y} * kProductTile, product.out.shape[0],
+            column};
   }
   const int group = product.tiles[2 * blockIdx.y];
   if (group < 0) return {nullptr, 0, 0, 0};
@@ -49,83 +57,102 @@ __device__ Place PlaceOf(const GroupedProduct& product) {
           column};
 }
 
-// `wide` = rows of x may be read 16 bytes at a time. Zeros outside the matrices.
+// The rows that one thread copies from, null outside the matrices.
 template <typename T>
-__device__ void Fetch(const GroupedProduct& product, const Place& place, bool wide, int64_t depth,
-                      Moved<T>& moved) {
-  const int64_t in = product.x.shape[1];
-  const int64_t k = depth + threadIdx.x % 4 * kPack<T>;
+struct Sources {
+  const T* x[kPasses];
+  const T* weight[kPasses];
+
+  __device__ Sources(const GroupedProduct& product, const Place& place) {
+    const int64_t width = product.out.shape[1];
 #pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const int local = threadIdx.x / 4 + 32 * i;
-    moved.x[i] = {};
-    moved.weight[i] = {};
-    const int64_t row = place.first_row + local;
-    if (row < place.end_row) {
-      const int64_t from = product.x_row == nullptr ? row : product.x_row[row];
-      const T* x = static_cast<const T*>(product.x.data) + from * product.x.row_stride + k;
-      if (wide && k + kPack<T> <= in) {
-        moved.x[i] = *reinterpret_cast<const Pack<T, kPack<T>>*>(x);
-      } else {
-#pragma unroll
-        for (int j = 0; j < kPack<T>; ++j) {
-          if (k + j < in) moved.x[i].at[j] = x[j];
-        }
+    for (int i = 0; i < kPasses; ++i) {
+      const int local = threadIdx.x / kPacksPerRow + i * kRowsPerPass;
+      const int64_t row = place.first_row + local;
+      x[i] = weight[i] = nullptr;
+      if (row < place.end_row) {
+        const int64_t from = product.x_row == nullptr ? row : product.x_row[row];
+        x[i] = static_cast<const T*>(product.x.data) + from * product.x.row_stride;
+      }
+      int64_t column = place.first_column + local;
+      bool inside = column < width;
+      if (product.gated) {  // gates left, ups right
+        column = place.first_column + local % kGatedColumns;
+        inside = column < width;
+        column += local / kGatedColumns * width;
+      }
+      if (inside) {
+        weight[i] = static_cast<const T*>(place.weight) + column * product.weight_stride;
       }
     }
-    const int64_t column = place.first_column + local;
-    if (column < product.out.shape[1] && k < product.weight_stride) {
-      const T* weight = static_cast<const T*>(place.weight) + column * product.weight_stride + k;
-      moved.weight[i] = *reinterpret_cast<const Pack<T, kPack<T>>*>(weight);
+  }
+};
+
+// Begins the copy of depths [depth, depth + kDepth), zeros outside the matrices. `wide` = rows of x
+// may be read 16 bytes at a time.
+template <typename T>
+__device__ void Fetch(const GroupedProduct& product, const Sources<T>& from, bool wide,
+                      int64_t depth, Stage<T>& stage) {
+  const int64_t in = product.x.shape[1];
+  const int64_t k = depth + threadIdx.x % kPacksPerRow * kPack<T>;
+#pragma unroll
+  for (int i = 0; i < kPasses; ++i) {
+    const int row = threadIdx.x / kPacksPerRow + i * kRowsPerPass;
+    const int to = row * kStride<T> + threadIdx.x % kPacksPerRow * kPack<T>;
+    const bool has_weight = from.weight[i] != nullptr && k < product.weight_stride;
+    CopyAsync(stage.weight + to, has_weight ? from.weight[i] + k : product.weights.at[0],
+              has_weight ? 16 : 0);
+    const int64_t left = from.x[i] == nullptr ? 0 : max(int64_t{0}, in - k);
+    if (wide) {
+      CopyAsync(stage.x + to, left > 0 ? from.x[i] + k : product.x.data,
+                static_cast<int>(min(int64_t{16}, left * static_cast<int64_t>(sizeof(T)))));
+    } else {
+      for (int j = 0; j < kPack<T>; ++j) {
+        stage.x[to + j] = j < left ? from.x[i][k + j] : Narrow<T>(0.0f);
+      }
     }
   }
 }
 
-template <typename T>
-__device__ void Put(const Moved<T>& moved, Tiles<T>& tiles) {
-  using P = Pack<T, kPack<T>>;
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const int to = (threadIdx.x / 4 + 32 * i) * kStride<T> + threadIdx.x % 4 * kPack<T>;
-    *reinterpret_cast<P*>(tiles.x + to) = moved.x[i];
-    *reinterpret_cast<P*>(tiles.weight + to) = moved.weight[i];
-  }
-}
-
-// Tensor cores: a warp computes 32 x 32 of the tile.
+// Tensor cores: a warp computes 32 x 32 of the tile, and skips rows that do not exist.
 template <typename T>
 struct Sums {
   nvcuda::wmma::fragment<nvcuda::wmma::accumulator, 16, 16, 16, float> at[2][2];
+
+  static __device__ int Row() { return threadIdx.x / kWarp / 2 * 32; }
+  static __device__ int Column() { return threadIdx.x / kWarp % 2 * 32; }
 
   __device__ Sums() {
     for (auto& row : at) {
       for (auto& sum : row) nvcuda::wmma::fill_fragment(sum, 0.0f);
     }
   }
-  __device__ void Add(const Tiles<T>& tiles) {
+  __device__ void Add(const Stage<T>& stage, int num_rows) {
     using namespace nvcuda::wmma;
-    const int row = threadIdx.x / kWarp / 2 * 32, column = threadIdx.x / kWarp % 2 * 32;
+    if (Row() >= num_rows) return;
+    const bool both = Row() + 16 < num_rows;
 #pragma unroll
     for (int k = 0; k < kDepth<T>; k += 16) {
-      fragment<matrix_a, 16, 16, 16, T, row_major> x[2];
       fragment<matrix_b, 16, 16, 16, T, col_major> weight[2];
+      fragment<matrix_a, 16, 16, 16, T, row_major> x;
 #pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        load_matrix_sync(x[i], tiles.x + (row + 16 * i) * kStride<T> + k, kStride<T>);
-        load_matrix_sync(weight[i], tiles.weight + (column + 16 * i) * kStride<T> + k, kStride<T>);
+      for (int j = 0; j < 2; ++j) {
+        load_matrix_sync(weight[j], stage.weight + (Column() + 16 * j) * kStride<T> + k,
+                         kStride<T>);
       }
 #pragma unroll
       for (int i = 0; i < 2; ++i) {
+        if (i == 1 && !both) break;
+        load_matrix_sync(x, stage.x + (Row() + 16 * i) * kStride<T> + k, kStride<T>);
 #pragma unroll
-        for (int j = 0; j < 2; ++j) mma_sync(at[i][j], x[i], weight[j], at[i][j]);
+        for (int j = 0; j < 2; ++j) mma_sync(at[i][j], x, weight[j], at[i][j]);
       }
     }
   }
   __device__ void Store(float* out) const {
-    const int row = threadIdx.x / kWarp / 2 * 32, column = threadIdx.x / kWarp % 2 * 32;
     for (int i = 0; i < 2; ++i) {
       for (int j = 0; j < 2; ++j) {
-        nvcuda::wmma::store_matrix_sync(out + (row + 16 * i) * kOutStride + column + 16 * j,
+        nvcuda::wmma::store_matrix_sync(out + (Row() + 16 * i) * kOutStride + Column() + 16 * j,
                                         at[i][j], kOutStride, nvcuda::wmma::mem_row_major);
       }
     }
@@ -137,9 +164,9 @@ template <>
 struct Sums<float> {
   float at[4][8] = {};
 
-  __device__ void Add(const Tiles<float>& tiles) {
-    const float* x = tiles.x + threadIdx.x / 8 * 4 * kStride<float>;
-    const float* weight = tiles.weight + threadIdx.x % 8 * kStride<float>;
+  __device__ void Add(const Stage<float>& stage, int) {
+    const float* x = stage.x + threadIdx.x / 8 * 4 * kStride<float>;
+    const float* weight = stage.weight + threadIdx.x % 8 * kStride<float>;
     for (int k = 0; k < kDepth<float>; ++k) {
 #pragma unroll
       for (int j = 0; j < 8; ++j) {
@@ -160,31 +187,18 @@ struct Sums<float> {
   }
 };
 
-template <typename T>
-__global__ void __launch_bounds__(kThreads)
-    GroupedProductKernel(const __grid_constant__ GroupedProduct product, bool wide) {
-  __shared__ Tiles<T> tiles;
-  __shared__ alignas(128) float result[kProductTile * kOutStride];
-  const Place place = PlaceOf(product);
-  if (place.weight == nullptr) return;
-  Sums<T> sums;
-  Moved<T> moved;
-  Fetch(product, place, wide, 0, moved);
-  const int64_t in = product.x.shape[1];
-  for (int64_t depth = 0; depth < in; depth += kDepth<T>) {
-    __syncthreads();
-    Put(moved, tiles);
-    __syncthreads();
-    if (depth + kDepth<T> < in) Fetch(product, place, wide, depth + kDepth<T>, moved);
-    sums.Add(tiles);
-  }
-  sums.Store(result);
-  __syncthreads();
-  for (int i = threadIdx.x; i < kProductTile * kProductTile; i += kThreads) {
-    const int64_t row = place.first_row + i / kProductTile;
-    const int64_t column = place.first_column + i % kProductTile;
+// Bias or gate, and one rounding to the output.
+__device__ void Finish(const GroupedProduct& product, const Place& place, const float* result) {
+  const int columns = product.gated ? kGatedColumns : kProductTile;
+  for (int i = threadIdx.x; i < kProductTile * columns; i += kThreads) {
+    const int64_t row = place.first_row + i / columns;
+    const int64_t column = place.first_column + i % columns;
     if (row >= place.end_row || column >= product.out.shape[1]) continue;
-    float value = result[i / kProductTile * kOutStride + i % kProductTile];
+    float value = result[i / columns * kOutStride + i % columns];
+    if (product.gated) {
+      const float up = result[i / columns * kOutStride + i % columns + kGatedColumns];
+      value = value / (1.0f + expf(-value)) * up;
+    }
     if (product.bias.data != nullptr) {
       value += LoadElement(product.bias.data, product.bias.dtype, column);
     }
@@ -192,16 +206,56 @@ __global__ void __launch_bounds__(kThreads)
   }
 }
 
+template <typename T>
+__global__ void __launch_bounds__(kThreads)
+    GroupedProductKernel(const __grid_constant__ GroupedProduct product, bool wide) {
+  extern __shared__ __align__(128) unsigned char bytes[];
+  auto& memory = *reinterpret_cast<Memory<T>*>(bytes);
+  const Place place = PlaceOf(product);
+  if (place.weight == nullptr) return;
+  const Sources<T> sources(product, place);
+  const int64_t in = product.x.shape[1];
+  const int num_rows =
+      static_cast<int>(min(int64_t{kProductTile}, place.end_row - place.first_row));
+  const int steps = static_cast<int>((in + kDepth<T> - 1) / kDepth<T>);
+  const auto fetch = [&](int step) {
+    if (step < steps) {
+      Fetch(product, sources, wide, int64_t{step} * kDepth<T>, memory.stage[step % kStages]);
+    }
+    CommitCopies();
+  };
+  for (int step = 0; step < kStages - 1; ++step) fetch(step);
+  Sums<T> sums;
+  for (int step = 0; step < steps; ++step) {
+    WaitCopies<kStages - 2>();
+    __syncthreads();  // everyone sees this step's operands, and is done with the last step's
+    fetch(step + kStages - 1);
+    sums.Add(memory.stage[step % kStages], num_rows);
+  }
+  WaitCopies<0>();
+  __syncthreads();
+  sums.Store(memory.result);
+  __syncthreads();
+  Finish(product, place, memory.result);
+}
+
 }  // namespace
 
 void LaunchGroupedProduct(const GroupedProduct& product, cudaStream_t stream) {
   const Tensor& x = product.x;
-  const bool wide = reinterpret_cast<uintptr_t>(x.data) % 16 == 0 &&
-                    x.row_stride * SizeOf(x.dtype) % 16 == 0;
+  const bool wide =
+      reinterpret_cast<uintptr_t>(x.data) % 16 == 0 && x.row_stride * SizeOf(x.dtype) % 16 == 0;
   CHECK_LE(product.num_tiles, 65535) << "tiles of one launch";
-  const dim3 grid(CeilDiv(product.out.dim(1), kProductTile), product.num_tiles);
+  const int columns = product.gated ? kGatedColumns : kProductTile;
+  const dim3 grid(CeilDiv(product.out.dim(1), columns), product.num_tiles);
   DispatchDevice(x.dtype, [&](auto zero) {
-    GroupedProductKernel<decltype(zero)><<<grid, kThreads, 0, stream>>>(product, wide);
+    using T = decltype(zero);
+    constexpr int kBytes = sizeof(Memory<T>);
+    static const bool allowed =
+        cudaFuncSetAttribute(&GroupedProductKernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize,
+                             kBytes) == cudaSuccess;
+    CHECK(allowed) << kBytes << " bytes of shared memory";
+    GroupedProductKernel<T><<<grid, kThreads, kBytes, stream>>>(product, wide);
   });
 }
 

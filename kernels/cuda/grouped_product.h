@@ -26,6 +26,8 @@ struct GroupedProduct {
   const int32_t* start = nullptr;
   const int32_t* x_row = nullptr;
   int num_tiles = 0;
+  // The matrices hold gates, then as many ups: out = silu(gate) * up, half as wide.
+  bool gated = false;
   int64_t weight_stride = 0;  // elements, rows of 16 bytes' multiples, zero after `in`
   GroupWeights weights;
 };

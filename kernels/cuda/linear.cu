@@ -55,14 +55,16 @@ bool Describe(LinearPlan& plan, const Tensor& x, const Tensor& weight, bool bias
   return cublasLtMatmulDescCreate(&plan.product, CUBLAS_COMPUTE_32F, CUDA_R_32F) ==
              CUBLAS_STATUS_SUCCESS &&
          SetProduct(plan.product, CUBLASLT_MATMUL_DESC_TRANSA, CUBLAS_OP_T) &&
-         (!bias || SetProduct(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS)) &&
+         (!bias ||
+          SetProduct(plan.product, CUBLASLT_MATMUL_DESC_EPILOGUE, CUBLASLT_EPILOGUE_BIAS)) &&
          (!bias || SetProduct(plan.product, CUBLASLT_MATMUL_DESC_BIAS_DATA_TYPE,
                               static_cast<int32_t>(BlasType(out.dtype)))) &&
          MakeLayout(&plan.weight, weight) && MakeLayout(&plan.x, x) && MakeLayout(&plan.out, out);
 }
 
-// Partial sums of split products stay in float32.
-bool Choose(cublasLtHandle_t blas, size_t workspace, int x_alignment, int out_alignment,
+// Partial sums of split products stay in float32; with a bias nothing is split, for the bias would
+// be added to what was rounded already.
+bool Choose(cublasLtHandle_t blas, size_t workspace, bool bias, int x_alignment, int out_alignment,
             LinearPlan& plan) {
   cublasLtMatmulPreference_t preference = nullptr;
   if (cublasLtMatmulPreferenceCreate(&preference) != CUBLAS_STATUS_SUCCESS) return false;
@@ -73,16 +75,16 @@ bool Choose(cublasLtHandle_t blas, size_t workspace, int x_alignment, int out_al
   const bool prepared =
       set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{workspace}) &&
       set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-          static_cast<uint32_t>(CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)) &&
+          static_cast<uint32_t>(bias ? CUBLASLT_REDUCTION_SCHEME_NONE
+                                     : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)) &&
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(x_alignment)) &&
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(out_alignment)) &&
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(out_alignment));
   cublasLtMatmulHeuristicResult_t result{};
   int found = 0;
-  const bool chosen =
-      prepared && cublasLtMatmulAlgoGetHeuristic(blas, plan.product, plan.weight, plan.x, plan.out,
-                                                 plan.out, preference, 1, &result,
-                                                 &found) == CUBLAS_STATUS_SUCCESS;
+  const bool chosen = prepared && cublasLtMatmulAlgoGetHeuristic(
+                                      blas, plan.product, plan.weight, plan.x, plan.out, plan.out,
+                                      preference, 1, &result, &found) == CUBLAS_STATUS_SUCCESS;
   cublasLtMatmulPreferenceDestroy(preference);
   plan.algorithm = result.algo;
   return chosen && found == 1;
@@ -101,20 +103,20 @@ LinearPlan& CudaOps::PlanLinear(const Tensor& x, const CudaWeight& weight, bool 
                                 const Tensor& out) {
   const int x_alignment = AlignmentOf(x);
   const int out_alignment = AlignmentOf(out);
-  const LinearKey key{weight.out_features, x.dim(0), weight.in_features, x.row_stride,
-                      out.row_stride,      x.dtype,  out.dtype,          bias,
+  const LinearKey key{weight.out_features, x.dim(0),     weight.in_features, x.row_stride,
+                      out.row_stride,      x.dtype,      out.dtype,          bias,
                       x_alignment,         out_alignment};
   std::unique_ptr<LinearPlan>& plan = linear_plans_[key];
   if (plan == nullptr) {
     plan = std::make_unique<LinearPlan>();
-    plan->found = Describe(*plan, x, weight.matrix, bias, out) &&
-                  Choose(blas_, blas_workspace_.num_bytes(), x_alignment, out_alignment, *plan);
+    plan->found =
+        Describe(*plan, x, weight.matrix, bias, out) &&
+        Choose(blas_, blas_workspace_.num_bytes(), bias, x_alignment, out_alignment, *plan);
   }
   return *plan;
 }
 
-void CudaOps::Linear(const Tensor& x, const Weight& weight, const Tensor& bias,
-                     const Tensor& out) {
+void CudaOps::Linear(const Tensor& x, const Weight& weight, const Tensor& bias, const Tensor& out) {
   const auto& matrix = static_cast<const CudaWeight&>(weight);
   CHECK_EQ(x.dim(1), weight.in_features);
   CHECK_EQ(out.dim(0), x.dim(0));

@@ -11,6 +11,7 @@ namespace regatta {
 namespace {
 
 constexpr int kGroupThreads = 1024;
+constexpr int kRowPadding = 8;  // elements: rows of 16 bytes' multiples in every dtype
 
 struct Grouping {
   Tensor ids;
@@ -27,6 +28,7 @@ struct Grouping {
 __global__ void GroupKernel(Grouping group) {
   __shared__ int count[kMaxLocalExperts];
   __shared__ int cursor[kMaxLocalExperts];
+  __shared__ int used_tiles;
   const int per_token = static_cast<int>(group.ids.shape[1]);
   const int64_t num_pairs = group.ids.shape[0] * per_token;
   const auto local_of = [&](int64_t pair) {
@@ -41,20 +43,27 @@ __global__ void GroupKernel(Grouping group) {
     if (local >= 0) atomicAdd(&count[local], 1);
   }
   __syncthreads();
-  if (threadIdx.x == 0) {
+  for (int e = threadIdx.x; e <= group.num_local; e += blockDim.x) {
     int row = 0, tile = 0;
-    for (int e = 0; e < group.num_local; ++e) {
-      group.start[e] = cursor[e] = row;
-      for (int first = 0; first < count[e]; first += kProductTile, ++tile) {
-        group.tiles[2 * tile] = e;
-        group.tiles[2 * tile + 1] = row + first;
-      }
-      row += count[e];
+    for (int before = 0; before < e; ++before) {
+      row += count[before];
+      tile += (count[before] + kProductTile - 1) / kProductTile;
     }
-    group.start[group.num_local] = row;
-    for (; tile < group.num_tiles; ++tile) group.tiles[2 * tile] = -1;
+    group.start[e] = row;
+    if (e == group.num_local) {
+      used_tiles = tile;
+      break;
+    }
+    cursor[e] = row;
+    for (int first = 0; first < count[e]; first += kProductTile, ++tile) {
+      group.tiles[2 * tile] = e;
+      group.tiles[2 * tile + 1] = row + first;
+    }
   }
   __syncthreads();
+  for (int tile = used_tiles + threadIdx.x; tile < group.num_tiles; tile += blockDim.x) {
+    group.tiles[2 * tile] = -1;
+  }
   for (int64_t pair = threadIdx.x; pair < num_pairs; pair += blockDim.x) {
     const int local = local_of(pair);
     const int row = local >= 0 ? atomicAdd(&cursor[local], 1) : -1;
@@ -113,8 +122,7 @@ void CudaOps::ReserveExperts(int max_tokens, const MoeParams& moe, int expert_wi
   reserve(scratch.token, pairs * sizeof(int32_t));
   reserve(scratch.row_of_pair, all_pairs * sizeof(int32_t));
   reserve(scratch.tiles, 2 * tiles * sizeof(int32_t));
-  reserve(scratch.gate_up, pairs * 2 * expert_width * sizeof(float));
-  reserve(scratch.activated, pairs * (expert_width + 8) * sizeof(float));
+  reserve(scratch.activated, pairs * (expert_width + kRowPadding) * sizeof(float));
   reserve(scratch.down, pairs * hidden * sizeof(float));
 }
 
@@ -148,8 +156,9 @@ void CudaOps::MoeExperts(const Tensor& x, const Tensor& expert_ids, const Tensor
   GroupKernel<<<1, kGroupThreads, 0, stream_>>>(grouping);
 
   const auto launch = [&](const Weight* MlpWeights::*projection, const Tensor& from,
-                          const int32_t* x_row, const Tensor& to) {
+                          const int32_t* x_row, bool gated, const Tensor& to) {
     GroupedProduct product = ProductOf(weights, projection);
+    product.gated = gated;
     product.x = from;
     product.out = to;
     product.tiles = grouping.tiles;
@@ -158,12 +167,11 @@ void CudaOps::MoeExperts(const Tensor& x, const Tensor& expert_ids, const Tensor
     product.num_tiles = num_tiles;
     LaunchGroupedProduct(product, stream_);
   };
-  const Tensor gate_up = Tensor::Of(scratch.gate_up.data(), x.dtype, pairs, 2 * width);
-  const Tensor activated = Tensor::Of(scratch.activated.data(), x.dtype, pairs, width);
+  Tensor activated = Tensor::Of(scratch.activated.data(), x.dtype, pairs, width);
+  activated.row_stride = (width + kRowPadding - 1) / kRowPadding * kRowPadding;
   const Tensor down = Tensor::Of(scratch.down.data(), DType::kFloat32, pairs, hidden);
-  launch(&MlpWeights::gate_up, x, grouping.token, gate_up);
-  SiluMul(gate_up, activated);
-  launch(&MlpWeights::down, activated, nullptr, down);
+  launch(&MlpWeights::gate_up, x, grouping.token, /*gated=*/true, activated);
+  launch(&MlpWeights::down, activated, nullptr, /*gated=*/false, down);
   CombineKernel<<<static_cast<unsigned>(tokens), 256, 0, stream_>>>(
       down.as<float>(), grouping.row_of_pair, expert_weights, out);
   Launched("MoeExperts");

@@ -25,8 +25,8 @@ __global__ void NormKernel(NormCall call) {
   const bool adds = call.residual.data != nullptr;
   const Tensor& summed = adds ? call.residual : call.x;
   P* source = reinterpret_cast<P*>(static_cast<T*>(summed.data) + row * summed.row_stride);
-  const P* added = reinterpret_cast<const P*>(static_cast<const T*>(call.x.data) +
-                                              row * call.x.row_stride);
+  const P* added =
+      reinterpret_cast<const P*>(static_cast<const T*>(call.x.data) + row * call.x.row_stride);
   const P* weight = static_cast<const P*>(call.weight.data);
   P* out = reinterpret_cast<P*>(static_cast<T*>(call.out.data) + row * call.out.row_stride);
   float squares = 0;

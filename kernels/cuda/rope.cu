@@ -24,7 +24,8 @@ __device__ int64_t PlaceOf(const Tensor& cache, int64_t slot, int head) {
          (slot % block_size * cache.shape[2] + head) * cache.shape[3];
 }
 
-// Lane l holds pairs l, l + 32, ... of one head: norm, rotation, and the rounded head back in place.
+// Lane l holds pairs l, l + 32, ... of one head: norm, rotation, and the rounded head back in
+// place.
 template <typename T>
 __device__ void RotateHead(T* head, const Tensor& norm, float eps, const float* angles, int dim) {
   const int lane = threadIdx.x % kWarp;

@@ -1,6 +1,6 @@
 // Sampling on the device, one block per row, without sorting. In order: suppressed ids and
-// penalties, then greedy, or temperature, min-p, top-k, top-p and one draw; log-probabilities are of
-// the raw row.
+// penalties, then greedy, or temperature, min-p, top-k, top-p and one draw; log-probabilities are
+// of the raw row.
 #include <algorithm>
 #include <cstring>
 
@@ -55,60 +55,58 @@ struct AdjustedRow {
 
 // Which tokens may be drawn, and their weights.
 struct Filter {
-  const AdjustedRow& logit;
   float max, temperature, min_p;
-  uint64_t order;  // tokens above it are kept
+  uint32_t order;  // tokens above it are kept
   int last_tie;    // and those at it up to this id
 
-  __device__ uint64_t Order(int i) const { return OrderOf(logit(i)); }
-  __device__ uint64_t Weight(int i) const {
-    const float own = logit(i);
-    const float weight = own == max ? 1.0f : expf((own - max) / temperature);
+  __device__ uint64_t Weight(float logit) const {
+    const float weight = logit == max ? 1.0f : expf((logit - max) / temperature);
     return weight < min_p ? 0 : static_cast<uint64_t>(weight * kOne);
   }
-  __device__ bool Keeps(int i) const {
-    const uint64_t own = Order(i);
-    return own > order || (own == order && i <= last_tie);
+  __device__ uint64_t Kept(int i, float logit) const {
+    const uint32_t own = OrderOf(logit);
+    return own > order || (own == order && i <= last_tie) ? Weight(logit) : 0;
   }
-  __device__ uint64_t Kept(int i) const { return Keeps(i) ? Weight(i) : 0; }
 };
 
 // Keeps the tokens that make up `need` of `measure`, most likely first. Everything kept so far
 // measures at least `need`.
 template <typename Measure>
-__device__ void Narrow(Filter& filter, const Measure& measure, int vocab, uint64_t need) {
-  const auto order = [&](int i) { return filter.Order(i); };
-  const uint64_t low = max(filter.order, uint64_t{OrderOf(-INFINITY)});
-  const Threshold threshold = FindThreshold(order, measure, vocab, need, low,
-                                            uint64_t{OrderOf(filter.max)} + 1);
-  const auto tied = [&](int i) { return filter.Order(i) == threshold.order ? measure(i) : 0; };
-  const int last_tie = FindInOrder(tied, vocab, need - threshold.above - 1);
+__device__ void Restrict(Filter& filter, const AdjustedRow& logit, const Measure& measure,
+                         int vocab, uint64_t need) {
+  const uint32_t low = max(filter.order, OrderOf(-INFINITY));
+  const Threshold threshold =
+      FindThreshold(logit, measure, vocab, need, low, OrderOf(filter.max) + 1);
+  const auto tied = [&](int i, float value) {
+    return OrderOf(value) == threshold.order ? measure(i, value) : uint64_t{0};
+  };
+  const int last_tie = FindInOrder(logit, tied, vocab, need - threshold.above - 1);
   filter.order = threshold.order;
   filter.last_tie = last_tie;
 }
 
 __device__ int Draw(const SampleRow& row, const AdjustedRow& logit, const Ranked& first,
                     int vocab) {
-  Filter filter{logit, first.logit, row.temperature, row.min_p, 0, vocab};
+  Filter filter{first.logit, row.temperature, row.min_p, 0, vocab};
   const auto sum = [&](const auto& measure) {
     uint64_t own = 0;
-    for (int i = threadIdx.x; i < vocab; i += kSampleThreads) own += measure(i);
+    ForEachToken(logit, vocab, [&](int i, float value) { own += measure(i, value); });
     return BlockSum(own);
   };
-  const auto weight = [&](int i) { return filter.Kept(i); };
-  const auto count = [&](int i) { return uint64_t{filter.Kept(i) > 0}; };
+  const auto weight = [&](int i, float value) { return filter.Kept(i, value); };
+  const auto count = [&](int i, float value) { return uint64_t{filter.Kept(i, value) > 0}; };
   if (row.top_k > 0 && sum(count) > static_cast<uint64_t>(row.top_k)) {
-    Narrow(filter, count, vocab, row.top_k);
+    Restrict(filter, logit, count, vocab, row.top_k);
   }
   uint64_t total = sum(weight);
   if (row.top_p > 0 && row.top_p < 1) {
     const double need = ceil(static_cast<double>(row.top_p) * static_cast<double>(total));
-    Narrow(filter, weight, vocab, max(uint64_t{1}, static_cast<uint64_t>(need)));
+    Restrict(filter, logit, weight, vocab, max(uint64_t{1}, static_cast<uint64_t>(need)));
     total = sum(weight);
   }
   const double place = UniformOf(row.seed, row.output_index) * static_cast<double>(total);
-  const int token =
-      FindInOrder(weight, vocab, min(static_cast<uint64_t>(place), total - 1));
+  const uint64_t target = min(static_cast<uint64_t>(place), total - 1);
+  const int token = FindInOrder(logit, weight, vocab, target);
   return token < 0 ? first.id : token;
 }
 
@@ -126,7 +124,8 @@ __device__ void ListMostLikely(const float* raw, int vocab, float log_sum, const
 }
 
 // Hides the suppressed ids of a row behind -infinity, or puts their logits back.
-__device__ void Suppress(const RowPlan& plan, const SampleArrays& arrays, float* logits, bool hide) {
+__device__ void Suppress(const RowPlan& plan, const SampleArrays& arrays, float* logits,
+                         bool hide) {
   const uint32_t* ids = arrays.suppressed + plan.suppressed_at;
   float* hidden = arrays.hidden + plan.suppressed_at;
   if (plan.row.num_suppressed == 0) return;
@@ -147,8 +146,12 @@ __global__ void __launch_bounds__(kSampleThreads)
   const SampleRow& row = plan.row;
   const int vocab = static_cast<int>(logits.shape[1]);
   float* raw = static_cast<float*>(logits.data) + blockIdx.x * logits.row_stride;
-  AdjustedRow adjusted{raw, nullptr, nullptr, row.repetition_penalty > 0 ? row.repetition_penalty : 1,
-                       row.presence_penalty, row.frequency_penalty};
+  AdjustedRow adjusted{raw,
+                       nullptr,
+                       nullptr,
+                       row.repetition_penalty > 0 ? row.repetition_penalty : 1,
+                       row.presence_penalty,
+                       row.frequency_penalty};
   int32_t* counts = nullptr;
   if (row.penalty_row >= 0) {
     counts = static_cast<int32_t*>(pool.output_counts.data) +
@@ -275,7 +278,7 @@ void CudaOps::TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out
   GrowStaging(rows * sizeof(float));
   auto* device = static_cast<float*>(staging_.device.data());
   TokenLogprobsKernel<<<static_cast<unsigned>(rows), kSampleThreads, 0, stream_>>>(logits, ids,
-                                                                                 device);
+                                                                                   device);
   Launched("TokenLogprobs");
   CopyToHost(out, device, rows * sizeof(float));
 }

@@ -44,21 +44,42 @@ __device__ inline Ranked BlockFirst(Ranked own) {
   return own;
 }
 
+// Calls fn(id, logit) for this thread's share of a row. Logits are read several at a time: a search
+// is bound by the latency of memory otherwise.
+template <typename Logit, typename Fn>
+__device__ void ForEachToken(const Logit& logit, int vocab, const Fn& fn) {
+  constexpr int kBatch = 8;
+  for (int first = threadIdx.x; first < vocab; first += kSampleThreads * kBatch) {
+    float values[kBatch];
+#pragma unroll
+    for (int j = 0; j < kBatch; ++j) {
+      const int i = first + j * kSampleThreads;
+      values[j] = i < vocab ? logit(i) : 0.0f;
+    }
+#pragma unroll
+    for (int j = 0; j < kBatch; ++j) {
+      const int i = first + j * kSampleThreads;
+      if (i < vocab) fn(i, values[j]);
+    }
+  }
+}
+
 // The first-ranked token that ranks after `last`; id `vocab` when there is none.
 template <typename Logit>
 __device__ Ranked NextRanked(const Logit& logit, int vocab, const Ranked& last) {
   Ranked best{-INFINITY, vocab};
-  for (int i = threadIdx.x; i < vocab; i += kSampleThreads) {
-    const Ranked own{logit(i), i};
+  ForEachToken(logit, vocab, [&](int i, float value) {
+    const Ranked own{value, i};
     if (Before(last, own) && Before(own, best)) best = own;
-  }
+  });
   return BlockFirst(best);
 }
 
 // Log of the sum of exponentials of a row whose largest value is `max`.
 __device__ inline float LogSumExp(const float* logits, int vocab, float max) {
   float sum = 0;
-  for (int i = threadIdx.x; i < vocab; i += kSampleThreads) sum += expf(logits[i] - max);
+  const auto raw = [&](int i) { return logits[i]; };
+  ForEachToken(raw, vocab, [&](int, float logit) { sum += expf(logit - max); });
   return max + static_cast<float>(log(BlockSum(static_cast<double>(sum))));
 }
 
@@ -67,30 +88,34 @@ __device__ inline Ranked RawFirst(const float* logits, int vocab) {
   return NextRanked(raw, vocab, {INFINITY, -1});
 }
 
-// What a search found: tokens of order above `order` are kept, and of those at it, by id, as many as
-// make up `need - above`.
+// What a search found: tokens of order above `order` are kept, and of those at it, by id, as many
+// as make up `need - above`.
 struct Threshold {
-  uint64_t order;
+  uint32_t order;
   uint64_t above;  // the measure of all tokens above `order`
 };
 
-// The largest order in [low, high) such that the measure of all tokens at or above it is at least
-// `need`; `low` itself must satisfy that, and nothing may lie at `high` or above.
-template <typename Order, typename Measure>
-__device__ Threshold FindThreshold(const Order& order, const Measure& measure, int vocab,
-                                   uint64_t need, uint64_t low, uint64_t high) {
+// The largest order in [low, high) such that measure(id, logit), summed over all tokens at or above
+// it, is at least `need`; `low` itself must satisfy that, and nothing may lie at `high` or above.
+template <typename Logit, typename Measure>
+__device__ Threshold FindThreshold(const Logit& logit, const Measure& measure, int vocab,
+                                   uint64_t need, uint32_t low, uint32_t high) {
   __shared__ uint64_t partial[kSampleWarps][kPivots];
   uint64_t above = 0;
   while (high - low > 1) {
+    uint32_t pivot[kPivots];  // rising
     uint64_t sum[kPivots] = {};
-    for (int i = threadIdx.x; i < vocab; i += kSampleThreads) {
-      const uint64_t own = measure(i);
-      const uint64_t place = order(i);
 #pragma unroll
-      for (int j = 0; j < kPivots; ++j) {
-        sum[j] += place >= low + (high - low) * (j + 1) / (kPivots + 1) ? own : 0;
-      }
+    for (int j = 0; j < kPivots; ++j) {
+      pivot[j] = low + static_cast<uint32_t>(uint64_t{high - low} * (j + 1) / (kPivots + 1));
     }
+    ForEachToken(logit, vocab, [&](int i, float value) {
+      const uint32_t order = OrderOf(value);
+      if (order < pivot[0]) return;
+      const uint64_t own = measure(i, value);
+#pragma unroll
+      for (int j = 0; j < kPivots; ++j) sum[j] += order >= pivot[j] ? own : 0;
+    });
     __syncthreads();
 #pragma unroll
     for (int j = 0; j < kPivots; ++j) {
@@ -98,15 +123,14 @@ __device__ Threshold FindThreshold(const Order& order, const Measure& measure, i
       if (threadIdx.x % kWarp == 0) partial[threadIdx.x / kWarp][j] = warp_sum;
     }
     __syncthreads();
-    uint64_t new_low = low, new_high = high;
-    for (int j = 0; j < kPivots; ++j) {  // pivots rise, their measures fall
-      uint64_t total = 0;
-      for (int w = 0; w < kSampleWarps; ++w) total += partial[w][j];
-      const uint64_t pivot = low + (high - low) * (j + 1) / (kPivots + 1);
+    uint32_t new_low = low, new_high = high;
+#pragma unroll
+    for (int j = 0; j < kPivots; ++j) {
+      const uint64_t total = WarpSum(partial[threadIdx.x % kWarp][j]);
       if (total >= need) {
-        new_low = pivot;
-      } else if (pivot < new_high) {
-        new_high = pivot;
+        new_low = pivot[j];
+      } else if (pivot[j] < new_high) {
+        new_high = pivot[j];
         above = total;
       }
     }
@@ -117,17 +141,18 @@ __device__ Threshold FindThreshold(const Order& order, const Measure& measure, i
   return {low, above};
 }
 
-// The first id, in rising order, at which the running sum of the measure exceeds `target`; -1 when
-// it never does.
-template <typename Measure>
-__device__ int FindInOrder(const Measure& measure, int vocab, uint64_t target) {
+// The first id, in rising order, at which the running sum of measure(id, logit) exceeds `target`;
+// -1 when it never does.
+template <typename Logit, typename Measure>
+__device__ int FindInOrder(const Logit& logit, const Measure& measure, int vocab, uint64_t target) {
   __shared__ uint64_t sums[kSampleWarps];
   __shared__ int found;
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   const int share = (vocab + kSampleThreads - 1) / kSampleThreads * kWarp;
   const int begin = min(warp * share, vocab), end = min(begin + share, vocab);
   uint64_t own = 0;
-  for (int i = begin + lane; i < end; i += kWarp) own += measure(i);
+#pragma unroll 8
+  for (int i = begin + lane; i < end; i += kWarp) own += measure(i, logit(i));
   own = WarpSum(own);
   __syncthreads();
   if (lane == 0) sums[warp] = own;
@@ -138,7 +163,7 @@ __device__ int FindInOrder(const Measure& measure, int vocab, uint64_t target) {
   if (before <= target && target < before + own) {  // one warp at most
     for (int first = begin; first < end; first += kWarp) {
       const int i = first + lane;
-      uint64_t running = i < end ? measure(i) : 0;
+      uint64_t running = i < end ? measure(i, logit(i)) : 0;
       for (int offset = 1; offset < kWarp; offset *= 2) {
         const uint64_t left = __shfl_up_sync(kAllLanes, running, offset);
         if (lane >= offset) running += left;

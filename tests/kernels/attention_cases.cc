@@ -121,6 +121,7 @@ std::vector<OpCase> AttentionCases() {
         {6, 2, 6, 7, 0, dtype, {{1000, 1}, {130, 3}}},
         {71, 1, 64, 16, 0, dtype, {{70, 3}, {5, 1}}},
         {2, 1, 256, 16, 0, dtype, {{90, 30}}},
+        {8, 2, 128, 16, 0, dtype, {{3000, 1}, {777, 2}, {2049, 40}}},
         {4, 2, 64, 16, 0, DType::kBFloat16, kMixed},
         {4, 2, 64, 16, 33, DType::kFloat16, kMixed},
         {4, 2, 64, 16, 0, DType::kFloat8E4M3, kMixed},

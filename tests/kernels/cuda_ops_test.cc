@@ -55,6 +55,21 @@ TEST(CudaOps, TheSameBitsInEveryRun) {
   }
 }
 
+// A whole layer in float32, where rounding moves no token to another expert.
+TEST(CudaOps, ALayerAgreesWithTheCpu) {
+  REGATTA_OPS_OR_SKIP(ops);
+  const auto values = [](const std::vector<uint8_t>& bits) {
+    std::vector<double> decoded;
+    for (size_t i = 0; i < bits.size(); i += sizeof(float)) {
+      decoded.push_back(DecodeElement(bits.data() + i, DType::kFloat32));
+    }
+    return decoded;
+  };
+  const std::unique_ptr<Ops> cpu = MakeCpuOps(2);
+  ExpectNear(values(LayerBits(*ops, DType::kFloat32)), values(LayerBits(*cpu, DType::kFloat32)),
+             1e-4, 1e-4, "layer");
+}
+
 TEST(CudaOps, MemoryIsZeroedAndAligned) {
   REGATTA_OPS_OR_SKIP(ops);
   for (const size_t size : {size_t{1}, size_t{1000}, size_t{10} << 20}) {

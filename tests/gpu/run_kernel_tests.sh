@@ -1,0 +1,49 @@
+#!/usr/bin/env bash
+# Tests, memory checks and rates of the CUDA operations on this machine's GPU 0.
+#   tests/gpu/run_kernel_tests.sh [FOLDER]
+# FOLDER holds cuda_ops_test and cuda_ops_bench, built elsewhere; without it both are built here.
+# Logs go to $OUT (default: build/gpu).
+set -uo pipefail
+cd "$(dirname "$0")/../.."
+OUT=${OUT:-build/gpu}
+mkdir -p "$OUT"
+binaries=${1:-}
+if [[ -z $binaries ]]; then
+  cmake --preset cuda && ninja -C build/cuda cuda_ops_test cuda_ops_bench || exit 1
+  binaries=build/cuda/tests/kernels
+fi
+
+# cuBLASLt: the toolkit's, or the one that a Python package carries.
+library=$(find /usr/local/cuda*/ /opt /usr/lib -name 'libcublasLt.so.13' 2>/dev/null | head -1)
+export LD_LIBRARY_PATH=${library:+$(dirname "$library"):}${LD_LIBRARY_PATH:-}
+echo "cuBLASLt: ${library:-of the system}"
+nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,power.limit --format=csv,noheader
+
+# One process per suite: a fault in one does not fail the others.
+status=0
+: >"$OUT/tests.log"
+for suite in Elementwise Linear Rope Attention Moe Sample Coarse; do
+  filter="${suite}Cases/*"
+  log=$(mktemp)
+  timeout "${SUITE_TIMEOUT:-60}" "$binaries/cuda_ops_test" --gtest_filter="$filter" --gtest_brief=1 >"$log" 2>&1
+  code=$?
+  echo "== $suite: exit $code, $(grep -c '^\[  FAILED  \].*GetParam' "$log") failures: $(grep -E 'PASSED|SKIPPED' "$log" | tail -1)"
+  cat "$log" >>"$OUT/tests.log"
+  ((code == 0)) || { status=1; grep -B8 -E '^\[  FAILED  \].*GetParam' "$log" | cut -c1-300 | head -${FAILURE_LINES:-24}; tail -3 "$log" | cut -c1-300; }
+done
+timeout 60 "$binaries/cuda_ops_test" --gtest_filter='CudaOps.*' --gtest_brief=1 || status=1
+
+# A reduced set: every operation once per dtype, awkward shapes first.
+checked='*/RmsNorm_*_3_250:*/AddGated_*_3_250:*/Linear_*bias_3_33_129:*/Rope_*4_4_80*:*/Attention_*_bfloat16_*:*/MoeRoute_60_4*_3:*/MoeExperts_*_17_8_2_ep_2:*/SamplePenalties:*/SampleGreedyEdges:*/SampleLogprobs'
+for tool in ${SANITIZERS:-memcheck racecheck}; do
+  log=$OUT/$tool.log
+  timeout "${SANITIZER_TIMEOUT:-120}" compute-sanitizer --tool "$tool" --error-exitcode 9 \
+    "$binaries/cuda_ops_test" --gtest_filter="$checked" --gtest_brief=1 >"$log" 2>&1
+  code=$?
+  echo "== $tool: exit $code: $(tail -1 "$log")"
+  ((code == 0)) || { status=1; grep -v '^\[' "$log" | cut -c1-200 | head -12; }
+done
+
+echo "== rates"
+timeout "${BENCH_TIMEOUT:-120}" "$binaries/cuda_ops_bench" | tee "$OUT/rates.log" || status=1
+exit $status
