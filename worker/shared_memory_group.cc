@@ -233,15 +233,10 @@ void SharedMemoryGroup::Abort(const std::string& reason) {
   segment_->abort_state.store(kAborted, std::memory_order_release);
 }
 
+// A reason that is being written counts once it is there; should its writer die, so do its locks.
 absl::Status SharedMemoryGroup::aborted() const {
-  switch (segment_->abort_state.load(std::memory_order_acquire)) {
-    case kNotAborted:
-      return absl::OkStatus();
-    case kAborted:
-      return absl::UnavailableError(segment_->abort_reason);
-    default:
-      return absl::UnavailableError("the group was aborted");
-  }
+  if (segment_->abort_state.load(std::memory_order_acquire) != kAborted) return absl::OkStatus();
+  return absl::UnavailableError(segment_->abort_reason);
 }
 
 Barrier& SharedMemoryGroup::barrier(int first_rank, int slot) const {

@@ -2,7 +2,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <cmath>
 #include <cstring>
 #include <filesystem>
 #include <thread>
@@ -39,9 +38,11 @@ std::unique_ptr<SharedMemoryOffer> Offer(int count) {
   return *std::move(offer);
 }
 
-// Values whose sums depend on the order of addition.
+// Values whose sums depend on the order of addition: many signs and magnitudes.
 float ValueOf(int rank, int64_t i) {
-  return std::sin(0.37f * i + rank) * std::pow(10.0f, static_cast<float>((i + 3 * rank) % 7 - 3));
+  const uint32_t bits = static_cast<uint32_t>(i * 8 + rank + 1) * 2654435761u;
+  const float mantissa = static_cast<float>(static_cast<int32_t>(bits)) * 0x1p-31f;
+  return mantissa * static_cast<float>(1 << (bits % 13));
 }
 
 template <typename T>
