@@ -17,7 +17,7 @@ size_t PowerOfTwoAtLeast(size_t n) {
 
 PrefixCache::PrefixCache(BlockPool& pool, bool enabled) : pool_(pool) {
   if (!enabled) return;
-  buckets_.assign(PowerOfTwoAtLeast(pool.num_blocks()), BlockPool::kNone);
+  buckets_.assign(PowerOfTwoAtLeast(2 * size_t{pool.num_blocks()}), BlockPool::kNone);
   entries_.resize(pool.num_blocks());
 }
 

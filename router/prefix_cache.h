@@ -15,7 +15,7 @@ namespace regatta {
 
 class PrefixCache {
  public:
-  // `pool` must outlive the cache. Memory is taken here once: 28 to 32 bytes a block. With `enabled`
+  // `pool` must outlive the cache. Memory is taken here once: 32 to 40 bytes a block. With `enabled`
   // false nothing is ever found.
   PrefixCache(BlockPool& pool, bool enabled);
 

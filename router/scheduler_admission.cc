@@ -1,3 +1,4 @@
+// Windows, buckets and margins behind the forecasts; see scheduler_admission.h.
 #include "router/scheduler_admission.h"
 
 #include <algorithm>

@@ -1,7 +1,6 @@
 // The prompt half of a plan: chunks of running prompts and admission of waiting sequences, in order
 // of service, with the tokens that decoding leaves.
 #include <algorithm>
-#include <cmath>
 
 #include "common/check.h"
 #include "router/scheduler_impl.h"

@@ -70,10 +70,9 @@ struct alignas(64) Slot {
   uint32_t sequence = kNoSequence;  // index in the scheduler's table; kNoSequence: the slot is free
   uint32_t prompt_length = 0;
   uint32_t limit = 0;
-  uint32_t position = 0;  // first position in no dispatched plan
-  uint32_t total = 0;     // tokens known plus tokens in flight
-  uint32_t prefill_end =
-      0;  // tokens before it come with the plans; from it on workers feed their own last sample
+  uint32_t position = 0;        // first position in no dispatched plan
+  uint32_t total = 0;           // tokens known plus tokens in flight
+  uint32_t prefill_end = 0;     // until here tokens come with plans, then workers feed their own
   uint32_t capacity = 0;        // positions in blocks that the workers know
   uint32_t shared_tokens = 0;   // of these, in blocks that others held at admission
   uint32_t expected_total = 0;  // tokens it is expected to end with; a forecast, never a promise

@@ -1,3 +1,4 @@
+// Reference counts and eviction order.
 #include "router/block_pool.h"
 
 #include <gmock/gmock.h>

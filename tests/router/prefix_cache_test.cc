@@ -1,3 +1,4 @@
+// Keys against published vectors; what is found, when, and until when.
 #include "router/prefix_cache.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// Forecasts against their definitions.
 #include "router/scheduler_admission.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// Plan in, result out; whatever a plan gets wrong is refused by name. See fake_worker.h.
 #include "tests/sim/fake_worker.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The loop of clients, scheduler and a worker that only counts. See load.h.
 #include "tests/sim/load.h"
 
 #include <algorithm>

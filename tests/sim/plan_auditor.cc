@@ -1,3 +1,4 @@
+// The rules of service, restated over what is visible from outside. See plan_auditor.h.
 #include "tests/sim/plan_auditor.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// The random interleaving of clients, scheduler and workers, and what must hold after every move.
 #include "tests/sim/simulation.h"
 
 #include <algorithm>

@@ -1,3 +1,4 @@
+// Small limits and tiny pools on purpose: everything that is rare in production is common here.
 #include "tests/sim/workload.h"
 
 #include <algorithm>
