@@ -134,8 +134,8 @@ absl::Status Run::StartServing() {
 absl::Status Run::MeasureAll() {
   for (size_t i = 0; i < plan_.points.size() && !stop_.load(); ++i) {
     RETURN_IF_ERROR(MeasurePoint(i));
-    const PointReport& point = sweep_.points(i);
-    if (point.request_info().num_requests() > 0 || stop_.load()) continue;
+    if (stop_.load()) break;  // perhaps while warming up, so without a point
+    if (sweep_.points(i).request_info().num_requests() > 0) continue;
     // Nothing completed: go on only if there is still something to measure.
     if (const absl::Status status = serving_.Check(); !status.ok()) return status;
   }
@@ -216,7 +216,8 @@ void Run::PrintEstimate(size_t first_point, const SpeedSample& sample) const {
   uint64_t requests = 0;
   for (const LoadPoint& point : left) requests += point.requests;
   const TimeEstimate estimate = EstimateSeconds(left, sample, MaxTimePerPoint());
-  std::cerr << absl::StrFormat("%d points, %d requests: between %s and %s\n", left.size(), requests,
+  std::cerr << absl::StrFormat("%d %s, %d requests: between %s and %s\n", left.size(),
+                               left.size() == 1 ? "point" : "points", requests,
                                FormatSeconds(estimate.low_s), FormatSeconds(estimate.high_s));
 }
 

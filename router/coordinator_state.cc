@@ -72,6 +72,9 @@ ClusterDescription Coordinator::DescribeNow() const {
     entry.set_epoch(epoch);
     entry.set_state("running");
     entry.set_kv_blocks(group.formed.formed.kv_blocks());
+    // What "auto" became on these devices.
+    description.mutable_model()->set_dtype(group.formed.formed.dtype());
+    description.mutable_model()->set_kv_cache_dtype(group.formed.formed.kv_cache_dtype());
     entry.set_block_size(options_.former.limits.block_size);
     for (const size_t worker : group.formed.plan.workers) {
       entry.add_addresses(pool_.address(worker));

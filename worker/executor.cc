@@ -140,6 +140,7 @@ absl::Status ShardExecutor::Form() {
   RETURN_IF_ERROR(BuildModel());
   formed_.set_vocab_size(static_cast<uint32_t>(spec_.vocab_size));
   formed_.set_weight_bytes(weights_.num_bytes);
+  formed_.set_dtype(DTypeName(weights_.dtype));
   return absl::OkStatus();
 }
 
@@ -209,6 +210,7 @@ absl::Status ShardExecutor::AllocateCache() {
   }
   ASSIGN_OR_RETURN(cache_, KvCache::Allocate(shape, blocks, *ops_));
   formed_.set_kv_blocks(static_cast<uint32_t>(blocks));
+  formed_.set_kv_cache_dtype(DTypeName(shape.dtype));
   formed_.set_kv_bytes(shape.BlockBytes() * blocks);
   return absl::OkStatus();
 }

@@ -135,6 +135,7 @@ grpc::Status FakeWorkerService::Form(grpc::ServerContext* context, const FormReq
   writer->Write(progress);
   progress.set_stage("formed");
   progress.mutable_formed()->set_kv_blocks(Blocks(*request, options_.kv_blocks));
+  progress.mutable_formed()->set_dtype("float32");
   {
     absl::MutexLock lock(&mutex_);
     const grpc::Status status = CheckEpoch(request->group_epoch());
