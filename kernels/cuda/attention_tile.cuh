@@ -56,27 +56,35 @@ struct KvTile {
   T k[kTileKeys * kStride];
   T v[kTileKeys * kStride];
 
+  static constexpr int kChunks = kDim / 8;
+  static constexpr int kPasses = kTileKeys * kChunks / kTileThreads;
+  static constexpr int kRows = kTileThreads / kChunks;  // of one pass
+
+  // The cache blocks of the rows that this thread copies; read well before the copy needs them.
+  struct Blocks {
+    int at[kPasses];
+
+    __device__ void Read(const AttentionCall& call, int s, int first, int end) {
+#pragma unroll
+      for (int i = 0; i < kPasses; ++i) {
+        const int position = first + threadIdx.x / kChunks + i * kRows;
+        at[i] = position < end ? call.block_of(s, position) : 0;
+      }
+    }
+  };
+
   // Begins the copy of positions [first, first + kTileKeys), zeros from `end` on.
-  __device__ void Copy(const AttentionCall& call, int s, int kv_head, int first, int end) {
-    constexpr int kChunks = kDim / 8;
-    constexpr int kPasses = kTileKeys * kChunks / kTileThreads;
-    constexpr int kRows = kTileThreads / kChunks;  // of one pass
+  __device__ void Copy(const AttentionCall& call, const Blocks& blocks, int kv_head, int first,
+                       int end) {
     const int chunk = threadIdx.x % kChunks;
     if (chunk * 8 >= call.head_dim) return;
-    const int own_row = threadIdx.x / kChunks;
-    int blocks[kPasses];  // read together: one latency, not one per row
 #pragma unroll
     for (int i = 0; i < kPasses; ++i) {
-      const int position = first + own_row + i * kRows;
-      blocks[i] = position < end ? call.block_of(s, position) : 0;
-    }
-#pragma unroll
-    for (int i = 0; i < kPasses; ++i) {
-      const int row = own_row + i * kRows;
+      const int row = threadIdx.x / kChunks + i * kRows;
       const bool held = first + row < end;
       const int position = held ? first + row : 0;
-      const int64_t key = call.cached(call.cache.k, blocks[i], kv_head, position) + chunk * 8;
-      const int64_t value = call.cached(call.cache.v, blocks[i], kv_head, position) + chunk * 8;
+      const int64_t key = call.cached(call.cache.k, blocks.at[i], kv_head, position) + chunk * 8;
+      const int64_t value = call.cached(call.cache.v, blocks.at[i], kv_head, position) + chunk * 8;
       const int to = row * kStride + chunk * 8;
       CopyAsync(k + to, static_cast<const T*>(call.cache.k.data) + key, held ? 16 : 0);
       CopyAsync(v + to, static_cast<const T*>(call.cache.v.data) + value, held ? 16 : 0);

@@ -10,6 +10,7 @@ namespace regatta {
 namespace {
 
 constexpr float kLog2E = 1.44269504088896341f;
+constexpr int kBlocksPerMultiprocessor = 3;  // of split keys, by shared memory and registers
 
 template <typename T, int kDim>
 struct TileBuffers {
@@ -31,12 +32,16 @@ template <int kKeys, typename T, int kDim>
 __device__ void Visit(const AttentionCall& call, int s, int kv_head, int begin, int end,
                       int first_key, TileBuffers<T, kDim>& buffers, WarpRows<T, kDim>& rows) {
   const float scale_log2 = call.scale * kLog2E;
-  buffers.stage[0].Copy(call, s, kv_head, begin, end);
+  typename KvTile<T, kDim>::Blocks blocks;
+  blocks.Read(call, s, begin, end);
+  buffers.stage[0].Copy(call, blocks, kv_head, begin, end);
   CommitCopies();
+  blocks.Read(call, s, begin + kTileKeys, end);
   int stage = 0;
   for (int position = begin; position < end; position += kTileKeys, stage ^= 1) {
     if (position + kTileKeys < end) {
-      buffers.stage[stage ^ 1].Copy(call, s, kv_head, position + kTileKeys, end);
+      buffers.stage[stage ^ 1].Copy(call, blocks, kv_head, position + kTileKeys, end);
+      blocks.Read(call, s, position + 2 * kTileKeys, end);
     }
     CommitCopies();
     WaitCopies<1>();
@@ -106,7 +111,7 @@ __device__ void KeepRows(const WarpRows<T, kDim>& rows, WarpResults<kDim>& resul
 
 // One split of the keys of one sequence and KV head per block; every warp takes 16 keys of a tile.
 template <typename T, int kDim>
-__global__ void __launch_bounds__(kTileThreads)
+__global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
     KeySplitsKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
   auto& buffers = *reinterpret_cast<TileBuffers<T, kDim>*>(memory);
@@ -181,13 +186,25 @@ __global__ void CombineSplitsKernel(const __grid_constant__ AttentionCall call) 
   }
 }
 
-// Enough blocks to fill the device about three times, none with less than two tiles of keys.
+// Splits that need the fewest rounds of tiles on all multiprocessors. A split costs its start and
+// its part in the combination, as much as kStartTiles tiles, and has two tiles at least.
 int SplitsFor(const AttentionCall& call, int num_multiprocessors, int64_t capacity, int dim) {
+  constexpr int64_t kStartTiles = 2;
+  const int64_t slots = int64_t{kBlocksPerMultiprocessor} * num_multiprocessors;
   const int64_t blocks = int64_t{call.batch.num_sequences} * call.num_kv_heads;
-  const int64_t wanted = (int64_t{3} * num_multiprocessors + blocks - 1) / blocks;
-  const int64_t useful = CeilDiv(call.batch.max_context_length, 2 * kTileKeys);
+  const int64_t tiles = CeilDiv(call.batch.max_context_length, kTileKeys);
   const int64_t held = capacity / (blocks * kDecodeRows * (dim + 2));
-  return static_cast<int>(std::max<int64_t>(1, std::min({wanted, useful, held})));
+  const int64_t most = std::min({(tiles + 1) / 2, held, slots});
+  int64_t best = 1, best_cost = INT64_MAX;
+  for (int64_t splits = 1; splits <= most; ++splits) {
+    const int64_t rounds = (blocks * splits + slots - 1) / slots;
+    const int64_t cost = rounds * (CeilDiv(tiles, splits) + kStartTiles);
+    if (cost < best_cost) {
+      best = splits;
+      best_cost = cost;
+    }
+  }
+  return static_cast<int>(best);
 }
 
 template <typename T, int kDim>

@@ -75,8 +75,12 @@ template <typename Measure>
 __device__ void Restrict(Filter& filter, const AdjustedRow& logit, const Measure& measure,
                          int vocab, uint64_t need) {
   const uint32_t low = max(filter.order, OrderOf(-INFINITY));
+  Pivots pivots;  // weights fall from one octave to the next, down to nothing
+  for (int j = 0; j < kPivots; ++j) {
+    pivots.at[j] = OrderOf(filter.max - filter.temperature * static_cast<float>(32 >> j));
+  }
   const Threshold threshold =
-      FindThreshold(logit, measure, vocab, need, low, OrderOf(filter.max) + 1);
+      FindThreshold(logit, measure, vocab, need, low, OrderOf(filter.max) + 1, pivots);
   const auto tied = [&](int i, float value) {
     return OrderOf(value) == threshold.order ? measure(i, value) : uint64_t{0};
   };

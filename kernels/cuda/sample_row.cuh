@@ -48,7 +48,7 @@ __device__ inline Ranked BlockFirst(Ranked own) {
 // is bound by the latency of memory otherwise.
 template <typename Logit, typename Fn>
 __device__ void ForEachToken(const Logit& logit, int vocab, const Fn& fn) {
-  constexpr int kBatch = 8;
+  constexpr int kBatch = 16;
   for (int first = threadIdx.x; first < vocab; first += kSampleThreads * kBatch) {
     float values[kBatch];
 #pragma unroll
@@ -95,26 +95,39 @@ struct Threshold {
   uint64_t above;  // the measure of all tokens above `order`
 };
 
-// The largest order in [low, high) such that measure(id, logit), summed over all tokens at or above
-// it, is at least `need`; `low` itself must satisfy that, and nothing may lie at `high` or above.
-template <typename Logit, typename Measure>
-__device__ Threshold FindThreshold(const Logit& logit, const Measure& measure, int vocab,
-                                   uint64_t need, uint32_t low, uint32_t high) {
-  __shared__ uint64_t partial[kSampleWarps][kPivots];
-  uint64_t above = 0;
-  while (high - low > 1) {
-    uint32_t pivot[kPivots];  // rising
-    uint64_t sum[kPivots] = {};
+// Where a search looks first; rising.
+struct Pivots {
+  uint32_t at[kPivots];
+
+  // Evenly spaced in [low, high).
+  __device__ static Pivots Between(uint32_t low, uint32_t high) {
+    Pivots pivots;
 #pragma unroll
     for (int j = 0; j < kPivots; ++j) {
-      pivot[j] = low + static_cast<uint32_t>(uint64_t{high - low} * (j + 1) / (kPivots + 1));
+      pivots.at[j] = low + static_cast<uint32_t>(uint64_t{high - low} * (j + 1) / (kPivots + 1));
     }
+    return pivots;
+  }
+};
+
+// The largest order in [low, high) such that measure(id, logit), summed over all tokens at or above
+// it, is at least `need`; `low` itself must satisfy that, and nothing may lie at `high` or above.
+// `pivots` only decide how fast it is found.
+template <typename Logit, typename Measure>
+__device__ Threshold FindThreshold(const Logit& logit, const Measure& measure, int vocab,
+                                   uint64_t need, uint32_t low, uint32_t high, Pivots pivots) {
+  __shared__ uint64_t partial[kSampleWarps][kPivots];
+  uint64_t above = 0;  // the measure of everything at `high` or above
+  while (high - low > 1) {
+#pragma unroll
+    for (int j = 0; j < kPivots; ++j) pivots.at[j] = min(max(pivots.at[j], low), high);
+    uint64_t sum[kPivots] = {};
     ForEachToken(logit, vocab, [&](int i, float value) {
       const uint32_t order = OrderOf(value);
-      if (order < pivot[0]) return;
+      if (order < pivots.at[0] || order >= high) return;
       const uint64_t own = measure(i, value);
 #pragma unroll
-      for (int j = 0; j < kPivots; ++j) sum[j] += order >= pivot[j] ? own : 0;
+      for (int j = 0; j < kPivots; ++j) sum[j] += order >= pivots.at[j] ? own : 0;
     });
     __syncthreads();
 #pragma unroll
@@ -124,62 +137,57 @@ __device__ Threshold FindThreshold(const Logit& logit, const Measure& measure, i
     }
     __syncthreads();
     uint32_t new_low = low, new_high = high;
+    uint64_t new_above = above;
 #pragma unroll
     for (int j = 0; j < kPivots; ++j) {
-      const uint64_t total = WarpSum(partial[threadIdx.x % kWarp][j]);
+      const uint64_t total = above + WarpSum(partial[threadIdx.x % kWarp][j]);
       if (total >= need) {
-        new_low = pivot[j];
-      } else if (pivot[j] < new_high) {
-        new_high = pivot[j];
-        above = total;
+        new_low = pivots.at[j];
+      } else if (pivots.at[j] < new_high) {
+        new_high = pivots.at[j];
+        new_above = total;
       }
     }
     low = new_low;
     high = new_high;
+    above = new_above;
+    pivots = Pivots::Between(low, high);
   }
   __syncthreads();
   return {low, above};
 }
 
 // The first id, in rising order, at which the running sum of measure(id, logit) exceeds `target`;
-// -1 when it never does.
+// -1 when it never does. Each pass leaves one warp's share of the range.
 template <typename Logit, typename Measure>
 __device__ int FindInOrder(const Logit& logit, const Measure& measure, int vocab, uint64_t target) {
   __shared__ uint64_t sums[kSampleWarps];
-  __shared__ int found;
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-  const int share = (vocab + kSampleThreads - 1) / kSampleThreads * kWarp;
-  const int begin = min(warp * share, vocab), end = min(begin + share, vocab);
-  uint64_t own = 0;
+  int begin = 0, end = vocab;
+  while (true) {
+    const int share = (end - begin + kSampleThreads - 1) / kSampleThreads * kWarp;
+    const int own_begin = min(begin + warp * share, end), own_end = min(own_begin + share, end);
+    uint64_t own = 0;
 #pragma unroll 8
-  for (int i = begin + lane; i < end; i += kWarp) own += measure(i, logit(i));
-  own = WarpSum(own);
-  __syncthreads();
-  if (lane == 0) sums[warp] = own;
-  if (threadIdx.x == 0) found = -1;
-  __syncthreads();
-  uint64_t before = 0;
-  for (int w = 0; w < warp; ++w) before += sums[w];
-  if (before <= target && target < before + own) {  // one warp at most
-    for (int first = begin; first < end; first += kWarp) {
-      const int i = first + lane;
-      uint64_t running = i < end ? measure(i, logit(i)) : 0;
-      for (int offset = 1; offset < kWarp; offset *= 2) {
-        const uint64_t left = __shfl_up_sync(kAllLanes, running, offset);
-        if (lane >= offset) running += left;
-      }
-      const unsigned beyond = __ballot_sync(kAllLanes, before + running > target);
-      if (beyond != 0) {
-        if (lane == 0) found = first + __ffs(static_cast<int>(beyond)) - 1;
-        break;
-      }
-      before += __shfl_sync(kAllLanes, running, kWarp - 1);
-    }
+    for (int i = own_begin + lane; i < own_end; i += kWarp) own += measure(i, logit(i));
+    own = WarpSum(own);
+    __syncthreads();
+    if (lane == 0) sums[warp] = own;
+    __syncthreads();
+    int next = 0;
+    while (next < kSampleWarps && sums[next] <= target) target -= sums[next++];
+    if (next == kSampleWarps) return -1;
+    begin = min(begin + next * share, end);
+    end = min(begin + share, end);
+    if (end - begin <= kWarp) break;
   }
-  __syncthreads();
-  const int result = found;
-  __syncthreads();
-  return result;
+  const int i = begin + lane;  // every warp does the same
+  uint64_t running = i < end ? measure(i, logit(i)) : 0;
+  for (int offset = 1; offset < kWarp; offset *= 2) {
+    const uint64_t left = __shfl_up_sync(kAllLanes, running, offset);
+    if (lane >= offset) running += left;
+  }
+  return begin + __ffs(static_cast<int>(__ballot_sync(kAllLanes, running > target))) - 1;
 }
 
 }  // namespace regatta
