@@ -46,15 +46,19 @@ bool CudaOps::Open(int device, std::string* error) {
 }
 
 CudaOps::~CudaOps() {
-  cudaSetDevice(device_);
-  if (stream_ != nullptr) cudaStreamSynchronize(stream_);
+  if (stream_ != nullptr) {
+    cudaSetDevice(device_);
+    cudaStreamSynchronize(stream_);
+  }
   linear_plans_.clear();
   if (blas_ != nullptr) cublasLtDestroy(blas_);
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
 }
 
 void CudaOps::Check(cudaError_t status, const char* what) {
-  if (status == cudaSuccess || !failure_.empty()) return;
+  if (status == cudaSuccess) return;
+  cudaGetLastError();  // told once, not to the next launch too
+  if (!failure_.empty()) return;
   failure_ = std::string(what) + ": " + cudaGetErrorString(status);
 }
 

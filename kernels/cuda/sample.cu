@@ -38,8 +38,7 @@ struct AdjustedRow {
   const int32_t* in_output;
   float repetition, presence, frequency;
 
-  __device__ float operator()(int i) const {
-    float logit = logits[i];
+  __device__ float Adjust(int i, float logit) const {
     if (logit != logit) return -INFINITY;
     if (in_prompt != nullptr) {
       const int32_t count = in_output[i];
@@ -51,6 +50,7 @@ struct AdjustedRow {
     }
     return logit + 0.0f;  // no negative zero
   }
+  __device__ float operator()(int i) const { return Adjust(i, logits[i]); }
 };
 
 // Which tokens may be drawn, and their weights.
@@ -114,12 +114,11 @@ __device__ int Draw(const SampleRow& row, const AdjustedRow& logit, const Ranked
   return token < 0 ? first.id : token;
 }
 
-__device__ void ListMostLikely(const float* raw, int vocab, float log_sum, const RowPlan& plan,
+__device__ void ListMostLikely(const PlainRow& row, int vocab, float log_sum, const RowPlan& plan,
                                const SampleArrays& arrays) {
-  const auto logit = [&](int i) { return raw[i] == raw[i] ? raw[i] : -INFINITY; };
   Ranked last{INFINITY, -1};
   for (int i = 0; i < min(plan.row.num_logprobs, vocab); ++i) {
-    last = NextRanked(logit, vocab, last);
+    last = NextRanked(row, vocab, last);
     if (threadIdx.x == 0) {
       arrays.listed_ids[plan.listed_at + i] = last.id;
       arrays.listed_logprobs[plan.listed_at + i] = last.logit - log_sum;
@@ -171,9 +170,10 @@ __global__ void __launch_bounds__(kSampleThreads)
   Suppress(plan, arrays, raw, false);
   float logprob = 0;
   if (row.num_logprobs >= 0) {
-    const float log_sum = LogSumExp(raw, vocab, RawFirst(raw, vocab).logit);
+    const PlainRow plain{raw};
+    const float log_sum = LogSumExp(plain, vocab, MostLikely(plain, vocab).logit);
     logprob = raw[token] - log_sum;
-    ListMostLikely(raw, vocab, log_sum, plan, arrays);
+    ListMostLikely(plain, vocab, log_sum, plan, arrays);
   }
   if (threadIdx.x == 0) {
     arrays.tokens[blockIdx.x] = token;
@@ -186,7 +186,7 @@ __global__ void __launch_bounds__(kSampleThreads)
     TokenLogprobsKernel(Tensor logits, const int32_t* ids, float* out) {
   const int vocab = static_cast<int>(logits.shape[1]);
   const float* row = static_cast<const float*>(logits.data) + blockIdx.x * logits.row_stride;
-  const float log_sum = LogSumExp(row, vocab, RawFirst(row, vocab).logit);
+  const float log_sum = LogSumExp({row}, vocab, MostLikely({row}, vocab).logit);
   if (threadIdx.x == 0) out[blockIdx.x] = row[ids[blockIdx.x]] - log_sum;
 }
 

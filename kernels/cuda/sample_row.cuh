@@ -44,22 +44,29 @@ __device__ inline Ranked BlockFirst(Ranked own) {
   return own;
 }
 
-// Calls fn(id, logit) for this thread's share of a row. Logits are read several at a time: a search
-// is bound by the latency of memory otherwise.
-template <typename Logit, typename Fn>
-__device__ void ForEachToken(const Logit& logit, int vocab, const Fn& fn) {
-  constexpr int kBatch = 16;
+// A row as the model gave it; NaN is as impossible as -infinity.
+struct PlainRow {
+  const float* logits;
+
+  __device__ float Adjust(int, float raw) const { return raw == raw ? raw : -INFINITY; }
+  __device__ float operator()(int i) const { return Adjust(i, logits[i]); }
+};
+
+// Calls fn(id, logit) for this thread's share of a row. Logits are read several at a time, before
+// any is looked at: a search is bound by the latency of memory otherwise.
+template <typename Row, typename Fn>
+__device__ void ForEachToken(const Row& row, int vocab, const Fn& fn) {
+  constexpr int kBatch = 8;
   for (int first = threadIdx.x; first < vocab; first += kSampleThreads * kBatch) {
     float values[kBatch];
 #pragma unroll
     for (int j = 0; j < kBatch; ++j) {
-      const int i = first + j * kSampleThreads;
-      values[j] = i < vocab ? logit(i) : 0.0f;
+      values[j] = row.logits[min(first + j * kSampleThreads, vocab - 1)];
     }
 #pragma unroll
     for (int j = 0; j < kBatch; ++j) {
       const int i = first + j * kSampleThreads;
-      if (i < vocab) fn(i, values[j]);
+      if (i < vocab) fn(i, row.Adjust(i, values[j]));
     }
   }
 }
@@ -76,16 +83,14 @@ __device__ Ranked NextRanked(const Logit& logit, int vocab, const Ranked& last) 
 }
 
 // Log of the sum of exponentials of a row whose largest value is `max`.
-__device__ inline float LogSumExp(const float* logits, int vocab, float max) {
+__device__ inline float LogSumExp(const PlainRow& row, int vocab, float max) {
   float sum = 0;
-  const auto raw = [&](int i) { return logits[i]; };
-  ForEachToken(raw, vocab, [&](int, float logit) { sum += expf(logit - max); });
+  ForEachToken(row, vocab, [&](int, float logit) { sum += expf(logit - max); });
   return max + static_cast<float>(log(BlockSum(static_cast<double>(sum))));
 }
 
-__device__ inline Ranked RawFirst(const float* logits, int vocab) {
-  const auto raw = [&](int i) { return logits[i] == logits[i] ? logits[i] : -INFINITY; };
-  return NextRanked(raw, vocab, {INFINITY, -1});
+__device__ inline Ranked MostLikely(const PlainRow& row, int vocab) {
+  return NextRanked(row, vocab, {INFINITY, -1});
 }
 
 // What a search found: tokens of order above `order` are kept, and of those at it, by id, as many

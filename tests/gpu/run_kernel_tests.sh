@@ -31,7 +31,14 @@ for suite in Elementwise Linear Rope Attention Moe Sample Coarse; do
   cat "$log" >>"$OUT/tests.log"
   ((code == 0)) || { status=1; grep -B8 -E '^\[  FAILED  \].*GetParam' "$log" | cut -c1-300 | head -${FAILURE_LINES:-24}; tail -3 "$log" | cut -c1-300; }
 done
-timeout 60 "$binaries/cuda_ops_test" --gtest_filter='CudaOps.*' --gtest_brief=1 || status=1
+# All of them in one process, on inputs that no run had before.
+for seed in ${SEEDS:-$((RANDOM + 1)) $((RANDOM + 1))}; do
+  log=$OUT/seed.$seed.log
+  timeout "${SUITE_TIMEOUT:-60}" "$binaries/cuda_ops_test" --gtest_random_seed="$seed" >"$log" 2>&1
+  code=$?
+  echo "== all, seed $seed: exit $code, $(grep -c '^\[       OK' "$log") passed"
+  ((code == 0)) || { status=1; grep -B8 -E '^\[  FAILED  \].*GetParam' "$log" | cut -c1-300 | head -24; tail -2 "$log"; }
+done
 
 # Reduced sets, awkward shapes first: every operation for stray accesses; for races, which are slow to
 # look for, the kernels that share memory between threads.
