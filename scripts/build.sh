@@ -3,8 +3,9 @@
 set -euo pipefail
 preset=$1 dir=$2 jobs=$3
 if [ "$preset" = cuda ] && ! command -v nvcc >/dev/null; then
-  echo "A GPU is here but no nvcc (CUDA toolkit 12.9 or newer): building for CPU ranks only." >&2
+  echo "No nvcc (CUDA toolkit 12.9 or newer) found: building for CPU ranks only." >&2
   preset=host
+  dir=build/host
 fi
 [ -f "$dir/build.ninja" ] || cmake --preset "$preset" -B "$dir" --log-level=WARNING
 NINJA_STATUS="[%f/%t %es] " ninja -C "$dir" -j "$jobs"

@@ -149,7 +149,7 @@ TEST_P(GoldenTest, GreedyTokensAreTheSameInEveryLayout) {
 TEST_P(GoldenTest, LookAheadChangesNothing) {
   for (uint32_t pp : {1, 4}) {
     const Layout layout = *MakeLayout(1, pp, 1, 1);
-    for (uint32_t max_inflight = 1; max_inflight <= pp + 1; max_inflight += pp) {
+    for (uint32_t max_inflight = 1; max_inflight <= pp + 1; ++max_inflight) {
       GroupOptions options = Options(layout);
       options.max_inflight = max_inflight;
       auto group = ThreadedGroup::Form(options);
