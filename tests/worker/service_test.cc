@@ -345,6 +345,13 @@ TEST_F(ServiceTest, DissolveEndsAFormThatWaitsForItsPeers) {
   forming.join();
 }
 
+// Fourteen rounds that leaked a model would take 20 MB. Sanitizers hold freed memory back.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr int64_t kAllowedGrowth = 64 << 20;
+#else
+constexpr int64_t kAllowedGrowth = 4 << 20;
+#endif
+
 int64_t ResidentBytes() {
   int64_t total = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> total >> resident;
@@ -387,7 +394,7 @@ TEST_F(ServiceTest, FormingTwentyTimesLeaksNothing) {
       files = EntriesOf("/proc/self/fd");
     }
   }
-  EXPECT_LT(ResidentBytes() - settled_bytes, 4 << 20);
+  EXPECT_LT(ResidentBytes() - settled_bytes, kAllowedGrowth);
   EXPECT_LE(EntriesOf("/proc/self/fd"), files + 2);  // gRPC's own
   EXPECT_EQ(EntriesOf("/dev/shm"), segments);
 }
