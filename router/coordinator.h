@@ -187,6 +187,7 @@ class Coordinator final : public RequestSink, private EngineOwner {
   std::vector<DrainJob> drains_;
   absl::Status last_fault_;  // why there may be no group
   int64_t no_group_since_ns_ = 0;
+  int64_t last_formed_ns_ = 0;
   int64_t next_restore_ns_ = 0;
   uint64_t finished_ = 0;
   std::vector<PlannedGroup> parting_;  // stopped for good, to be dissolved

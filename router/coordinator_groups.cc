@@ -53,10 +53,13 @@ Coordinator::Formation Coordinator::FormNow(const Layout& layout, const Limits& 
   return formation;
 }
 
+// People hear the stages of each group's first rank; the others go the same way.
 FormProgressSink Coordinator::ProgressSink() {
   return [this](const RankEndpoint& rank, const FormProgress& progress) {
-    if (progress.fraction() > 0 && progress.fraction() < 1) return;  // Stages suffice for people.
-    Log(absl::StrCat(rank.Name(), ": ", progress.stage()));
+    if (rank.rank > 0 || (progress.fraction() > 0 && progress.fraction() < 1)) return;
+    if (progress.fraction() == 0 || progress.has_formed()) {
+      Log(absl::StrCat(rank.Name(), ": ", progress.stage()));
+    }
   };
 }
 
@@ -65,6 +68,8 @@ FormProgressSink Coordinator::ProgressSink() {
 absl::Status Coordinator::Start() {
   absl::Notification ready;
   absl::Status status;
+  Log(absl::StrCat("forming ", LayoutName(layout_), " from ", pool_.size(),
+                   pool_.size() == 1 ? " worker" : " workers"));
   Post([this, &ready, &status] {
     RunJob([this] { return FormNow(layout_, asked_limits_, {}, options_.start_timeout, true); },
            [this, &ready, &status](Formation formation) {
@@ -131,6 +136,7 @@ void Coordinator::AddGroups(Formation& formation) {
     const uint32_t slots = options.scheduler.limits.max_batch_size();
     placement_.AddGroup(epoch, slots + std::max(16u, slots / 4));
   }
+  last_formed_ns_ = clock_.NowNs();
   plan_ = std::move(formation.plan);
   {
     absl::MutexLock lock(&admission_mutex_);
@@ -169,7 +175,8 @@ void Coordinator::GroupStopped(uint64_t epoch, const absl::Status& cause,
   for (std::unique_ptr<Request>& request : live) TakeBack(std::move(request), cause);
   if (stopping_) parting_.push_back(std::move(group.formed.plan));
   if (groups_.empty()) no_group_since_ns_ = clock_.NowNs();
-  next_restore_ns_ = 0;
+  // At once, unless it has only just been formed: then there is something wrong with its workers.
+  next_restore_ns_ = last_formed_ns_ + absl::ToInt64Nanoseconds(kRestoreInterval);
   UpdateServing();
 }
 

@@ -35,9 +35,9 @@ absl::StatusOr<std::vector<std::vector<size_t>>> ChooseWorkers(
     ++available;
   }
   if (available < static_cast<size_t>(ranks) * copies) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("the layout needs ", ranks * copies, " workers (", copies, " x ", ranks, "), ",
-                     available, " of the pool's ", workers.size(), " are free"));
+    return absl::ResourceExhaustedError(absl::StrCat(
+        "the layout needs ", ranks * copies, ranks * copies == 1 ? " worker" : " workers", " (",
+        copies, " x ", ranks, "), ", available, " of the pool's ", workers.size(), " are free"));
   }
   std::vector<std::vector<size_t>> groups(copies);
   for (std::vector<size_t>& group : groups) {

@@ -2,12 +2,15 @@
 #include "router/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/config.h"
 #include "common/flags.h"
@@ -116,7 +119,7 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   const auto add_timeout = [&app](const std::string& name, double& value, const std::string& text) {
     app.add_option(name, value, text + " (seconds)")
         ->capture_default_str()
-        ->check(CLI::NonNegativeNumber)
+        ->check(CLI::Range(0.0, 86400.0))
         ->group("Timeouts");
   };
   add_timeout("--start-timeout", flags.start_timeout, "for workers to answer at start");
@@ -155,6 +158,27 @@ absl::Status CheckPositive(const char* name, bool given, double value) {
   return absl::InvalidArgumentError(absl::StrCat(name, ": ", value, " must be above 0"));
 }
 
+// gRPC takes a port modulo 65536.
+absl::Status CheckListen(const std::string& listen) {
+  uint32_t port = 0;
+  const size_t colon = listen.rfind(':');
+  if (colon != std::string::npos && absl::SimpleAtoi(listen.substr(colon + 1), &port) &&
+      port <= 65535) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--listen: '", listen, "' is not host:port with a port of 0 to 65535"));
+}
+
+absl::Status CheckDtype(const char* name, const std::string& value,
+                        const std::vector<std::string>& known) {
+  if (value.empty() || std::find(known.begin(), known.end(), value) != known.end()) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(name, ": '", value, "' is none of ", absl::StrJoin(known, ", ")));
+}
+
 absl::Status CheckConfig(const ServerConfig& config) {
   const KvCacheConfig& kv = config.kv_cache_config();
   RETURN_IF_ERROR(
@@ -170,6 +194,9 @@ absl::Status CheckConfig(const ServerConfig& config) {
   RETURN_IF_ERROR(CheckPositive("kv_cache max_tokens", kv.has_max_tokens(), kv.max_tokens()));
   RETURN_IF_ERROR(CheckPositive("free_gpu_memory_fraction", kv.has_free_gpu_memory_fraction(),
                                 kv.free_gpu_memory_fraction()));
+  RETURN_IF_ERROR(CheckDtype("dtype", config.dtype(), {"auto", "float32", "bfloat16", "float16"}));
+  RETURN_IF_ERROR(
+      CheckDtype("kv_cache dtype", kv.dtype(), {"auto", "float32", "bfloat16", "float16", "fp8"}));
   if (kv.free_gpu_memory_fraction() > 1) {
     return absl::InvalidArgumentError(
         absl::StrCat("free_gpu_memory_fraction: ", kv.free_gpu_memory_fraction(), " is over 1"));
@@ -209,6 +236,7 @@ absl::Status ApplyConfig(const ServerConfig& config, CoordinatorOptions& options
 }
 
 absl::Status Resolve(const Flags& flags, RouterOptions& options) {
+  RETURN_IF_ERROR(CheckListen(options.listen));
   ServerConfig config;
   if (!flags.config.empty()) {
     RETURN_IF_ERROR(LoadServerConfig(flags.config, config, options.ignored_keys));

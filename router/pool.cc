@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/clock.h"
 #include "common/grpc_status.h"
 #include "common/status_macros.h"
 #include "common/version.h"
@@ -18,6 +19,7 @@
 namespace regatta {
 namespace {
 
+constexpr absl::Duration kRetryInterval = absl::Milliseconds(200);
 constexpr absl::Duration kConnectTimeout = absl::Seconds(60);  // of a communicator
 
 // Calls fn(0) ... fn(n - 1) at once, each on a thread of its own, and waits for all.
@@ -122,24 +124,29 @@ absl::StatusOr<std::unique_ptr<Pool>> Pool::Create(const PoolOptions& options) {
   return pool;
 }
 
+absl::StatusOr<WorkerDescription> Pool::DescribeOne(const Worker& worker, absl::Duration timeout) {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout);
+  WorkerDescription description;
+  const grpc::Status status =
+      regatta::Worker::NewStub(worker.channel)->Describe(&context, DescribeRequest(), &description);
+  const std::string who = absl::StrCat("worker ", worker.address);
+  RETURN_IF_ERROR(Named(who, "Describe", timeout, status));
+  if (description.protocol_version() == kProtocolVersion) return description;
+  return absl::FailedPreconditionError(
+      absl::StrCat(who, " (version ", description.version(), ") speaks protocol ",
+                   description.protocol_version(), ", this router ", kProtocolVersion));
+}
+
 std::vector<absl::StatusOr<WorkerDescription>> Pool::Describe(absl::Duration timeout, bool wait) {
   std::vector<absl::StatusOr<WorkerDescription>> answers(workers_.size());
+  const absl::Time deadline = absl::Now() + timeout;
   InParallel(workers_.size(), [&](size_t i) {
-    grpc::ClientContext context;
-    SetDeadline(context, timeout);
-    context.set_wait_for_ready(wait);
-    WorkerDescription description;
-    const auto stub = regatta::Worker::NewStub(workers_[i].channel);
-    const grpc::Status status = stub->Describe(&context, DescribeRequest(), &description);
-    const std::string who = absl::StrCat("worker ", workers_[i].address);
-    if (!status.ok()) {
-      answers[i] = Named(who, "Describe", timeout, status);
-    } else if (description.protocol_version() != kProtocolVersion) {
-      answers[i] = absl::FailedPreconditionError(
-          absl::StrCat(who, " (version ", description.version(), ") speaks protocol ",
-                       description.protocol_version(), ", this router ", kProtocolVersion));
-    } else {
-      answers[i] = std::move(description);
+    answers[i] = DescribeOne(workers_[i], timeout);
+    // Asked again and again rather than once with patience: the last error says what is wrong.
+    while (wait && !answers[i].ok() && absl::Now() + kRetryInterval < deadline) {
+      absl::SleepFor(kRetryInterval);
+      answers[i] = DescribeOne(workers_[i], deadline - absl::Now());
     }
   });
   return answers;

@@ -62,6 +62,8 @@ class Pool {
     std::string address;
     std::shared_ptr<grpc::Channel> channel;
   };
+  static absl::StatusOr<WorkerDescription> DescribeOne(const Worker& worker,
+                                                       absl::Duration timeout);
   explicit Pool(PoolOptions options) : options_(std::move(options)) {}
   RankEndpoint Endpoint(const std::vector<size_t>& workers, size_t rank) const;
 

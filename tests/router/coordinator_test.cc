@@ -92,7 +92,7 @@ TEST_F(CoordinatorTest, QueueDeadlinesHoldWhereverARequestWaits) {
     ASSERT_TRUE(stream_->AwaitEnd(tag));
     EXPECT_EQ(stream_->Get(tag).status.code(), absl::StatusCode::kDeadlineExceeded);
   }
-  EXPECT_LT(absl::Now() - start, absl::Milliseconds(400));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
   ASSERT_TRUE(stream_->AwaitEnd(1));
   EXPECT_EQ(stream_->Get(1).count, 100);
 }
