@@ -91,15 +91,18 @@ class WatchCall final : public FedStream<ClusterState> {
     FedStream::OnWriteDone(ok);
     absl::MutexLock lock(&alarm_mutex_);
     if (ended()) return;
-    alarm_.Set(std::chrono::system_clock::now() + interval_,
-               [self = shared_from_this(), this](bool rang) {
-                 if (rang && !ended()) Ask();
-               });
+    // A fresh one each time, and no ownership: an alarm keeps its callback after it has rung.
+    alarm_ = std::make_unique<grpc::Alarm>();
+    alarm_->Set(std::chrono::system_clock::now() + interval_,
+                [weak = weak_from_this(), this](bool rang) {
+                  const auto self = weak.lock();
+                  if (rang && self != nullptr && !ended()) Ask();
+                });
   }
   void OnCancel() override {
     FedStream::OnCancel();
     absl::MutexLock lock(&alarm_mutex_);
-    alarm_.Cancel();
+    if (alarm_ != nullptr) alarm_->Cancel();
   }
 
  private:
@@ -111,7 +114,7 @@ class WatchCall final : public FedStream<ClusterState> {
   Coordinator& coordinator_;
   const std::chrono::milliseconds interval_;
   absl::Mutex alarm_mutex_;
-  grpc::Alarm alarm_ ABSL_GUARDED_BY(alarm_mutex_);
+  std::unique_ptr<grpc::Alarm> alarm_ ABSL_GUARDED_BY(alarm_mutex_);
 };
 
 }  // namespace

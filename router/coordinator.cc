@@ -179,7 +179,7 @@ void Coordinator::ExpireWaiting(int64_t now_ns) {
     const auto group = groups_.find(epoch);
     if (group != groups_.end()) group->second.engine->Cancel(id, late);
   }
-  const bool forming = !started_ || repartition_.has_value();
+  const bool forming = !started_ || repartition_.has_value() || job_running_;
   if (!groups_.empty() || forming || placement_.num_waiting() == 0) return;
   if (now_ns - no_group_since_ns_ < absl::ToInt64Nanoseconds(options_.unavailable_timeout)) return;
   const absl::Status gone =

@@ -14,6 +14,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/functional/any_invocable.h"
+#include "absl/random/random.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
@@ -186,6 +187,8 @@ class Coordinator final : public RequestSink, private EngineOwner {
   std::optional<RepartitionJob> repartition_;
   std::vector<DrainJob> drains_;
   absl::Status last_fault_;  // why there may be no group
+  // Nobody outside can construct prompts whose cache keys collide.
+  const uint64_t prefix_cache_secret_ = absl::Uniform<uint64_t>(absl::BitGen());
   int64_t no_group_since_ns_ = 0;
   int64_t last_formed_ns_ = 0;
   int64_t next_restore_ns_ = 0;

@@ -102,6 +102,7 @@ EngineOptions Coordinator::MakeEngineOptions(const FormationPlan& plan,
   scheduler.max_inflight = plan.request.max_inflight();
   scheduler.penalty_rows = plan.request.penalty_rows();
   scheduler.prefix_cache = options_.prefix_cache;
+  scheduler.prefix_cache_secret = prefix_cache_secret_;
   scheduler.chunked_prefill = options_.former.limits.chunked_prefill;
   return options;
 }

@@ -1,5 +1,6 @@
 // Repartition: plan the new layout while serving, hand everything back, form, go on from the
 // tokens; see coordinator.h.
+#include <algorithm>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -10,6 +11,19 @@ namespace regatta {
 namespace {
 
 constexpr absl::Duration kRepartitionTimeout = absl::Seconds(120);
+
+// Every group must be able to hold the longest live sequence alone.
+absl::Status CheckHolds(const std::vector<FormedGroup>& groups, uint32_t block_size,
+                        uint32_t longest) {
+  for (const FormedGroup& group : groups) {
+    const uint64_t tokens = uint64_t{group.formed.kv_blocks()} * block_size;
+    if (tokens >= longest) continue;
+    return absl::ResourceExhaustedError(absl::StrCat("a live sequence may need ", longest,
+                                                     " tokens; the KV cache of the new ",
+                                                     "layout holds ", tokens));
+  }
+  return absl::OkStatus();
+}
 
 double Seconds(int64_t from_ns, int64_t to_ns) {
   return absl::ToDoubleSeconds(absl::Nanoseconds(to_ns - from_ns));
@@ -65,6 +79,11 @@ void Coordinator::OnRepartitionPlanned(Formation formation) {
   if (!status.ok()) return FinishRepartition(status);
   repartition_->plan = std::move(formation.plan);
   repartition_->stage = RepartitionJob::kDraining;
+  {
+    // What comes from now on must fit both layouts.
+    absl::MutexLock lock(&admission_mutex_);
+    max_seq_len_ = std::min(max_seq_len_, max_seq_len);
+  }
   RepartitionProgress progress;
   progress.set_stage("draining");
   repartition_->progress(progress);
@@ -86,9 +105,14 @@ void Coordinator::FormRepartition() {
                                      ? absl::Milliseconds(job.request.timeout_ms())
                                      : kRepartitionTimeout;
   RunJob(
-      [this, plan = job.plan, timeout, old_layout = layout_, old_limits = plan_.request.limits()] {
+      [this, plan = job.plan, timeout, old_layout = layout_, old_limits = plan_.request.limits(),
+       longest = placement_.LongestSequence()] {
         Formation formation;
         Build(plan, timeout, formation);
+        if (formation.status.ok()) {
+          formation.status =
+              CheckHolds(formation.groups, formation.plan.request.block_size(), longest);
+        }
         if (formation.status.ok()) return formation;
         Formation fallback = FormNow(old_layout, old_limits, {}, kDescribeTimeout, false);
         fallback.fell_back = fallback.status.ok();

@@ -24,7 +24,7 @@ absl::Status Placement::Enqueue(std::unique_ptr<Request>&& request) {
   }
   const SequenceSpec& spec = request->spec;
   Live live{.turn = {-spec.priority, request->id},
-            .longest = spec.prompt_length + std::max(spec.max_output_tokens, 1u),
+            .longest = request->longest,
             .deadline_ns = request->queue_deadline_ns};
   if (live.deadline_ns > 0) deadlines_.emplace(live.deadline_ns, request->id);
   const Turn turn = live.turn;

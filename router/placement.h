@@ -90,7 +90,7 @@ class Placement {
     Turn turn;
     uint64_t group = 0;    // 0 = waiting
     uint32_t tokens = 0;   // what it adds to its group's load
-    uint32_t longest = 0;  // prompt plus asked output
+    uint32_t longest = 0;  // Request::longest
     int64_t deadline_ns = 0;
     bool cancelled = false;
   };

@@ -155,6 +155,10 @@ absl::StatusOr<std::unique_ptr<Request>> MakeRequest(const GenerateRequest& requ
     return Invalid("request_id: ", request.request_id().size(), " bytes are over the limit of ",
                    kMaxRequestIdBytes);
   }
+  if (request.priority() < -kMaxPriority || request.priority() > kMaxPriority) {
+    return Invalid("priority: ", request.priority(), " is not within [", -kMaxPriority, ", ",
+                   kMaxPriority, "]");
+  }
   RETURN_IF_ERROR(CheckSampling(request.sampling(), request.max_tokens(), limits.model.vocab_size));
   RETURN_IF_ERROR(CheckStops(request, limits.model.vocab_size));
   RETURN_IF_ERROR(CheckTextWanted(request, limits));
@@ -170,12 +174,15 @@ absl::StatusOr<std::unique_ptr<Request>> MakeRequest(const GenerateRequest& requ
   output.prompt_tokens = tokens.size();
   output.arrived_ns = now_ns;
 
+  const uint32_t prompt_length = tokens.size();
   const uint32_t timeout_ms =
       request.queue_timeout_ms() > 0 ? request.queue_timeout_ms() : limits.queue_timeout_ms;
   return std::make_unique<Request>(Request{
       .spec = MakeSpec(request, limits, std::move(tokens)),
       .output = OutputProcessor(std::move(output), limits.tokenizer),
       .queue_deadline_ns = timeout_ms > 0 ? now_ns + int64_t{timeout_ms} * 1'000'000 : 0,
+      .longest =
+          request.max_tokens() > 0 ? prompt_length + request.max_tokens() : limits.max_seq_len,
   });
 }
 

@@ -24,6 +24,7 @@ struct Request {
   uint64_t tag = 0;               // of the request within `stream`
   int64_t queue_deadline_ns = 0;  // 0 = none; no longer counts once the sequence has started
   uint32_t moves = 0;             // groups lost so far
+  uint32_t longest = 0;           // most tokens it may come to: what a new layout must hold
 
   // Ends the request without a result.
   void Fail(const absl::Status& status) {
@@ -48,6 +49,7 @@ inline constexpr uint32_t kMaxStopBytes = 256;
 inline constexpr uint32_t kMaxStopTokenIds = 128;
 inline constexpr uint32_t kMaxTopLogprobs = 20;
 inline constexpr uint32_t kMaxRequestIdBytes = 256;
+inline constexpr int32_t kMaxPriority = 1 << 20;
 
 // Checks every field, tokenises a text prompt and resolves defaults. INVALID_ARGUMENT names field,
 // value and limit. The caller sets id, stream and tag.

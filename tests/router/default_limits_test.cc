@@ -1,3 +1,4 @@
+// Default limits from what workers describe, and the lines that explain them.
 #include "router/default_limits.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,5 @@
+// One group from inbox to deltas: batching, cancellation within a step, stalls, fencing, handing
+// back.
 #include "router/engine_loop.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// From described workers to formed groups: who is chosen, what each is told, what a failure says.
 #include "router/former.h"
 
 #include <gmock/gmock.h>

@@ -1,3 +1,4 @@
+// Text, stop strings, finish reasons and usage of one request.
 #include "router/output_processor.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// Which group takes a sequence, in which order, and what is remembered of it.
 #include "router/placement.h"
 
 #include <gmock/gmock.h>
@@ -23,6 +24,7 @@ std::unique_ptr<Request> MakeRequest(uint64_t id, std::vector<uint32_t> prompt =
   request->spec.tokens = std::move(prompt);
   request->spec.priority = priority;
   request->spec.max_output_tokens = 10;
+  request->longest = request->spec.prompt_length + 10;
   return request;
 }
 

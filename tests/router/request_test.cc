@@ -1,3 +1,4 @@
+// What a client may ask: defaults resolved, and errors that name field, value and limit.
 #include "router/request.h"
 
 #include <gmock/gmock.h>
@@ -58,6 +59,20 @@ TEST_F(RequestTest, DefaultsAreResolved) {
   EXPECT_THAT(request.spec.sampling.suppressed_until_min_tokens(), ElementsAre(9, 301));
   EXPECT_EQ(request.queue_deadline_ns, 1000 + 5'000'000);
   EXPECT_TRUE(request.spec.prefix_cache);
+}
+
+TEST_F(RequestTest, LongestIsWhatALayoutMustHold) {
+  EXPECT_EQ((*MakeRequest(request_, limits_, 0))->longest,
+            100u);  // Without max_tokens: the context.
+  request_.set_max_tokens(7);
+  EXPECT_EQ((*MakeRequest(request_, limits_, 0))->longest, 9u);
+}
+
+TEST_F(RequestTest, PriorityOutOfRangeIsNamed) {
+  EXPECT_THAT(Error([](GenerateRequest& r) { r.set_priority(INT32_MIN); }),
+              HasSubstr("priority: -2147483648"));
+  request_.set_priority(-kMaxPriority);
+  EXPECT_TRUE(MakeRequest(request_, limits_, 0).ok());
 }
 
 TEST_F(RequestTest, IgnoreEosKeepsStopIds) {

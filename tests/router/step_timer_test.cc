@@ -1,3 +1,4 @@
+// When a step of the engine loop counts as stalled.
 #include "router/step_timer.h"
 
 #include <gtest/gtest.h>

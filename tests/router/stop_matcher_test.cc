@@ -1,3 +1,4 @@
+// Stop strings across every boundary between deltas.
 #include "router/stop_matcher.h"
 
 #include <gtest/gtest.h>

@@ -1,3 +1,4 @@
+// A Worker service with the simulation's model inside; see fake_worker_service.h.
 #include "tests/testing/fake_worker_service.h"
 
 #include <algorithm>
