@@ -36,7 +36,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public D
     last_queued_ = delta.finish_reason() != FINISH_REASON_NONE;
     pending_.push_back(std::move(delta));
     if (pending_.size() > max_pending_) {
-      sink_.Cancel(id_);
+      if (id_ != 0) sink_.Cancel(id_);  // Otherwise Start does.
       End(grpc::Status(
           grpc::StatusCode::RESOURCE_EXHAUSTED,
           absl::StrCat("the client reads too slowly: ", max_pending_, " deltas wait for it")));

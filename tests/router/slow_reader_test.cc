@@ -32,6 +32,7 @@ class Flood final : public RequestSink {
         stream->Push(tag, std::move(delta));
         stream->Flush();
         ++pushed;
+        std::this_thread::sleep_for(std::chrono::microseconds(200));
       }
       TokenDelta last;
       last.set_finish_reason(FINISH_REASON_LENGTH);
