@@ -38,7 +38,7 @@ Chart OverConcurrency(
   for (const auto& [name, get] : statistics) {
     ChartSeries series{.name = name};
     for (const PointReport& point : sweep.points()) {
-      if (point.request_info().num_requests() == 0) continue;
+      if (!HasCompleted(point)) continue;
       const double x = std::max(1u, point.regatta().concurrency());
       series.points.push_back({.x = x, .y = get(point), .tooltip = Tooltip(point)});
     }
@@ -56,6 +56,12 @@ double UserSpeed(const PointReport& point) {
 
 double GpuThroughput(const PointReport& point) {
   return point.performance().output_throughput_per_gpu_tok_s();
+}
+
+bool HasCompleted(const PointReport& point) { return point.request_info().num_requests() > 0; }
+
+bool HasTokenTimes(const PointReport& point) {
+  return HasCompleted(point) && point.has_streaming_metrics();
 }
 
 std::vector<bool> OnFrontier(const SweepReport& sweep) {

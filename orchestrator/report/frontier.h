@@ -2,6 +2,7 @@
 // per-GPU throughput.
 #pragma once
 
+#include <string>
 #include <vector>
 
 #include "orchestrator/report/svg_chart.h"
@@ -13,6 +14,11 @@ namespace regatta {
 // context. y: output tok/s per GPU.
 double UserSpeed(const PointReport& point);
 double GpuThroughput(const PointReport& point);
+
+// Whether there is anything to draw or to average: at least one request completed, and with times
+// of tokens.
+bool HasCompleted(const PointReport& point);
+bool HasTokenTimes(const PointReport& point);
 
 // One flag per point: true when no other point is at least as good in both and better in one.
 // Points without tokens never count.

@@ -88,17 +88,23 @@ std::string Table(const SweepReport& sweep) {
   for (int i = 0; i < sweep.points_size(); ++i) {
     const PointReport& p = sweep.points(i);
     const StreamingMetrics& s = p.streaming_metrics();
-    absl::StrAppendFormat(
-        &out,
-        "<tr><td%s>%d</td><td>%d</td><td>%.2f</td><td>%.1f</td><td>%.1f</td><td>%.2f</td><td>%.1f</"
-        "td><td>%.1f</td>"
-        "<td>%.2f</td><td>%.2f</td><td>%.1f</td><td>%d</td></tr>\n",
-        frontier[i] ? " class=\"on\" title=\"on the frontier\"" : "", p.regatta().concurrency(),
-        p.request_info().num_requests(), p.performance().request_throughput_req_s(),
-        p.performance().system_output_throughput_tok_s(), GpuThroughput(p), UserSpeed(p),
-        s.ttft_percentiles().p50(), s.ttft_percentiles().p95(), s.tpot_percentiles().p50(),
-        s.tpot_percentiles().p99(), p.performance().request_latency_percentiles_ms().p50(),
-        p.regatta().failed_requests());
+    const bool completed = HasCompleted(p), times = HasTokenTimes(p);
+    absl::StrAppendFormat(&out, "<tr><td%s>%d</td><td>%d</td>",
+                          frontier[i] ? " class=\"on\" title=\"on the frontier\"" : "",
+                          p.regatta().concurrency(), p.request_info().num_requests());
+    const auto add = [&out](bool known, int decimals, double value) {
+      out += known ? absl::StrFormat("<td>%.*f</td>", decimals, value) : "<td>-</td>";
+    };
+    add(completed, 2, p.performance().request_throughput_req_s());
+    add(completed, 1, p.performance().system_output_throughput_tok_s());
+    add(completed, 1, GpuThroughput(p));
+    add(completed, 2, UserSpeed(p));
+    add(times, 1, s.ttft_percentiles().p50());
+    add(times, 1, s.ttft_percentiles().p95());
+    add(times, 2, s.tpot_percentiles().p50());
+    add(times, 2, s.tpot_percentiles().p99());
+    add(completed, 1, p.performance().request_latency_percentiles_ms().p50());
+    absl::StrAppendFormat(&out, "<td>%d</td></tr>\n", p.regatta().failed_requests());
   }
   return out +
          "</tbody></table></div>\n<p class=\"soft\">Green: on the frontier. Figures are of the "

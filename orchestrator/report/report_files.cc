@@ -16,15 +16,24 @@ namespace {
 struct Column {
   const char* name;
   double (*get)(const PointReport&);
+  bool (*known)(const PointReport&) = HasCompleted;
 };
+
+bool Always(const PointReport&) { return true; }
+
+// Six digits; empty where there was nothing to measure.
+std::string Cell(const Column& column, const PointReport& point) {
+  return column.known(point) ? absl::StrFormat("%.6g", column.get(point)) : "";
+}
 
 // Columns of summary.csv and summary.md.
 constexpr Column kColumns[] = {
-    {"concurrency", [](const PointReport& p) -> double { return p.regatta().concurrency(); }},
-    {"num_requests",
-     [](const PointReport& p) -> double { return p.request_info().num_requests(); }},
+    {"concurrency", [](const PointReport& p) -> double { return p.regatta().concurrency(); },
+     Always},
+    {"num_requests", [](const PointReport& p) -> double { return p.request_info().num_requests(); },
+     Always},
     {"failed_requests",
-     [](const PointReport& p) -> double { return p.regatta().failed_requests(); }},
+     [](const PointReport& p) -> double { return p.regatta().failed_requests(); }, Always},
     {"request_throughput_req_s",
      [](const PointReport& p) { return p.performance().request_throughput_req_s(); }},
     {"output_throughput_tok_s",
@@ -32,17 +41,23 @@ constexpr Column kColumns[] = {
     {"output_throughput_per_gpu_tok_s", GpuThroughput},
     {"output_speed_per_user_tok_s", UserSpeed},
     {"ttft_p50_ms",
-     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p50(); }},
+     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p50(); },
+     HasTokenTimes},
     {"ttft_p95_ms",
-     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p95(); }},
+     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p95(); },
+     HasTokenTimes},
     {"ttft_p99_ms",
-     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p99(); }},
+     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p99(); },
+     HasTokenTimes},
     {"tpot_p50_ms",
-     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p50(); }},
+     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p50(); },
+     HasTokenTimes},
     {"tpot_p95_ms",
-     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p95(); }},
+     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p95(); },
+     HasTokenTimes},
     {"tpot_p99_ms",
-     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p99(); }},
+     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p99(); },
+     HasTokenTimes},
     {"latency_p50_ms",
      [](const PointReport& p) { return p.performance().request_latency_percentiles_ms().p50(); }},
     {"latency_p99_ms",
@@ -61,7 +76,7 @@ std::string RenderCsv(const SweepReport& sweep) {
     const PointReport& point = sweep.points(i);
     std::string row;
     for (const Column& column : kColumns) {
-      absl::StrAppendFormat(&row, "%s%.6g", row.empty() ? "" : ",", column.get(point));
+      absl::StrAppend(&row, row.empty() ? "" : ",", Cell(column, point));
     }
     absl::StrAppendFormat(&out, "%s,%d,\"%s\",%d\n", row, static_cast<int>(frontier[i]),
                           point.machine().name(), point.regatta().dummy_weights());
@@ -80,7 +95,7 @@ std::string RenderMarkdown(const SweepReport& sweep) {
   }
   absl::StrAppend(&out, "|\n", rule, "|\n");
   for (const PointReport& point : sweep.points()) {
-    for (const Column& column : kColumns) absl::StrAppendFormat(&out, "| %.6g ", column.get(point));
+    for (const Column& column : kColumns) absl::StrAppend(&out, "| ", Cell(column, point), " ");
     absl::StrAppend(&out, "|\n");
   }
   return absl::StrCat(out, "\n```\n", sweep.command(), "\n```\n");

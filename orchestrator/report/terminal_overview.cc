@@ -83,6 +83,11 @@ std::string ConcurrencyText(const PointReport& point) {
   return point.regatta().concurrency() == 0 ? "all" : absl::StrCat(point.regatta().concurrency());
 }
 
+// `value` with its unit, "-" for a point without one.
+std::string Figure(bool known, double value, int decimals, const char* unit = "") {
+  return known ? absl::StrFormat("%.*f%s", decimals, value, unit) : "-";
+}
+
 std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
   std::string out =
       absl::StrFormat("%6s %9s %11s %11s %12s %10s %10s %10s %7s\n", "conc", "req/s", "out tok/s",
@@ -90,14 +95,19 @@ std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
   for (int i = 0; i < sweep.points_size(); ++i) {
     const PointReport& point = sweep.points(i);
     const StreamingMetrics& streaming = point.streaming_metrics();
-    absl::StrAppendFormat(&out, "%6s %9.2f %11.1f %11.1f %12.2f %7.1f ms %7.1f ms %7.2f ms %7d%s\n",
-                          ConcurrencyText(point), point.performance().request_throughput_req_s(),
-                          point.performance().system_output_throughput_tok_s(),
-                          GpuThroughput(point), UserSpeed(point),
-                          streaming.ttft_percentiles().p50(), streaming.ttft_percentiles().p95(),
-                          streaming.tpot_percentiles().p50(), point.regatta().failed_requests(),
-                          frontier[i] ? "  *" : "");
+    const Performance& performance = point.performance();
+    const bool completed = HasCompleted(point), times = HasTokenTimes(point);
+    absl::StrAppendFormat(
+        &out, "%6s %9s %11s %11s %12s %10s %10s %10s %7d%s\n", ConcurrencyText(point),
+        Figure(completed, performance.request_throughput_req_s(), 2),
+        Figure(completed, performance.system_output_throughput_tok_s(), 1),
+        Figure(completed, GpuThroughput(point), 1), Figure(completed, UserSpeed(point), 2),
+        Figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
+        Figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
+        Figure(times, streaming.tpot_percentiles().p50(), 2, " ms"),
+        point.regatta().failed_requests(), frontier[i] ? "  *" : "");
   }
+  if (std::none_of(frontier.begin(), frontier.end(), [](bool on) { return on; })) return out;
   return out +
          "       * on the frontier: no other point is faster per user and higher in throughput\n";
 }
@@ -105,9 +115,12 @@ std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
 std::string Plot(const SweepReport& sweep, const std::vector<bool>& frontier, bool color,
                  int width) {
   double max_x = 0, max_y = 0;
-  for (const PointReport& point : sweep.points()) {
-    max_x = std::max(max_x, UserSpeed(point));
-    max_y = std::max(max_y, GpuThroughput(point));
+  std::vector<int> drawn;
+  for (int i = 0; i < sweep.points_size(); ++i) {
+    if (!HasCompleted(sweep.points(i))) continue;
+    drawn.push_back(i);
+    max_x = std::max(max_x, UserSpeed(sweep.points(i)));
+    max_y = std::max(max_y, GpuThroughput(sweep.points(i)));
   }
   if (max_x <= 0 || max_y <= 0) return "(no completed points to draw)\n";
   const std::vector<double> x_ticks = NiceTicks(0, max_x * 1.05, 5),
@@ -120,11 +133,12 @@ std::string Plot(const SweepReport& sweep, const std::vector<bool>& frontier, bo
     return int(std::lround((1 - y / y_ticks.back()) * (canvas.height() - 1)));
   };
 
-  for (int i = 0; i + 1 < sweep.points_size(); ++i) {
-    canvas.Line(px(UserSpeed(sweep.points(i))), py(GpuThroughput(sweep.points(i))),
-                px(UserSpeed(sweep.points(i + 1))), py(GpuThroughput(sweep.points(i + 1))));
+  for (size_t i = 1; i < drawn.size(); ++i) {
+    const PointReport &from = sweep.points(drawn[i - 1]), &to = sweep.points(drawn[i]);
+    canvas.Line(px(UserSpeed(from)), py(GpuThroughput(from)), px(UserSpeed(to)),
+                py(GpuThroughput(to)));
   }
-  for (int i = 0; i < sweep.points_size(); ++i) {
+  for (int i : drawn) {
     const int x = px(UserSpeed(sweep.points(i))), y = py(GpuThroughput(sweep.points(i)));
     canvas.Mark(x, y, frontier[i] ? "●" : "○");
     canvas.Label(x + 2, y - 4, ConcurrencyText(sweep.points(i)));

@@ -141,6 +141,57 @@ TEST(SweepOverview, FitsTheWidthAndNamesCaveats) {
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
 }
 
+// A point of which every request failed.
+PointReport FailedPoint() {
+  PointReport point;
+  point.mutable_regatta()->set_concurrency(64);
+  point.mutable_regatta()->set_failed_requests(9);
+  point.mutable_streaming_metrics();
+  return point;
+}
+
+size_t Count(const std::string& text, const std::string& what) {
+  size_t count = 0;
+  for (size_t at = text.find(what); at != std::string::npos; at = text.find(what, at + 1)) ++count;
+  return count;
+}
+
+TEST(SweepOverview, APointThatCompletedNothing_IsNotDrawnAndHasNoFigures) {
+  SweepReport sweep = SmallSweep();
+  const std::string before = RenderSweepOverview(sweep, /*color=*/false, /*width=*/80);
+  *sweep.add_points() = FailedPoint();
+  const std::string text = RenderSweepOverview(sweep, /*color=*/false, /*width=*/80);
+  // The plot is the same, marks and lines alike.
+  EXPECT_EQ(text.substr(text.find("tok/s/GPU by")), before.substr(before.find("tok/s/GPU by")));
+  EXPECT_THAT(text, HasSubstr("    64         -           -           -            -          -"
+                              "          -          -       9\n"));
+  EXPECT_THAT(text, Not(HasSubstr(" 0.0 ms")));
+  EXPECT_EQ(Count(text, "●"), 2u);
+  EXPECT_THAT(text, HasSubstr("* on the frontier"));
+}
+
+TEST(SweepOverview, NoStar_NoFootnote) {
+  SweepReport sweep;
+  *sweep.add_points() = FailedPoint();
+  const std::string text = RenderSweepOverview(sweep, /*color=*/false, /*width=*/80);
+  EXPECT_THAT(text, Not(HasSubstr("on the frontier")));
+  EXPECT_THAT(text, HasSubstr("no completed points"));
+}
+
+TEST(ReportFiles, FiguresThatNobodyMeasured_AreEmptyCells) {
+  const std::string dir = testing::TempDir() + "/regatta_empty_cells";
+  std::filesystem::create_directories(dir);
+  SweepReport sweep = SmallSweep();
+  *sweep.add_points() = FailedPoint();
+  sweep.mutable_points(1)->clear_streaming_metrics();
+  ASSERT_TRUE(WriteReports(sweep, dir, /*markdown=*/true).ok());
+  const std::string csv = ReadFile(dir + "/summary.csv");
+  EXPECT_THAT(csv, HasSubstr("\n64,0,9,,,,,,,,,,,,,,,0,"));
+  EXPECT_THAT(csv, HasSubstr(",,,,,,,1091.79,"));  // not streamed: latency without token times
+  EXPECT_THAT(ReadFile(dir + "/report.html"), HasSubstr("<td>-</td><td>9</td></tr>"));
+  std::filesystem::remove_all(dir);
+}
+
 TEST(SweepOverview, NoPoints_SaysSo) {
   EXPECT_THAT(RenderSweepOverview(SweepReport(), true, 80), HasSubstr("no completed points"));
 }
