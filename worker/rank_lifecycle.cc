@@ -100,9 +100,9 @@ absl::StatusOr<Executor*> RankLifecycle::BeginRun(const RunStart& start,
   return executor_.get();
 }
 
-void RankLifecycle::AbortRun(const std::string& reason) {
+void RankLifecycle::AbortRun(uint64_t epoch, const std::string& reason) {
   absl::MutexLock lock(&mutex_);
-  if (executor_ != nullptr) executor_->Abort(reason);
+  if (executor_ != nullptr && request_.group_epoch() == epoch) executor_->Abort(reason);
 }
 
 void RankLifecycle::EndRun(const absl::Status& outcome) {

@@ -43,8 +43,9 @@ class RankLifecycle {
   absl::StatusOr<Executor*> BeginRun(const RunStart& start,
                                      std::function<void(const std::string&)> fence)
       ABSL_LOCKS_EXCLUDED(mutex_);
-  // Tells every rank of the group to give up its step. Does nothing when no rank runs.
-  void AbortRun(const std::string& reason) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Tells every rank of the group of `epoch` to give up its step. Does nothing when that one no
+  // longer runs.
+  void AbortRun(uint64_t epoch, const std::string& reason) ABSL_LOCKS_EXCLUDED(mutex_);
   // Gives the rank back: the stream has ended, well or not.
   void EndRun(const absl::Status& outcome) ABSL_LOCKS_EXCLUDED(mutex_);
 

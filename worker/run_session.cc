@@ -56,6 +56,7 @@ absl::Status RunSession::TakeStart() {
     if (auto session = weak.lock()) session->Fence(absl::AbortedError(reason));
   };
   ASSIGN_OR_RETURN(executor_, lifecycle_.BeginRun(request_.start(), fence));
+  epoch_ = request_.start().group_epoch();
   return absl::OkStatus();
 }
 
@@ -67,7 +68,7 @@ void RunSession::ExecutePlans() {
     if (!plan.has_value() && plans_.closed()) break;
     if (plan.has_value() && status.ok()) status = ExecuteOne(*plan);
   }
-  if (!status.ok()) lifecycle_.AbortRun(std::string(status.message()));
+  if (!status.ok()) lifecycle_.AbortRun(epoch_, std::string(status.message()));
   executor_ = nullptr;
   lifecycle_.EndRun(status);
   Close(status);
@@ -106,10 +107,11 @@ void RunSession::Send(RunResponse response) {
       if (outgoing_.size() == 1) StartWrite(&outgoing_.front());
       return;
     }
+    // The write in progress would not end otherwise. Under the lock: nothing has finished the call.
+    context_.TryCancel();
   }
   Fence(absl::ResourceExhaustedError(
       absl::StrCat("the router has left ", kMaxQueuedResponses, " responses unread")));
-  context_.TryCancel();  // the write in progress would not end otherwise
 }
 
 void RunSession::OnWriteDone(bool ok) {
@@ -131,7 +133,7 @@ void RunSession::Fence(const absl::Status& reason) {
     if (fence_.ok()) fence_ = reason;
   }
   plans_.Close();
-  if (started_) lifecycle_.AbortRun(std::string(reason.message()));
+  if (started_) lifecycle_.AbortRun(epoch_, std::string(reason.message()));
 }
 
 absl::Status RunSession::fenced() const {

@@ -64,6 +64,7 @@ class RunSession final : public grpc::ServerBidiReactor<RunRequest, RunResponse>
   const Launcher launch_;
   std::shared_ptr<RunSession> self_;  // until OnDone
   RunRequest request_;                // being read
+  uint64_t epoch_ = 0;                // of the rank
   Executor* executor_ = nullptr;      // lent between BeginRun and EndRun
   std::atomic<bool> started_ = false;
   BoundedQueue<std::string> plans_{kMaxQueuedPlans};
