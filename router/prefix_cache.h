@@ -15,8 +15,8 @@ namespace regatta {
 
 class PrefixCache {
  public:
-  // `pool` must outlive the cache. Memory is taken here once: 32 to 40 bytes a block. With `enabled`
-  // false nothing is ever found.
+  // `pool` must outlive the cache. Memory is taken here once: 32 to 40 bytes a block. With
+  // `enabled` false nothing is ever found.
   PrefixCache(BlockPool& pool, bool enabled);
 
   // A blank block from the pool; what the cache knew of its former content is forgotten.
