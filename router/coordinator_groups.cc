@@ -137,6 +137,9 @@ void Coordinator::AddGroups(Formation& formation) {
     const uint32_t slots = options.scheduler.limits.max_batch_size();
     placement_.AddGroup(epoch, slots + std::max(16u, slots / 4));
   }
+  const Limits& limits = formation.plan.request.limits();
+  Log(absl::StrCat("limits: max_batch_size ", limits.max_batch_size(), ", max_num_tokens ",
+                   limits.max_num_tokens(), ", max_seq_len ", max_seq_len));
   last_formed_ns_ = clock_.NowNs();
   plan_ = std::move(formation.plan);
   {
