@@ -3,8 +3,8 @@ SHELL := /bin/bash
 BUILD ?= build/host
 JOBS  ?= $(shell nproc)
 
-# CUDA is compiled where a GPU is seen, or with CUDA=1; drivers and toolkits are never installed.
-GPU   := $(shell nvidia-smi -L >/dev/null 2>&1 && echo 1)
+# CUDA is compiled where a GPU and nvcc are seen, or with CUDA=1; drivers and toolkits are never installed.
+GPU   := $(shell nvidia-smi -L >/dev/null 2>&1 && command -v nvcc >/dev/null && echo 1)
 CUDA  ?= $(GPU)
 PRESET := $(if $(filter 1,$(CUDA)),cuda,host)
 ifeq ($(PRESET),cuda)
@@ -22,7 +22,8 @@ deps:  ## install what is missing (asks before sudo; YES=1 does not ask)
 build: deps  ## compile everything
 	@scripts/build.sh $(PRESET) $(BUILD) $(JOBS)
 
-sweep: build  ## start a local cluster, sweep concurrency on the bundled model, show and write the report
+sweep: deps  ## start a local cluster, sweep concurrency on the bundled model, show and write the report
+	@scripts/build.sh $(PRESET) $(BUILD) $(JOBS) regatta regatta-router regatta-worker
 	@scripts/sweep.sh $(BUILD) $(ARGS)
 
 test: build  ## all tests that need no GPU, within 20 minutes on two cores
