@@ -57,6 +57,7 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Launch(const LaunchO
 }
 
 LocalCluster::~LocalCluster() {
+  channel_.reset();  // a router waits for its clients to leave
   // The router first: it dissolves its groups in order while the workers still answer.
   StopAll(router_, kGrace);
   StopAll(workers_, kGrace);

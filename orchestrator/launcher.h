@@ -34,7 +34,8 @@ class LocalCluster {
   // when `stop` turned true. Nothing is left behind then.
   static absl::StatusOr<std::unique_ptr<LocalCluster>> Launch(const LaunchOptions& options,
                                                               const std::atomic<bool>& stop);
-  // SIGTERM to the router, then to the workers; SIGKILL after five seconds.
+  // SIGTERM to the router, then to the workers; SIGKILL after five seconds. Drop what else uses
+  // channel() before: the router waits for connected clients.
   ~LocalCluster();
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
