@@ -32,7 +32,6 @@
 namespace regatta {
 namespace {
 
-constexpr double kCpuSecondsPerPoint = 12;
 constexpr uint32_t kMaxDefaultWarmup = 64;
 
 int TerminalWidth() {
@@ -93,6 +92,7 @@ int Run::Execute() {
 
 absl::Status Run::Prepare() {
   ASSIGN_OR_RETURN(const StreamMode mode, ParseStreamMode(options_.stream_mode));
+  RETURN_IF_ERROR(CheckFlagsOfUrl(options_));
   uint32_t requests = 0;
   for (const LoadPoint& point : plan_.points) requests += point.requests + WarmupRequests(point);
   ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, requests));
@@ -117,6 +117,7 @@ absl::Status Run::StartServing() {
   if (!options_.url.empty()) {
     ASSIGN_OR_RETURN(serving_, ConnectToCluster(options_, stop_));
     const ClusterDescription& cluster = serving_.description;
+    RETURN_IF_ERROR(CheckTokenIds(dataset_, cluster.vocab_size(), cluster.model_name()));
     ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, cluster.model_name(),
                                                       LayoutName(cluster.layout())));
     return absl::OkStatus();
@@ -158,8 +159,8 @@ absl::Status Run::MeasurePoint(size_t index) {
   PointReport report = CompletePoint(std::move(context), result.samples);
   const bool exact =
       !WorkloadOptionsOf(options_, dataset_).honor_eos && options_.eos_id.value_or(-1) < 0;
-  for (const std::string& warning :
-       WarningsOf(report, {point.requests, batch.reused(), exact, result.interrupted})) {
+  for (const std::string& warning : WarningsOf(report, {point.requests, batch.reused(), exact,
+                                                        result.interrupted, MaxTimePerPoint()})) {
     report.mutable_regatta()->add_warnings(warning);
   }
   failed_requests_ += report.regatta().failed_requests();
@@ -235,9 +236,8 @@ PointReport Run::Context(const LoadPoint& point) const {
 }
 
 double Run::MaxTimePerPoint() const {
-  if (options_.max_time_per_point_s >= 0) return options_.max_time_per_point_s;
   const PointReport context = ContextOf(serving_.description);
-  return context.regatta().performance_figure() ? 0 : kCpuSecondsPerPoint;
+  return MaxSecondsPerPoint(options_, context.regatta().performance_figure());
 }
 
 uint32_t Run::WarmupRequests(const LoadPoint& point) const {

@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "absl/strings/str_cat.h"
+#include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/counter_random.h"
 #include "orchestrator/prompt_tokens.h"
@@ -15,6 +16,7 @@ namespace regatta {
 namespace {
 
 constexpr uint32_t kSyntheticLength = 128;
+constexpr double kCpuSecondsPerPoint = 12;
 // More would only cost memory: further prompts are variations of these.
 constexpr uint32_t kMaxSyntheticPrompts = 4096;
 
@@ -35,6 +37,11 @@ absl::StatusOr<Dataset> MakeSynthetic(const BenchmarkOptions& options, uint32_t 
   return dataset;
 }
 
+bool HasFile(const std::string& dir, const char* name) {
+  std::error_code error;
+  return !dir.empty() && std::filesystem::exists(std::filesystem::path(dir) / name, error);
+}
+
 // Files are often sorted by kind or length; points are to get the same mix (Fisher and Yates 1938).
 void Shuffle(uint64_t seed, std::vector<DatasetEntry>& entries) {
   for (size_t i = entries.size(); i > 1; --i) {
@@ -48,10 +55,12 @@ absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, ui
   if (options.dataset.empty()) return MakeSynthetic(options, requests);
   ASSIGN_OR_RETURN(Dataset dataset, LoadDataset(options.dataset));
   Shuffle(options.random_seed, dataset.entries);
-  std::error_code error;
-  if (!options.model.empty() &&
-      std::filesystem::exists(std::filesystem::path(options.model) / "tokenizer.json", error)) {
+  if (HasFile(options.model, "tokenizer.json")) {
     RETURN_IF_ERROR(TokenizePrompts(options.model, dataset));
+  }
+  if (HasFile(options.model, "config.json")) {
+    ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model));
+    RETURN_IF_ERROR(CheckTokenIds(dataset, spec.vocab_size, options.model));
   }
   return dataset;
 }
@@ -61,6 +70,12 @@ WorkloadMeans MeansOf(const BenchmarkOptions& options, const Dataset& dataset) {
   if (means.input == 0) means.input = std::lround(dataset.mean_input_length());
   if (means.output == 0) means.output = std::lround(dataset.mean_output_length());
   return means;
+}
+
+double MaxSecondsPerPoint(const BenchmarkOptions& options, bool performance_figure) {
+  if (options.max_time_per_point_s >= 0) return options.max_time_per_point_s;
+  const bool asked_for_so_many = options.num_requests > 0;
+  return performance_figure || asked_for_so_many ? 0 : kCpuSecondsPerPoint;
 }
 
 WorkloadOptions WorkloadOptionsOf(const BenchmarkOptions& options, const Dataset& dataset) {

@@ -21,4 +21,7 @@ WorkloadMeans MeansOf(const BenchmarkOptions& options, const Dataset& dataset);
 // How requests end, from --eos-id and whether the data set has answers.
 WorkloadOptions WorkloadOptionsOf(const BenchmarkOptions& options, const Dataset& dataset);
 
+// Seconds after which a point issues no more requests; 0 = none.
+double MaxSecondsPerPoint(const BenchmarkOptions& options, bool performance_figure);
+
 }  // namespace regatta

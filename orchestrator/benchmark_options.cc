@@ -3,10 +3,18 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/str_cat.h"
 #include "common/flags.h"
+#include "common/layout.h"
+#include "orchestrator/dataset.h"
 
 namespace regatta {
 namespace {
+
+constexpr uint32_t kMaxBatchSize = 1 << 20, kMaxThreads = 1024;
+constexpr double kOneDayS = 86400;
+
+CLI::Range Lengths() { return CLI::Range(1u, kMaxOutputTokens); }
 
 void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
   command.add_option("-m,--model", options.model, "model directory in Hugging Face layout")
@@ -29,10 +37,10 @@ void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
   command
       .add_option("--target-input-len", options.target_input_len,
                   "mean prompt length for default limits (default: the data set's; synthetic: 128)")
-      ->check(CLI::PositiveNumber)
+      ->check(Lengths())
       ->group("Input");
   command.add_option("--target-output-len", options.target_output_len, "likewise for outputs")
-      ->check(CLI::PositiveNumber)
+      ->check(Lengths())
       ->group("Input");
   command
       .add_option("--random-seed", options.random_seed,
@@ -41,56 +49,58 @@ void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
       ->group("Input");
 }
 
-// What a running router has decided already.
-void AddLayoutFlags(CLI::App& command, CLI::Option& url, BenchmarkOptions& options) {
-  const auto add = [&](const char* name, std::optional<uint32_t>& value, const char* text) {
-    command.add_option(name, value, text)
-        ->check(CLI::PositiveNumber)
-        ->excludes(&url)
-        ->group("Cluster");
+// Of a flag that a running router has decided already: notes that it was given.
+void OnlyLaunches(CLI::Option* flag, BenchmarkOptions& options) {
+  flag->group("Cluster")->each([&options, name = flag->get_name()](const std::string&) {
+    options.launch_flags.push_back(name);
+  });
+}
+
+void AddLayoutFlags(CLI::App& command, BenchmarkOptions& options) {
+  const auto add = [&](const char* name, std::optional<uint32_t>& value, uint32_t most,
+                       const char* text) {
+    OnlyLaunches(command.add_option(name, value, text)->check(CLI::Range(1u, most)), options);
   };
-  add("--tp", options.tp, "tensor parallel ranks (default 1)");
-  add("--pp", options.pp, "pipeline stages (default 1)");
-  add("--ep", options.ep, "expert parallel ranks; divides --tp (default 1)");
-  add("--dp", options.dp, "independent copies of the model (default 1)");
-  add("--max-batch-size", options.max_batch_size, "sequences in one step (default: derived)");
-  add("--max-num-tokens", options.max_num_tokens, "tokens in one step (default: derived)");
-  add("--max-seq-len", options.max_seq_len, "prompt plus output of one sequence");
-  command
-      .add_option("--kv-cache-free-gpu-mem-fraction", options.kv_cache_fraction,
-                  "of the memory left after weights (default 0.9)")
-      ->check(CLI::Range(0.0, 1.0))
-      ->excludes(&url)
-      ->group("Cluster");
+  add("--tp", options.tp, kMaxRanks, "tensor parallel ranks (default 1)");
+  add("--pp", options.pp, kMaxRanks, "pipeline stages (default 1)");
+  add("--ep", options.ep, kMaxRanks, "expert parallel ranks; divides --tp (default 1)");
+  add("--dp", options.dp, kMaxRanks, "independent copies of the model (default 1)");
+  add("--max-batch-size", options.max_batch_size, kMaxBatchSize,
+      "sequences in one step (default: derived)");
+  add("--max-num-tokens", options.max_num_tokens, kMaxOutputTokens,
+      "tokens in one step (default: derived)");
+  add("--max-seq-len", options.max_seq_len, kMaxOutputTokens, "prompt plus output of one sequence");
+  OnlyLaunches(command
+                   .add_option("--kv-cache-free-gpu-mem-fraction", options.kv_cache_fraction,
+                               "of the memory left after weights (default 0.9)")
+                   ->check(CLI::Range(0.0, 1.0)),
+               options);
 }
 
 void AddClusterFlags(CLI::App& command, BenchmarkOptions& options) {
-  CLI::Option* url =
-      command.add_option("--url", options.url, "grpc://HOST:PORT of a running router");
-  url->group("Cluster");
-  AddLayoutFlags(command, *url, options);
-  command
-      .add_option("--config,--extra-llm-api-options", options.config,
-                  "YAML with TensorRT-LLM's keys for the launched router; flags override it")
+  command.add_option("--url", options.url, "grpc://HOST:PORT of a running router")
       ->group("Cluster");
-  command.add_option("--dtype", options.dtype, "auto, float32, bfloat16 or float16")
-      ->group("Cluster");
+  AddLayoutFlags(command, options);
+  const auto add = [&](const char* name, auto& value, const char* text) {
+    CLI::Option* flag = command.add_option(name, value, text);
+    OnlyLaunches(flag, options);
+    return flag;
+  };
+  add("--config,--extra-llm-api-options", options.config,
+      "YAML with TensorRT-LLM's keys for the launched router; flags override it");
+  add("--dtype", options.dtype, "auto, float32, bfloat16 or float16");
   command.add_option("--backend", options.backend, "accepted and ignored: there is one")
       ->group("Cluster");
-  command
-      .add_flag("--dummy-weights", options.dummy_weights,
-                "seeded random weights of the model's shapes")
-      ->excludes(url)
-      ->group("Cluster");
-  command.add_option("--threads", options.threads, "of each CPU rank (default: CPUs / ranks)")
-      ->group("Cluster");
-  command
-      .add_option("--bin-dir", options.bin_dir,
-                  "where regatta-worker and regatta-router are (default: next to this program)")
-      ->group("Cluster");
+  OnlyLaunches(command.add_flag("--dummy-weights", options.dummy_weights,
+                                "seeded random weights of the model's shapes"),
+               options);
+  add("--threads", options.threads, "of each CPU rank (default: CPUs / ranks)")
+      ->check(CLI::Range(0u, kMaxThreads));
+  add("--bin-dir", options.bin_dir,
+      "where regatta-worker and regatta-router are (default: next to this program)");
   command.add_option("--launch-timeout", options.launch_timeout_s, "seconds until it must serve")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.001, kOneDayS))
       ->group("Cluster");
 }
 
@@ -116,18 +126,25 @@ void AddLoadFlags(CLI::App& command, BenchmarkOptions& options) {
   command
       .add_option("--max-time-per-point", options.max_time_per_point_s,
                   "seconds after which a point issues no more requests; 0 = none (default: 12 on "
-                  "CPU ranks, none on GPUs)")
-      ->check(CLI::NonNegativeNumber)
+                  "CPU ranks unless --num-requests is given, none on GPUs)")
+      ->check(CLI::Range(0.0, kOneDayS))
       ->group("Load");
   command
       .add_option("--stall-timeout", options.stall_timeout_s,
                   "seconds without any token after which requests are given up")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(0.001, kOneDayS))
       ->group("Load");
 }
 
 }  // namespace
+
+absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options) {
+  if (options.url.empty() || options.launch_flags.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(options.launch_flags[0],
+                                                 " has no effect with --url: the router at '",
+                                                 options.url, "' was started with its own"));
+}
 
 void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
   AddInputFlags(command, options);

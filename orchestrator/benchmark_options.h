@@ -4,7 +4,9 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
+#include "absl/status/status.h"
 #include "common/credentials.h"
 
 namespace CLI {
@@ -34,19 +36,23 @@ struct BenchmarkOptions {
   uint32_t threads = 0;  // per CPU rank; 0 = the CPUs shared among ranks
   std::string bin_dir;   // of regatta-worker and regatta-router
   double launch_timeout_s = 120;
+  std::vector<std::string> launch_flags;  // names of those given that only a launch heeds
   TlsOptions tls;
   // Load.
   bool streaming = true;
   std::string stream_mode = "multiplexed";
   bool prefix_cache = false;
   int64_t warmup = -1;               // requests before each point; -1 = one per user, 2 to 64
-  double max_time_per_point_s = -1;  // 0 = none, -1 = none on GPUs, 12 s on CPU ranks
+  double max_time_per_point_s = -1;  // 0 = none, -1 = see the flag's help
   double stall_timeout_s = 120;
   // Output.
   std::string output = "results";  // parent of the run's directory
   std::string report_json;
   bool markdown = false;
 };
+
+// With url: INVALID_ARGUMENT names a flag that was given and only a launch would heed.
+absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options);
 
 // Adds every flag but --concurrency.
 void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options);

@@ -150,6 +150,18 @@ absl::StatusOr<Dataset> LoadDataset(const std::string& path) {
   return ParseDataset(file, path);
 }
 
+absl::Status CheckTokenIds(const Dataset& dataset, uint32_t vocab_size, const std::string& model) {
+  for (const DatasetEntry& entry : dataset.entries) {
+    for (uint32_t id : entry.input_ids) {
+      if (id < vocab_size) continue;
+      return absl::InvalidArgumentError(
+          absl::StrCat(dataset.path, ": task_id ", entry.task_id, ": token id ", id,
+                       " is not below the ", vocab_size, " of the vocabulary of '", model, "'"));
+    }
+  }
+  return absl::OkStatus();
+}
+
 std::string FormatDatasetEntry(const DatasetEntry& entry) {
   nlohmann::ordered_json line;
   int64_t number = 0;

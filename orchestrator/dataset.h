@@ -46,6 +46,9 @@ absl::StatusOr<Dataset> ParseDataset(std::istream& in, const std::string& path);
 // The same from a file; NOT_FOUND names the path.
 absl::StatusOr<Dataset> LoadDataset(const std::string& path);
 
+// INVALID_ARGUMENT names the first entry with a token id that `model` does not have, and the id.
+absl::Status CheckTokenIds(const Dataset& dataset, uint32_t vocab_size, const std::string& model);
+
 // One line, with its newline.
 std::string FormatDatasetEntry(const DatasetEntry& entry);
 

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 
+#include "common/layout.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/commands.h"
@@ -10,6 +11,8 @@
 
 namespace regatta {
 namespace {
+
+constexpr uint32_t kMaxLength = 1 << 24;  // tokens
 
 absl::Status PrintPlan(const std::string& model, const PlanInput& input) {
   ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(model));
@@ -29,12 +32,14 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--gpu", input->gpu, "GPU by name (H200, H100, A100-80GB, L40S, ...)")
       ->capture_default_str();
   command.add_option("--gpu-memory-gib", input->gpu_memory_gib, "memory of one GPU instead")
-      ->check(CLI::PositiveNumber);
-  command.add_option("--tp,--tp-size", input->tp, "tensor parallel size")->capture_default_str();
-  command.add_option("--pp,--pp-size", input->pp, "pipeline parallel size")->capture_default_str();
-  command.add_option("--ep,--ep-size", input->ep, "expert parallel size, divides tp")
-      ->capture_default_str();
-  command.add_option("--dp", input->dp, "independent copies")->capture_default_str();
+      ->check(CLI::Range(0.001, 65536.0));
+  const auto add_size = [&](const char* names, uint32_t& value, const char* text) {
+    command.add_option(names, value, text)->check(CLI::Range(1u, kMaxRanks))->capture_default_str();
+  };
+  add_size("--tp,--tp-size", input->tp, "tensor parallel size");
+  add_size("--pp,--pp-size", input->pp, "pipeline parallel size");
+  add_size("--ep,--ep-size", input->ep, "expert parallel size, divides tp");
+  add_size("--dp", input->dp, "independent copies");
   command.add_option("--dtype", input->dtype, "of weights: auto, float32, bfloat16, float16, fp8")
       ->capture_default_str();
   command.add_option("--kv-cache-dtype", input->kv_cache_dtype, "of the KV cache, likewise")
@@ -45,12 +50,13 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
       ->check(CLI::Range(0.01, 1.0))
       ->capture_default_str();
   command.add_option("--target-input-len", input->mean_input_length, "mean prompt length")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1u, kMaxLength))
       ->capture_default_str();
   command.add_option("--target-output-len", input->mean_output_length, "mean output length")
-      ->check(CLI::PositiveNumber)
+      ->check(CLI::Range(1u, kMaxLength))
       ->capture_default_str();
-  command.add_option("--max-seq-len", input->max_seq_len, "longest sequence; 0 = the model's");
+  command.add_option("--max-seq-len", input->max_seq_len, "longest sequence; 0 = the model's")
+      ->check(CLI::Range(0u, kMaxLength));
   command.footer(
       "Examples:\n"
       "  regatta plan --model Llama-3.1-8B-Instruct --gpu H200 --target-input-len 128 "

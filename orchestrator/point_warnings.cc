@@ -11,9 +11,11 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
   const RegattaInfo& info = point.regatta();
   std::vector<std::string> warnings;
   if (info.cut_short()) {
-    warnings.push_back(
-        absl::StrCat(conditions.interrupted ? "interrupted" : "cut by --max-time-per-point", ": ",
-                     info.issued_requests(), " of ", conditions.asked_requests, " requests"));
+    warnings.push_back(absl::StrCat(
+        conditions.interrupted
+            ? "interrupted"
+            : absl::StrCat("cut short after ", conditions.max_time_s, " s (--max-time-per-point)"),
+        ": ", info.issued_requests(), " of ", conditions.asked_requests, " requests"));
   }
   if (conditions.reused_prompts > 0) {
     warnings.push_back(absl::StrCat(conditions.reused_prompts,

@@ -54,6 +54,29 @@ TEST_F(BenchmarkInputTest, MeansAreTheDataSetsUnlessGiven) {
   EXPECT_EQ(MeansOf(options_, *dataset).output, 4u);
 }
 
+TEST_F(BenchmarkInputTest, IdsOutsideTheVocabularyAreRefused) {
+  options_.model = REGATTA_SOURCE_DIR "/tests/models/regatta-dense";
+  EXPECT_TRUE(LoadBenchmarkDataset(options_, 10).ok());
+  DatasetEntry entry;
+  entry.task_id = "far";
+  entry.input_ids = {1, 123456789};
+  entry.output_tokens = 1;
+  ASSERT_TRUE(WriteDataset({entry}, path_).ok());
+  const absl::Status status = LoadBenchmarkDataset(options_, 10).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("task_id far: token id 123456789 is not below the "));
+}
+
+TEST_F(BenchmarkInputTest, OnlyAGivenTimeCutsAGivenCount) {
+  EXPECT_EQ(MaxSecondsPerPoint(options_, /*performance_figure=*/false), 12);
+  EXPECT_EQ(MaxSecondsPerPoint(options_, /*performance_figure=*/true), 0);
+  options_.num_requests = 100;
+  EXPECT_EQ(MaxSecondsPerPoint(options_, /*performance_figure=*/false), 0);
+  options_.max_time_per_point_s = 5;
+  EXPECT_EQ(MaxSecondsPerPoint(options_, /*performance_figure=*/false), 5);
+}
+
 TEST_F(BenchmarkInputTest, SyntheticPromptsWithoutADataSet) {
   options_.dataset.clear();
   EXPECT_THAT(std::string(LoadBenchmarkDataset(options_, 10).status().message()),

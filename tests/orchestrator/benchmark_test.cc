@@ -137,7 +137,9 @@ TEST_F(BenchmarkTest, ThroughputWritesThePointAsJson) {
 
 TEST_F(BenchmarkTest, CtrlCKeepsWhatWasMeasured) {
   const auto server = Serve({0, 20'000'000, 1});
+  const auto before = ::signal(SIGINT, SIG_DFL);  // a test run in the background may ignore it
   auto child = Start(Sweep(*server, "1,2,4"));
+  ::signal(SIGINT, before);
   AwaitInLog("[2/3]");
   ::kill(child->pid(), SIGINT);
   EXPECT_EQ(Await(*child), "exit code 130") << Log();
@@ -146,6 +148,16 @@ TEST_F(BenchmarkTest, CtrlCKeepsWhatWasMeasured) {
   EXPECT_FALSE(sweep->completed());
   ASSERT_GE(sweep->points_size(), 1);
   EXPECT_EQ(sweep->points(0).request_info().num_requests(), 32u);
+}
+
+TEST_F(BenchmarkTest, AHangUpIsIgnoredUnderNohup) {
+  const auto server = Serve({0, 4'000'000, 1});
+  const auto before = ::signal(SIGHUP, SIG_IGN);  // inherited, as nohup does it
+  auto child = Start(Sweep(*server, "1,2"));
+  ::signal(SIGHUP, before);
+  AwaitInLog("2 points, 64 requests");
+  ::kill(child->pid(), SIGHUP);
+  EXPECT_EQ(Await(*child), "exit code 0") << Log();
 }
 
 TEST_F(BenchmarkTest, AServerThatDiesEndsInClearErrors) {
@@ -174,7 +186,16 @@ TEST_F(BenchmarkTest, BadInputIsRefusedWithTwo) {
   expect_refusal({"sweep", "--dataset", dataset()}, "give --model DIR, or --url");
   expect_refusal({"sweep", "--dataset", "/nonexistent.jsonl"}, "cannot read '/nonexistent.jsonl'");
   expect_refusal({"sweep", "--dataset", dataset(), "--url", "http://x:1"}, "grpc://");
-  expect_refusal({"sweep", "--url", "grpc://127.0.0.1:1", "--tp", "2"}, "--tp");
+  for (const char* flag : {"--tp", "--dtype", "--config", "--threads", "--bin-dir"}) {
+    expect_refusal({"sweep", "--url", "grpc://127.0.0.1:1", flag, "2"},
+                   absl::StrCat(flag, " has no effect with --url").c_str());
+  }
+  expect_refusal({"sweep", "--url", "grpc://127.0.0.1:1", "--dummy-weights"},
+                 "--dummy-weights has no effect with --url");
+  expect_refusal({"sweep", "--tp", "0"}, "--tp: Value 0 not in range 1 to 65536");
+  expect_refusal({"sweep", "--max_batch_size", "-1"},
+                 "--max-batch-size: Value -1 not in range 1 to 1048576");
+  expect_refusal({"plan", "--model", "m", "--pp", "0"}, "--pp: Value 0 not in range 1 to 65536");
   expect_refusal(
       {"sweep", "--model", REGATTA_SOURCE_DIR "/tests/models/regatta-dense", "--tp", "3"}, "3");
   expect_refusal({"throughput", "--stream-mode", "x", "--dataset", dataset(), "--model", "m"},

@@ -121,8 +121,8 @@ TEST(WarningsTest, EveryConditionIsSaid) {
   point.mutable_request_info()->set_num_requests(30);
   point.mutable_request_info()->set_avg_num_concurrent_requests(4);
   point.mutable_request_info()->set_avg_output_length(60);
-  EXPECT_THAT(WarningsOf(point, {80, 6, true, false}),
-              ElementsAre(HasSubstr("cut by --max-time-per-point: 30 of 80"),
+  EXPECT_THAT(WarningsOf(point, {80, 6, true, false, 12}),
+              ElementsAre(HasSubstr("cut short after 12 s (--max-time-per-point): 30 of 80"),
                           HasSubstr("6 prompts were sent before"),
                           HasSubstr("3 requests have another output length"),
                           HasSubstr("4.0 requests were in flight on average, 8 were asked"),
