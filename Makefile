@@ -32,7 +32,8 @@ test: build  ## all tests that need no GPU, within 20 minutes on two cores
 test-long: build  ## long simulations, corpora and soaks
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -L long
 
-bench: build  ## micro-benchmarks; figures are kept in docs/PERFORMANCE.md
+bench: deps  ## micro-benchmarks; figures are kept in docs/PERFORMANCE.md
+	@scripts/build.sh $(PRESET) $(BUILD) $(JOBS) benchmarks
 	@scripts/bench.sh $(BUILD)
 
 dist: deps  ## one compressed archive of stripped programs with static third-party libraries

@@ -29,3 +29,7 @@ if(REGATTA_TESTS)
   # OpenBLAS: the yardstick of our CPU products, in their benchmark only.
   pkg_check_modules(OPENBLAS REQUIRED IMPORTED_TARGET openblas)
 endif()
+
+if(REGATTA_STATIC)
+  include(static)
+endif()

@@ -36,12 +36,16 @@ function(regatta_test NAME)
 endfunction()
 
 # regatta_benchmark(NAME SRCS x_bench.cc DEPS lib ...): a Google Benchmark binary, run by `make bench`.
+# Built by the target `benchmarks` alone.
 function(regatta_benchmark NAME)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
-  add_executable(${NAME} ${ARG_SRCS})
+  add_executable(${NAME} EXCLUDE_FROM_ALL ${ARG_SRCS})
+  if(NOT TARGET benchmarks)
+    add_custom_target(benchmarks)
+  endif()
+  add_dependencies(benchmarks ${NAME})
   target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} benchmark::benchmark_main benchmark::benchmark)
   set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
-  set_property(GLOBAL APPEND PROPERTY REGATTA_BENCHMARKS ${NAME})
 endfunction()
 
 # regatta_proto_library(NAME FILES a.proto ... GRPC): generated messages, and service stubs when GRPC is given.
