@@ -24,6 +24,7 @@ void AddSweepCommand(CLI::App& app, CommandContext& context);
 void AddReportCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);
 void AddCertsCommand(CLI::App& app, CommandContext& context);
+void AddClusterCommand(CLI::App& app, CommandContext& context);
 void AddNullServerCommand(CLI::App& app, CommandContext& context);
 
 // Exit codes of all commands.

@@ -16,6 +16,7 @@ int main(int argc, char** argv) {
   regatta::AddReportCommand(app, context);
   regatta::AddPlanCommand(app, context);
   regatta::AddCertsCommand(app, context);
+  regatta::AddClusterCommand(app, context);
   regatta::AddNullServerCommand(app, context);
   const int exit_code = regatta::ParseFlags(app, argc, argv);
   return exit_code >= 0 ? exit_code : context.chosen();
