@@ -1,9 +1,14 @@
 # REGATTA_STATIC: points every imported library at its static archive where the distribution ships one, so that the programs run on
 # machines without these packages. glibc stays shared.
 
-# "/usr/lib/.../libx.so.1" -> "/usr/lib/.../libx.a" when that exists.
+# "/usr/lib/.../libx.so.1", or "-lx" -> "/usr/lib/.../libx.a" when that exists.
 function(regatta_archive_of PATH OUT)
-  string(REGEX REPLACE "\\.so(\\.[0-9.]+)?$" ".a" archive "${PATH}")
+  if(PATH MATCHES "^-l([a-z0-9_]+)$")
+    find_library(REGATTA_ARCHIVE_${CMAKE_MATCH_1} NAMES lib${CMAKE_MATCH_1}.a)
+    set(archive "${REGATTA_ARCHIVE_${CMAKE_MATCH_1}}")
+  else()
+    string(REGEX REPLACE "\\.so(\\.[0-9.]+)?$" ".a" archive "${PATH}")
+  endif()
   if(EXISTS "${archive}")
     set(${OUT} "${archive}" PARENT_SCOPE)
   else()
