@@ -24,7 +24,9 @@ struct GrpcWorkerGroupOptions {
   // Silence after which a rank is dead; it beats every 100 ms. The first sign of life may take
   // kFirstBeatTimeout.
   absl::Duration heartbeat_timeout = absl::Milliseconds(500);
-  size_t max_queued_plans = 16;  // per rank, not yet written
+  // Per rank, not yet written. Only memory is bounded by it: a rank may be late with what gates no
+  // result, and the news that a plan is written may come after the plan's result.
+  size_t max_queued_plans = 256;
 };
 
 class GrpcWorkerGroup final : public WorkerGroup, private RankStream::Listener {

@@ -204,10 +204,9 @@ absl::Status Pool::Dissolve(const std::vector<size_t>& workers, uint64_t epoch) 
 }
 
 std::unique_ptr<WorkerGroup> Pool::Connect(const std::vector<size_t>& workers, uint64_t epoch,
-                                           uint32_t max_inflight, bool on_device) {
+                                           bool on_device) {
   GrpcWorkerGroupOptions options;
   options.epoch = epoch;
-  options.max_queued_plans = max_inflight + 2;
   options.heartbeat_timeout = options_.heartbeat_timeout;
   if (options.heartbeat_timeout == absl::ZeroDuration()) {
     options.heartbeat_timeout = on_device ? absl::Milliseconds(500) : absl::Seconds(3);

@@ -55,7 +55,7 @@ class Pool {
 
   // The streams of a group that Form made; not yet opened.
   std::unique_ptr<WorkerGroup> Connect(const std::vector<size_t>& workers, uint64_t epoch,
-                                       uint32_t max_inflight, bool on_device);
+                                       bool on_device);
 
  private:
   struct Worker {

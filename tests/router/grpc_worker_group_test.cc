@@ -35,7 +35,9 @@ class GrpcWorkerGroupTest : public testing::Test {
   }
 
   std::unique_ptr<WorkerGroup> Start() {
-    auto group = pool_->Connect({0, 1}, 3, 2, /*on_device=*/true);
+    return Start(pool_->Connect({0, 1}, 3, /*on_device=*/true));
+  }
+  std::unique_ptr<WorkerGroup> Start(std::unique_ptr<WorkerGroup> group) {
     group->Start([this](absl::StatusOr<StepResult> result) {
       absl::MutexLock lock(&mutex_);
       EXPECT_TRUE(fence_.ok()) << "a call after the fence";
@@ -139,6 +141,17 @@ TEST_F(GrpcWorkerGroupTest, AStuckRankIsNamedByItsStepIds) {
   EXPECT_TRUE(fence_.ok()) << "it still beats: the engine loop decides";
 }
 
+TEST_F(GrpcWorkerGroupTest, ALateRankThatDoesNotSampleGatesNothing) {
+  workers_[1].SetFault(Fault::kStepHangs, 1);
+  auto group = Start();
+  for (uint64_t step = 1; step <= 100; ++step) {
+    group->Dispatch(Plan(step));
+    ASSERT_TRUE(AwaitResults(step));
+  }
+  absl::MutexLock lock(&mutex_);
+  EXPECT_TRUE(fence_.ok()) << fence_;
+}
+
 TEST_F(GrpcWorkerGroupTest, AnErrorOfARankIsTheCause) {
   workers_[1].SetFault(Fault::kStepFails, 2);
   auto group = Start();
@@ -157,7 +170,13 @@ TEST_F(GrpcWorkerGroupTest, ARankThatRefusesTheStreamFences) {
 }
 
 TEST_F(GrpcWorkerGroupTest, ARankThatDoesNotReadFences) {
-  auto group = Start();
+  std::vector<RankEndpoint> ranks;
+  for (const auto& worker : workers_) {
+    ranks.push_back({static_cast<uint32_t>(ranks.size()), worker.address(),
+                     grpc::CreateChannel(worker.address(), grpc::InsecureChannelCredentials())});
+  }
+  auto group = Start(std::make_unique<GrpcWorkerGroup>(
+      GrpcWorkerGroupOptions{.epoch = 3, .max_queued_plans = 4}, ranks));
   workers_[0].SetFault(Fault::kStepHangs, 1);
   StepPlan big = Plan(1);
   for (int i = 0; i < 1'000'000; ++i)
