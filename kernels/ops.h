@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <utility>
@@ -56,9 +57,9 @@ struct AttentionBatch {
       nullptr;  // [S + 1]; tokens of sequence s are [query_start[s], query_start[s + 1])
   const int32_t* context_length =
       nullptr;                           // [S]; positions held after this step's tokens are written
-  const int32_t* block_table = nullptr;  // [S, block_table_stride]
-  int block_table_stride = 0;
-  const int64_t* kv_slot = nullptr;  // [T]; block * B + offset where a token's key and value go
+  const int32_t* block_table = nullptr;  // the blocks of sequence s begin at block_start[s]
+  const int32_t* block_start = nullptr;  // [S]
+  const int64_t* kv_slot = nullptr;      // [T]; block * B + offset where a token's key and value go
 };
 
 // One layer's paged cache: k, v are [num_blocks, B, G, K].
@@ -136,6 +137,31 @@ struct SampleResult {
   std::vector<std::vector<std::pair<uint32_t, float>>> top_logprobs;  // [N], most likely first
 };
 
+// What one Sample gives the host, once the stream has come that far. Made by Ops::MakeDraws; one
+// per step in flight.
+class Draws {
+ public:
+  virtual ~Draws() = default;
+  // Valid after a Marker that was set behind the Sample has passed.
+  virtual void Read(SampleResult& result) const = 0;
+};
+
+// A place in the stream that any thread may wait for by asking again and again.
+class Marker {
+ public:
+  virtual ~Marker() = default;
+  // True once everything issued before the newest Mark is done, or the device has failed: then
+  // `*error` says how.
+  virtual bool Passed(std::string* error) = 0;
+};
+
+// Recorded operations, replayed with the addresses and sizes that they were recorded with.
+class Graph {
+ public:
+  virtual ~Graph() = default;
+  virtual void Replay() = 0;
+};
+
 class Ops {
  public:
   virtual ~Ops() = default;
@@ -146,10 +172,24 @@ class Ops {
   // Device memory, zeroed, aligned to 256 bytes. CHECK-fails on zero bytes; an empty Buffer when
   // memory is exhausted.
   virtual Buffer Allocate(size_t num_bytes) = 0;
+  // Host memory that copies to and from the device without detours; zeroed. Empty as above.
+  virtual Buffer AllocateHost(size_t num_bytes) = 0;
+  // `host` must stay as it is until the stream has come that far when it is of AllocateHost; other
+  // memory has been read on return.
   virtual void CopyToDevice(void* device, const void* host, size_t num_bytes) = 0;
   virtual void CopyToHost(void* host, const void* device, size_t num_bytes) = 0;
   // Waits for everything issued. False after a device fault, with `*error` saying what.
   [[nodiscard]] virtual bool Sync(std::string* error) = 0;
+  // The same of what is known now, without waiting.
+  [[nodiscard]] virtual bool Healthy(std::string* error) = 0;
+  virtual std::unique_ptr<Marker> MakeMarker() = 0;
+  virtual void Mark(Marker& marker) = 0;
+  // Records what `record` issues, which is not run; it may neither wait nor allocate. Null where
+  // the backend records nothing: then run it each time.
+  virtual std::unique_ptr<Graph> Capture(const std::function<void()>& record) { return nullptr; }
+  virtual bool HasGraphs() const { return false; }
+  // Bytes of device memory that are free; 0 where it is the host's.
+  virtual uint64_t FreeDeviceMemory() { return 0; }
 
   // --- Weights
   // ----------------------------------------------------------------------------------------------------------------
@@ -160,9 +200,10 @@ class Ops {
   // --- Fine operations
   // --------------------------------------------------------------------------------------------------------
   // out[t] = table[ids[t] - first_row], or 0 when the id is outside [first_row, first_row + table
-  // rows). ids [T] int32, out [T, D].
-  virtual void Embedding(const int32_t* ids, const Tensor& table, int64_t first_row,
-                         const Tensor& out) = 0;
+  // rows). An id below 0 stands for drawn[-1 - id]. ids [T] int32, drawn as Sample leaves it (may
+  // be null when no id is below 0), out [T, D].
+  virtual void Embedding(const int32_t* ids, const int32_t* drawn, const Tensor& table,
+                         int64_t first_row, const Tensor& out) = 0;
   // out = x / sqrt(mean(x^2) + eps) * weight, per row. x, out [T, D]; weight [D]. (Zhang & Sennrich
   // 2019)
   virtual void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) = 0;
@@ -198,10 +239,19 @@ class Ops {
   virtual void AddScaled(const Tensor& y, const Tensor& x, const Tensor& gate) = 0;
   // out[i] = x[rows[i]]. rows [N] int32, out [N, D].
   virtual void GatherRows(const Tensor& x, const int32_t* rows, const Tensor& out) = 0;
-  // Draws one token per row of float32 logits [N, V] (whole vocabulary). `rows` is host memory;
-  // penalties read and update `pool` (the drawn token is counted). Waits for the result.
+  // Matrices beside one another that lie below one another: out[n, p * W + i] = x[p * N + n, i].
+  // x [P * N, W], out [N, P * W], both dense.
+  virtual void JoinColumns(const Tensor& x, const Tensor& out) = 0;
+  // drawn[slots[i]] = ids[i], i < n; all int32. With a slot twice, either id may stay.
+  virtual void PlaceTokens(const int32_t* ids, const int32_t* slots, int n, int32_t* drawn) = 0;
+  // Holds up to `max_rows` draws of a step.
+  virtual std::unique_ptr<Draws> MakeDraws(int max_rows) = 0;
+  // Draws one token per row of float32 logits [N, V] (whole vocabulary). `rows` is host memory,
+  // read before the return; penalties read and update `pool` (the drawn token is counted). Row i's
+  // token goes to drawn[slots[i]] in device memory, for later steps, and to `draws`, for the host.
   virtual void Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
-                      const PenaltyPool& pool, SampleResult& result) = 0;
+                      const PenaltyPool& pool, const int32_t* slots, int32_t* drawn,
+                      Draws& draws) = 0;
   // Natural-log softmax of each float32 row at the given id: out[i] = log p(ids[i] | logits[i]).
   // Waits; out is host memory [N].
   virtual void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) = 0;

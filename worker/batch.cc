@@ -9,42 +9,47 @@ namespace regatta {
 namespace {
 
 void Clear(StepBatch& batch) {
-  for (auto* column : {&batch.token_ids, &batch.positions, &batch.query_start,
-                       &batch.context_length, &batch.block_table, &batch.sample_rows}) {
+  for (auto* column :
+       {&batch.token_ids, &batch.positions, &batch.query_start, &batch.context_length,
+        &batch.block_start, &batch.block_table, &batch.sample_rows, &batch.sample_slots}) {
     column->clear();
   }
   batch.kv_slot.clear();
   batch.sampling.clear();
-  batch.sample_entries.clear();
-  batch.block_table_stride = batch.max_query_length = batch.max_context_length = 0;
+  batch.max_query_length = batch.max_context_length = 0;
 }
 
 void AppendTokens(const StepPlan& plan, int entry, const Slot& slot, int block_size,
                   int& next_inline, StepBatch& batch) {
   const int start = static_cast<int>(plan.start(entry));
   const int end = start + static_cast<int>(plan.count(entry));
+  const int32_t drawn = -1 - static_cast<int32_t>(plan.slot(entry));
   for (int position = start; position < end; ++position) {
-    const uint32_t id = HasInlineTokens(plan, entry) ? plan.tokens(next_inline++) : slot.last_token;
-    batch.token_ids.push_back(static_cast<int32_t>(id));
+    const bool given = HasInlineTokens(plan, entry);
+    batch.token_ids.push_back(given ? static_cast<int32_t>(plan.tokens(next_inline++)) : drawn);
     batch.positions.push_back(position);
     batch.kv_slot.push_back(int64_t{slot.blocks[position / block_size]} * block_size +
                             position % block_size);
   }
+  const int blocks = (end + block_size - 1) / block_size;
+  batch.block_start.push_back(static_cast<int32_t>(batch.block_table.size()));
+  batch.block_table.insert(batch.block_table.end(), slot.blocks.begin(),
+                           slot.blocks.begin() + blocks);
   batch.context_length.push_back(end);
   batch.query_start.push_back(batch.num_tokens());
   batch.max_query_length = std::max(batch.max_query_length, end - start);
   batch.max_context_length = std::max(batch.max_context_length, end);
 }
 
-void AppendDraw(int entry, const Slot& slot, StepBatch& batch) {
+void AppendDraw(uint32_t index, const Slot& slot, StepBatch& batch) {
   SampleRow row = slot.sampling;
   if (row.output_index < slot.min_tokens) {
     row.suppressed = slot.suppressed.data();
     row.num_suppressed = static_cast<int>(slot.suppressed.size());
   }
   batch.sample_rows.push_back(batch.num_tokens() - 1);
+  batch.sample_slots.push_back(static_cast<int32_t>(index));
   batch.sampling.push_back(row);
-  batch.sample_entries.push_back(entry);
 }
 
 }  // namespace
@@ -56,19 +61,34 @@ void BuildBatch(const StepPlan& plan, const SlotTable& slots, StepBatch& batch) 
   int next_inline = 0;
   batch.query_start.push_back(0);
   for (int entry = 0; entry < entries; ++entry) {
-    const Slot& slot = slots.slot(plan.slot(entry));
+    const uint32_t index = plan.slot(entry);
+    const Slot& slot = slots.slot(index);
     AppendTokens(plan, entry, slot, block_size, next_inline, batch);
-    if (SamplesAt(plan, entry)) AppendDraw(entry, slot, batch);
+    if (SamplesAt(plan, entry)) AppendDraw(index, slot, batch);
   }
   CHECK_EQ(next_inline, plan.tokens_size());
-  batch.block_table_stride = (batch.max_context_length + block_size - 1) / block_size;
-  batch.block_table.resize(static_cast<size_t>(entries) * batch.block_table_stride, 0);
-  for (int entry = 0; entry < entries; ++entry) {
-    const std::vector<int32_t>& blocks = slots.slot(plan.slot(entry)).blocks;
-    const size_t used = std::min<size_t>(blocks.size(), batch.block_table_stride);
-    std::copy_n(blocks.begin(), used,
-                batch.block_table.begin() + entry * static_cast<size_t>(batch.block_table_stride));
+}
+
+bool IsDecode(const StepBatch& batch) {
+  return batch.num_tokens() > 0 && batch.max_query_length == 1 &&
+         batch.sample_rows.size() == batch.token_ids.size();
+}
+
+void PadDecode(int size, StepBatch& batch) {
+  if (batch.query_start.empty()) batch.query_start.push_back(0);
+  if (batch.block_table.empty()) batch.block_table.push_back(0);
+  while (batch.num_sequences() < size) {
+    batch.token_ids.push_back(0);
+    batch.positions.push_back(0);
+    batch.kv_slot.push_back(-1);
+    batch.sample_rows.push_back(batch.num_tokens() - 1);
+    batch.sample_slots.push_back(0);
+    batch.query_start.push_back(batch.num_tokens());
+    batch.context_length.push_back(1);
+    batch.block_start.push_back(0);
   }
+  batch.max_query_length = 1;
+  batch.max_context_length = std::max(batch.max_context_length, 1);
 }
 
 }  // namespace regatta

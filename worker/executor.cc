@@ -1,4 +1,4 @@
-// One rank: forms itself from a FormRequest, then runs plans one after another.
+// One rank: forms itself from a FormRequest, then launches plans one after another.
 #include "worker/executor.h"
 
 #include <algorithm>
@@ -13,21 +13,18 @@
 #include "common/status_macros.h"
 #include "worker/batch.h"
 #include "worker/form_request.h"
-#include "worker/host_memory.h"
 #include "worker/kv_cache.h"
 #include "worker/model.h"
 #include "worker/sampler.h"
-#include "worker/shared_memory_group.h"
 #include "worker/slot_table.h"
+#include "worker/step_flights.h"
+#include "worker/step_graphs.h"
 #include "worker/step_inputs.h"
 #include "worker/token_relay.h"
 #include "worker/weights.h"
 
 namespace regatta {
 namespace {
-
-// A backstop: a peer's death is noticed within 100 ms, and a stall by the router long before this.
-constexpr absl::Duration kCollectiveTimeout = absl::Minutes(5);
 
 using Progress = std::function<void(const FormProgress&)>;
 using Steady = std::chrono::steady_clock;
@@ -38,86 +35,129 @@ double SecondsSince(Steady::time_point start) {
 
 class ShardExecutor final : public Executor {
  public:
-  ShardExecutor(const FormRequest& request, int num_threads, const std::atomic<bool>& stop,
+  ShardExecutor(const FormRequest& request, Device& device, const std::atomic<bool>& stop,
                 const Progress& progress)
-      : request_(request), stop_(stop), progress_(progress), ops_(MakeCpuOps(num_threads)) {}
+      : request_(request), device_(device), stop_(stop), progress_(progress) {}
 
   absl::Status Form();
-  absl::StatusOr<StepResult> Run(const std::string& bytes) override;
+  absl::Status Launch(const std::string& bytes) override;
+  absl::StatusOr<StepResult> Collect() override;
   bool samples() const override { return position_.last_stage && position_.tp_rank == 0; }
   const Formed& formed() const override { return formed_; }
   void Abort(const std::string& reason) override {
     if (group_ != nullptr) group_->Abort(reason);
+    if (flights_ != nullptr) flights_->Abort(reason);
   }
 
  private:
   absl::Status Connect();
   absl::Status Load();
-  absl::Status AllocateCache();
   absl::Status BuildModel();
+  absl::Status AllocateCache();
+  absl::Status BuildFlights();
+  absl::Status RecordGraphs();
   absl::StatusOr<std::vector<int64_t>> GatherFromAllRanks(int64_t mine);
   absl::Status Report(const char* stage, double fraction) const;
-  // Of communication and of the device, since forming.
+
+  // Issues the forward pass of batch_. Gives the logits of its draws, and where drawn tokens go.
+  Tensor Forward(const StepFlight& flight, const int32_t** sample_slots);
+  void Draw(const Tensor& logits, const int32_t* sample_slots, StepFlight& flight);
+  // Of communication and of what was issued, since forming.
   absl::Status Health();
+  // Of communication; thread-safe.
+  absl::Status Connected() const;
 
   const FormRequest request_;
+  Device& device_;
   const std::atomic<bool>& stop_;
   Progress progress_;
   ModelSpec spec_;
   RankPosition position_;
+  SlotLimits limits_;
   Formed formed_;
 
   // In this order, so that what is used outlives what uses it.
   std::unique_ptr<Ops> ops_;
-  std::shared_ptr<SharedMemoryGroup> group_;  // null for one rank alone
+  std::shared_ptr<RankGroup> group_;  // null for one rank alone
   std::unique_ptr<Communicator> world_;
   RankCommunicators communicators_;
   ShardWeights weights_;
   KvCache cache_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<SlotTable> slots_;
-  std::unique_ptr<Sampler> sampler_;   // last stage
-  std::unique_ptr<TokenRelay> relay_;  // first and last stage of a pipeline
+  std::unique_ptr<Sampler> sampler_;  // last stage
   std::unique_ptr<StepInputs> inputs_;
+  std::unique_ptr<TokenRelay> relay_;   // first and last stage of a pipeline
+  std::unique_ptr<StepGraphs> graphs_;  // where the backend records
+  std::unique_ptr<StepFlights> flights_;
 
   StepPlan plan_;  // reused, as its memory is
   StepBatch batch_;
 };
 
-absl::StatusOr<StepResult> ShardExecutor::Run(const std::string& bytes) {
+absl::Status ShardExecutor::Launch(const std::string& bytes) {
   const Steady::time_point start = Steady::now();
   if (!plan_.ParseFromString(bytes)) {
     return absl::InvalidArgumentError(absl::StrCat("plan after step ", slots_->last_step(), ": ",
                                                    bytes.size(), " bytes that are no StepPlan"));
   }
   RETURN_IF_ERROR(slots_->Apply(plan_));
+  ASSIGN_OR_RETURN(StepFlight* const flight, flights_->Take());
   const bool first_of_pipeline = relay_ != nullptr && position_.first_stage;
   if (first_of_pipeline) RETURN_IF_ERROR(relay_->ReceiveFor(plan_, *slots_));
   BuildBatch(plan_, *slots_, batch_);
 
-  Tensor logits;
-  if (batch_.num_tokens() > 0) logits = model_->Forward(inputs_->Upload(batch_));
+  const int32_t* sample_slots = nullptr;
+  const Tensor logits = Forward(*flight, &sample_slots);
   RETURN_IF_ERROR(Health());
-
-  StepResult result;
-  if (position_.last_stage) {
-    sampler_->Admit(plan_, *slots_);
-    const std::vector<uint32_t>& drawn = sampler_->Sample(plan_, batch_, logits, *model_, result);
-    for (size_t i = 0; i < drawn.size(); ++i) {
-      const uint32_t slot = plan_.slot(batch_.sample_entries[i]);
-      slots_->SetLastToken(slot, slots_->slot(slot).generation, drawn[i]);
-    }
-    if (relay_ != nullptr) relay_->Send(drawn);
-  }
-  if (first_of_pipeline) relay_->Expect(plan_, batch_, *slots_);
+  if (position_.last_stage) Draw(logits, sample_slots, *flight);
+  if (first_of_pipeline) relay_->Expect(plan_, batch_);
   slots_->Advance(plan_);
   RETURN_IF_ERROR(Health());
 
-  if (!samples()) result.Clear();
-  result.set_step_id(plan_.step_id());
-  result.set_plan_hash(Fnv1a(bytes));
-  result.set_compute_ns(static_cast<uint64_t>(SecondsSince(start) * 1e9));
+  flight->step_id = plan_.step_id();
+  flight->plan_hash = Fnv1a(bytes);
+  flight->launched = start;
+  ops_->Mark(*flight->marker);
+  flights_->Launched();
+  return absl::OkStatus();
+}
+
+Tensor ShardExecutor::Forward(const StepFlight& flight, const int32_t** sample_slots) {
+  if (batch_.num_tokens() == 0) return {};
+  const int64_t draws = static_cast<int64_t>(batch_.sample_rows.size());
+  const int size = graphs_ == nullptr ? 0 : graphs_->SizeFor(batch_);
+  if (size > 0) PadDecode(size, batch_);
+  const ForwardInput input = inputs_->Upload(batch_, flight.staging);
+  *sample_slots = input.sample_slots;
+  if (size == 0) return model_->Forward(input);
+  const StepGraphs::Recorded& recorded = graphs_->For(batch_);
+  recorded.graph->Replay();
+  return recorded.logits ? recorded.logits.Rows(0, draws) : Tensor{};
+}
+
+void ShardExecutor::Draw(const Tensor& logits, const int32_t* sample_slots, StepFlight& flight) {
+  sampler_->Admit(plan_, *slots_);
+  sampler_->Draw(plan_, batch_, logits, sample_slots, inputs_->drawn(), *model_, flight.pending);
+  if (relay_ != nullptr) relay_->Send(sample_slots, static_cast<int>(batch_.sampling.size()));
+}
+
+absl::StatusOr<StepResult> ShardExecutor::Collect() {
+  ASSIGN_OR_RETURN(StepFlight* const flight, flights_->Oldest([this] { return Connected(); }));
+  StepResult result;
+  if (samples()) {
+    flight->pending.Complete();
+    result.Swap(&flight->pending.result);
+  }
+  result.set_step_id(flight->step_id);
+  result.set_plan_hash(flight->plan_hash);
+  result.set_compute_ns(static_cast<uint64_t>(SecondsSince(flight->launched) * 1e9));
+  flights_->Collected();
   return result;
+}
+
+absl::Status ShardExecutor::Connected() const {
+  return group_ == nullptr ? absl::OkStatus() : group_->status();
 }
 
 absl::Status ShardExecutor::Health() {
@@ -126,7 +166,7 @@ absl::Status ShardExecutor::Health() {
     RETURN_IF_ERROR(communicator->status());
   }
   std::string fault;
-  if (!ops_->Sync(&fault)) return absl::InternalError(absl::StrCat("device fault: ", fault));
+  if (!ops_->Healthy(&fault)) return absl::InternalError(absl::StrCat("device fault: ", fault));
   return absl::OkStatus();
 }
 
@@ -134,10 +174,13 @@ absl::Status ShardExecutor::Form() {
   ASSIGN_OR_RETURN(spec_, LoadModelSpec(request_.model().path()));
   RETURN_IF_ERROR(CheckFormRequest(request_, spec_));
   position_ = PositionOf(spec_, request_.layout(), request_.rank());
+  ASSIGN_OR_RETURN(ops_, device_.MakeOps());
   RETURN_IF_ERROR(Connect());
   RETURN_IF_ERROR(Load());
-  RETURN_IF_ERROR(AllocateCache());
   RETURN_IF_ERROR(BuildModel());
+  RETURN_IF_ERROR(AllocateCache());
+  RETURN_IF_ERROR(BuildFlights());
+  if (ops_->HasGraphs()) RETURN_IF_ERROR(RecordGraphs());
   formed_.set_vocab_size(static_cast<uint32_t>(spec_.vocab_size));
   formed_.set_weight_bytes(weights_.num_bytes);
   formed_.set_dtype(DTypeName(weights_.dtype));
@@ -151,22 +194,20 @@ absl::Status ShardExecutor::Connect() {
   const int tp = std::max<int>(request_.layout().attention_tp(), 1);
   const int stages = world / tp;
   if (world > 1) {
-    ASSIGN_OR_RETURN(group_, SharedMemoryGroup::Join(
-                                 request_.communicator_id(), static_cast<int>(request_.rank()),
-                                 absl::Milliseconds(request_.timeout_ms()), &stop_));
-    if (group_->world_size() != world) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          "the group was prepared for ", group_->world_size(), " ranks, the layout has ", world));
-    }
+    ASSIGN_OR_RETURN(
+        group_, device_.Join(request_.communicator_id(), static_cast<int>(request_.rank()), world,
+                             absl::Milliseconds(request_.timeout_ms()), &stop_, *ops_));
   }
-  const auto communicator = [this](int first, int stride, int count) {
-    return count == 1
-               ? MakeSelfCommunicator()
-               : MakeSharedMemoryCommunicator(group_, first, stride, count, kCollectiveTimeout);
+  const auto communicator = [this](int first, int stride,
+                                   int count) -> absl::StatusOr<std::unique_ptr<Communicator>> {
+    if (count == 1) return MakeSelfCommunicator();
+    return group_->MakeCommunicator(first, stride, count);
   };
-  world_ = communicator(0, 1, world);
-  communicators_.attention_tp = communicator(static_cast<int>(position_.stage) * tp, 1, tp);
-  communicators_.pipeline = communicator(static_cast<int>(position_.tp_rank), tp, stages);
+  ASSIGN_OR_RETURN(world_, communicator(0, 1, world));
+  ASSIGN_OR_RETURN(communicators_.attention_tp,
+                   communicator(static_cast<int>(position_.stage) * tp, 1, tp));
+  ASSIGN_OR_RETURN(communicators_.pipeline,
+                   communicator(static_cast<int>(position_.tp_rank), tp, stages));
   formed_.set_connect_seconds(SecondsSince(start));
   return absl::OkStatus();
 }
@@ -188,17 +229,16 @@ absl::Status ShardExecutor::Load() {
 // The number of blocks is what the rank with the least room can hold, so that block ids mean the
 // same on all.
 absl::Status ShardExecutor::AllocateCache() {
-  RETURN_IF_ERROR(Report("allocate", 0));
   KvShape shape = {.num_layers = position_.end_layer - position_.first_layer,
                    .block_size = static_cast<int>(request_.block_size()),
                    .num_kv_heads = weights_.shape.num_kv_heads,
                    .head_dim = spec_.head_dim};
   ASSIGN_OR_RETURN(shape.dtype, ResolveKvDType(request_.model().kv_cache_dtype(), weights_.dtype));
-  const uint64_t useful = uint64_t{request_.limits().max_batch_size()} *
-                          SlotLimitsOf(request_, spec_, 0).max_blocks_per_slot();
-  // Ranks share this host: each takes its part of what is left once all have loaded.
+  const uint64_t useful =
+      uint64_t{request_.limits().max_batch_size()} * limits_.max_blocks_per_slot();
+  // All have loaded when this is known: ranks may share the memory.
   RETURN_IF_ERROR(GatherFromAllRanks(0).status());
-  const uint64_t free_bytes = AvailableHostMemory() / world_->size();
+  const uint64_t free_bytes = device_.FreeMemory(*ops_, world_->size());
   const uint64_t mine = NumKvBlocks(shape, free_bytes, request_.kv_cache_fraction(), useful,
                                     request_.max_kv_blocks());
   ASSIGN_OR_RETURN(const std::vector<int64_t> all, GatherFromAllRanks(static_cast<int64_t>(mine)));
@@ -215,30 +255,65 @@ absl::Status ShardExecutor::AllocateCache() {
   return absl::OkStatus();
 }
 
+// All activations and workspaces; the cache gets its layers afterwards, in what is left.
 absl::Status ShardExecutor::BuildModel() {
-  const SlotLimits limits = SlotLimitsOf(request_, spec_, formed_.kv_blocks());
-  const StepLimits step = {.max_tokens = static_cast<int>(limits.max_num_tokens),
-                           .max_rows = static_cast<int>(limits.num_slots),
-                           .max_seq_len = static_cast<int>(limits.max_seq_len)};
+  RETURN_IF_ERROR(Report("allocate", 0));
+  limits_ = SlotLimitsOf(request_, spec_, 0);
+  const StepLimits step = {.max_tokens = static_cast<int>(limits_.max_num_tokens),
+                           .max_rows = static_cast<int>(limits_.num_slots),
+                           .max_seq_len = static_cast<int>(limits_.max_seq_len)};
   ASSIGN_OR_RETURN(model_, Model::Create(spec_, position_, weights_, cache_.layers(), *ops_,
                                          communicators_, step));
-  ASSIGN_OR_RETURN(inputs_, StepInputs::Create(limits, *ops_));
-  slots_ = std::make_unique<SlotTable>(limits);
+  ASSIGN_OR_RETURN(inputs_, StepInputs::Create(limits_, *ops_));
   if (position_.last_stage) {
     sampler_ = std::make_unique<Sampler>(*ops_, step.max_rows);
-    RETURN_IF_ERROR(sampler_->Allocate(limits.penalty_rows, limits.vocab_size));
+    RETURN_IF_ERROR(sampler_->Allocate(limits_.penalty_rows, limits_.vocab_size));
   }
+  return absl::OkStatus();
+}
+
+absl::Status ShardExecutor::BuildFlights() {
+  limits_.num_blocks = formed_.kv_blocks();
+  slots_ = std::make_unique<SlotTable>(limits_);
   if (communicators_.pipeline->size() > 1 && (position_.first_stage || position_.last_stage)) {
-    relay_ = std::make_unique<TokenRelay>(*communicators_.pipeline, request_.max_inflight());
+    ASSIGN_OR_RETURN(relay_, TokenRelay::Create(*communicators_.pipeline, *ops_, inputs_->drawn(),
+                                                limits_.num_slots, request_.max_inflight()));
   }
+  std::vector<StepFlight> flights(request_.max_inflight());
+  for (StepFlight& flight : flights) {
+    ASSIGN_OR_RETURN(flight.staging, inputs_->MakeStaging());
+    flight.pending.draws = ops_->MakeDraws(static_cast<int>(limits_.num_slots));
+    flight.marker = ops_->MakeMarker();
+  }
+  flights_ = std::make_unique<StepFlights>(std::move(flights));
   return Report("allocate", 1);
 }
 
+absl::Status ShardExecutor::RecordGraphs() {
+  const Steady::time_point start = Steady::now();
+  ASSIGN_OR_RETURN(graphs_, StepGraphs::Record(GraphSizes(static_cast<int>(limits_.num_slots)),
+                                               GraphContexts(static_cast<int>(limits_.max_seq_len)),
+                                               *model_, *inputs_, *ops_, [this](double done) {
+                                                 return Report("capture", done);
+                                               }));
+  formed_.set_capture_seconds(SecondsSince(start));
+  return absl::OkStatus();
+}
+
 absl::StatusOr<std::vector<int64_t>> ShardExecutor::GatherFromAllRanks(int64_t mine) {
-  std::vector<int64_t> all(world_->size());
-  world_->AllGather(Tensor::Of(&mine, DType::kInt64, 1),
-                    Tensor::Of(all.data(), DType::kInt64, static_cast<int64_t>(all.size())));
+  if (group_ == nullptr) return std::vector<int64_t>{mine};
+  const int64_t ranks = world_->size();
+  const Buffer memory = ops_->Allocate((ranks + 1) * sizeof(int64_t));
+  if (memory.data() == nullptr) return absl::ResourceExhaustedError("no memory left");
+  auto* const all_here = static_cast<int64_t*>(memory.data());
+  auto* const mine_here = all_here + ranks;
+  ops_->CopyToDevice(mine_here, &mine, sizeof(mine));
+  world_->AllGather(Tensor::Of(mine_here, DType::kInt64, 1),
+                    Tensor::Of(all_here, DType::kInt64, ranks));
   RETURN_IF_ERROR(world_->status());
+  std::vector<int64_t> all(ranks);
+  ops_->CopyToHost(all.data(), all_here, ranks * sizeof(int64_t));
+  RETURN_IF_ERROR(Health());
   return all;
 }
 
@@ -254,9 +329,9 @@ absl::Status ShardExecutor::Report(const char* stage, double fraction) const {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<Executor>> Executor::Form(
-    const FormRequest& request, int num_threads, const std::atomic<bool>& stop,
+    const FormRequest& request, Device& device, const std::atomic<bool>& stop,
     const std::function<void(const FormProgress&)>& progress) {
-  auto executor = std::make_unique<ShardExecutor>(request, num_threads, stop, progress);
+  auto executor = std::make_unique<ShardExecutor>(request, device, stop, progress);
   if (absl::Status status = executor->Form(); !status.ok()) {
     executor->Abort(absl::StrCat("rank ", request.rank(), ": ", std::string(status.message())));
     return status;

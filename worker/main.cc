@@ -11,14 +11,17 @@
 #include <string>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/atomic_file.h"
 #include "common/credentials.h"
 #include "common/flags.h"
 #include "common/status_macros.h"
 #include "worker/address.h"
+#include "worker/device.h"
 #include "worker/service.h"
 #include "worker/supervisor.h"
 
@@ -31,27 +34,39 @@ constexpr auto kLongestShutdown = std::chrono::milliseconds(1500);
 
 struct Flags {
   std::string listen = "127.0.0.1:9001";
-  std::string device = "cpu";
+  std::string device;
   std::string devices;
   std::string address_file;
   int threads = 0;  // 0 = the host's cores / workers
   bool exit_with_parent = false;
+  bool list_devices = false;
   TlsOptions tls;
 };
 
-absl::Status Fail(const char* flag, const std::string& value, const char* why) {
+absl::Status Fail(const char* flag, const std::string& value, absl::string_view why) {
   return absl::InvalidArgumentError(absl::StrCat(flag, " '", value, "': ", why));
 }
 
-// "4", "cpu:4" or "all".
-absl::StatusOr<int> NumWorkers(const std::string& devices) {
+// "all" (every GPU, else the CPU), "4" (as many GPUs, or CPU ranks where there are none), "cpu:4",
+// or a list of devices.
+absl::StatusOr<std::vector<std::string>> WorkerDevices(const std::string& devices) {
   constexpr int kMost = 64;
-  if (devices == "all") return 1;  // without GPUs the CPU is the one device
+  std::vector<std::string> there = ListDevices();
+  if (there.size() > 1) there.pop_back();  // the CPU beside GPUs
+  if (devices == "all") return there;
+  const bool cpu = absl::StartsWith(devices, "cpu:") || there.front() == "cpu";
   int count = 0;
-  if (!absl::SimpleAtoi(absl::StripPrefix(devices, "cpu:"), &count) || count < 1 || count > kMost) {
-    return Fail("--devices", devices, "a number from 1 to 64, cpu:N or all");
+  if (!absl::SimpleAtoi(absl::StripPrefix(devices, "cpu:"), &count)) {
+    return std::vector<std::string>(absl::StrSplit(devices, ','));
   }
-  return count;
+  const int most = cpu ? kMost : static_cast<int>(there.size());
+  if (count < 1 || count > most) {
+    return Fail("--devices", devices,
+                absl::StrCat("1 to ", most, cpu ? " CPU ranks" : " GPUs of this host"));
+  }
+  if (cpu) return std::vector<std::string>(count, "cpu");
+  there.resize(count);
+  return there;
 }
 
 int DefaultThreads(int num_workers) {
@@ -86,7 +101,10 @@ int AwaitSignal(const sigset_t& signals) {
 }
 
 absl::Status Serve(const Flags& flags, const sigset_t& signals) {
-  WorkerService service(flags.threads > 0 ? flags.threads : DefaultThreads(1));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Device> device,
+                   OpenDevice(flags.device.empty() ? ListDevices().front() : flags.device,
+                              flags.threads > 0 ? flags.threads : DefaultThreads(1)));
+  WorkerService service(*device);
   int port = 0;
   ASSIGN_OR_RETURN(const std::unique_ptr<grpc::Server> server, StartServer(flags, service, port));
   const std::string address = WithPort(flags.listen, port);
@@ -107,11 +125,12 @@ absl::Status Serve(const Flags& flags, const sigset_t& signals) {
 
 absl::StatusOr<int> SuperviseAll(const Flags& flags) {
   SupervisorOptions options;
-  ASSIGN_OR_RETURN(options.num_workers, NumWorkers(flags.devices));
+  ASSIGN_OR_RETURN(options.devices, WorkerDevices(flags.devices));
   options.listen = flags.listen;
   options.address_file = flags.address_file;
-  const int threads = flags.threads > 0 ? flags.threads : DefaultThreads(options.num_workers);
-  options.worker_arguments = {"--threads", absl::StrCat(threads), "--device", flags.device};
+  const int threads =
+      flags.threads > 0 ? flags.threads : DefaultThreads(static_cast<int>(options.devices.size()));
+  options.worker_arguments = {"--threads", absl::StrCat(threads)};
   for (const auto& [flag, value] : {std::pair("--tls-cert", flags.tls.cert),
                                     {"--tls-key", flags.tls.key},
                                     {"--tls-ca", flags.tls.ca}}) {
@@ -130,7 +149,9 @@ absl::StatusOr<int> Run(const Flags& flags) {
   sigaddset(&signals, SIGINT);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);  // before any thread, so that all inherit it
   if (flags.exit_with_parent) prctl(PR_SET_PDEATHSIG, SIGTERM);
-  if (flags.device != "cpu") return Fail("--device", flags.device, "only cpu is known here");
+  if (!flags.device.empty() && !flags.devices.empty()) {
+    return Fail("--device", flags.device, "--devices names the devices already");
+  }
   if (flags.threads < 0 || flags.threads > 1024) {
     return Fail("--threads", absl::StrCat(flags.threads), "0 (share the cores) to 1024");
   }
@@ -144,15 +165,21 @@ int Main(int argc, char** argv) {
   CLI::App app("Holds one shard of a model and executes the step plans of a regatta-router.");
   app.add_option("--listen", flags.listen, "host:port; port 0 takes a free one")
       ->capture_default_str();
-  app.add_option("--device", flags.device, "cpu")->capture_default_str();
+  app.add_option("--device", flags.device, "cuda:N or cpu; default: the first of --list-devices");
   app.add_option("--devices", flags.devices,
-                 "N, cpu:N or all: supervise one worker per device, on consecutive ports");
+                 "N, all, cpu:N or cuda:0,cuda:1: supervise one worker per device, on consecutive "
+                 "ports");
+  app.add_flag("--list-devices", flags.list_devices, "print the devices there are and end");
   app.add_option("--threads", flags.threads, "CPU threads per worker; default: its share of cores");
   app.add_option("--address-file", flags.address_file,
                  "write the bound addresses there, one per line");
   app.add_flag("--exit-with-parent", flags.exit_with_parent, "end when the parent process does");
   AddTlsFlags(app, flags.tls);
   if (const int code = ParseFlags(app, argc, argv); code >= 0) return code;
+  if (flags.list_devices) {
+    for (const std::string& device : ListDevices()) std::printf("%s\n", device.c_str());
+    return 0;
+  }
   const absl::StatusOr<int> code = Run(flags);
   if (code.ok()) return *code;
   std::fprintf(stderr, "regatta-worker: %s\n", std::string(code.status().message()).c_str());

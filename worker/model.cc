@@ -27,7 +27,6 @@ struct Activations {
   DeviceTensor shared_out, shared_gate;            // [T, D]; [T, 1] float32
   DeviceTensor last_hidden;                        // [N, D]
   DeviceTensor shard_logits, rank_logits, logits;  // float32 [N, V / tp], [tp, N, V / tp], [N, V]
-  DeviceTensor row_order;                          // [N * tp] int32
 };
 
 MlpWeights ViewOf(const ExpertWeights& weights) {
@@ -37,17 +36,15 @@ MlpWeights ViewOf(const ExpertWeights& weights) {
 class Decoder final : public Model {
  public:
   Decoder(const ModelSpec& spec, const RankPosition& position, const ShardWeights& weights,
-          std::vector<KvLayer> cache, Ops& ops, const RankCommunicators& communicators)
+          const std::vector<KvLayer>& cache, Ops& ops, const RankCommunicators& communicators)
       : spec_(spec),
         position_(position),
         weights_(weights),
-        cache_(std::move(cache)),
+        cache_(cache),
         ops_(ops),
         tp_(*communicators.attention_tp),
         pipeline_(*communicators.pipeline),
-        eps_(static_cast<float>(spec.norm_eps)) {
-    CHECK_EQ(cache_.size(), weights_.layers.size());
-  }
+        eps_(static_cast<float>(spec.norm_eps)) {}
 
   absl::Status Allocate(const StepLimits& limits);
   Tensor Forward(const ForwardInput& input) override;
@@ -59,7 +56,7 @@ class Decoder final : public Model {
     Tensor residual, delta, normed, qkv, q, k, v, attended;
   };
   Step StepOf(int num_tokens) const;
-  void Embed(const int32_t* token_ids, const Step& step);
+  void Embed(const ForwardInput& input, const Step& step);
   void Attend(int layer, const AttentionBatch& batch, const Step& step);
   void MixExperts(int layer, const Step& step);
   void AddToResidual(int layer, const Step& step);
@@ -74,7 +71,7 @@ class Decoder final : public Model {
   const ModelSpec spec_;
   const RankPosition position_;
   const ShardWeights& weights_;
-  const std::vector<KvLayer> cache_;
+  const std::vector<KvLayer>& cache_;
   Ops& ops_;
   Communicator& tp_;
   Communicator& pipeline_;
@@ -85,14 +82,13 @@ class Decoder final : public Model {
   std::vector<MoeWeights> experts_;         // without experts where the layer is dense
   DeviceTensor rope_;
   Activations memory_;
-  std::vector<int32_t> row_order_;  // host copy of memory_.row_order, made for ordered_rows_ rows
-  int ordered_rows_ = 0;
 };
 
 Tensor Decoder::Forward(const ForwardInput& input) {
+  CHECK_EQ(cache_.size(), weights_.layers.size());
   const Step step = StepOf(input.attention.num_tokens);
   if (position_.first_stage) {
-    Embed(input.token_ids, step);
+    Embed(input, step);
   } else {
     pipeline_.Recv(step.residual, pipeline_.rank() - 1, kActivationChannel);
   }
@@ -115,9 +111,9 @@ Tensor Decoder::Forward(const ForwardInput& input) {
 }
 
 // Each rank looks up the ids of its vocabulary rows; the others give zero.
-void Decoder::Embed(const int32_t* token_ids, const Step& step) {
-  ops_.Embedding(token_ids, weights_.embedding.tensor, weights_.shape.first_vocab_row,
-                 step.residual);
+void Decoder::Embed(const ForwardInput& input, const Step& step) {
+  ops_.Embedding(input.token_ids, input.drawn, weights_.embedding.tensor,
+                 weights_.shape.first_vocab_row, step.residual);
   tp_.AllReduceSum(step.residual);
 }
 
@@ -174,20 +170,13 @@ Tensor Decoder::Logits(const int32_t* rows, int num_rows) {
   ops_.Linear(hidden, *weights_.lm_head, Tensor{}, shard);
   if (ranks == 1) return shard;
 
-  // The gather gives [rank, row]; row r of rank k goes to row r * ranks + k, which is [row, rank].
   const Tensor by_rank =
       Tensor::Of(memory_.rank_logits.buffer.data(), DType::kFloat32, ranks * num_rows, width);
+  const Tensor logits =
+      Tensor::Of(memory_.logits.buffer.data(), DType::kFloat32, num_rows, ranks * width);
   tp_.AllGather(shard, by_rank);
-  if (ordered_rows_ != num_rows) {
-    for (int i = 0; i < num_rows * ranks; ++i) row_order_[i] = (i % ranks) * num_rows + i / ranks;
-    ops_.CopyToDevice(memory_.row_order.buffer.data(), row_order_.data(),
-                      num_rows * ranks * sizeof(int32_t));
-    ordered_rows_ = num_rows;
-  }
-  void* memory = memory_.logits.buffer.data();
-  ops_.GatherRows(by_rank, memory_.row_order.tensor.as<int32_t>(),
-                  Tensor::Of(memory, DType::kFloat32, num_rows * ranks, width));
-  return Tensor::Of(memory, DType::kFloat32, num_rows, ranks * width);
+  ops_.JoinColumns(by_rank, logits);
+  return logits;
 }
 
 Decoder::Step Decoder::StepOf(int num_tokens) const {
@@ -264,8 +253,6 @@ absl::Status Decoder::AllocateHead(int64_t max_rows) {
   if (ranks == 1) return absl::OkStatus();
   RETURN_IF_ERROR(AllocateTensor(memory_.rank_logits, f32, ranks * max_rows, width));
   RETURN_IF_ERROR(AllocateTensor(memory_.logits, f32, max_rows, ranks * width));
-  RETURN_IF_ERROR(AllocateTensor(memory_.row_order, DType::kInt32, max_rows, ranks));
-  row_order_.resize(max_rows * ranks);
   return absl::OkStatus();
 }
 
@@ -316,11 +303,10 @@ MoeWeights Decoder::MoeWeightsOf(int layer) const {
 absl::StatusOr<std::unique_ptr<Model>> Model::Create(const ModelSpec& spec,
                                                      const RankPosition& position,
                                                      const ShardWeights& weights,
-                                                     std::vector<KvLayer> cache, Ops& ops,
+                                                     const std::vector<KvLayer>& cache, Ops& ops,
                                                      const RankCommunicators& communicators,
                                                      const StepLimits& limits) {
-  auto model =
-      std::make_unique<Decoder>(spec, position, weights, std::move(cache), ops, communicators);
+  auto model = std::make_unique<Decoder>(spec, position, weights, cache, ops, communicators);
   RETURN_IF_ERROR(model->Allocate(limits));
   return model;
 }

@@ -29,20 +29,23 @@ struct StepLimits {
 
 // One step's inputs on the device.
 struct ForwardInput {
-  const int32_t* token_ids = nullptr;  // [T]; first stage only
+  const int32_t* token_ids = nullptr;  // [T], as StepBatch's; first stage only
+  const int32_t* drawn = nullptr;      // by slot, what token_ids below 0 stand for
   AttentionBatch attention;
   const int32_t* logit_rows = nullptr;  // [N] token rows whose logits are wanted; last stage only
   int num_logit_rows = 0;
+  const int32_t* sample_slots = nullptr;  // [N] where the tokens drawn for those rows go
 };
 
 class Model {
  public:
-  // `weights`, `cache` (one KvLayer per layer of this stage), `ops` and `communicators` must
-  // outlive the model. Allocates all activations: RESOURCE_EXHAUSTED when they do not fit.
+  // All must outlive the model. Allocates all activations: RESOURCE_EXHAUSTED when they do not fit.
+  // `cache` gets its layers, one per layer of this stage, before the first Forward: it is sized by
+  // what is left.
   static absl::StatusOr<std::unique_ptr<Model>> Create(const ModelSpec& spec,
                                                        const RankPosition& position,
                                                        const ShardWeights& weights,
-                                                       std::vector<KvLayer> cache, Ops& ops,
+                                                       const std::vector<KvLayer>& cache, Ops& ops,
                                                        const RankCommunicators& communicators,
                                                        const StepLimits& limits);
   virtual ~Model() = default;

@@ -55,7 +55,7 @@ absl::StatusOr<std::string> RankLifecycle::Prepare(const PrepareRequest& request
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(SeeEpoch(request.group_epoch()));
   RETURN_IF_ERROR(CheckFree("Prepare"));
-  ASSIGN_OR_RETURN(offer_, SharedMemoryOffer::Create(static_cast<int>(request.world_size())));
+  ASSIGN_OR_RETURN(offer_, device_.Offer(static_cast<int>(request.world_size())));
   return offer_->id();
 }
 
@@ -73,7 +73,7 @@ absl::StatusOr<Formed> RankLifecycle::Form(
     state_ = State::kForming;
     stop_ = false;
   }
-  auto executor = Executor::Form(request, num_threads_, stop_, progress);
+  auto executor = Executor::Form(request, device_, stop_, progress);
   absl::MutexLock lock(&mutex_);
   offer_.reset();
   state_ = State::kIdle;

@@ -12,8 +12,8 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "proto/worker.pb.h"
+#include "worker/device.h"
 #include "worker/executor.h"
-#include "worker/shared_memory_group.h"
 
 namespace regatta {
 
@@ -21,7 +21,8 @@ namespace regatta {
 // seen.
 class RankLifecycle {
  public:
-  explicit RankLifecycle(int num_threads) : num_threads_(num_threads) {}
+  // `device` must outlive it.
+  explicit RankLifecycle(Device& device) : device_(device) {}
 
   // Sets state, epoch and what the rank was formed with.
   void Describe(WorkerDescription& description) const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -64,13 +65,13 @@ class RankLifecycle {
     return state_ != State::kForming && state_ != State::kRunning;
   }
 
-  const int num_threads_;
+  Device& device_;
   std::atomic<bool> stop_ = false;
   mutable absl::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
   uint64_t newest_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
   FormRequest request_ ABSL_GUARDED_BY(mutex_);  // of the rank held, or the last one
-  std::unique_ptr<SharedMemoryOffer> offer_ ABSL_GUARDED_BY(mutex_);
+  std::unique_ptr<GroupOffer> offer_ ABSL_GUARDED_BY(mutex_);
   std::unique_ptr<Executor> executor_ ABSL_GUARDED_BY(mutex_);
   std::function<void(const std::string&)> fence_ ABSL_GUARDED_BY(mutex_);
 };

@@ -1,6 +1,9 @@
 // The Run stream's reactions and its plan loop; see run_session.h.
 #include "worker/run_session.h"
 
+#include <sys/prctl.h>
+
+#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +16,7 @@ namespace {
 // Messages that may wait while the router does not read.
 constexpr size_t kMaxQueuedResponses = 1024;
 constexpr absl::Duration kPlanWait = absl::Seconds(1);
+constexpr unsigned long kTimerSlackNs = 1000;  // waking late by less is of no use to the kernel
 
 }  // namespace
 
@@ -61,32 +65,50 @@ absl::Status RunSession::TakeStart() {
 }
 
 void RunSession::ExecutePlans() {
-  absl::Status status;
-  while (status.ok()) {
-    const std::optional<std::string> plan = plans_.Pop(kPlanWait);
-    status = fenced();
-    if (!plan.has_value() && plans_.closed()) break;
-    if (plan.has_value() && status.ok()) status = ExecuteOne(*plan);
-  }
+  std::thread collector([this] { CollectSteps(); });
+  absl::Status status = LaunchPlans();
   if (!status.ok()) lifecycle_.AbortRun(epoch_, std::string(status.message()));
+  steps_.Close();
+  collector.join();
+  if (status.ok()) status = fenced();  // by a step that failed after the last plan
   executor_ = nullptr;
   lifecycle_.EndRun(status);
   Close(status);
 }
 
-absl::Status RunSession::ExecuteOne(const std::string& plan) {
-  ++launched_;
-  ASSIGN_OR_RETURN(StepResult result, executor_->Run(plan));
-  ++completed_;
-  RunResponse response;
-  if (executor_->samples()) {
-    *response.mutable_result() = std::move(result);
-  } else {
-    response.mutable_ack()->set_step_id(result.step_id());
-    response.mutable_ack()->set_plan_hash(result.plan_hash());
+absl::Status RunSession::LaunchPlans() {
+  while (true) {
+    const std::optional<std::string> plan = plans_.Pop(kPlanWait);
+    RETURN_IF_ERROR(fenced());
+    if (!plan.has_value()) {
+      if (plans_.closed()) return absl::OkStatus();
+      continue;
+    }
+    ++launched_;
+    RETURN_IF_ERROR(executor_->Launch(*plan));
+    CHECK(steps_.TryPush(launched_.load())) << "more steps in flight than plans may wait";
   }
-  Send(std::move(response));
-  return absl::OkStatus();
+}
+
+void RunSession::CollectSteps() {
+  prctl(PR_SET_TIMERSLACK, kTimerSlackNs);
+  while (true) {
+    if (!steps_.Pop(kPlanWait).has_value()) {
+      if (steps_.closed()) return;
+      continue;
+    }
+    absl::StatusOr<StepResult> result = executor_->Collect();
+    if (!result.ok()) return Fence(result.status());
+    ++completed_;
+    RunResponse response;
+    if (executor_->samples()) {
+      *response.mutable_result() = *std::move(result);
+    } else {
+      response.mutable_ack()->set_step_id(result->step_id());
+      response.mutable_ack()->set_plan_hash(result->plan_hash());
+    }
+    Send(std::move(response));
+  }
 }
 
 void RunSession::SendHeartbeat() {

@@ -1,5 +1,5 @@
-// RunSession: one Run stream of a rank. Plans are read into a bounded queue, executed one after
-// another on one thread, and answered in order; heartbeats go in between.
+// RunSession: one Run stream of a rank. Plans are read into a bounded queue, launched one after
+// another on one thread, collected on a second and answered in order; heartbeats go in between.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -53,7 +53,10 @@ class RunSession final : public grpc::ServerBidiReactor<RunRequest, RunResponse>
   RunSession(grpc::CallbackServerContext& context, RankLifecycle& lifecycle, Launcher launch)
       : context_(context), lifecycle_(lifecycle), launch_(std::move(launch)) {}
   absl::Status TakeStart();
-  absl::Status ExecuteOne(const std::string& plan);
+  // Launches plans until the stream ends, a plan fails or the session is fenced.
+  absl::Status LaunchPlans();
+  // Answers the steps that were launched, until all are or one fails, which fences the session.
+  void CollectSteps();
   void Send(RunResponse response) ABSL_LOCKS_EXCLUDED(mutex_);
   // Sends what is queued, unless `status` is an error, then `status`.
   void Close(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -68,6 +71,7 @@ class RunSession final : public grpc::ServerBidiReactor<RunRequest, RunResponse>
   Executor* executor_ = nullptr;      // lent between BeginRun and EndRun
   std::atomic<bool> started_ = false;
   BoundedQueue<std::string> plans_{kMaxQueuedPlans};
+  BoundedQueue<uint64_t> steps_{kMaxQueuedPlans};  // launched and not collected; ids
   std::atomic<uint64_t> received_ = 0, launched_ = 0, completed_ = 0;  // step ids
 
   mutable absl::Mutex mutex_;

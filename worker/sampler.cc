@@ -44,33 +44,39 @@ void Sampler::Admit(const StepPlan& plan, const SlotTable& slots) {
   }
 }
 
-const std::vector<uint32_t>& Sampler::Sample(const StepPlan& plan, const StepBatch& batch,
-                                             const Tensor& logits, Model& model,
-                                             StepResult& result) {
-  drawn_.tokens.clear();
-  if (!batch.sampling.empty()) ops_.Sample(logits, batch.sampling, pool_, drawn_);
-  size_t draw = 0;
+void Sampler::Draw(const StepPlan& plan, const StepBatch& batch, const Tensor& logits,
+                   const int32_t* slots, int32_t* drawn, Model& model, PendingDraws& pending) {
+  pending.result.Clear();
+  pending.reported.clear();
+  if (!batch.sampling.empty()) {
+    ops_.Sample(logits, batch.sampling, pool_, slots, drawn, *pending.draws);
+  }
+  int draw = 0;
   for (int entry = 0; entry < plan.slot_size(); ++entry) {
     const bool samples = SamplesAt(plan, entry);
     const bool reports_draw = samples && batch.sampling[draw].num_logprobs >= 0;
-    if (samples) {
-      result.add_slot(plan.slot(entry));
-      result.add_token(drawn_.tokens[draw]);
-    }
+    if (samples) pending.result.add_slot(plan.slot(entry));
     if (reports_draw || WantsAllLogits(plan, entry)) {
-      Logprobs& logprobs = *result.add_logprobs();
-      if (reports_draw) {
-        logprobs.set_sampled(drawn_.logprobs[draw]);
-        for (const auto& [token, logprob] : drawn_.top_logprobs[draw]) {
-          logprobs.add_top_token(token);
-          logprobs.add_top_logprob(logprob);
-        }
-      }
+      Logprobs& logprobs = *pending.result.add_logprobs();
+      pending.reported.push_back(reports_draw ? draw : -1);
       if (WantsAllLogits(plan, entry)) AddGivenLogprobs(batch, entry, model, logprobs);
     }
     if (samples) ++draw;
   }
-  return drawn_.tokens;
+}
+
+void PendingDraws::Complete() {
+  if (result.slot_size() > 0) draws->Read(drawn);
+  for (int draw = 0; draw < result.slot_size(); ++draw) result.add_token(drawn.tokens[draw]);
+  for (size_t i = 0; i < reported.size(); ++i) {
+    if (reported[i] < 0) continue;
+    Logprobs& logprobs = *result.mutable_logprobs(static_cast<int>(i));
+    logprobs.set_sampled(drawn.logprobs[reported[i]]);
+    for (const auto& [token, logprob] : drawn.top_logprobs[reported[i]]) {
+      logprobs.add_top_token(token);
+      logprobs.add_top_logprob(logprob);
+    }
+  }
 }
 
 void Sampler::AddGivenLogprobs(const StepBatch& batch, int entry, Model& model,

@@ -2,6 +2,7 @@
 // stage. Owns the penalty counts. All ranks of the stage draw alike; one of them reports.
 #pragma once
 
+#include <memory>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -13,6 +14,17 @@
 
 namespace regatta {
 
+// What one step's draws will be reported as, once they are known. Reused from step to step.
+struct PendingDraws {
+  std::unique_ptr<Draws> draws;
+  StepResult result;          // all but what is drawn
+  std::vector<int> reported;  // for each of result.logprobs the draw it tells of, or -1
+  SampleResult drawn;         // scratch
+
+  // Adds the drawn tokens; the stream must have come past the draws.
+  void Complete();
+};
+
 class Sampler {
  public:
   // `ops` must outlive the sampler. `max_rows` bounds the rows of logits asked for at once.
@@ -22,11 +34,11 @@ class Sampler {
 
   // Counts the context of the plan's new sequences that have penalties.
   void Admit(const StepPlan& plan, const SlotTable& slots);
-  // Draws from `logits` [N, V], one row per draw of `batch`, into `result`: slots, tokens and the
-  // log-probabilities asked for. With LOGITS_ALL also those of given tokens, for which it asks
-  // `model` for more rows. Returns the tokens drawn, in plan order; valid until the next call.
-  const std::vector<uint32_t>& Sample(const StepPlan& plan, const StepBatch& batch,
-                                      const Tensor& logits, Model& model, StepResult& result);
+  // Draws from `logits` [N, V], one row per draw of `batch`; tokens go to drawn[slots[i]] on the
+  // device and, with the log-probabilities asked for, to `pending`. With LOGITS_ALL also
+  // log-probabilities of given tokens, for which it asks `model` for more rows, and waits.
+  void Draw(const StepPlan& plan, const StepBatch& batch, const Tensor& logits,
+            const int32_t* slots, int32_t* drawn, Model& model, PendingDraws& pending);
 
  private:
   void AddGivenLogprobs(const StepBatch& batch, int entry, Model& model, Logprobs& logprobs);
@@ -36,7 +48,6 @@ class Sampler {
   Buffer prompt_counts_, output_counts_, device_rows_, device_ids_;
   PenaltyPool pool_;
   std::vector<int32_t> counts_;  // of one row, on the host
-  SampleResult drawn_;
 };
 
 }  // namespace regatta

@@ -4,33 +4,17 @@
 #include <unistd.h>
 
 #include <filesystem>
-#include <fstream>
 #include <utility>
 
-#include "absl/strings/ascii.h"
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_split.h"
 #include "common/grpc_status.h"
 #include "common/version.h"
-#include "worker/host_memory.h"
 
 namespace regatta {
 namespace {
 
 constexpr absl::Duration kHeartbeat = absl::Milliseconds(100);
 constexpr absl::Duration kDissolveTimeout = absl::Seconds(10);
-
-std::string CpuName() {
-  std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const std::pair<std::string, std::string> field = absl::StrSplit(line, absl::MaxSplits(':', 1));
-    if (absl::StartsWith(field.first, "model name")) {
-      return std::string(absl::StripAsciiWhitespace(field.second));
-    }
-  }
-  return "CPU";
-}
 
 // Ranks share memory by way of /proc, so what they must share is the process namespace.
 std::string HostName() {
@@ -43,10 +27,8 @@ std::string HostName() {
 
 }  // namespace
 
-WorkerService::WorkerService(int num_threads)
-    : num_threads_(num_threads),
-      lifecycle_(num_threads),
-      heartbeat_thread_([this] { SendHeartbeats(); }) {}
+WorkerService::WorkerService(Device& device)
+    : device_(device), lifecycle_(device), heartbeat_thread_([this] { SendHeartbeats(); }) {}
 
 WorkerService::~WorkerService() {
   stopping_.Notify();
@@ -61,17 +43,16 @@ void WorkerService::Fence(const std::string& reason, absl::Duration timeout) {
 
 grpc::Status WorkerService::Describe(grpc::ServerContext*, const DescribeRequest*,
                                      WorkerDescription* response) {
-  static const std::string& cpu = *new std::string(CpuName());
   static const std::string& host = *new std::string(HostName());
   response->set_protocol_version(kProtocolVersion);
-  response->set_device_kind("cpu");
-  response->set_device_name(cpu);
-  response->set_memory_bytes(AvailableHostMemory());
+  response->set_device_kind(device_.kind());
+  response->set_device_name(device_.name());
+  response->set_memory_bytes(device_.memory_bytes());
   response->set_host(host);
   response->set_version(kVersion);
   response->set_commit(BuildCommit());
   response->set_pid(static_cast<uint32_t>(getpid()));
-  response->set_threads(static_cast<uint32_t>(num_threads_));
+  response->set_threads(static_cast<uint32_t>(device_.num_threads()));
   lifecycle_.Describe(*response);
   return grpc::Status::OK;
 }

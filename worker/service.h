@@ -17,8 +17,8 @@ namespace regatta {
 // Blocking handlers but for Run, whose reads, writes and end must not wait for one another.
 class WorkerService final : public Worker::WithCallbackMethod_Run<Worker::Service> {
  public:
-  // `num_threads` of CPU operations.
-  explicit WorkerService(int num_threads);
+  // `device` must outlive it.
+  explicit WorkerService(Device& device);
   // After the server has shut down.
   ~WorkerService() override;
 
@@ -41,7 +41,7 @@ class WorkerService final : public Worker::WithCallbackMethod_Run<Worker::Servic
   void Launch(std::shared_ptr<RunSession> session) ABSL_LOCKS_EXCLUDED(mutex_);
   void SendHeartbeats();
 
-  const int num_threads_;
+  Device& device_;
   RankLifecycle lifecycle_;
   absl::Mutex mutex_;
   std::weak_ptr<RunSession> session_ ABSL_GUARDED_BY(mutex_);  // the newest that runs

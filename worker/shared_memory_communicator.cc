@@ -52,14 +52,14 @@ class SharedMemoryCommunicator final : public Communicator {
 
   absl::Status status() const override ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    return status_.ok() ? group_->aborted() : status_;
+    return status_.ok() ? group_->status() : status_;
   }
   void Abort(const std::string& reason) override { group_->Abort(reason); }
 
  private:
   int WorldRank(int member) const { return first_ + member * stride_; }
   void CheckSignature();
-  bool failed() const { return failed_ || !group_->aborted().ok(); }
+  bool failed() const { return failed_ || !group_->status().ok(); }
   void Fail(const absl::Status& status) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Copies into this member's staging area of the current piece; `offset` bytes in.
@@ -267,7 +267,16 @@ void SharedMemoryCommunicator::Recv(const Tensor& x, int peer, int channel) {
   }
 }
 
+// A backstop: a peer's death is noticed within 100 ms, and a stall by the router long before this.
+constexpr absl::Duration kCollectiveTimeout = absl::Minutes(5);
+
 }  // namespace
+
+absl::StatusOr<std::unique_ptr<Communicator>> SharedMemoryGroup::MakeCommunicator(int first,
+                                                                                  int stride,
+                                                                                  int count) {
+  return MakeSharedMemoryCommunicator(shared_from_this(), first, stride, count, kCollectiveTimeout);
+}
 
 std::unique_ptr<Communicator> MakeSharedMemoryCommunicator(std::shared_ptr<SharedMemoryGroup> group,
                                                            int first, int stride, int count,

@@ -200,7 +200,7 @@ absl::Status SharedMemoryGroup::Wait(const std::atomic<uint32_t>& word,
     const uint32_t before = seen;
     seen = word.load(std::memory_order_acquire);
     if (done(seen)) return absl::OkStatus();
-    RETURN_IF_ERROR(aborted());
+    RETURN_IF_ERROR(status());
     if (stop_ != nullptr && *stop_) {
       return absl::CancelledError(absl::StrCat("rank ", rank_, " was told to stop while ", what));
     }
@@ -234,7 +234,7 @@ void SharedMemoryGroup::Abort(const std::string& reason) {
 }
 
 // A reason that is being written counts once it is there; should its writer die, so do its locks.
-absl::Status SharedMemoryGroup::aborted() const {
+absl::Status SharedMemoryGroup::status() const {
   if (segment_->abort_state.load(std::memory_order_acquire) != kAborted) return absl::OkStatus();
   return absl::UnavailableError(segment_->abort_reason);
 }

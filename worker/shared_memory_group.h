@@ -13,7 +13,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "worker/communicator.h"
+#include "worker/rank_group.h"
 
 namespace regatta {
 
@@ -27,14 +27,14 @@ inline constexpr size_t kRingPieceBytes =
 // The creator's hold on a group's segment: an anonymous memory file, which the small /dev/shm of a
 // container does not bound and which cannot outlive the processes that use it. Ranks can join while
 // the offer lives; once all have joined it may go.
-class SharedMemoryOffer {
+class SharedMemoryOffer final : public GroupOffer {
  public:
   // RESOURCE_EXHAUSTED when the system refuses; INVALID_ARGUMENT for a size outside 1 ..
   // kMaxSharedMemoryRanks.
   static absl::StatusOr<std::unique_ptr<SharedMemoryOffer>> Create(int world_size);
-  ~SharedMemoryOffer();
-  // The group's communicator id, for processes of this host.
-  const std::string& id() const { return id_; }
+  ~SharedMemoryOffer() override;
+  // For processes of this host.
+  const std::string& id() const override { return id_; }
 
  private:
   SharedMemoryOffer(int fd, std::string id) : fd_(fd), id_(std::move(id)) {}
@@ -60,7 +60,8 @@ struct Ring {
   Piece pieces[kRingPieces];
 };
 
-class SharedMemoryGroup {
+class SharedMemoryGroup final : public RankGroup,
+                                public std::enable_shared_from_this<SharedMemoryGroup> {
  public:
   // Joins the group `id` as `rank` and waits for all ranks: DEADLINE_EXCEEDED names the missing
   // ones. INVALID_ARGUMENT: not an id of this host's; ALREADY_EXISTS: the rank is taken. `stop` may
@@ -68,11 +69,14 @@ class SharedMemoryGroup {
   static absl::StatusOr<std::shared_ptr<SharedMemoryGroup>> Join(const std::string& id, int rank,
                                                                  absl::Duration timeout,
                                                                  const std::atomic<bool>* stop);
-  ~SharedMemoryGroup();
+  ~SharedMemoryGroup() override;
   SharedMemoryGroup(const SharedMemoryGroup&) = delete;
 
-  int rank() const { return rank_; }
-  int world_size() const;
+  int rank() const override { return rank_; }
+  int world_size() const override;
+  // At most kCommunicatorsPerRank for a rank.
+  absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(int first, int stride,
+                                                                 int count) override;
 
   // Sleeps until done(word). Every 50 ms, and at the deadline, looks whether the group was aborted,
   // the owner stopped, or a rank that `owes` this wait has died; the error names it. `what` is for
@@ -81,9 +85,9 @@ class SharedMemoryGroup {
                     absl::FunctionRef<bool(int)> owes, absl::Duration timeout, const char* what);
 
   // The first caller's reason reaches every rank; later ones are dropped.
-  void Abort(const std::string& reason);
+  void Abort(const std::string& reason) override;
   // UNAVAILABLE with the reason once somebody aborted.
-  absl::Status aborted() const;
+  absl::Status status() const override;
 
   // The parts of the segment that communicators work with. `slot` numbers the communicators of a
   // rank.

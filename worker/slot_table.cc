@@ -135,7 +135,6 @@ absl::Status SlotTable::Admit(const Admission& admission) {
   if (!sampling.ok()) return Malformed("slot ", index, ": ", sampling.status().message());
   slot.in_use = true;
   slot.started = false;
-  ++slot.generation;
   slot.position = 0;
   slot.length = static_cast<uint32_t>(length);
   slot.min_tokens = admission.sampling().min_tokens();
@@ -240,10 +239,6 @@ void SlotTable::Advance(const StepPlan& plan) {
     ++slot.sampling.output_index;
     slot.drawn_in_step = plan.step_id();
   }
-}
-
-void SlotTable::SetLastToken(uint32_t slot, uint32_t generation, uint32_t token) {
-  if (slots_[slot].generation == generation) slots_[slot].last_token = token;
 }
 
 }  // namespace regatta

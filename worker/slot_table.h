@@ -1,6 +1,6 @@
 // SlotTable: what a rank knows of each sequence it holds, advanced by plans alone so that it is the
-// same on every rank. Checks every plan against it; knows no device and no token but the last
-// drawn.
+// same on every rank. Checks every plan against it; knows no device and no token: those drawn are
+// on the device, by slot.
 #pragma once
 
 #include <cstdint>
@@ -27,15 +27,13 @@ struct SlotLimits {
 struct Slot {
   bool in_use = false;
   bool started = false;     // has had an entry in a plan
-  uint32_t generation = 0;  // admissions so far; tells a sequence from the slot's next one
   uint32_t position = 0;    // tokens whose keys and values are in the cache
   uint32_t length = 0;      // tokens of the sequence: given at admission, and drawn since
   uint32_t min_tokens = 0;  // until then the ids below cannot be drawn
   std::vector<uint32_t> suppressed;
   SampleRow sampling;           // output_index is that of the next draw
   std::vector<int32_t> blocks;  // KV block of each block_size positions
-  uint64_t drawn_in_step = 0;   // whose result is the last token; 0 = the last token was given
-  uint32_t last_token = 0;      // valid once that step's result is known to this rank
+  uint64_t drawn_in_step = 0;   // that drew the last token; 0 = the last token was given
 };
 
 class SlotTable {
@@ -48,8 +46,6 @@ class SlotTable {
   absl::Status Apply(const StepPlan& plan);
   // After the step's inputs have been taken: its tokens are in the cache, its draws are counted.
   void Advance(const StepPlan& plan);
-  // The token drawn for `slot`; ignored when the slot has been given to another sequence since.
-  void SetLastToken(uint32_t slot, uint32_t generation, uint32_t token);
 
   const SlotLimits& limits() const { return limits_; }
   const Slot& slot(uint32_t index) const { return slots_[index]; }

@@ -32,6 +32,7 @@ constexpr milliseconds kHealthyAfter{30'000};  // of running, the back-off start
 constexpr milliseconds kGrace{3'000};          // from SIGTERM to SIGKILL
 
 struct Child {
+  std::string device;
   std::string listen;      // asked for; its own address once it has said so
   pid_t pid = 0;           // 0 = not running
   int output = -1;         // its stdout
@@ -51,9 +52,10 @@ std::string HowItEnded(int status) {
 class Supervisor {
  public:
   explicit Supervisor(const SupervisorOptions& options) : options_(options) {
-    for (int i = 0; i < options.num_workers; ++i) {
+    for (const std::string& device : options.devices) {
       Child child;
-      child.listen = AddressPlus(options.listen, i);
+      child.device = device;
+      child.listen = AddressPlus(options.listen, static_cast<int>(children_.size()));
       children_.push_back(child);
     }
   }
@@ -88,8 +90,8 @@ class Supervisor {
   void Start(Child& child) {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0) return Stop(absl::StrCat("pipe: ", std::strerror(errno)), 1);
-    std::vector<std::string> arguments = {"regatta-worker", "--listen", child.listen,
-                                          "--exit-with-parent"};
+    std::vector<std::string> arguments = {"regatta-worker", "--device",   child.device,
+                                          "--listen",       child.listen, "--exit-with-parent"};
     arguments.insert(arguments.end(), options_.worker_arguments.begin(),
                      options_.worker_arguments.end());
     std::vector<char*> argv;

@@ -8,7 +8,7 @@
 namespace regatta {
 
 struct SupervisorOptions {
-  int num_workers = 1;
+  std::vector<std::string> devices;  // of each worker, as --device takes it
   std::string listen;  // host:port of the first worker, consecutive ports for the others; port
                        // 0 lets every worker choose
   std::string address_file;  // gets all addresses, one per line, once all listen; may be empty

@@ -91,8 +91,7 @@ void LoadQueries(const Call& call, const Item& item, AttentionScratch& scratch) 
 const float* CachedRow(const Call& call, const Item& item, const Tensor& cache, int64_t position,
                        float* buffer) {
   const int64_t block_size = cache.dim(1);
-  const int32_t* table =
-      call.batch.block_table + int64_t{item.sequence} * call.batch.block_table_stride;
+  const int32_t* table = call.batch.block_table + call.batch.block_start[item.sequence];
   const int64_t block = table[position / block_size];
   CheckIndex("block", block, cache.dim(0));
   const int64_t row = position % block_size * call.params.num_kv_heads + item.kv_head;

@@ -24,14 +24,18 @@ class CpuOps final : public Ops {
 
   std::string Name() const override { return "cpu"; }
   Buffer Allocate(size_t num_bytes) override;
+  Buffer AllocateHost(size_t num_bytes) override { return Allocate(num_bytes); }
   void CopyToDevice(void* device, const void* host, size_t num_bytes) override;
   void CopyToHost(void* host, const void* device, size_t num_bytes) override;
   bool Sync(std::string* error) override { return true; }
+  bool Healthy(std::string* error) override { return true; }
+  std::unique_ptr<Marker> MakeMarker() override;
+  void Mark(Marker& marker) override {}  // every operation is done when it returns
   std::unique_ptr<Weight> Prepare(const Tensor& host_matrix, WeightUse use) override;
   void Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width, int hidden,
                int vocab) override;
 
-  void Embedding(const int32_t* ids, const Tensor& table, int64_t first_row,
+  void Embedding(const int32_t* ids, const int32_t* drawn, const Tensor& table, int64_t first_row,
                  const Tensor& out) override;
   void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) override;
   void AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
@@ -49,8 +53,11 @@ class CpuOps final : public Ops {
                   const MoeParams& params, const MoeWeights& weights, const Tensor& out) override;
   void AddScaled(const Tensor& y, const Tensor& x, const Tensor& gate) override;
   void GatherRows(const Tensor& x, const int32_t* rows, const Tensor& out) override;
+  void JoinColumns(const Tensor& x, const Tensor& out) override;
+  void PlaceTokens(const int32_t* ids, const int32_t* slots, int n, int32_t* drawn) override;
+  std::unique_ptr<Draws> MakeDraws(int max_rows) override;
   void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const PenaltyPool& pool,
-              SampleResult& result) override;
+              const int32_t* slots, int32_t* drawn, Draws& draws) override;
   void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) override;
 
  private:

@@ -82,10 +82,18 @@ uint32_t SampleToken(const SampleRow& row, SampleScratch& scratch, int64_t vocab
   for (auto id = ids.begin(); id != end; ++id) top.emplace_back(*id, logits[*id] - log_sum);
 }
 
+struct CpuDraws final : Draws {
+  void Read(SampleResult& to) const override { to = result; }
+  SampleResult result;
+};
+
 }  // namespace
 
+std::unique_ptr<Draws> CpuOps::MakeDraws(int max_rows) { return std::make_unique<CpuDraws>(); }
+
 void CpuOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
-                    const PenaltyPool& pool, SampleResult& result) {
+                    const PenaltyPool& pool, const int32_t* slots, int32_t* drawn, Draws& draws) {
+  SampleResult& result = static_cast<CpuDraws&>(draws).result;
   const int64_t num_rows = logits.dim(0);
   const int64_t vocab = logits.dim(1);
   CHECK(logits.dtype == DType::kFloat32);
@@ -104,6 +112,7 @@ void CpuOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
         AdjustLogits(raw, row, pool, vocab, scratch.logits.data());
         const uint32_t token = SampleToken(row, scratch, vocab);
         result.tokens[i] = token;
+        drawn[slots[i]] = static_cast<int32_t>(token);
         result.top_logprobs[i].clear();
         if (row.num_logprobs >= 0) {
           const float log_sum = LogSumExp(raw, vocab);

@@ -44,7 +44,7 @@ struct AttentionCall {
   // The cache block that holds a position.
   __device__ int block_of(int s, int position) const {
     const int entry = block_shift >= 0 ? position >> block_shift : position / block_size;
-    return batch.block_table[int64_t{s} * batch.block_table_stride + entry];
+    return batch.block_table[batch.block_start[s] + entry];
   }
   // Element offset of a position's row in a cache, given its block.
   __device__ int64_t cached(const Tensor& side, int block, int kv_head, int position) const {

@@ -1,8 +1,8 @@
 // CudaOps: the operations of ops.h as kernels and cuBLASLt products on one stream. Each operation's
 // body is in the file of its name beside this one.
 //
-// Everything is asynchronous but Sample, TokenLogprobs and copies to the host. The first failure is
-// kept and told by Sync.
+// Everything is asynchronous but Sync, TokenLogprobs and copies to the host. The first failure is
+// kept and told by Sync and Healthy.
 #pragma once
 
 #include <cublasLt.h>
@@ -29,6 +29,8 @@ struct CudaWeight final : Weight {
 struct Staging {
   Buffer host;
   Buffer device;
+
+  void Grow(Ops& ops, size_t num_bytes);
 };
 
 // cuBLASLt's choice for one shape; empty when it has none.
@@ -60,16 +62,26 @@ class CudaOps final : public Ops {
   ~CudaOps() override;
   bool Open(int device, std::string* error);
 
+  int device() const { return device_; }
+  cudaStream_t stream() const { return stream_; }
+
   std::string Name() const override { return "cuda"; }
   Buffer Allocate(size_t num_bytes) override;
+  Buffer AllocateHost(size_t num_bytes) override;
   void CopyToDevice(void* device, const void* host, size_t num_bytes) override;
   void CopyToHost(void* host, const void* device, size_t num_bytes) override;
   bool Sync(std::string* error) override;
+  bool Healthy(std::string* error) override;
+  std::unique_ptr<Marker> MakeMarker() override;
+  void Mark(Marker& marker) override;
+  std::unique_ptr<Graph> Capture(const std::function<void()>& record) override;
+  bool HasGraphs() const override { return true; }
+  uint64_t FreeDeviceMemory() override;
   std::unique_ptr<Weight> Prepare(const Tensor& host_matrix, WeightUse use) override;
   void Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width, int hidden,
                int vocab) override;
 
-  void Embedding(const int32_t* ids, const Tensor& table, int64_t first_row,
+  void Embedding(const int32_t* ids, const int32_t* drawn, const Tensor& table, int64_t first_row,
                  const Tensor& out) override;
   void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) override;
   void AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
@@ -87,8 +99,11 @@ class CudaOps final : public Ops {
                   const MoeParams& params, const MoeWeights& weights, const Tensor& out) override;
   void AddScaled(const Tensor& y, const Tensor& x, const Tensor& gate) override;
   void GatherRows(const Tensor& x, const int32_t* rows, const Tensor& out) override;
+  void JoinColumns(const Tensor& x, const Tensor& out) override;
+  void PlaceTokens(const int32_t* ids, const int32_t* slots, int n, int32_t* drawn) override;
+  std::unique_ptr<Draws> MakeDraws(int max_rows) override;
   void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const PenaltyPool& pool,
-              SampleResult& result) override;
+              const int32_t* slots, int32_t* drawn, Draws& draws) override;
   void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) override;
 
  private:
@@ -100,9 +115,9 @@ class CudaOps final : public Ops {
   // Keeps the first failure; later ones follow from it.
   void Check(cudaError_t status, const char* what);
   void Launched(const char* what) { Check(cudaGetLastError(), what); }
-  void CopyRows(const Tensor& from, const int32_t* rows, int64_t first_row, const Tensor& out);
+  void CopyRows(const Tensor& from, const int32_t* rows, const int32_t* drawn, int64_t first_row,
+                const Tensor& out);
   LinearPlan& PlanLinear(const Tensor& x, const CudaWeight& weight, bool bias, const Tensor& out);
-  void GrowStaging(size_t num_bytes);
   void ReserveExperts(int max_tokens, const MoeParams& moe, int expert_width, int hidden);
 
   int device_ = 0;

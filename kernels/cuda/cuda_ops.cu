@@ -1,5 +1,6 @@
 // Device, memory, weights and workspaces of the CUDA backend.
 #include <algorithm>
+#include <cstring>
 
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/cuda_ops.h"
@@ -11,6 +12,32 @@ namespace {
 constexpr size_t kBlasWorkspace = size_t{32} << 20;  // NVIDIA's advice for Hopper
 constexpr size_t kAttentionWorkspace = size_t{64} << 20;
 
+class EventMarker final : public Marker {
+ public:
+  EventMarker() { cudaEventCreateWithFlags(&event, cudaEventDisableTiming); }
+  ~EventMarker() override { cudaEventDestroy(event); }
+  bool Passed(std::string* error) override {
+    const cudaError_t status = cudaEventQuery(event);
+    if (status == cudaErrorNotReady) return false;
+    if (status != cudaSuccess) *error = cudaGetErrorString(status);
+    return true;
+  }
+
+  cudaEvent_t event = nullptr;
+};
+
+class CudaGraph final : public Graph {
+ public:
+  CudaGraph(cudaGraphExec_t graph, cudaStream_t stream) : graph_(graph), stream_(stream) {}
+  ~CudaGraph() override { cudaGraphExecDestroy(graph_); }
+  // A failure is the stream's: the next check of it tells.
+  void Replay() override { cudaGraphLaunch(graph_, stream_); }
+
+ private:
+  const cudaGraphExec_t graph_;
+  const cudaStream_t stream_;
+};
+
 }  // namespace
 
 std::unique_ptr<Ops> MakeCudaOps(int device, std::string* error) {
@@ -18,6 +45,10 @@ std::unique_ptr<Ops> MakeCudaOps(int device, std::string* error) {
   if (!ops->Open(device, error)) return nullptr;
   return ops;
 }
+
+void* CudaStreamOf(Ops& ops) { return static_cast<CudaOps&>(ops).stream(); }
+
+int CudaDeviceOf(Ops& ops) { return static_cast<CudaOps&>(ops).device(); }
 
 bool CudaOps::Open(int device, std::string* error) {
   device_ = device;
@@ -74,7 +105,18 @@ Buffer CudaOps::Allocate(size_t num_bytes) {
   return Buffer(memory, num_bytes, [](void* data) { cudaFree(data); });
 }
 
-// The source is pageable, so the driver has read it when the call returns.
+Buffer CudaOps::AllocateHost(size_t num_bytes) {
+  CHECK_GT(num_bytes, size_t{0});
+  void* memory = nullptr;
+  if (cudaMallocHost(&memory, num_bytes) != cudaSuccess) {
+    cudaGetLastError();
+    return {};
+  }
+  std::memset(memory, 0, num_bytes);
+  return Buffer(memory, num_bytes, [](void* data) { cudaFreeHost(data); });
+}
+
+// Pageable sources have been read by the driver when the call returns.
 void CudaOps::CopyToDevice(void* device, const void* host, size_t num_bytes) {
   if (num_bytes == 0) return;
   Check(cudaSetDevice(device_), "cudaSetDevice");
@@ -92,8 +134,42 @@ void CudaOps::CopyToHost(void* host, const void* device, size_t num_bytes) {
 bool CudaOps::Sync(std::string* error) {
   Check(cudaSetDevice(device_), "cudaSetDevice");
   Check(cudaStreamSynchronize(stream_), "kernel");
+  return Healthy(error);
+}
+
+bool CudaOps::Healthy(std::string* error) {
+  Check(cudaGetLastError(), "kernel");
   if (!failure_.empty()) *error = "CUDA device " + std::to_string(device_) + ": " + failure_;
   return failure_.empty();
+}
+
+std::unique_ptr<Marker> CudaOps::MakeMarker() {
+  Check(cudaSetDevice(device_), "cudaSetDevice");
+  return std::make_unique<EventMarker>();
+}
+
+void CudaOps::Mark(Marker& marker) {
+  Check(cudaEventRecord(static_cast<EventMarker&>(marker).event, stream_), "event");
+}
+
+// Relaxed: other threads of the process may use CUDA meanwhile, NCCL's among them.
+std::unique_ptr<Graph> CudaOps::Capture(const std::function<void()>& record) {
+  Check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "begin of capture");
+  record();
+  cudaGraph_t graph = nullptr;
+  cudaGraphExec_t executable = nullptr;
+  Check(cudaStreamEndCapture(stream_, &graph), "end of capture");
+  if (failure_.empty()) Check(cudaGraphInstantiate(&executable, graph, 0), "graph");
+  if (graph != nullptr) cudaGraphDestroy(graph);
+  if (executable == nullptr) return nullptr;
+  return std::make_unique<CudaGraph>(executable, stream_);
+}
+
+uint64_t CudaOps::FreeDeviceMemory() {
+  size_t free = 0, total = 0;
+  Check(cudaSetDevice(device_), "cudaSetDevice");
+  Check(cudaMemGetInfo(&free, &total), "memory");
+  return free;
 }
 
 std::unique_ptr<Weight> CudaOps::Prepare(const Tensor& host_matrix, WeightUse use) {
@@ -119,19 +195,15 @@ std::unique_ptr<Weight> CudaOps::Prepare(const Tensor& host_matrix, WeightUse us
 void CudaOps::Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width,
                       int hidden, int vocab) {
   max_rows_ = std::max(max_tokens, max_rows);
-  constexpr size_t kBytesPerRow = 512;  // a row's parameters, some suppressed ids, some logprobs
-  GrowStaging(max_rows_ * kBytesPerRow);
+  staging_.Grow(*this, max_rows_ * sizeof(float));
   if (moe.num_local > 0) ReserveExperts(max_tokens, moe, expert_width, hidden);
 }
 
-void CudaOps::GrowStaging(size_t num_bytes) {
-  if (num_bytes <= staging_.host.num_bytes()) return;
-  void* pinned = nullptr;
-  CHECK(cudaMallocHost(&pinned, num_bytes) == cudaSuccess)
-      << num_bytes << " bytes of pinned memory";
-  staging_.host = Buffer(pinned, num_bytes, [](void* data) { cudaFreeHost(data); });
-  staging_.device = Allocate(num_bytes);
-  CHECK(staging_.device.data() != nullptr) << num_bytes << " bytes of device memory";
+void Staging::Grow(Ops& ops, size_t num_bytes) {
+  if (num_bytes <= host.num_bytes()) return;
+  host = ops.AllocateHost(num_bytes);
+  device = ops.Allocate(num_bytes);
+  CHECK(host.data() != nullptr && device.data() != nullptr) << "no " << num_bytes << " bytes left";
 }
 
 }  // namespace regatta

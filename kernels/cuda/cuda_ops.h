@@ -13,4 +13,8 @@ namespace regatta {
 // cannot be opened, with `*error` saying why. Calls must come from one thread at a time.
 std::unique_ptr<Ops> MakeCudaOps(int device, std::string* error);
 
+// Of Ops that MakeCudaOps made: the cudaStream_t everything is issued on, and the device's number.
+void* CudaStreamOf(Ops& ops);
+int CudaDeviceOf(Ops& ops);
+
 }  // namespace regatta

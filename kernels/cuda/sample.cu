@@ -144,7 +144,8 @@ __device__ void Suppress(const RowPlan& plan, const SampleArrays& arrays, float*
 }
 
 __global__ void __launch_bounds__(kSampleThreads)
-    SampleKernel(Tensor logits, PenaltyPool pool, SampleArrays arrays) {
+    SampleKernel(Tensor logits, PenaltyPool pool, SampleArrays arrays, const int32_t* slots,
+                 int32_t* drawn) {
   const RowPlan& plan = arrays.plans[blockIdx.x];
   const SampleRow& row = plan.row;
   const int vocab = static_cast<int>(logits.shape[1]);
@@ -177,6 +178,7 @@ __global__ void __launch_bounds__(kSampleThreads)
   }
   if (threadIdx.x == 0) {
     arrays.tokens[blockIdx.x] = token;
+    drawn[slots[blockIdx.x]] = token;
     arrays.logprobs[blockIdx.x] = logprob;
     if (counts != nullptr) ++counts[token];
   }
@@ -235,51 +237,69 @@ void WritePlans(const std::vector<SampleRow>& rows, int64_t vocab, const SampleA
   }
 }
 
-void ReadResults(const std::vector<SampleRow>& rows, int64_t vocab, const SampleArrays& arrays,
-                 SampleResult& result) {
-  result.tokens.assign(arrays.tokens, arrays.tokens + rows.size());
-  result.logprobs.assign(arrays.logprobs, arrays.logprobs + rows.size());
-  result.top_logprobs.resize(rows.size());
-  int64_t at = 0;
-  for (size_t i = 0; i < rows.size(); ++i) {
-    result.top_logprobs[i].clear();
-    for (int64_t j = 0; j < NumListed(rows[i], vocab); ++j, ++at) {
-      result.top_logprobs[i].emplace_back(arrays.listed_ids[at], arrays.listed_logprobs[at]);
+// Everything that one Sample moves to the device and back.
+class StagedDraws final : public Draws {
+ public:
+  StagedDraws(Ops& ops, int max_rows) {
+    constexpr size_t kBytesPerRow = 512;  // a row's parameters, some suppressed ids and logprobs
+    staging.Grow(ops, max_rows * kBytesPerRow);
+  }
+
+  void Read(SampleResult& result) const override {
+    const SampleArrays arrays = layout.In(staging.host.data());
+    result.tokens.assign(arrays.tokens, arrays.tokens + layout.rows);
+    result.logprobs.assign(arrays.logprobs, arrays.logprobs + layout.rows);
+    result.top_logprobs.resize(layout.rows);
+    for (int64_t i = 0; i < layout.rows; ++i) {
+      result.top_logprobs[i].clear();
+      const RowPlan& plan = arrays.plans[i];
+      for (int64_t j = 0; j < NumListed(plan.row, vocab); ++j) {
+        result.top_logprobs[i].emplace_back(arrays.listed_ids[plan.listed_at + j],
+                                            arrays.listed_logprobs[plan.listed_at + j]);
+      }
     }
   }
-}
+
+  Staging staging;
+  SampleLayout layout;
+  int64_t vocab = 0;
+};
 
 }  // namespace
 
+std::unique_ptr<Draws> CudaOps::MakeDraws(int max_rows) {
+  return std::make_unique<StagedDraws>(*this, max_rows);
+}
+
 void CudaOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
-                     const PenaltyPool& pool, SampleResult& result) {
+                     const PenaltyPool& pool, const int32_t* slots, int32_t* drawn, Draws& draws) {
+  auto& staged = static_cast<StagedDraws&>(draws);
   const int64_t vocab = logits.dim(1);
   CHECK(logits.dtype == DType::kFloat32);
   CHECK_EQ(logits.dim(0), static_cast<int64_t>(rows.size()));
-  CHECK_LE(static_cast<int>(rows.size()), max_rows_) << "beyond Reserve";
-  const SampleLayout layout = LayoutOf(rows, vocab);
-  GrowStaging(layout.num_bytes());  // beyond Reserve for very long lists of ids alone
-  char* host = static_cast<char*>(staging_.host.data());
-  char* device = static_cast<char*>(staging_.device.data());
-  if (rows.empty()) return ReadResults(rows, vocab, layout.In(host), result);
+  staged.vocab = vocab;
+  staged.layout = LayoutOf(rows, vocab);
+  if (rows.empty()) return;
+  const SampleLayout& layout = staged.layout;
+  staged.staging.Grow(*this, layout.num_bytes());  // beyond its size for long lists of ids alone
+  char* host = static_cast<char*>(staged.staging.host.data());
+  char* device = static_cast<char*>(staged.staging.device.data());
   WritePlans(rows, vocab, layout.In(host));
   const size_t results = layout.results_at();
   Check(cudaMemcpyAsync(device, host, results, cudaMemcpyHostToDevice, stream_), "Sample");
   SampleKernel<<<static_cast<unsigned>(rows.size()), kSampleThreads, 0, stream_>>>(
-      logits, pool, layout.In(device));
+      logits, pool, layout.In(device), slots, drawn);
   Launched("Sample");
   Check(cudaMemcpyAsync(host + results, device + results, layout.num_bytes() - results,
                         cudaMemcpyDeviceToHost, stream_),
         "Sample");
-  Check(cudaStreamSynchronize(stream_), "Sample");
-  ReadResults(rows, vocab, layout.In(host), result);
 }
 
 void CudaOps::TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) {
   CHECK(logits.dtype == DType::kFloat32);
   const int64_t rows = logits.dim(0);
   if (rows == 0) return;
-  GrowStaging(rows * sizeof(float));
+  CHECK_LE(rows, max_rows_) << "beyond Reserve";
   auto* device = static_cast<float*>(staging_.device.data());
   TokenLogprobsKernel<<<static_cast<unsigned>(rows), kSampleThreads, 0, stream_>>>(logits, ids,
                                                                                    device);

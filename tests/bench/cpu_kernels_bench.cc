@@ -79,6 +79,7 @@ struct AttentionStep {
       for (int p = context - length; p < context; ++p) positions.push_back(p);
     }
     starts.push_back(sequences * length);
+    for (int s = 0; s < sequences; ++s) block_starts.push_back(s * blocks_per_sequence);
     table.resize(size_t{1} * sequences * blocks_per_sequence);
     std::iota(table.begin(), table.end(), 0);
     const int64_t blocks = static_cast<int64_t>(table.size());
@@ -93,7 +94,7 @@ struct AttentionStep {
              .query_start = starts.data(),
              .context_length = contexts.data(),
              .block_table = table.data(),
-             .block_table_stride = blocks_per_sequence};
+             .block_start = block_starts.data()};
   }
   void Run(Ops& ops) {
     const AttentionParams params{
@@ -106,7 +107,7 @@ struct AttentionStep {
   int blocks_per_sequence;
   std::vector<float> q, out;
   std::vector<char> cache;
-  std::vector<int32_t> starts, contexts, positions, table;
+  std::vector<int32_t> starts, contexts, positions, table, block_starts;
   KvLayer layer;
   AttentionBatch batch;
 };
@@ -166,7 +167,8 @@ void BM_DecodeStep(benchmark::State& state) {
   const Tensor scratch = matrix(rows, 3 * kMlp), logits = matrix(rows, kVocab);
   const Tensor norm = Tensor::Of(matrix(1, kHidden).data, DType::kFloat32, kHidden);
   const std::vector<SampleRow> greedy(rows);
-  SampleResult result;
+  std::vector<int32_t> places(rows);
+  const std::unique_ptr<Draws> draws = ops->MakeDraws(rows);
   for (auto _ : state) {
     for (int layer = 0; layer < kLayers; ++layer) {
       ops->RmsNorm(x, norm, 1e-5f, normed);
@@ -177,7 +179,7 @@ void BM_DecodeStep(benchmark::State& state) {
       ops->GatedMlp(normed, {gate_up.get(), down.get()}, scratch, x);
     }
     ops->Linear(x, *head, Tensor{}, logits);
-    ops->Sample(logits, greedy, {}, result);
+    ops->Sample(logits, greedy, {}, places.data(), places.data(), *draws);
   }
   state.SetItemsProcessed(state.iterations() * rows);
 }
@@ -192,9 +194,11 @@ void BM_Sample(benchmark::State& state) {
   SampleRow row{.temperature = 1};
   if (state.range(2) != 0) row.top_p = 0.9f;
   const std::vector<SampleRow> all(rows, row);
-  SampleResult result;
+  std::vector<int32_t> places(rows);
+  const std::unique_ptr<Draws> draws = ops->MakeDraws(rows);
   for (auto _ : state) {
-    ops->Sample(Tensor::Of(logits.data(), DType::kFloat32, rows, vocab), all, {}, result);
+    ops->Sample(Tensor::Of(logits.data(), DType::kFloat32, rows, vocab), all, {}, places.data(),
+                places.data(), *draws);
   }
   state.SetItemsProcessed(state.iterations() * rows);
 }

@@ -140,7 +140,9 @@ void BenchAttention(Ops& ops, int sequences, int context, int query) {
   batch.query_start = upload(starts);
   batch.context_length = upload(lengths);
   batch.block_table = upload(table);
-  batch.block_table_stride = blocks / sequences;
+  std::vector<int32_t> block_starts;
+  for (int i = 0; i < sequences; ++i) block_starts.push_back(i * (blocks / sequences));
+  batch.block_start = upload(block_starts);
   const Matrix k(ops, blocks, block * kv_heads * dim), v(ops, blocks, block * kv_heads * dim);
   const KvLayer cache{Tensor::Of(k.tensor().data, kType, blocks, block, kv_heads, dim),
                       Tensor::Of(v.tensor().data, kType, blocks, block, kv_heads, dim)};
@@ -204,9 +206,11 @@ void BenchSample(Ops& ops, int rows, const char* what, const SampleRow& row) {
   }
   const Matrix logits(ops, rows, vocab, DType::kFloat32);
   ops.CopyToDevice(logits.tensor().data, values.data(), values.size() * 4);
-  SampleResult result;
+  const Buffer places = ops.Allocate(rows * sizeof(int32_t));  // all 0: one place for all
+  const std::unique_ptr<Draws> draws = ops.MakeDraws(rows);
   const double seconds = SecondsOf(ops, 10, [&](int) {
-    ops.Sample(logits.tensor(), std::vector<SampleRow>(rows, row), {}, result);
+    auto* place = static_cast<int32_t*>(places.data());
+    ops.Sample(logits.tensor(), std::vector<SampleRow>(rows, row), {}, place, place, *draws);
   });
   char name[64];
   std::snprintf(name, sizeof(name), "Sample %d x %ld, %s", rows, vocab, what);

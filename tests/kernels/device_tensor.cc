@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <numeric>
 
 #include "kernels/dtype.h"
 
@@ -140,6 +141,24 @@ void ExpectNear(const std::vector<double>& got, const std::vector<double>& want,
         << what << ": element " << i << " of " << got.size() << " is " << got[i] << ", not "
         << want[i];
   }
+}
+
+SampleResult DrawNow(Ops& ops, const Tensor& logits, const std::vector<SampleRow>& rows,
+                     const PenaltyPool& pool) {
+  std::vector<int32_t> slots(rows.size());
+  std::iota(slots.begin(), slots.end(), 0);
+  const DeviceArray<int32_t> device_slots(ops, slots);
+  const Buffer drawn = ops.Allocate(std::max<size_t>(1, rows.size()) * sizeof(int32_t));
+  const std::unique_ptr<Draws> draws = ops.MakeDraws(static_cast<int>(rows.size()));
+  ops.Sample(logits, rows, pool, device_slots.data(), static_cast<int32_t*>(drawn.data()), *draws);
+  std::string error;
+  CHECK(ops.Sync(&error)) << error;
+  SampleResult result;
+  draws->Read(result);
+  std::vector<int32_t> placed(rows.size());
+  ops.CopyToHost(placed.data(), drawn.data(), placed.size() * sizeof(int32_t));
+  CHECK(std::equal(placed.begin(), placed.end(), result.tokens.begin())) << "drawn ids differ";
+  return result;
 }
 
 }  // namespace regatta

@@ -11,7 +11,8 @@ namespace {
 
 constexpr int64_t kTokens[] = {1, 3, 17, 129};
 
-// Ids inside, below and above the shard's rows [40, 140) of the vocabulary.
+// Ids inside, below and above the shard's rows [40, 140) of the vocabulary; every third is the
+// token drawn for slot t.
 void CheckEmbedding(Ops& ops, DType dtype, int64_t tokens, int64_t width) {
   Random random(TestSeed());
   const int64_t first_row = 40;
@@ -21,8 +22,10 @@ void CheckEmbedding(Ops& ops, DType dtype, int64_t tokens, int64_t width) {
   for (int64_t t = 0; t < tokens; ++t) ids.push_back(static_cast<int32_t>(random() % 180));
   const int32_t edges[] = {139, 140, 40, 39};
   for (int64_t t = 0; t < std::min<int64_t>(tokens, 4); ++t) ids[t] = edges[t];
-  const DeviceArray<int32_t> device_ids(ops, ids);
-  ops.Embedding(device_ids.data(), table, first_row, out);
+  std::vector<int32_t> given = ids;
+  for (int64_t t = 0; t < tokens; t += 3) given[t] = static_cast<int32_t>(-1 - t);
+  const DeviceArray<int32_t> device_ids(ops, given), drawn(ops, ids);
+  ops.Embedding(device_ids.data(), drawn.data(), table, first_row, out);
   const std::vector<double> rows = table.Read();
   std::vector<double> want;
   for (const int32_t id : ids) {
@@ -32,6 +35,35 @@ void CheckEmbedding(Ops& ops, DType dtype, int64_t tokens, int64_t width) {
     }
   }
   EXPECT_EQ(out.Read(), want);
+}
+
+// Three parts, as of three ranks.
+void CheckJoinColumns(Ops& ops, DType dtype, int64_t rows, int64_t width) {
+  Random random(TestSeed());
+  const DeviceTensor x = DeviceTensor::Normal(ops, dtype, {3 * rows, width}, random);
+  const DeviceTensor out(ops, dtype, {rows, 3 * width});
+  ops.JoinColumns(x, out);
+  const std::vector<double> parts = x.Read();
+  std::vector<double> want;
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t part = 0; part < 3; ++part) {
+      const auto begin = parts.begin() + (part * rows + row) * width;
+      want.insert(want.end(), begin, begin + width);
+    }
+  }
+  EXPECT_EQ(out.Read(), want);
+}
+
+// Ids of two steps: the later one stays.
+void CheckPlaceTokens(Ops& ops) {
+  const std::vector<int32_t> ids = {7, 8, 9}, slots = {4, 0, 2};
+  DeviceTensor drawn(ops, DType::kInt32, {5});
+  drawn.Write({1, 2, 3, 4, 5});
+  const DeviceArray<int32_t> device_ids(ops, ids), device_slots(ops, slots);
+  ops.PlaceTokens(device_ids.data(), device_slots.data(), 3, drawn.tensor().as<int32_t>());
+  EXPECT_EQ(drawn.Read(), std::vector<double>({8, 2, 9, 4, 7}));
+  ops.PlaceTokens(device_ids.data() + 2, device_slots.data(), 1, drawn.tensor().as<int32_t>());
+  EXPECT_EQ(drawn.Read(), std::vector<double>({8, 2, 9, 4, 9}));
 }
 
 void CheckGatherRows(Ops& ops, DType dtype, int64_t tokens, int64_t width) {
@@ -139,6 +171,7 @@ std::vector<OpCase> ElementwiseCases() {
       for (const int64_t width : {64, 250}) {
         add("Embedding", dtype, tokens, width, CheckEmbedding);
         add("GatherRows", dtype, tokens, width, CheckGatherRows);
+        add("JoinColumns", dtype, tokens, width, CheckJoinColumns);
         add("RmsNorm", dtype, tokens, width, CheckRmsNorm);
         add("AddRmsNorm", dtype, tokens, width, CheckAddRmsNorm);
         add("SiluMul", dtype, tokens, width, CheckSiluMul);
@@ -149,6 +182,7 @@ std::vector<OpCase> ElementwiseCases() {
       }
     }
   }
+  cases.push_back({"PlaceTokens", CheckPlaceTokens});
   return cases;
 }
 

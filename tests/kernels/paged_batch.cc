@@ -23,6 +23,7 @@ PagedBatch::PagedBatch(Ops& ops, const std::vector<SequenceShape>& sequences, in
   for (size_t s = 0; s < sequences.size(); ++s) {
     const auto [context, length] = sequences[s];
     const size_t row = table_.size();
+    block_start_.push_back(static_cast<int32_t>(row));
     table_.resize(row + stride_, -1);  // beyond the context nothing may be read
     for (int b = 0; b * block_size < context; ++b) {
       table_[row + b] = free.back();
@@ -36,7 +37,7 @@ PagedBatch::PagedBatch(Ops& ops, const std::vector<SequenceShape>& sequences, in
     query_start_.push_back(static_cast<int32_t>(positions_.size()));
     context_.push_back(context);
   }
-  for (const auto* values : {&positions_, &query_start_, &context_, &table_}) {
+  for (const auto* values : {&positions_, &query_start_, &context_, &table_, &block_start_}) {
     device_.emplace_back(ops, *values);
   }
   device_slots_.emplace_back(ops, slots_);
@@ -59,7 +60,7 @@ AttentionBatch PagedBatch::batch() const {
   batch.query_start = device_[1].data();
   batch.context_length = device_[2].data();
   batch.block_table = device_[3].data();
-  batch.block_table_stride = stride_;
+  batch.block_start = device_[4].data();
   batch.kv_slot = device_slots_[0].data();
   return batch;
 }

@@ -79,8 +79,7 @@ DeviceTensor RepeatedLogits(Ops& ops, const std::vector<double>& logits, size_t 
 
 std::vector<uint32_t> DrawRows(Ops& ops, const std::vector<double>& logits,
                                const std::vector<SampleRow>& rows, const PenaltyPool& pool) {
-  SampleResult result;
-  ops.Sample(RepeatedLogits(ops, logits, rows.size()), rows, pool, result);
+  const SampleResult result = DrawNow(ops, RepeatedLogits(ops, logits, rows.size()), rows, pool);
   EXPECT_EQ(result.tokens.size(), rows.size());
   return result.tokens;
 }
@@ -126,14 +125,13 @@ void CheckDistribution(Ops& ops, SampleRow row, bool along_seed) {
   std::vector<int64_t> counts(kVocab);
   constexpr uint32_t kBatch = 1000;
   const DeviceTensor repeated = RepeatedLogits(ops, logits, kBatch);
-  SampleResult result;
   for (uint32_t first = 0; first < 100000; first += kBatch) {
     std::vector<SampleRow> rows(kBatch, row);
     for (uint32_t i = 0; i < kBatch; ++i) {
       rows[i].seed = along_seed ? first + i : 77;
       rows[i].output_index = along_seed ? 5 : first + i;
     }
-    ops.Sample(repeated, rows, {}, result);
+    const SampleResult result = DrawNow(ops, repeated, rows, {});
     for (const uint32_t token : result.tokens) ++counts.at(token);
   }
   ExpectDistributed(counts, want);
@@ -259,8 +257,7 @@ void CheckLogprobs(Ops& ops) {
                                           .num_suppressed = vocab > 1 ? 1 : 0},
                                          {.num_logprobs = asked},
                                          {.temperature = 0.5f}};
-    SampleResult result;
-    ops.Sample(logits, rows, {}, result);
+    const SampleResult result = DrawNow(ops, logits, rows, {});
     std::vector<int32_t> ids(result.tokens.begin(), result.tokens.end());
     std::vector<float> given(3);
     ops.TokenLogprobs(logits, DeviceArray<int32_t>(ops, ids).data(), given.data());

@@ -1,14 +1,12 @@
 // The shipped models against transformers: logits of one rank within rounding, and the same greedy
 // tokens for 64 prompts batched together in every layout.
+#include "tests/worker/golden.h"
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cmath>
-#include <cstring>
-#include <fstream>
-#include <nlohmann/json.hpp>
 
-#include "absl/strings/escaping.h"
 #include "common/layout.h"
 #include "tests/worker/plan_driver.h"
 #include "tests/worker/threaded_group.h"
@@ -19,38 +17,6 @@
 
 namespace regatta {
 namespace {
-
-struct Golden {
-  std::string model_dir;
-  std::vector<Prompt> prompts;
-  std::vector<std::vector<uint32_t>> tokens;
-  std::vector<std::vector<float>> logits;  // at the last prompt position; empty where not stored
-};
-
-std::vector<float> FloatsOf(const std::string& base64) {
-  std::string bytes;
-  CHECK(absl::Base64Unescape(base64, &bytes));
-  std::vector<float> floats(bytes.size() / sizeof(float));
-  std::memcpy(floats.data(), bytes.data(), bytes.size());
-  return floats;
-}
-
-Golden LoadGolden(const std::string& model) {
-  const std::string root = std::string(REGATTA_SOURCE_DIR) + "/tests/";
-  std::ifstream file(root + "golden/" + model + ".json");
-  const auto json = nlohmann::json::parse(file);
-  Golden golden;
-  golden.model_dir = root + "models/" + model;
-  for (const auto& one : json.at("cases")) {
-    golden.tokens.push_back(one.at("tokens").get<std::vector<uint32_t>>());
-    Prompt prompt;
-    prompt.tokens = one.at("prompt").get<std::vector<uint32_t>>();
-    prompt.max_tokens = static_cast<uint32_t>(golden.tokens.back().size());
-    golden.prompts.push_back(prompt);
-    golden.logits.push_back(FloatsOf(one.value("last_prompt_logits", "")));
-  }
-  return golden;
-}
 
 class GoldenTest : public ::testing::TestWithParam<std::string> {
  protected:
@@ -90,6 +56,7 @@ TEST_P(GoldenTest, LogitsOfOneRankAreThoseOfTransformers) {
   ASSERT_TRUE(model.ok()) << model.status();
   const SlotLimits limits = {1, 512, 512, 16, 32, static_cast<uint32_t>(spec->vocab_size), 0};
   auto inputs = StepInputs::Create(limits, *ops);
+  const auto staging = (*inputs)->MakeStaging();
 
   int compared = 0;
   float largest_error = 0;
@@ -111,7 +78,7 @@ TEST_P(GoldenTest, LogitsOfOneRankAreThoseOfTransformers) {
     ASSERT_TRUE(slots.Apply(plan).ok());
     StepBatch batch;
     BuildBatch(plan, slots, batch);
-    const Tensor logits = (*model)->Forward((*inputs)->Upload(batch));
+    const Tensor logits = (*model)->Forward((*inputs)->Upload(batch, *staging));
     ASSERT_EQ(logits.num_elements(), static_cast<int64_t>(golden_.logits[i].size()));
     for (size_t j = 0; j < golden_.logits[i].size(); ++j) {
       largest_error =

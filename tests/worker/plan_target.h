@@ -12,6 +12,7 @@ namespace regatta {
 struct GroupOptions {
   ModelSource model;
   Layout layout;
+  std::string device = "cpu";  // of ranks in threads; "cuda" gives each a GPU
   uint32_t max_batch_size = 8;
   uint32_t max_num_tokens = 64;
   uint32_t max_seq_len = 256;

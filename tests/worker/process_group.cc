@@ -22,9 +22,9 @@ namespace {
 
 pid_t StartWorker(const std::string& address_file) {
   std::string program = REGATTA_BIN_DIR "/regatta-worker";
-  std::vector<std::string> arguments = {
-      program, "--listen",       "127.0.0.1:0", "--threads",
-      "1",     "--address-file", address_file,  "--exit-with-parent"};
+  std::vector<std::string> arguments = {program,       "--device",          "cpu", "--listen",
+                                        "127.0.0.1:0", "--threads",         "1",   "--address-file",
+                                        address_file,  "--exit-with-parent"};
   std::vector<char*> argv;
   for (std::string& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);

@@ -14,6 +14,7 @@
 #include "tests/testing/temp_dir.h"
 #include "tests/worker/threaded_group.h"
 #include "tests/worker/tiny_models.h"
+#include "worker/cpu_device.h"
 
 namespace regatta {
 namespace {
@@ -24,7 +25,7 @@ using ::testing::HasSubstr;
 // One worker process's service on a port of its own, and a client of it.
 class TestWorker {
  public:
-  TestWorker() : service_(1) {
+  TestWorker() : device_(MakeCpuDevice(1)), service_(*device_) {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -73,6 +74,7 @@ class TestWorker {
   Worker::Stub& stub() { return *stub_; }
 
  private:
+  std::unique_ptr<Device> device_;
   WorkerService service_;
   std::unique_ptr<grpc::Server> server_;
   std::unique_ptr<Worker::Stub> stub_;

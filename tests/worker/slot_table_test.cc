@@ -72,14 +72,14 @@ TEST(SlotTableTest, ASequenceRunsThroughPrefillAndDecode) {
   EXPECT_THAT(batch.sample_rows, ElementsAre(3));
   EXPECT_EQ(batch.sampling[0].output_index, 0u);
   slots.Advance(plan);
-  slots.SetLastToken(1, slots.slot(1).generation, 42);
 
   plan.Clear();
   plan.set_step_id(3);
   AddEntry(plan, 1, 10, 1, STEP_FLAG_SAMPLE, {});
   ASSERT_TRUE(slots.Apply(plan).ok());
   BuildBatch(plan, slots, batch);
-  EXPECT_THAT(batch.token_ids, ElementsAre(42));
+  EXPECT_THAT(batch.token_ids, ElementsAre(-2));  // what was drawn last for slot 1
+  EXPECT_THAT(batch.sample_slots, ElementsAre(1));
   EXPECT_EQ(batch.sampling[0].output_index, 1u);
   EXPECT_THAT(batch.block_table, ElementsAre(3, 7));
 }
@@ -201,19 +201,28 @@ TEST(SlotTableTest, PenaltyRowsAreLimitedAndGivenBack) {
   }
 }
 
-TEST(SlotTableTest, ALateTokenDoesNotReachTheNextSequence) {
+TEST(SlotTableTest, PaddedSequencesWriteNothingAndReadTheFirstBlock) {
   SlotTable slots(kLimits);
+  StepBatch batch;
   StepPlan plan = FirstPlan();
   ASSERT_TRUE(slots.Apply(plan).ok());
-  const uint32_t generation = slots.slot(1).generation;
+  BuildBatch(plan, slots, batch);
+  EXPECT_FALSE(IsDecode(batch));
+  slots.Advance(plan);
   plan.Clear();
   plan.set_step_id(2);
-  plan.add_released_slots(1);
-  plan.add_admissions()->set_slot(1);
-  plan.mutable_admissions(0)->set_prompt_length(3);
+  AddEntry(plan, 1, 10, 1, STEP_FLAG_SAMPLE, {});
   ASSERT_TRUE(slots.Apply(plan).ok());
-  slots.SetLastToken(1, generation, 77);
-  EXPECT_NE(slots.slot(1).last_token, 77u);
+  BuildBatch(plan, slots, batch);
+  ASSERT_TRUE(IsDecode(batch));
+  PadDecode(3, batch);
+  EXPECT_THAT(batch.token_ids, ElementsAre(-2, 0, 0));
+  EXPECT_THAT(batch.kv_slot, ElementsAre(58, -1, -1));
+  EXPECT_THAT(batch.query_start, ElementsAre(0, 1, 2, 3));
+  EXPECT_THAT(batch.context_length, ElementsAre(11, 1, 1));
+  EXPECT_THAT(batch.block_start, ElementsAre(0, 0, 0));
+  EXPECT_THAT(batch.sample_rows, ElementsAre(0, 1, 2));
+  EXPECT_EQ(batch.sampling.size(), 1u) << "padding draws nothing";
 }
 
 // Anything that parses either is refused or gives a batch whose every index is within bounds.
@@ -222,7 +231,8 @@ void CheckBatch(const StepPlan& plan, const SlotTable& slots, StepBatch& batch) 
   const int blocks = static_cast<int>(kLimits.num_blocks);
   ASSERT_LE(batch.num_tokens(), static_cast<int>(kLimits.max_num_tokens));
   ASSERT_LE(batch.sample_rows.size(), kLimits.num_slots);
-  for (int id : batch.token_ids) ASSERT_TRUE(id >= 0 && id < 100);
+  for (int id : batch.token_ids)
+    ASSERT_TRUE(id >= -static_cast<int>(kLimits.num_slots) && id < 100);
   for (int64_t slot : batch.kv_slot) ASSERT_TRUE(slot >= 0 && slot < blocks * 8);
   for (int position : batch.positions) ASSERT_TRUE(position >= 0 && position < 30);
   for (int block : batch.block_table) ASSERT_TRUE(block >= 0 && block < blocks);

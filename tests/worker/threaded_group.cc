@@ -9,8 +9,8 @@
 #include "common/bounded_queue.h"
 #include "common/hash.h"
 #include "common/layout.h"
+#include "worker/device.h"
 #include "worker/executor.h"
-#include "worker/shared_memory_group.h"
 
 namespace regatta {
 
@@ -41,15 +41,24 @@ class ThreadedGroup::Impl {
 
   ~Impl() {
     for (auto& rank : ranks) rank->plans.Close();
-    for (auto& rank : ranks) rank->thread.join();
+    for (auto& rank : ranks) {
+      if (rank->thread.joinable()) rank->thread.join();
+    }
   }
 
   absl::Status Form() {
-    auto offer = SharedMemoryOffer::Create(static_cast<int>(num_ranks));
-    if (!offer.ok()) return offer.status();
     for (uint32_t i = 0; i < num_ranks; ++i) {
       ranks.push_back(std::make_unique<Rank>());
-      Rank& rank = *ranks.back();
+      const std::string name =
+          options.device == "cpu" ? options.device : absl::StrCat(options.device, ":", i);
+      auto device = OpenDevice(name, 1);
+      if (!device.ok()) return device.status();
+      ranks.back()->device = *std::move(device);
+    }
+    auto offer = ranks[0]->device->Offer(static_cast<int>(num_ranks));
+    if (!offer.ok()) return offer.status();
+    for (uint32_t i = 0; i < num_ranks; ++i) {
+      Rank& rank = *ranks[i];
       rank.thread = std::thread([this, i, &rank, id = (*offer)->id()] { RunRank(i, id, rank); });
     }
     formed_ranks.Wait();
@@ -64,6 +73,7 @@ class ThreadedGroup::Impl {
   }
 
   struct Rank {
+    std::unique_ptr<Device> device;
     std::thread thread;
     absl::StatusOr<std::unique_ptr<Executor>> executor = absl::UnknownError("not formed");
     BoundedQueue<std::string> plans{1024};
@@ -71,18 +81,37 @@ class ThreadedGroup::Impl {
   };
 
   void RunRank(uint32_t index, const std::string& id, Rank& rank) {
-    rank.executor = Executor::Form(ToFormRequest(options, index, id), 1, stop, [](auto&) {});
+    rank.executor =
+        Executor::Form(ToFormRequest(options, index, id), *rank.device, stop, [](auto&) {});
     formed_ranks.DecrementCount();
     if (!rank.executor.ok()) return;
-    while (true) {
-      std::optional<std::string> plan = rank.plans.Pop(absl::Minutes(5));
-      if (!plan.has_value()) break;
-      absl::StatusOr<StepResult> result = (*rank.executor)->Run(*plan);
-      const bool failed = !result.ok();
-      if (failed) (*rank.executor)->Abort(std::string(result.status().message()));
+    Executor& executor = **rank.executor;
+    uint64_t launched = 0, collected = 0;
+    bool failed = false;
+    const auto collect = [&] {
+      absl::StatusOr<StepResult> result = executor.Collect();
+      failed = !result.ok();
+      ++collected;
       CHECK(rank.results.TryPush(std::move(result)));
-      if (failed) break;
+    };
+    // As many steps ahead as there are plans, as a worker's two threads would be.
+    while (!failed) {
+      const bool idle = collected == launched;
+      std::optional<std::string> plan =
+          launched - collected < options.max_inflight
+              ? rank.plans.Pop(idle ? absl::Minutes(5) : absl::ZeroDuration())
+              : std::nullopt;
+      if (!plan.has_value() && idle) break;
+      if (!plan.has_value()) {
+        collect();
+      } else if (absl::Status status = executor.Launch(*plan); status.ok()) {
+        ++launched;
+      } else {
+        CHECK(rank.results.TryPush(status));
+        failed = true;
+      }
     }
+    if (failed) executor.Abort("a rank failed");
     rank.executor = absl::UnknownError("dissolved");  // in this rank's thread, as in a process
   }
 

@@ -1,0 +1,81 @@
+// Recording and finding graphs; see step_graphs.h.
+#include "worker/step_graphs.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/check.h"
+#include "common/status_macros.h"
+
+namespace regatta {
+namespace {
+
+// A step of more sequences takes longer than launching its operations one by one.
+constexpr int kLargestSize = 256;
+constexpr int kShortestContext = 512;
+constexpr int kContextFactor = 4;
+
+}  // namespace
+
+std::vector<int> GraphSizes(int max_batch_size) {
+  const int largest = std::min(max_batch_size, kLargestSize);
+  std::vector<int> sizes;
+  for (int size = 1; size < largest; size += size < 8 ? size : size < 64 ? 8 : 16) {
+    sizes.push_back(size);
+  }
+  sizes.push_back(largest);
+  return sizes;
+}
+
+std::vector<int> GraphContexts(int max_seq_len) {
+  std::vector<int> contexts;
+  for (int context = kShortestContext; context < max_seq_len; context *= kContextFactor) {
+    contexts.push_back(context);
+  }
+  contexts.push_back(max_seq_len);
+  return contexts;
+}
+
+absl::StatusOr<std::unique_ptr<StepGraphs>> StepGraphs::Record(
+    const std::vector<int>& sizes, const std::vector<int>& contexts, Model& model,
+    StepInputs& inputs, Ops& ops, absl::FunctionRef<absl::Status(double)> report) {
+  std::unique_ptr<StepGraphs> graphs(new StepGraphs(sizes, contexts));
+  ASSIGN_OR_RETURN(const Buffer staging, inputs.MakeStaging());
+  std::string error;
+  for (size_t i = 0; i < sizes.size(); ++i) {
+    StepBatch batch;
+    PadDecode(sizes[i], batch);
+    // Once for real: what is chosen or loaded at first use cannot be while recording.
+    model.Forward(inputs.Upload(batch, staging));
+    if (!ops.Sync(&error)) return absl::InternalError(absl::StrCat("device fault: ", error));
+    for (const int context : contexts) {
+      batch.max_context_length = context;
+      const ForwardInput input = inputs.Upload(batch, staging);
+      Recorded recorded;
+      recorded.graph = ops.Capture([&] { recorded.logits = model.Forward(input); });
+      if (recorded.graph == nullptr || !ops.Healthy(&error)) {
+        return absl::InternalError(
+            absl::StrCat("recording a step of ", sizes[i], " sequences: ", error));
+      }
+      graphs->recorded_.push_back(std::move(recorded));
+    }
+    RETURN_IF_ERROR(report(static_cast<double>(i + 1) / static_cast<double>(sizes.size())));
+  }
+  return graphs;
+}
+
+int StepGraphs::SizeFor(const StepBatch& batch) const {
+  if (recorded_.empty() || !IsDecode(batch)) return 0;
+  const auto size = std::lower_bound(sizes_.begin(), sizes_.end(), batch.num_sequences());
+  return size == sizes_.end() ? 0 : *size;
+}
+
+const StepGraphs::Recorded& StepGraphs::For(const StepBatch& batch) const {
+  const auto size = std::lower_bound(sizes_.begin(), sizes_.end(), batch.num_sequences());
+  const auto context =
+      std::lower_bound(contexts_.begin(), contexts_.end(), batch.max_context_length);
+  CHECK(size != sizes_.end() && *size == batch.num_sequences() && context != contexts_.end());
+  return recorded_[(size - sizes_.begin()) * contexts_.size() + (context - contexts_.begin())];
+}
+
+}  // namespace regatta
