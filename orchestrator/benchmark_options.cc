@@ -94,6 +94,9 @@ void AddClusterFlags(CLI::App& command, BenchmarkOptions& options) {
   OnlyLaunches(command.add_flag("--dummy-weights", options.dummy_weights,
                                 "seeded random weights of the model's shapes"),
                options);
+  add("--device", options.device,
+      "what ranks run on: cuda, cpu, or auto: GPUs where there are any (default)")
+      ->check(CLI::IsMember({"auto", "cuda", "cpu"}));
   add("--threads", options.threads, "of each CPU rank (default: CPUs / ranks)")
       ->check(CLI::Range(0u, kMaxThreads));
   add("--bin-dir", options.bin_dir,

@@ -33,8 +33,9 @@ struct BenchmarkOptions {
   std::string dtype;
   std::string backend = "regatta";
   bool dummy_weights = false;
-  uint32_t threads = 0;  // per CPU rank; 0 = the CPUs shared among ranks
-  std::string bin_dir;   // of regatta-worker and regatta-router
+  std::string device = "auto";  // auto, cuda or cpu
+  uint32_t threads = 0;         // per CPU rank; 0 = the CPUs shared among ranks
+  std::string bin_dir;          // of regatta-worker and regatta-router
   double launch_timeout_s = 120;
   std::vector<std::string> launch_flags;  // names of those given that only a launch heeds
   TlsOptions tls;

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <thread>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
@@ -46,7 +47,8 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Launch(const LaunchO
                                                                    const std::atomic<bool>& stop) {
   std::unique_ptr<LocalCluster> cluster(new LocalCluster(options));
   cluster->deadline_ = absl::Now() + options.ready_timeout;
-  RETURN_IF_ERROR(cluster->StartWorkers());
+  ASSIGN_OR_RETURN(const std::vector<std::string> devices, cluster->ChooseDevices(stop));
+  RETURN_IF_ERROR(cluster->StartWorkers(devices));
   for (const auto& worker : cluster->workers_) {
     ASSIGN_OR_RETURN(const std::string address, cluster->AwaitAddress(worker->name(), stop));
     cluster->worker_addresses_.push_back(address);
@@ -63,14 +65,18 @@ LocalCluster::~LocalCluster() {
   StopAll(workers_, kGrace);
 }
 
+std::string LocalCluster::ProgramPath(const std::string& program) const {
+  const fs::path bin_dir = options_.bin_dir.empty() ? OwnDirectory() : options_.bin_dir;
+  return (bin_dir / program).string();
+}
+
 std::string LocalCluster::AddressFile(const std::string& name) const {
   return (fs::path(options_.log_dir) / (name + ".address")).string();
 }
 
 absl::Status LocalCluster::StartProgram(const std::string& program, const std::string& name,
                                         std::vector<std::string> arguments) {
-  const fs::path bin_dir = options_.bin_dir.empty() ? OwnDirectory() : options_.bin_dir;
-  arguments.insert(arguments.begin(), (bin_dir / program).string());
+  arguments.insert(arguments.begin(), ProgramPath(program));
   for (const std::string& more :
        {std::string("--listen"), std::string("127.0.0.1:0"), std::string("--address-file"),
         AddressFile(name), std::string("--exit-with-parent")}) {
@@ -83,10 +89,37 @@ absl::Status LocalCluster::StartProgram(const std::string& program, const std::s
   return absl::OkStatus();
 }
 
-absl::Status LocalCluster::StartWorkers() {
+absl::StatusOr<std::vector<std::string>> LocalCluster::ChooseDevices(
+    const std::atomic<bool>& stop) {
+  const std::vector<std::string> cpus(options_.workers, "cpu");
+  if (options_.device == "cpu") return cpus;
+  const std::string log = (fs::path(options_.log_dir) / "devices.log").string();
+  ASSIGN_OR_RETURN(const auto lister,
+                   ChildProcess::Start("regatta-worker --list-devices",
+                                       {ProgramPath("regatta-worker"), "--list-devices"}, log));
+  while (!lister->Ended().has_value() && absl::Now() < deadline_ && !stop.load()) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  std::vector<std::string> gpus;
+  std::ifstream file(log);
+  for (std::string line; std::getline(file, line);) {
+    if (absl::StartsWith(line, "cuda:")) gpus.push_back(line);
+  }
+  if (gpus.empty() && options_.device == "auto") return cpus;
+  if (gpus.size() < options_.workers) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the layout needs ", options_.workers, " GPUs, this host has ", gpus.size(),
+                     "; take a smaller layout, or --device cpu to see it work on CPU ranks"));
+  }
+  gpus.resize(options_.workers);
+  return gpus;
+}
+
+absl::Status LocalCluster::StartWorkers(const std::vector<std::string>& devices) {
   for (uint32_t rank = 0; rank < options_.workers; ++rank) {
-    RETURN_IF_ERROR(StartProgram("regatta-worker", absl::StrCat("worker-", rank),
-                                 {"--threads", absl::StrCat(ThreadsPerRank(options_))}));
+    RETURN_IF_ERROR(StartProgram(
+        "regatta-worker", absl::StrCat("worker-", rank),
+        {"--device", devices[rank], "--threads", absl::StrCat(ThreadsPerRank(options_))}));
   }
   return absl::OkStatus();
 }

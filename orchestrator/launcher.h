@@ -22,7 +22,8 @@ struct LaunchOptions {
   std::string bin_dir;   // of regatta-worker and regatta-router; empty = next to this program
   std::string log_dir;   // must exist; logs and address files go there
   uint32_t workers = 1;  // one process per rank
-  uint32_t threads = 0;  // CPU threads of a rank; 0 = the host's CPUs shared among the ranks
+  std::string device = "auto";  // "cuda": a GPU for each; "cpu"; "auto": GPUs where there are any
+  uint32_t threads = 0;         // CPU threads of a rank; 0 = the host's CPUs shared among the ranks
   std::vector<std::string> router_arguments;  // --model, layout and limits
   absl::Duration ready_timeout = absl::Seconds(120);
 };
@@ -47,7 +48,9 @@ class LocalCluster {
  private:
   explicit LocalCluster(const LaunchOptions& options) : options_(options) {}
 
-  absl::Status StartWorkers();
+  // The device of each worker; FAILED_PRECONDITION when there are too few.
+  absl::StatusOr<std::vector<std::string>> ChooseDevices(const std::atomic<bool>& stop);
+  absl::Status StartWorkers(const std::vector<std::string>& devices);
   absl::Status StartRouter();
   absl::Status AwaitCluster(const std::atomic<bool>& stop);
   absl::Status StartProgram(const std::string& program, const std::string& name,
@@ -55,6 +58,7 @@ class LocalCluster {
   // host:port that process `name` wrote once it listened.
   absl::StatusOr<std::string> AwaitAddress(const std::string& name, const std::atomic<bool>& stop);
   absl::Status CheckRunning(const std::atomic<bool>& stop);
+  std::string ProgramPath(const std::string& program) const;
   std::string AddressFile(const std::string& name) const;
 
   const LaunchOptions options_;

@@ -95,6 +95,7 @@ absl::StatusOr<Serving> LaunchCluster(const BenchmarkOptions& options, const Lay
   launch.bin_dir = options.bin_dir;
   launch.log_dir = log_dir;
   launch.workers = WorldSize(layout);
+  launch.device = options.device;
   launch.threads = options.threads;
   launch.router_arguments = RouterArguments(options, layout, means);
   launch.ready_timeout = absl::Seconds(options.launch_timeout_s);

@@ -22,6 +22,7 @@ using ::testing::HasSubstr;
 // $address is the value of --address-file; each program notes its pid next to it.
 constexpr char kPrologue[] =
     "#!/bin/bash\n"
+    "[ \"$1\" = --list-devices ] && { cat \"$(dirname \"$0\")/devices\"; exit; }\n"
     "while [ $# -gt 0 ]; do [ \"$1\" = --address-file ] && address=$2; shift; done\n"
     "echo $$ > \"$address.pid\"\n";
 constexpr char kListens[] = "echo 127.0.0.1:1 > \"$address\"; ";
@@ -44,6 +45,7 @@ class LauncherTest : public ::testing::Test {
     options_.bin_dir = options_.log_dir = dir_;
     options_.workers = 2;
     options_.ready_timeout = absl::Seconds(10);
+    std::ofstream(dir_ / "devices") << "cpu\n";
   }
   void TearDown() override { fs::remove_all(dir_); }
 
@@ -94,6 +96,26 @@ TEST_F(LauncherTest, ADyingRouterIsNoticedAfterTheWorkersListen) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("router ended with signal 9"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("unknown architecture"));
   ExpectNothingLeft();
+}
+
+TEST_F(LauncherTest, TooFewGpusAreToldWithTheWayOut) {
+  std::ofstream(dir_ / "devices") << "cuda:0\ncpu\n";
+  Program("regatta-worker", kSleeps);
+  const absl::Status status = Launch();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("needs 2 GPUs, this host has 1"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--device cpu"));
+}
+
+TEST_F(LauncherTest, EachWorkerGetsItsGpu) {
+  std::ofstream(dir_ / "devices") << "cuda:0\ncuda:1\ncuda:2\ncpu\n";
+  std::ofstream(dir_ / "regatta-worker")
+      << "#!/bin/bash\n"
+         "[ \"$1\" = --list-devices ] && { cat \"$(dirname \"$0\")/devices\"; exit; }\n"
+         "echo \"$1 $2\" >&2; exit 4\n";
+  fs::permissions(dir_ / "regatta-worker", fs::perms::owner_all);
+  const absl::Status status = Launch();
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--device cuda:0"));
 }
 
 TEST_F(LauncherTest, SilenceHasADeadline) {
