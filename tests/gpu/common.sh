@@ -1,0 +1,24 @@
+# Sourced by the scripts of this folder: where programs and CUDA's libraries are, where logs go.
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+OUT=${OUT:-build/gpu-logs}
+mkdir -p "$OUT"
+if [ -f build/gpu.tar.xz ]; then
+  mkdir -p build/gpu && tar -C build/gpu -xJf build/gpu.tar.xz
+fi
+BIN=${BIN:-build/gpu/bin}
+
+# cuBLASLt and NCCL: the toolkit's, or those that Python packages carry.
+for library in libcublasLt.so.13 libnccl.so.2; do
+  found=$(find /usr/local/cuda*/ /opt /usr/lib -name "$library" 2>/dev/null | head -1)
+  LD_LIBRARY_PATH=${found:+$(dirname "$found"):}${LD_LIBRARY_PATH:-}
+done
+export LD_LIBRARY_PATH NCCL_NVLS_ENABLE=0
+
+# stage NAME SECONDS COMMAND...: runs it with its output in $OUT/NAME.log, says how it ended.
+stage() {
+  local name=$1 limit=$2 start=$SECONDS code=0
+  shift 2
+  timeout --kill-after=10 "$limit" "$@" >"$OUT/$name.log" 2>&1 || code=$?
+  echo "== $name: exit $code after $((SECONDS - start)) s"
+  return $code
+}
