@@ -11,6 +11,20 @@ golden() {
   grep -E '^\[ +(OK|FAILED|SKIPPED)|differ$' "$OUT/golden.log"
 }
 
+# Random checkpoints of real architectures: logits beside those of transformers on the same GPU.
+logits() {
+  for shape in llama-3.1-8b:4 qwen3-8b:4 mixtral-8x7b:2 qwen3-30b-a3b:3; do
+    local model=${shape%:*} layers=${shape#*:} reference=/tmp/reference/${shape%:*}
+    stage "reference-$model" 90 python3 tests/gpu/make_reference.py $configs/$model "$layers" "$reference" ||
+      { tail -5 "$OUT/reference-$model.log"; continue; }
+    for dtype in bfloat16 float32; do
+      stage "logits-$model-$dtype" 60 "$BIN/reference_logits" "$reference" cuda:0 $dtype
+      tail -1 "$OUT/logits-$model-$dtype.log"
+    done
+    rm -rf "$reference"
+  done
+}
+
 # Exact answers of the bundled models through orchestrator, router and worker.
 answers() {
   for model in regatta-dense regatta-moe; do
