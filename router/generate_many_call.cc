@@ -17,6 +17,17 @@ namespace {
 // A message stays far below gRPC's default limit of 4 MB.
 constexpr size_t kMaxMessageBytes = 1 << 20;
 constexpr size_t kDeltaBytes = 128;  // of a delta without text and ids, at most
+constexpr size_t kTopBytes = 8;      // of a position's top log-probabilities without columns
+
+// At least the encoded size; ByteSizeLong would walk the message a second time.
+size_t BytesOf(const TokenDelta& delta) {
+  size_t bytes =
+      kDeltaBytes + delta.text().size() + 5 * delta.token_ids_size() + 4 * delta.logprobs_size();
+  for (const TopLogprobs& top : delta.top_logprobs()) {
+    bytes += kTopBytes + 9 * top.token_ids_size();
+  }
+  return bytes;
+}
 
 class GenerateManyCall final
     : public grpc::ServerBidiReactor<GenerateManyRequest, GenerateManyResponse>,
@@ -53,9 +64,7 @@ class GenerateManyCall final
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
     if (delta.finish_reason() != FINISH_REASON_NONE) running_.erase(tag);
-    const size_t bytes =
-        kDeltaBytes + delta.text().size() + 5 * delta.token_ids_size() + 4 * delta.logprobs_size();
-    Add(tag, bytes).mutable_delta()->Swap(&delta);
+    Add(tag, BytesOf(delta)).mutable_delta()->Swap(&delta);
   }
 
   void Fail(uint64_t tag, const absl::Status& status) override {

@@ -6,6 +6,19 @@
 #include "common/check.h"
 
 namespace regatta {
+namespace {
+
+void AddLogprobs(const SequenceEvent& event, TokenDelta& delta) {
+  for (const Logprobs& logprobs : event.logprobs) {
+    delta.add_logprobs(logprobs.sampled());
+    if (logprobs.top_token().empty()) continue;  // Only the sampled token's was asked for.
+    TopLogprobs& top = *delta.add_top_logprobs();
+    *top.mutable_token_ids() = logprobs.top_token();
+    *top.mutable_logprobs() = logprobs.top_logprob();
+  }
+}
+
+}  // namespace
 
 OutputProcessor::OutputProcessor(OutputOptions options, const Tokenizer* tokenizer)
     : options_(std::move(options)) {
@@ -57,7 +70,7 @@ TokenDelta OutputProcessor::Process(const SequenceEvent& event, int64_t now_ns) 
   if (options_.return_token_ids) {
     delta.mutable_token_ids()->Assign(event.tokens.begin(), event.tokens.end());
   }
-  for (const Logprobs& logprobs : event.logprobs) delta.add_logprobs(logprobs.sampled());
+  AddLogprobs(event, delta);
   if (detokenizer_) {
     std::string text = ShownText(event);
     if (options_.return_text) delta.set_text(std::move(text));

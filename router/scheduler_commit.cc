@@ -34,6 +34,12 @@ absl::Status Scheduler::Impl::CheckResult(const StepResult& result) {
                                               record.samples[i].slot));
     }
   }
+  for (const Logprobs& logprobs : result.logprobs()) {
+    if (logprobs.top_token_size() == logprobs.top_logprob_size()) continue;
+    return absl::InternalError(absl::StrCat("result of step ", record.step_id, " has ",
+                                            logprobs.top_token_size(), " top tokens, ",
+                                            logprobs.top_logprob_size(), " top log-probabilities"));
+  }
   return absl::OkStatus();
 }
 

@@ -1,6 +1,7 @@
 // Text, stop strings, finish reasons and usage of one request.
 #include "router/output_processor.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "tests/common/text/tiny_tokenizer.h"
@@ -128,7 +129,25 @@ TEST(OutputProcessorWithoutTextTest, CountsAndIds) {
   EXPECT_EQ(delta.count(), 3);
   EXPECT_EQ(delta.token_ids_size(), 0);
   EXPECT_EQ(delta.logprobs_size(), 3);
+  EXPECT_EQ(delta.top_logprobs_size(), 0);
   EXPECT_TRUE(delta.text().empty());
+}
+
+TEST(OutputProcessorWithoutTextTest, TopLogprobsOfEachToken) {
+  OutputProcessor output(OutputOptions(), nullptr);
+  SequenceEvent event = Event("ab", 2);
+  for (const uint32_t token : event.tokens) {
+    Logprobs& logprobs = event.logprobs.emplace_back();
+    logprobs.set_sampled(-0.5f);
+    logprobs.add_top_token(token);
+    logprobs.add_top_token(3);
+    logprobs.add_top_logprob(-0.5f);
+    logprobs.add_top_logprob(-2.0f);
+  }
+  const TokenDelta delta = output.Process(event, 1);
+  ASSERT_EQ(delta.top_logprobs_size(), 2);
+  EXPECT_THAT(delta.top_logprobs(1).token_ids(), testing::ElementsAre('b', 3));
+  EXPECT_THAT(delta.top_logprobs(1).logprobs(), testing::ElementsAre(-0.5f, -2.0f));
 }
 
 }  // namespace

@@ -464,15 +464,21 @@ TEST(SchedulerTest, ResultsThatDoNotMatchTheirPlanAreRefusedAndChangeNothing) {
   StepResult result;
   result.set_step_id(1);
   EXPECT_EQ(harness->Commit(result, events).code(), absl::StatusCode::kInternal);
-  harness.Add(Spec(1, 4, 4));
+  SequenceSpec spec = Spec(1, 4, 4);
+  spec.sampling.set_logprobs(true);
+  harness.Add(std::move(spec));
   harness.Plan();
   const std::vector<std::function<void(StepResult&)>> faults = {
-      [](StepResult& r) { r.set_step_id(2); }, [](StepResult& r) { r.clear_token(); },
-      [](StepResult& r) { r.add_slot(1); },    [](StepResult& r) { r.set_slot(0, 5); },
+      [](StepResult& r) { r.set_step_id(2); },
+      [](StepResult& r) { r.clear_token(); },
+      [](StepResult& r) { r.add_slot(1); },
+      [](StepResult& r) { r.set_slot(0, 5); },
       [](StepResult& r) { r.add_logprobs(); },
+      [](StepResult& r) { r.mutable_logprobs(0)->add_top_token(1); },
   };
   result.add_slot(0);
   result.add_token(kToken);
+  result.add_logprobs();
   for (const auto& fault : faults) {
     StepResult wrong = result;
     fault(wrong);

@@ -9,6 +9,7 @@
 #include "router/cluster_service.h"
 #include "router/inference_service.h"
 #include "tests/router/coordinator_fixture.h"
+#include "tests/sim/fake_model.h"
 
 namespace regatta {
 namespace {
@@ -65,6 +66,63 @@ TEST_F(ServicesTest, GenerateStreamsExactTokens) {
     EXPECT_EQ(delta.finish_reason(), FINISH_REASON_LENGTH);
     EXPECT_EQ(delta.usage().prompt_tokens(), PromptOf(tag).size());
   }
+}
+
+// `delta` of a request that asked for `top` alternatives: a row of them per token.
+void ExpectTopLogprobs(const TokenDelta& delta, int top) {
+  ASSERT_EQ(delta.logprobs_size(), static_cast<int>(delta.count()));
+  ASSERT_EQ(delta.top_logprobs_size(), top > 0 ? static_cast<int>(delta.count()) : 0);
+  for (int i = 0; i < delta.top_logprobs_size(); ++i) {
+    const uint32_t token = delta.token_ids(i);
+    EXPECT_EQ(delta.logprobs(i), sim::SampledLogprob(token));
+    ASSERT_EQ(delta.top_logprobs(i).token_ids_size(), top);
+    ASSERT_EQ(delta.top_logprobs(i).logprobs_size(), top);
+    for (int rank = 0; rank < top; ++rank) {
+      EXPECT_EQ(delta.top_logprobs(i).token_ids(rank), sim::TopToken(token, rank));
+      EXPECT_EQ(delta.top_logprobs(i).logprobs(rank), sim::TopLogprob(token, rank));
+    }
+  }
+}
+
+TEST_F(ServicesTest, TopLogprobsComeWithEveryToken) {
+  Serve(milliseconds(0));
+  GenerateRequest request = RequestOf(1, 30);
+  request.mutable_sampling()->set_top_logprobs(5);
+  grpc::ClientContext context;
+  const auto reader = client_->Generate(&context, request);
+  TokenDelta delta;
+  uint32_t count = 0;
+  while (reader->Read(&delta)) {
+    ExpectTopLogprobs(delta, 5);
+    count += delta.count();
+  }
+  EXPECT_TRUE(reader->Finish().ok());
+  EXPECT_EQ(count, 30);
+}
+
+TEST_F(ServicesTest, TopLogprobsOfManyRequestsAreEachTheirOwn) {
+  Serve(milliseconds(0));
+  grpc::ClientContext context;
+  const auto stream = client_->GenerateMany(&context);
+  GenerateManyRequest request;
+  for (uint64_t tag = 0; tag <= 20; ++tag) {  // The tag is the number of alternatives.
+    request.set_tag(tag);
+    *request.mutable_start() = RequestOf(tag, LengthOf(tag));
+    request.mutable_start()->mutable_sampling()->set_logprobs(true);
+    request.mutable_start()->mutable_sampling()->set_top_logprobs(tag);
+    ASSERT_TRUE(stream->Write(request));
+  }
+  stream->WritesDone();
+  std::map<uint64_t, uint32_t> counts;
+  GenerateManyResponse response;
+  while (stream->Read(&response)) {
+    for (const TaggedDelta& tagged : response.deltas()) {
+      ExpectTopLogprobs(tagged.delta(), static_cast<int>(tagged.tag()));
+      counts[tagged.tag()] += tagged.delta().count();
+    }
+  }
+  EXPECT_TRUE(stream->Finish().ok());
+  for (uint64_t tag = 0; tag <= 20; ++tag) EXPECT_EQ(counts[tag], LengthOf(tag)) << tag;
 }
 
 TEST_F(ServicesTest, ABadRequestIsRefusedByName) {

@@ -44,4 +44,10 @@ inline uint32_t SampleToken(uint64_t attention, const SamplingParams& sampling,
 
 inline float SampledLogprob(uint32_t token) { return -static_cast<float>(token % 4096); }
 
+// The rank-th likeliest token beside a sampled one, and its log-probability.
+inline uint32_t TopToken(uint32_t sampled, uint32_t rank) { return sampled ^ rank; }
+inline float TopLogprob(uint32_t sampled, uint32_t rank) {
+  return SampledLogprob(sampled) - static_cast<float>(rank);
+}
+
 }  // namespace regatta::sim

@@ -51,7 +51,12 @@ absl::Status FakeWorker::Run(const StepPlan& plan, StepResult& result) {
     result.add_slot(entry.slot);
     result.add_token(token);
     if (slot.sampling.logprobs() || slot.sampling.top_logprobs() > 0) {
-      result.add_logprobs()->set_sampled(SampledLogprob(token));
+      Logprobs& logprobs = *result.add_logprobs();
+      logprobs.set_sampled(SampledLogprob(token));
+      for (uint32_t rank = 0; rank < slot.sampling.top_logprobs(); ++rank) {
+        logprobs.add_top_token(TopToken(token, rank));
+        logprobs.add_top_logprob(TopLogprob(token, rank));
+      }
     }
   }
   if (next_token != plan.tokens_size()) return Refuse("tokens left over");
