@@ -45,12 +45,12 @@ constexpr const char* kIgnoredKeys[] = {
     "moe_tensor_parallel_size", "num_postprocess_workers", "perf_metrics_max_requests",
     "print_iter_log", "return_perf_metrics", "sampler_type", "skip_tokenizer_init",
     "speculative_config", "stream_interval", "torch_compile_config", "trust_remote_code",
-    "use_cuda_graph", "kv_cache_config.copy_on_partial_reuse",
+    "kv_cache_config.copy_on_partial_reuse",
     "kv_cache_config.enable_partial_reuse", "kv_cache_config.event_buffer_max_size",
     "kv_cache_config.host_cache_size", "kv_cache_config.max_attention_window",
     "kv_cache_config.max_gpu_total_bytes", "kv_cache_config.onboard_blocks",
     "kv_cache_config.secondary_offload_min_priority", "kv_cache_config.use_kv_cache_manager_v2",
-    "scheduler_config.context_chunking_policy", "scheduler_config.dynamic_batch_config",
+    "scheduler_config.capacity_scheduler_policy", "scheduler_config.context_chunking_policy", "scheduler_config.dynamic_batch_config",
     "scheduler_config.enable_prefix_aware_scheduling",
 };
 // clang-format on
@@ -98,7 +98,11 @@ class YamlReader {
         return absl::InvalidArgumentError(
             absl::StrCat(Place(entry.first, path), ": a key must be a word"));
       }
-      const std::string key = Canonical(entry.first.Scalar());
+      const std::string given = Canonical(entry.first.Scalar());
+      // TensorRT-LLM's way to turn graphs off.
+      const bool no_graphs = given == "cuda_graph_config" && entry.second.IsNull();
+      const std::string key = no_graphs ? "use_cuda_graph" : given;
+      const YAML::Node value = no_graphs ? YAML::Node("false") : entry.second;
       const std::string full = path.empty() ? key : absl::StrCat(path, ".", key);
       if (!seen.insert(key).second) {
         return absl::InvalidArgumentError(absl::StrCat(Place(entry.first, full), ": given twice"));
@@ -108,7 +112,7 @@ class YamlReader {
         RETURN_IF_ERROR(Unknown(entry.first, key, full, *message.GetDescriptor()));
         continue;
       }
-      RETURN_IF_ERROR(ReadField(entry.second, full, depth, *field, message));
+      RETURN_IF_ERROR(ReadField(value, full, depth, *field, message));
     }
     return absl::OkStatus();
   }
@@ -209,7 +213,7 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
   return row.back();
 }
 
-// Every number that was given is a size, at least 1; in submessages too.
+// Every number that was given is a size, at least 1, but for queue_timeout_ms; in submessages too.
 absl::Status CheckSizes(const Message& message, const std::string& path) {
   const Reflection& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> given;
@@ -222,7 +226,7 @@ absl::Status CheckSizes(const Message& message, const std::string& path) {
         zero |= reflection.GetRepeatedUInt32(message, field, i) == 0;
       }
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_UINT32) {
-      zero = reflection.GetUInt32(message, field) == 0;
+      zero = reflection.GetUInt32(message, field) == 0 && full != "queue_timeout_ms";
     } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
       RETURN_IF_ERROR(CheckSizes(reflection.GetMessage(message, field), absl::StrCat(full, ".")));
     }
@@ -239,6 +243,21 @@ absl::Status CheckWord(absl::string_view key, absl::string_view word,
   }
   return absl::InvalidArgumentError(
       absl::StrCat(key, " is '", word, "'; known: ", absl::StrJoin(known, ", ")));
+}
+
+// Batch sizes of graphs lie within the largest batch that was given.
+absl::Status CheckGraphs(const ServerConfig& config) {
+  const CudaGraphConfig& graphs = config.cuda_graph_config();
+  const bool own_limit = graphs.has_max_batch_size();
+  if (!own_limit && !config.has_max_batch_size()) return absl::OkStatus();
+  const uint32_t limit = own_limit ? graphs.max_batch_size() : config.max_batch_size();
+  for (const uint32_t size : graphs.batch_sizes()) {
+    if (size <= limit) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("cuda_graph_config.batch_sizes has ", size, "; at most ",
+                     own_limit ? "cuda_graph_config.max_batch_size " : "max_batch_size ", limit));
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -284,9 +303,11 @@ absl::Status CheckServerConfig(const ServerConfig& config) {
   RETURN_IF_ERROR(CheckWord("dtype", config.dtype(), {"auto", "float32", "bfloat16", "float16"}));
   RETURN_IF_ERROR(CheckWord("kv_cache_config.dtype", kv.dtype(),
                             {"auto", "float32", "bfloat16", "float16", "fp8"}));
-  RETURN_IF_ERROR(CheckWord("scheduler_config.capacity_scheduler_policy",
-                            scheduler.capacity_scheduler_policy(),
-                            {"GUARANTEED_NO_EVICT", "MAX_UTILIZATION"}));
+  RETURN_IF_ERROR(CheckGraphs(config));
+  if (config.max_inflight() > kMaxInflight) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("max_inflight is ", config.max_inflight(), "; at most ", kMaxInflight));
+  }
   return CheckWord("scheduler_config.waiting_queue_policy", scheduler.waiting_queue_policy(),
                    {"fcfs", "priority"});
 }

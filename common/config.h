@@ -1,6 +1,7 @@
 // YAML configuration files, parsed strictly into protobuf messages: one schema per fact.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -17,9 +18,11 @@ namespace regatta {
 absl::Status ParseYaml(const std::string& text, google::protobuf::Message& message,
                        std::vector<std::string>& ignored);
 
+inline constexpr uint32_t kMaxInflight = 64;  // plans; more could not hide any latency
+
 // Refuses values that no key may have whatever the machine: sizes of zero, a KV fraction outside
-// (0, 1], unknown dtypes and policies. INVALID_ARGUMENT names key, value and what is expected. For
-// use after flags have been merged in.
+// (0, 1], unknown dtypes and policies, graphs of batches over the limit. INVALID_ARGUMENT names
+// key, value and what is expected. For use after flags have been merged in.
 absl::Status CheckServerConfig(const ServerConfig& config);
 
 // ParseYaml and CheckServerConfig of a file. NOT_FOUND names the path.

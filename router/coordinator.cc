@@ -84,6 +84,7 @@ absl::StatusOr<uint64_t> Coordinator::Submit(const GenerateRequest& request, uin
   limits.chunked_prefill = options_.former.limits.chunked_prefill;
   limits.prefix_cache = options_.prefix_cache;
   limits.queue_timeout_ms = options_.queue_timeout_ms;
+  limits.ignore_priority = options_.ignore_priority;
   if (in_transit_ >= options_.max_queue_size) {
     return absl::ResourceExhaustedError(
         absl::StrCat("the queue is full (max_queue_size ", options_.max_queue_size, ")"));

@@ -35,6 +35,7 @@ struct CoordinatorOptions {
   bool prefix_cache = true;
   uint32_t max_queue_size = 16384;
   uint32_t queue_timeout_ms = 0;  // of requests that give none; 0 = none
+  bool ignore_priority = false;   // first come, first served, whatever requests say
   uint32_t max_moves = 3;         // groups that one started request may lose before it fails
   absl::Duration step_timeout =
       absl::ZeroDuration();  // floor; zero: 2 s on devices, 30 s on CPU ranks
@@ -137,6 +138,7 @@ class Coordinator final : public RequestSink, private EngineOwner {
   void Build(FormationPlan plan, absl::Duration timeout, Formation& formation);
   void Restore(int64_t now_ns);
   void GiveWorkersBack();
+  void WarnOfGraphsOnCpu(const FormationPlan& plan) const;
   FormProgressSink ProgressSink();
   void UpdateServing();
   // coordinator_repartition.cc

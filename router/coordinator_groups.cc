@@ -14,6 +14,11 @@ namespace {
 
 constexpr absl::Duration kRestoreInterval = absl::Seconds(1);
 
+std::string GraphsText(const Formed& formed) {
+  if (formed.num_graphs() == 0) return "";
+  return absl::StrCat(", ", formed.num_graphs(), " graphs in ", formed.graph_bytes() >> 20, " MiB");
+}
+
 }  // namespace
 
 // ---- Jobs. `work` runs on the job thread, `then` on the coordinator's.
@@ -74,13 +79,21 @@ absl::Status Coordinator::Start() {
     RunJob([this] { return FormNow(layout_, asked_limits_, {}, options_.start_timeout, true); },
            [this, &ready, &status](Formation formation) {
              status = formation.status;
-             if (status.ok()) AddGroups(formation);
+             if (status.ok()) {
+               WarnOfGraphsOnCpu(formation.plan);
+               AddGroups(formation);
+             }
              started_ = status.ok();
              ready.Notify();
            });
   });
   ready.WaitForNotification();
   return status;
+}
+
+void Coordinator::WarnOfGraphsOnCpu(const FormationPlan& plan) const {
+  if (plan.on_device || !options_.former.graphs) return;
+  Log("cuda_graph_config, use_cuda_graph and --cuda-graphs have no effect on CPU ranks");
 }
 
 EngineOptions Coordinator::MakeEngineOptions(const FormationPlan& plan,
@@ -125,7 +138,7 @@ void Coordinator::AddGroups(Formation& formation) {
     }
     Log(absl::StrCat("group ", group.index, " (epoch ", epoch,
                      ") serves: ", formed.formed.kv_blocks(), " KV blocks of ",
-                     options.scheduler.block_size, " tokens"));
+                     options.scheduler.block_size, " tokens", GraphsText(formed.formed)));
     group.engine = std::make_unique<EngineLoop>(
         options, pool_.Connect(formed.plan.workers, epoch, formation.plan.on_device), clock_,
         static_cast<EngineOwner&>(*this));

@@ -22,6 +22,19 @@ absl::Status CheckSameKind(const std::vector<const WorkerDescription*>& ranks) {
   return absl::OkStatus();
 }
 
+// Graphs of batches that the limits forbid would never run: the largest batch takes their place.
+GraphOptions GraphsWithin(const Limits& limits, const GraphOptions& asked) {
+  GraphOptions graphs = asked;
+  const uint32_t most = limits.max_batch_size();
+  graphs.set_max_batch_size(std::min(asked.max_batch_size(), most));
+  graphs.clear_batch_sizes();
+  for (const uint32_t size : asked.batch_sizes()) {
+    graphs.add_batch_sizes(std::min(size, most));
+    if (size >= most) break;  // They ascend.
+  }
+  return graphs;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::vector<size_t>>> ChooseWorkers(
@@ -84,6 +97,7 @@ FormRequest Former::MakeFormRequest(const Layout& layout, const GroupLimits& lim
   request.set_max_inflight(options_.max_inflight > 0 ? options_.max_inflight
                                                      : std::max(2u, layout.pp()));
   request.set_penalty_rows(std::min(limits.limits.max_batch_size(), options_.max_penalty_rows));
+  if (options_.graphs) *request.mutable_graphs() = GraphsWithin(limits.limits, *options_.graphs);
   return request;
 }
 

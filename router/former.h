@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -23,6 +24,7 @@ struct FormerOptions {
   LimitsPolicy limits;        // its dtype and fraction are those of `model` and the KV cache
   uint32_t max_inflight = 0;  // 0 = max(2, pp)
   uint32_t max_penalty_rows = 256;
+  std::optional<GraphOptions> graphs;  // as asked for; unset = the worker's defaults
 };
 
 struct PlannedGroup {

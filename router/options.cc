@@ -2,15 +2,15 @@
 #include "router/options.h"
 
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <optional>
+#include <set>
 #include <utility>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/config.h"
 #include "common/flags.h"
@@ -84,6 +84,11 @@ void AddConfigFlags(CLI::App& app, ServerConfig& config) {
   AddConfigFlag<std::string>(
       app, "--dtype", [&](const std::string& v) { config.set_dtype(v); },
       "auto, float32, bfloat16 or float16");
+  app.add_option_function<std::string>(
+         "--cuda-graphs", [&](const std::string& v) { config.set_use_cuda_graph(v == "on"); },
+         "decoding steps run as captured graphs: on or off")
+      ->check(CLI::IsMember({"on", "off"}))
+      ->group("Configuration");
   app.add_flag_callback(
          "--no-prefix-cache", [&] { kv.set_enable_block_reuse(false); },
          "compute every prompt whole")
@@ -153,11 +158,6 @@ absl::StatusOr<std::vector<std::string>> WorkerAddresses(const Flags& flags) {
   return addresses;
 }
 
-absl::Status CheckPositive(const char* name, bool given, double value) {
-  if (!given || value > 0) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(name, ": ", value, " must be above 0"));
-}
-
 // gRPC takes a port modulo 65536.
 absl::Status CheckListen(const std::string& listen) {
   uint32_t port = 0;
@@ -170,46 +170,21 @@ absl::Status CheckListen(const std::string& listen) {
       absl::StrCat("--listen: '", listen, "' is not host:port with a port of 0 to 65535"));
 }
 
-absl::Status CheckDtype(const char* name, const std::string& value,
-                        const std::vector<std::string>& known) {
-  if (value.empty() || std::find(known.begin(), known.end(), value) != known.end()) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(
-      absl::StrCat(name, ": '", value, "' is none of ", absl::StrJoin(known, ", ")));
-}
-
-absl::Status CheckConfig(const ServerConfig& config) {
-  const KvCacheConfig& kv = config.kv_cache_config();
-  RETURN_IF_ERROR(
-      CheckPositive("max_batch_size", config.has_max_batch_size(), config.max_batch_size()));
-  RETURN_IF_ERROR(
-      CheckPositive("max_num_tokens", config.has_max_num_tokens(), config.max_num_tokens()));
-  RETURN_IF_ERROR(CheckPositive("max_seq_len", config.has_max_seq_len(), config.max_seq_len()));
-  RETURN_IF_ERROR(CheckPositive("max_inflight", config.has_max_inflight(), config.max_inflight()));
-  RETURN_IF_ERROR(
-      CheckPositive("max_queue_size", config.has_max_queue_size(), config.max_queue_size()));
-  RETURN_IF_ERROR(
-      CheckPositive("tokens_per_block", kv.has_tokens_per_block(), kv.tokens_per_block()));
-  RETURN_IF_ERROR(CheckPositive("kv_cache max_tokens", kv.has_max_tokens(), kv.max_tokens()));
-  RETURN_IF_ERROR(CheckPositive("free_gpu_memory_fraction", kv.has_free_gpu_memory_fraction(),
-                                kv.free_gpu_memory_fraction()));
-  RETURN_IF_ERROR(CheckDtype("dtype", config.dtype(), {"auto", "float32", "bfloat16", "float16"}));
-  RETURN_IF_ERROR(
-      CheckDtype("kv_cache dtype", kv.dtype(), {"auto", "float32", "bfloat16", "float16", "fp8"}));
-  if (kv.free_gpu_memory_fraction() > 1) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("free_gpu_memory_fraction: ", kv.free_gpu_memory_fraction(), " is over 1"));
-  }
-  if (config.has_max_inflight() && config.max_inflight() > kMaxInflight) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_inflight: ", config.max_inflight(), " is over ", kMaxInflight));
-  }
-  return absl::OkStatus();
+// Unset when no key says anything about graphs.
+std::optional<GraphOptions> MakeGraphOptions(const ServerConfig& config) {
+  if (!config.has_use_cuda_graph() && !config.has_cuda_graph_config()) return std::nullopt;
+  const CudaGraphConfig& from = config.cuda_graph_config();
+  GraphOptions graphs;
+  graphs.set_disabled(config.has_use_cuda_graph() && !config.use_cuda_graph());
+  graphs.set_max_batch_size(from.max_batch_size());
+  graphs.set_exact(from.has_enable_padding() && !from.enable_padding());
+  const std::set<uint32_t> ascending(from.batch_sizes().begin(), from.batch_sizes().end());
+  graphs.mutable_batch_sizes()->Add(ascending.begin(), ascending.end());
+  return graphs;
 }
 
 absl::Status ApplyConfig(const ServerConfig& config, CoordinatorOptions& options) {
-  RETURN_IF_ERROR(CheckConfig(config));
+  RETURN_IF_ERROR(CheckServerConfig(config));
   ASSIGN_OR_RETURN(
       options.layout,
       MakeLayout(config.has_tensor_parallel_size() ? config.tensor_parallel_size() : 1,
@@ -223,7 +198,9 @@ absl::Status ApplyConfig(const ServerConfig& config, CoordinatorOptions& options
   if (kv.has_enable_block_reuse()) options.prefix_cache = kv.enable_block_reuse();
   if (config.has_max_queue_size()) options.max_queue_size = config.max_queue_size();
   options.queue_timeout_ms = config.queue_timeout_ms();
+  options.ignore_priority = config.scheduler_config().waiting_queue_policy() == "fcfs";
   options.former.max_inflight = config.max_inflight();
+  options.former.graphs = MakeGraphOptions(config);
   options.former.model.set_dtype(config.has_dtype() ? config.dtype() : "auto");
   options.former.model.set_kv_cache_dtype(kv.has_dtype() ? kv.dtype() : "auto");
   LimitsPolicy& limits = options.former.limits;

@@ -11,8 +11,6 @@
 
 namespace regatta {
 
-inline constexpr uint32_t kMaxInflight = 64;  // plans; more could not hide any latency
-
 struct RouterOptions {
   std::string listen;        // host:port
   std::string address_file;  // gets the bound address once the router serves

@@ -142,7 +142,7 @@ SequenceSpec MakeSpec(const GenerateRequest& request, const RequestLimits& limit
     spec.sampling.mutable_suppressed_until_min_tokens()->Add(spec.stop_token_ids.begin(),
                                                              spec.stop_token_ids.end());
   }
-  spec.priority = request.priority();
+  spec.priority = limits.ignore_priority ? 0 : request.priority();
   spec.prefix_cache = limits.prefix_cache && !request.no_prefix_cache();
   return spec;
 }

@@ -42,6 +42,7 @@ struct RequestLimits {
   bool chunked_prefill = true;
   bool prefix_cache = true;
   uint32_t queue_timeout_ms = 0;  // for requests that give none; 0 = wait as long as it takes
+  bool ignore_priority = false;
 };
 
 inline constexpr uint32_t kMaxStops = 16;

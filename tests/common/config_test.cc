@@ -62,6 +62,18 @@ TEST(ConfigTest, TheArticlesFile) {
   EXPECT_THAT(ignored, IsEmpty());
 }
 
+TEST(ConfigTest, GraphsAreTurnedOffInTensorRtLlmsTwoWays) {
+  for (const char* text : {"cuda_graph_config: null", "cuda_graph_config:\n",
+                           "cuda-graph-config: ~", "use_cuda_graph: false"}) {
+    const ServerConfig config = Parse(text);
+    EXPECT_TRUE(config.has_use_cuda_graph() && !config.use_cuda_graph()) << text;
+  }
+  EXPECT_TRUE(Parse("use_cuda_graph: true").use_cuda_graph());
+  EXPECT_FALSE(Parse("cuda_graph_config: {}").has_use_cuda_graph());
+  EXPECT_THAT(ErrorOf("use_cuda_graph: true\ncuda_graph_config: null\n"),
+              HasSubstr("line 2: 'use_cuda_graph': given twice"));
+}
+
 TEST(ConfigTest, EmptyFilesAreFine) {
   for (const char* text : {"", "# nothing\n", "---\n", "{}", "kv_cache_config:\n"}) {
     EXPECT_EQ(Parse(text).ByteSizeLong(), 0) << text;
@@ -72,10 +84,11 @@ TEST(ConfigTest, KnownKeysWithoutMeaningHereAreNamed) {
   std::vector<std::string> ignored;
   Parse(
       "stream_interval: 4\nmoe_config: {backend: CUTLASS}\nkv_cache_config:\n"
-      "  host_cache_size: 0\n",
+      "  host_cache_size: 0\nscheduler_config: {capacity_scheduler_policy: MAX_UTILIZATION}\n",
       &ignored);
   EXPECT_THAT(ignored,
-              ElementsAre("stream_interval", "moe_config", "kv_cache_config.host_cache_size"));
+              ElementsAre("stream_interval", "moe_config", "kv_cache_config.host_cache_size",
+                          "scheduler_config.capacity_scheduler_policy"));
   EXPECT_THAT(ErrorOf("host_cache_size: 0"), HasSubstr("unknown key")) << "only where it belongs";
 }
 
@@ -150,6 +163,14 @@ TEST(ConfigTest, FilesAreCheckedForValues) {
   EXPECT_THAT(Load("dtype: int3").message(), HasSubstr("dtype is 'int3'; known: auto, float32"));
   EXPECT_THAT(Load("scheduler_config: {waiting_queue_policy: lifo}").message(),
               HasSubstr("'lifo'; known: fcfs, priority"));
+  EXPECT_THAT(Load("max_inflight: 65").message(), HasSubstr("max_inflight is 65; at most 64"));
+  EXPECT_TRUE(Load("queue_timeout_ms: 0").ok());
+  EXPECT_TRUE(Load("cuda_graph_config: {batch_sizes: [4096]}").ok()) << "limits are derived later";
+  EXPECT_TRUE(Load("max_batch_size: 8\ncuda_graph_config: {max_batch_size: 3840}").ok());
+  EXPECT_THAT(Load("cuda_graph_config: {batch_sizes: [8, 9], max_batch_size: 8}").message(),
+              HasSubstr("batch_sizes has 9; at most cuda_graph_config.max_batch_size 8"));
+  EXPECT_THAT(Load("max_batch_size: 4\ncuda_graph_config: {batch_sizes: [8]}").message(),
+              HasSubstr("batch_sizes has 8; at most max_batch_size 4"));
   EXPECT_THAT(Load("dtypo: 1").message(), HasSubstr("config.yml: line 1: 'dtypo'"));
 }
 

@@ -144,6 +144,7 @@ class CoordinatorFixture : public testing::Test {
     };
     return log_mutex_.AwaitWithTimeout(absl::Condition(&logged), timeout);
   }
+  bool Logged(const std::string& text) { return AwaitLog(text, absl::ZeroDuration()); }
   template <typename Predicate>
   bool Await(const Predicate& predicate, absl::Duration timeout = absl::Seconds(20)) {
     const absl::Time deadline = absl::Now() + timeout;

@@ -56,6 +56,22 @@ TEST_F(CoordinatorTest, TooFewWorkersAtStartIsAnError) {
   EXPECT_EQ(Submit(1, 1).status().code(), absl::StatusCode::kUnavailable);
 }
 
+TEST_F(CoordinatorTest, GraphsAskedOfCpuRanksAreSaidToHaveNoEffect) {
+  AddWorkers(1, milliseconds(0));
+  options_.former.graphs.emplace();
+  ASSERT_TRUE(Start(*MakeLayout(1, 1, 1, 1)).ok());
+  EXPECT_TRUE(Logged("no effect on CPU ranks"));
+}
+
+TEST_F(CoordinatorTest, GraphsOfDevicesAreAskedForAndCounted) {
+  workers_.emplace_back(FakeWorkerOptions{.device_kind = "cuda", .num_graphs = 7});
+  options_.former.graphs.emplace().add_batch_sizes(2);
+  ASSERT_TRUE(Start(*MakeLayout(1, 1, 1, 1)).ok());
+  EXPECT_FALSE(Logged("no effect"));
+  EXPECT_TRUE(Logged(", 7 graphs in "));
+  EXPECT_THAT(Worker(0).resident().graphs().batch_sizes(), testing::ElementsAre(2));
+}
+
 TEST_F(CoordinatorTest, AFullQueueIsRefused) {
   AddWorkers(1, milliseconds(20));
   options_.limits.set_max_batch_size(1);

@@ -48,6 +48,19 @@ TEST(ChooseWorkersTest, OnlyUsableWorkersInPoolOrder) {
 
 class FormerTest : public testing::Test {
  protected:
+  // What Form would be told about graphs, with room for `max_batch_size` sequences.
+  GraphOptions Graphs(const std::optional<GraphOptions>& asked, uint32_t max_batch_size) {
+    FormerOptions options;
+    options.model.set_dummy_weights(true);
+    options.graphs = asked;
+    Limits limits;
+    limits.set_max_batch_size(max_batch_size);
+    Former former(*pool_, spec_, options);
+    auto plan = former.Plan(*MakeLayout(1, 1, 1, 1), limits, {}, absl::Seconds(2), false);
+    EXPECT_TRUE(plan.ok()) << plan.status();
+    return plan->request.graphs();
+  }
+
   explicit FormerTest(size_t workers = 2) {
     for (size_t i = 0; i < workers; ++i) workers_.emplace_back(FakeWorkerOptions());
     MakePool();
@@ -88,6 +101,21 @@ TEST_F(FormerTest, FormsWithGrowingEpochsAndDissolvesWhatItFinds) {
   const auto second = Form();
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(second->front().plan.epoch, 2);
+}
+
+TEST_F(FormerTest, GraphsAreOfBatchesThatTheLimitsAllow) {
+  EXPECT_EQ(Graphs(std::nullopt, 8).ByteSizeLong(), 0);
+  GraphOptions asked;
+  asked.set_max_batch_size(3840);
+  asked.set_exact(true);
+  for (const uint32_t size : {1, 4, 64, 128}) asked.add_batch_sizes(size);
+  const GraphOptions cut = Graphs(asked, 32);
+  EXPECT_THAT(cut.batch_sizes(), ElementsAre(1, 4, 32));
+  EXPECT_EQ(cut.max_batch_size(), 32);
+  EXPECT_TRUE(cut.exact());
+  EXPECT_THAT(Graphs(asked, 256).batch_sizes(), ElementsAre(1, 4, 64, 128));
+  asked.set_disabled(true);
+  EXPECT_TRUE(Graphs(asked, 32).disabled());
 }
 
 TEST_F(FormerTest, ADeadWorkerAtDescribe) {

@@ -72,7 +72,9 @@ TEST_F(RequestTest, PriorityOutOfRangeIsNamed) {
   EXPECT_THAT(Error([](GenerateRequest& r) { r.set_priority(INT32_MIN); }),
               HasSubstr("priority: -2147483648"));
   request_.set_priority(-kMaxPriority);
-  EXPECT_TRUE(MakeRequest(request_, limits_, 0).ok());
+  EXPECT_EQ((*MakeRequest(request_, limits_, 0))->spec.priority, -kMaxPriority);
+  limits_.ignore_priority = true;
+  EXPECT_EQ((*MakeRequest(request_, limits_, 0))->spec.priority, 0);
 }
 
 TEST_F(RequestTest, IgnoreEosKeepsStopIds) {

@@ -78,6 +78,11 @@ std::string FakeWorkerService::state() const {
   return state_;
 }
 
+FormRequest FakeWorkerService::resident() const {
+  absl::MutexLock lock(&mutex_);
+  return resident_;
+}
+
 void FakeWorkerService::Hang(grpc::ServerContext* context) {
   while (!context->IsCancelled() && !killed_) {
     std::this_thread::sleep_for(std::chrono::milliseconds(5));
@@ -137,6 +142,7 @@ grpc::Status FakeWorkerService::Form(grpc::ServerContext* context, const FormReq
   progress.set_stage("formed");
   progress.mutable_formed()->set_kv_blocks(Blocks(*request, options_.kv_blocks));
   progress.mutable_formed()->set_dtype("float32");
+  progress.mutable_formed()->set_num_graphs(options_.num_graphs);
   {
     absl::MutexLock lock(&mutex_);
     const grpc::Status status = CheckEpoch(request->group_epoch());

@@ -35,6 +35,7 @@ struct FakeWorkerOptions {
   uint32_t kv_blocks = 2048;
   std::chrono::microseconds step_time{0};
   uint32_t protocol_version = 1;
+  uint32_t num_graphs = 0;
 };
 
 class FakeWorkerService final : public Worker::Service {
@@ -50,6 +51,8 @@ class FakeWorkerService final : public Worker::Service {
   void Restart();
 
   std::string state() const;
+  // What it was last formed with.
+  FormRequest resident() const;
   uint64_t plans_run() const { return plans_run_; }
 
   grpc::Status Describe(grpc::ServerContext* context, const DescribeRequest* request,

@@ -1,0 +1,108 @@
+// Options of regatta-router: the file below the flags, both checked, and what reaches the cluster.
+#include "router/options.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/testing/temp_dir.h"
+
+namespace regatta {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+class OptionsTest : public testing::Test {
+ protected:
+  // With `yaml` as the configuration file and `flags` besides it.
+  RouterOptions Parse(const std::string& yaml, std::vector<std::string> flags = {}) {
+    dir_.Write("server.yml", yaml);
+    std::vector<std::string> words = {
+        "regatta-router", "--model",  "/models/some",         "--workers",
+        "[::1]:1",        "--config", dir_.File("server.yml")};
+    words.insert(words.end(), flags.begin(), flags.end());
+    std::vector<char*> argv;
+    for (std::string& word : words) argv.push_back(word.data());
+    testing::internal::CaptureStderr();
+    RouterOptions options =
+        ParseRouterOptions(static_cast<int>(argv.size()), argv.data(), exit_code_);
+    error_ = testing::internal::GetCapturedStderr();
+    return options;
+  }
+  std::optional<GraphOptions> Graphs(const std::string& yaml,
+                                     const std::vector<std::string>& flags = {}) {
+    const RouterOptions options = Parse(yaml, flags);
+    EXPECT_EQ(exit_code_, -1) << error_;
+    return options.coordinator.former.graphs;
+  }
+  std::string Error(const std::string& yaml, const std::vector<std::string>& flags = {}) {
+    Parse(yaml, flags);
+    EXPECT_GT(exit_code_, 0);
+    return error_;
+  }
+
+  TempDir dir_;
+  int exit_code_ = -1;
+  std::string error_;
+};
+
+TEST_F(OptionsTest, GraphsAreTheWorkersBusinessUnlessAKeySaysSomething) {
+  EXPECT_FALSE(Graphs("max_batch_size: 8").has_value());
+  EXPECT_TRUE(Graphs("use_cuda_graph: true").has_value());
+}
+
+TEST_F(OptionsTest, GraphsAreTurnedOffByFileOrFlag) {
+  EXPECT_TRUE(Graphs("cuda_graph_config: null")->disabled());
+  EXPECT_TRUE(Graphs("use_cuda_graph: false\ncuda_graph_config: {max_batch_size: 4}")->disabled());
+  EXPECT_TRUE(Graphs("", {"--cuda-graphs", "off"})->disabled());
+  EXPECT_FALSE(Graphs("cuda_graph_config: null", {"--cuda_graphs", "on"})->disabled());
+  EXPECT_THAT(Error("", {"--cuda-graphs", "maybe"}), HasSubstr("maybe"));
+}
+
+TEST_F(OptionsTest, GraphSizesComeInOrderAndOnce) {
+  const auto graphs =
+      Graphs("cuda_graph_config: {batch_sizes: [8, 1, 4, 8], enable_padding: false}");
+  EXPECT_THAT(graphs->batch_sizes(), ElementsAre(1, 4, 8));
+  EXPECT_TRUE(graphs->exact());
+  EXPECT_EQ(graphs->max_batch_size(), 0);
+  const auto article = Graphs("cuda_graph_config: {max_batch_size: 3840, padding_enabled: true}");
+  EXPECT_FALSE(article->exact());
+  EXPECT_EQ(article->max_batch_size(), 3840);
+  EXPECT_THAT(Error("cuda_graph_config: {batch_sizes: [8]}", {"--max-batch-size", "4"}),
+              HasSubstr("batch_sizes has 8; at most max_batch_size 4"));
+}
+
+TEST_F(OptionsTest, FirstComeFirstServedIgnoresPriorities) {
+  EXPECT_FALSE(Parse("").coordinator.ignore_priority);
+  EXPECT_FALSE(
+      Parse("scheduler_config: {waiting_queue_policy: priority}").coordinator.ignore_priority);
+  EXPECT_TRUE(Parse("scheduler_config: {waiting_queue_policy: fcfs}").coordinator.ignore_priority);
+}
+
+TEST_F(OptionsTest, KeysWithoutEffectAreNamed) {
+  const RouterOptions options =
+      Parse("scheduler_config: {capacity_scheduler_policy: GUARANTEED_NO_EVICT}");
+  EXPECT_THAT(options.ignored_keys, ElementsAre("scheduler_config.capacity_scheduler_policy"));
+}
+
+TEST_F(OptionsTest, FlagsOverrideTheFileAndAreCheckedAlike) {
+  const RouterOptions options =
+      Parse("max_batch_size: 8\nmax_num_tokens: 64", {"--max-batch-size", "16"});
+  EXPECT_EQ(exit_code_, -1) << error_;
+  EXPECT_EQ(options.coordinator.limits.max_batch_size(), 16);
+  EXPECT_EQ(options.coordinator.limits.max_num_tokens(), 64);
+  Parse("", {"--queue-timeout-ms", "0"});
+  EXPECT_EQ(exit_code_, -1) << error_;
+  EXPECT_THAT(Error("", {"--max-batch-size", "0"}), HasSubstr("max_batch_size is 0"));
+  EXPECT_THAT(Error("", {"--max-inflight", "65"}), HasSubstr("at most 64"));
+  EXPECT_THAT(Error("", {"--dtype", "int3"}), HasSubstr("'int3'"));
+  EXPECT_THAT(Error("", {"--kv-cache-free-gpu-mem-fraction", "1.5"}), HasSubstr("1.5"));
+}
+
+TEST_F(OptionsTest, AddressesAreChecked) {
+  EXPECT_THAT(Error("", {"--listen", "127.0.0.1"}), HasSubstr("not host:port"));
+  EXPECT_THAT(Error("", {"--listen", "127.0.0.1:65536"}), HasSubstr("0 to 65535"));
+}
+
+}  // namespace
+}  // namespace regatta
