@@ -19,6 +19,8 @@
 #include "orchestrator/cluster_client.h"
 #include "orchestrator/cluster_monitor.h"
 #include "orchestrator/commands.h"
+#include "orchestrator/doctor/doctor.h"
+#include "orchestrator/doctor/finding.h"
 #include "orchestrator/environment.h"
 #include "orchestrator/grpc_target.h"
 #include "orchestrator/interrupt.h"
@@ -40,6 +42,12 @@ int TerminalWidth() {
   return std::clamp<int>(known ? size.ws_col : 80, 60, 160);
 }
 
+bool RunsOnGpus(const ClusterDescription& cluster) {
+  return std::any_of(cluster.workers().begin(), cluster.workers().end(), [](const auto& worker) {
+    return worker.description().device_kind() == "cuda";
+  });
+}
+
 class Run {
  public:
   Run(const BenchmarkOptions& options, const BenchmarkPlan& plan)
@@ -50,6 +58,7 @@ class Run {
  private:
   absl::Status Prepare();
   absl::Status StartServing();
+  void TakeFindings(std::vector<HostFinding> findings);
   absl::Status MeasureAll();
   absl::Status MeasurePoint(size_t index);
   void WarmUp(const LoadPoint& point);
@@ -70,6 +79,7 @@ class Run {
   Dataset dataset_;
   std::optional<RunDirectory> directory_;
   Serving serving_;
+  std::vector<HostFinding> findings_;  // of doctor, when ranks run on this host's GPUs
   std::optional<Workload> workload_;
   std::unique_ptr<Target> target_;
   std::optional<LoadGenerator> generator_;
@@ -109,6 +119,9 @@ absl::Status Run::Prepare() {
   sweep_.set_dataset_path(dataset_.path);
   sweep_.set_insecure(cluster.insecure() || options_.tls.insecure);
   *sweep_.mutable_environment() = DescribeEnvironment(cluster);
+  for (HostFinding& finding : findings_) {
+    *sweep_.mutable_environment()->add_findings() = std::move(finding);
+  }
   return absl::OkStatus();
 }
 
@@ -127,9 +140,21 @@ absl::Status Run::StartServing() {
   ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, model, LayoutName(layout)));
   std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
+  // Before the ranks are: later they would be found as other users of the GPUs.
+  std::vector<HostFinding> findings = Diagnose(ReadDoctorFacts());
   ASSIGN_OR_RETURN(serving_, LaunchCluster(options_, layout, MeansOf(options_, dataset_),
                                            directory_->path(), stop_));
+  if (RunsOnGpus(serving_.description)) TakeFindings(std::move(findings));
   return absl::OkStatus();
+}
+
+// Says what may spoil the figures; everything found goes into the results.
+void Run::TakeFindings(std::vector<HostFinding> findings) {
+  findings_ = std::move(findings);
+  for (const HostFinding& finding : findings_) {
+    if (finding.level() == kOk) continue;
+    std::cerr << "! " << finding.level() << ": " << FindingLine(finding) << "\n";
+  }
 }
 
 absl::Status Run::MeasureAll() {

@@ -1,7 +1,6 @@
 // Lines and tables of a cluster; see cluster_text.h.
 #include "orchestrator/cluster_text.h"
 
-#include <algorithm>
 #include <cmath>
 #include <vector>
 
@@ -10,30 +9,13 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/layout.h"
+#include "orchestrator/text_table.h"
 
 namespace regatta {
 namespace {
 
-using Row = std::vector<std::string>;
-
 std::string Line(const char* label, const std::string& value) {
   return absl::StrFormat("%-10s%s\n", label, value);
-}
-
-// Columns as wide as their widest cell, two spaces apart.
-std::string TableText(const std::vector<Row>& rows) {
-  std::vector<size_t> widths(rows[0].size(), 0);
-  for (const Row& row : rows) {
-    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
-  }
-  std::string out;
-  for (const Row& row : rows) {
-    for (size_t i = 0; i + 1 < row.size(); ++i) {
-      absl::StrAppendFormat(&out, "%-*s", static_cast<int>(widths[i]) + 2, row[i]);
-    }
-    absl::StrAppend(&out, row.back(), "\n");
-  }
-  return out;
 }
 
 std::string ModelText(const ClusterDescription& cluster) {
@@ -71,7 +53,7 @@ std::string LimitsText(const ClusterDescription& cluster) {
 }
 
 std::string GroupsText(const ClusterDescription& cluster) {
-  std::vector<Row> rows = {{"GROUP", "EPOCH", "STATE", "KV TOKENS", "WORKERS BY RANK"}};
+  std::vector<TextRow> rows = {{"GROUP", "EPOCH", "STATE", "KV TOKENS", "WORKERS BY RANK"}};
   for (const GroupDescription& group : cluster.groups()) {
     rows.push_back({absl::StrCat(group.group()), absl::StrCat(group.epoch()), group.state(),
                     absl::StrCat(uint64_t{group.kv_blocks()} * group.block_size()),
@@ -81,7 +63,7 @@ std::string GroupsText(const ClusterDescription& cluster) {
 }
 
 std::string WorkersText(const ClusterDescription& cluster) {
-  std::vector<Row> rows = {{"WORKER", "GROUP", "HOST", "MEMORY", "DEVICE"}};
+  std::vector<TextRow> rows = {{"WORKER", "GROUP", "HOST", "MEMORY", "DEVICE"}};
   for (const PoolWorker& worker : cluster.workers()) {
     const WorkerDescription& device = worker.description();
     rows.push_back({worker.address(), worker.group() < 0 ? "idle" : absl::StrCat(worker.group()),

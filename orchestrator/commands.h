@@ -23,6 +23,7 @@ void AddThroughputCommand(CLI::App& app, CommandContext& context);
 void AddSweepCommand(CLI::App& app, CommandContext& context);
 void AddReportCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);
+void AddDoctorCommand(CLI::App& app, CommandContext& context);
 void AddCertsCommand(CLI::App& app, CommandContext& context);
 void AddClusterCommand(CLI::App& app, CommandContext& context);
 void AddNullServerCommand(CLI::App& app, CommandContext& context);

@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   regatta::AddPrepareDatasetCommand(app, context);
   regatta::AddReportCommand(app, context);
   regatta::AddPlanCommand(app, context);
+  regatta::AddDoctorCommand(app, context);
   regatta::AddCertsCommand(app, context);
   regatta::AddClusterCommand(app, context);
   regatta::AddNullServerCommand(app, context);

@@ -1,0 +1,58 @@
+// Facts through rules; see doctor.h.
+#include "orchestrator/doctor/doctor.h"
+
+#include <iterator>
+#include <utility>
+
+#include "orchestrator/doctor/finding.h"
+#include "orchestrator/doctor/gpu_rules.h"
+#include "orchestrator/doctor/host_rules.h"
+
+namespace regatta {
+namespace {
+
+constexpr char kNvml[] = "libnvidia-ml.so.1";
+
+void Append(std::vector<HostFinding> more, std::vector<HostFinding>& findings) {
+  findings.insert(findings.end(), std::make_move_iterator(more.begin()),
+                  std::make_move_iterator(more.end()));
+}
+
+// Why there are no GPUs: none is a fact, a driver that does not answer a problem.
+HostFinding NoGpus(const absl::Status& status) {
+  const std::string why(status.message());
+  if (absl::IsNotFound(status)) {
+    return MakeFinding(kWarning, "driver", "NVIDIA driver", why,
+                       "no NVIDIA driver: ranks run on CPUs",
+                       "docker run --gpus all ..., or install the driver (nvidia.com/drivers)");
+  }
+  return MakeFinding(kProblem, "driver", "NVIDIA driver", why, "answers",
+                     "nvidia-smi; sudo dmesg | grep -i nvrm");
+}
+
+}  // namespace
+
+DoctorFacts ReadDoctorFacts() {
+  DoctorFacts facts;
+  facts.host = ReadHostFacts("");
+  facts.gpus = ReadGpus(kNvml, "");
+  facts.build = ReadBuild();
+  return facts;
+}
+
+std::vector<HostFinding> Diagnose(const DoctorFacts& facts) {
+  std::vector<HostFinding> findings;
+  int num_gpus = 0;
+  if (facts.gpus.ok()) {
+    num_gpus = static_cast<int>(facts.gpus->gpus.size());
+    Append(BuildFindings(facts.build, *facts.gpus), findings);
+    Append(GpuFindings(*facts.gpus), findings);
+    Append(TopologyFindings(*facts.gpus, facts.host), findings);
+  } else {
+    findings.push_back(NoGpus(facts.gpus.status()));
+  }
+  Append(HostFindings(facts.host, num_gpus), findings);
+  return findings;
+}
+
+}  // namespace regatta
