@@ -11,6 +11,9 @@
 
 namespace regatta {
 
+// Of --dummy-router-skew: beyond it every token has the same experts.
+inline constexpr double kMaxRouterSkew = 4;
+
 struct LimitsInput {
   double device_memory_gib = 0;  // of one device
   uint32_t tp = 1;

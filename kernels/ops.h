@@ -23,6 +23,8 @@
 
 namespace regatta {
 
+struct DummyValues;  // kernels/dummy_values.h
+
 // A weight matrix as a backend wants it: packed, converted or quantised by Ops::Prepare. Opaque
 // outside its backend.
 class Weight {
@@ -193,9 +195,13 @@ class Ops {
 
   // --- Weights
   // ----------------------------------------------------------------------------------------------------------------
-  // Takes a host matrix [out, in] (row_stride may exceed in) and returns it in this backend's form;
-  // null when memory is exhausted. The source may be unmapped after.
-  virtual std::unique_ptr<Weight> Prepare(const Tensor& host_matrix, WeightUse use) = 0;
+  // Takes a matrix [out, in] (row_stride may exceed in) of host memory, or of this backend's own,
+  // and returns it in this backend's form; null when memory is exhausted. Host memory may be
+  // unmapped after.
+  virtual std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) = 0;
+  // Writes dummy weights to `out` in memory of this backend: a vector, or a matrix of any row
+  // stride, of an activation dtype. The same bits on every backend.
+  virtual void FillDummy(const Tensor& out, const DummyValues& values) = 0;
 
   // --- Fine operations
   // --------------------------------------------------------------------------------------------------------

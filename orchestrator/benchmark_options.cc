@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
 #include "common/layout.h"
+#include "common/limits.h"
 #include "orchestrator/dataset.h"
 
 namespace regatta {
@@ -91,9 +92,13 @@ void AddClusterFlags(CLI::App& command, BenchmarkOptions& options) {
   add("--dtype", options.dtype, "auto, float32, bfloat16 or float16");
   command.add_option("--backend", options.backend, "accepted and ignored: there is one")
       ->group("Cluster");
-  OnlyLaunches(command.add_flag("--dummy-weights", options.dummy_weights,
-                                "seeded random weights of the model's shapes"),
-               options);
+  CLI::Option* const dummy = command.add_flag("--dummy-weights", options.dummy_weights,
+                                              "seeded random weights of the model's shapes");
+  OnlyLaunches(dummy, options);
+  add("--dummy-router-skew", options.dummy_router_skew,
+      "popularity of dummy experts falls as rank^-skew (default 0: all alike)")
+      ->needs(dummy)
+      ->check(CLI::Range(0.0, kMaxRouterSkew));
   add("--device", options.device,
       "what ranks run on: cuda, cpu, or auto: GPUs where there are any (default)")
       ->check(CLI::IsMember({"auto", "cuda", "cpu"}));

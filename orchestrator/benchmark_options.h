@@ -33,6 +33,7 @@ struct BenchmarkOptions {
   std::string dtype;
   std::string backend = "regatta";
   bool dummy_weights = false;
+  std::optional<double> dummy_router_skew;
   std::string device = "auto";  // auto, cuda or cpu
   uint32_t threads = 0;         // per CPU rank; 0 = the CPUs shared among ranks
   std::string bin_dir;          // of regatta-worker and regatta-router

@@ -28,7 +28,10 @@ std::string ModelText(const ClusterDescription& cluster) {
       &out, Line("Weights:",
                  absl::StrCat(source.dtype(), ", KV cache ", source.kv_cache_dtype(),
                               source.quantization().empty() ? "" : ", ", source.quantization(),
-                              source.dummy_weights() ? ", dummy (seeded)" : "")));
+                              source.dummy_weights() ? ", dummy (seeded)" : "",
+                              source.dummy_router_skew() > 0
+                                  ? absl::StrCat(", router skew ", source.dummy_router_skew())
+                                  : "")));
   return out;
 }
 

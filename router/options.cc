@@ -15,6 +15,7 @@
 #include "common/config.h"
 #include "common/flags.h"
 #include "common/layout.h"
+#include "common/limits.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -28,6 +29,7 @@ struct Flags {
   ServerConfig server;  // overrides the file
   bool dummy_weights = false;
   uint64_t dummy_seed = 0;
+  double dummy_router_skew = 0;
   uint32_t mean_input_length = 1024;
   uint32_t mean_output_length = 1024;
   double start_timeout = 60;
@@ -109,9 +111,13 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   app.add_option("--address-file", options.address_file,
                  "write the bound address there once the router serves");
   app.add_option("--config", flags.config, "YAML file; flags override it");
-  app.add_flag("--dummy-weights", flags.dummy_weights,
-               "seeded random weights instead of safetensors");
+  CLI::Option* const dummy = app.add_flag("--dummy-weights", flags.dummy_weights,
+                                          "seeded random weights instead of safetensors");
   app.add_option("--dummy-seed", flags.dummy_seed, "seed of --dummy-weights");
+  app.add_option("--dummy-router-skew", flags.dummy_router_skew,
+                 "popularity of dummy experts falls as rank^-skew; 0 = all alike")
+      ->needs(dummy)
+      ->check(CLI::Range(0.0, kMaxRouterSkew));
   app.add_option("--mean-input-length", flags.mean_input_length,
                  "tokens; default limits are derived from it")
       ->capture_default_str()
@@ -224,6 +230,7 @@ absl::Status Resolve(const Flags& flags, RouterOptions& options) {
   coordinator.former.model.set_path(options.model_dir);
   coordinator.former.model.set_dummy_weights(flags.dummy_weights);
   coordinator.former.model.set_dummy_seed(flags.dummy_seed);
+  coordinator.former.model.set_dummy_router_skew(flags.dummy_router_skew);
   coordinator.former.limits.mean_input_length = flags.mean_input_length;
   coordinator.former.limits.mean_output_length = flags.mean_output_length;
   coordinator.start_timeout = absl::Seconds(flags.start_timeout);

@@ -92,6 +92,8 @@ class CheckpointSource final : public TensorSource {
     return view;
   }
 
+  std::vector<FormulaRows> Formulas(const TensorInfo&, const Slice&) const override { return {}; }
+
  private:
   static absl::Status CheckStored(const TensorInfo& tensor, const StoredTensor& stored) {
     std::vector<int64_t> shape = {tensor.rows};

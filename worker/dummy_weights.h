@@ -9,9 +9,16 @@
 
 namespace regatta {
 
+struct DummyOptions {
+  uint64_t seed = 0;
+  // Exponent of the experts' popularity, see router_skew.h; 0 = all alike.
+  double router_skew = 0;
+  int experts_per_token = 0;
+};
+
 // Each element is a function of (seed, tensor name, row, column of the whole tensor), so that every
 // layout holds the same model. Roughly normal around 0, with standard deviation 1 / sqrt(columns)
 // for matrices and 0.02 for embeddings and biases; norms are 1.
-std::unique_ptr<TensorSource> MakeDummySource(uint64_t seed);
+std::unique_ptr<TensorSource> MakeDummySource(const DummyOptions& options);
 
 }  // namespace regatta

@@ -8,10 +8,18 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "kernels/dummy_values.h"
 #include "kernels/tensor.h"
 #include "worker/tensor_table.h"
 
 namespace regatta {
+
+// Rows of a slice that one formula gives.
+struct FormulaRows {
+  int64_t first_row = 0;  // of the slice
+  int64_t rows = 0;
+  DummyValues values;
+};
 
 class TensorSource {
  public:
@@ -25,6 +33,9 @@ class TensorSource {
   // A view of `slice` in the source's own memory when it is there in `dtype` and aligned, else an
   // empty tensor. Valid as long as the source.
   virtual Tensor View(const TensorInfo& tensor, const Slice& slice, DType dtype) const = 0;
+  // The formulas of all rows of `slice`, for backends to compute where the weights live; empty when
+  // elements are stored.
+  virtual std::vector<FormulaRows> Formulas(const TensorInfo& tensor, const Slice& slice) const = 0;
 };
 
 // Reads the safetensors of `model_dir`; errors as of Checkpoint::Open.

@@ -168,17 +168,7 @@ class ShardLoader {
     Tensor matrix;
     if (parts.size() == 1) matrix = source_.View(first.tensor, first.slice, dtype_);
     if (!matrix) {
-      int64_t rows = 0;
-      for (const Part& part : parts) rows += part.slice.rows;
-      const int64_t bytes = rows * first.slice.columns * static_cast<int64_t>(SizeOf(dtype_));
-      void* memory = scratch_.Reserve(bytes);
-      if (memory == nullptr) return OutOfMemory(first.tensor.name, bytes);
-      matrix = Tensor::Of(memory, dtype_, rows, first.slice.columns);
-      int64_t row = 0;
-      for (const Part& part : parts) {
-        Read(part.tensor, part.slice, matrix.Rows(row, part.slice.rows));
-        row += part.slice.rows;
-      }
+      ASSIGN_OR_RETURN(matrix, Assemble(parts));
     }
     std::unique_ptr<Weight> weight = ops_.Prepare(matrix, use);
     if (weight == nullptr) {
@@ -188,36 +178,95 @@ class ShardLoader {
     return weight;
   }
 
-  // The parts behind one another in device memory, copied in bounded pieces.
+  // The parts below one another in scratch memory: the backend's when a formula makes them there,
+  // else the host's. Valid until the next call.
+  absl::StatusOr<Tensor> Assemble(std::initializer_list<Part> parts) {
+    const Part& first = *parts.begin();
+    const bool computed = IsComputed(first);
+    const int64_t rows = RowsOf(parts);
+    const int64_t bytes = rows * first.slice.columns * static_cast<int64_t>(SizeOf(dtype_));
+    void* memory = computed ? ReserveOnDevice(bytes) : scratch_.Reserve(bytes);
+    if (memory == nullptr) return OutOfMemory(first.tensor.name, bytes);
+    const Tensor matrix = Tensor::Of(memory, dtype_, rows, first.slice.columns);
+    int64_t row = 0;
+    for (const Part& part : parts) {
+      const Tensor out = matrix.Rows(row, part.slice.rows);
+      if (computed) {
+        Compute(part, out);
+      } else {
+        Read(part.tensor, part.slice, out);
+      }
+      row += part.slice.rows;
+    }
+    return matrix;
+  }
+
+  bool IsComputed(const Part& part) const {
+    return !source_.Formulas(part.tensor, part.slice).empty();
+  }
+
+  // `out` is memory of the backend.
+  void Compute(const Part& part, const Tensor& out) {
+    for (const FormulaRows& rows : source_.Formulas(part.tensor, part.slice)) {
+      ops_.FillDummy(out.Rows(rows.first_row, rows.rows), rows.values);
+    }
+  }
+
+  // Like Scratch::Reserve.
+  void* ReserveOnDevice(int64_t bytes) {
+    if (bytes > static_cast<int64_t>(device_scratch_.num_bytes())) {
+      device_scratch_ = Buffer();  // before the larger one is taken
+      device_scratch_ = ops_.Allocate(bytes);
+    }
+    return device_scratch_.data();
+  }
+
+  static int64_t RowsOf(std::initializer_list<Part> parts) {
+    int64_t rows = 0;
+    for (const Part& part : parts) rows += part.slice.rows;
+    return rows;
+  }
+
+  // The parts behind one another in device memory.
   absl::StatusOr<DeviceTensor> Upload(std::initializer_list<Part> parts) {
     const Part& first = *parts.begin();
     const int64_t columns = first.slice.columns;
-    const int64_t row_bytes = columns * static_cast<int64_t>(SizeOf(dtype_));
-    int64_t rows = 0;
-    for (const Part& part : parts) rows += part.slice.rows;
+    const int64_t rows = RowsOf(parts);
+    const int64_t bytes = rows * columns * static_cast<int64_t>(SizeOf(dtype_));
     DeviceTensor result;
-    result.buffer = ops_.Allocate(rows * row_bytes);
-    void* scratch = scratch_.Reserve(std::max(kUploadBytes, row_bytes));
-    if (result.buffer.data() == nullptr || scratch == nullptr) {
-      return OutOfMemory(first.tensor.name, rows * row_bytes);
-    }
-    char* device = static_cast<char*>(result.buffer.data());
+    result.buffer = ops_.Allocate(bytes);
+    if (result.buffer.data() == nullptr) return OutOfMemory(first.tensor.name, bytes);
+    const Tensor matrix = Tensor::Of(result.buffer.data(), dtype_, rows, columns);
+    int64_t row = 0;
     for (const Part& part : parts) {
-      const int64_t piece = std::max<int64_t>(kUploadBytes / row_bytes, 1);
-      for (int64_t row = 0; row < part.slice.rows; row += piece) {
-        Slice slice = part.slice;
-        slice.first_row += row;
-        slice.rows = std::min(piece, part.slice.rows - row);
-        Read(part.tensor, slice, Tensor::Of(scratch, dtype_, slice.rows, columns));
-        ops_.CopyToDevice(device, scratch, slice.rows * row_bytes);
-        device += slice.rows * row_bytes;
+      const Tensor out = matrix.Rows(row, part.slice.rows);
+      if (IsComputed(part)) {
+        Compute(part, out);
+      } else {
+        RETURN_IF_ERROR(Copy(part, out));
       }
+      row += part.slice.rows;
       Report(part.slice);
     }
-    result.tensor = first.tensor.is_vector
-                        ? Tensor::Of(result.buffer.data(), dtype_, rows)
-                        : Tensor::Of(result.buffer.data(), dtype_, rows, columns);
+    result.tensor =
+        first.tensor.is_vector ? Tensor::Of(result.buffer.data(), dtype_, rows) : matrix;
     return result;
+  }
+
+  // To device memory `out`, which is dense, in bounded pieces.
+  absl::Status Copy(const Part& part, const Tensor& out) {
+    const int64_t row_bytes = part.slice.columns * static_cast<int64_t>(SizeOf(dtype_));
+    const int64_t piece = std::max<int64_t>(kUploadBytes / row_bytes, 1);
+    void* scratch = scratch_.Reserve(std::min(piece, part.slice.rows) * row_bytes);
+    if (scratch == nullptr) return OutOfMemory(part.tensor.name, piece * row_bytes);
+    for (int64_t row = 0; row < part.slice.rows; row += piece) {
+      Slice slice = part.slice;
+      slice.first_row += row;
+      slice.rows = std::min(piece, part.slice.rows - row);
+      Read(part.tensor, slice, Tensor::Of(scratch, dtype_, slice.rows, slice.columns));
+      ops_.CopyToDevice(out.Rows(row, slice.rows).data, scratch, slice.rows * row_bytes);
+    }
+    return absl::OkStatus();
   }
 
   void Read(const TensorInfo& tensor, const Slice& slice, const Tensor& out) {
@@ -245,16 +294,21 @@ class ShardLoader {
   const TensorTable table_;
   ThreadPool pool_;
   Scratch scratch_;
+  Buffer device_scratch_;
   int64_t total_elements_ = 0;
   int64_t loaded_elements_ = 0;
 };
 
-absl::StatusOr<std::unique_ptr<TensorSource>> OpenSource(const ModelSource& source) {
+absl::StatusOr<std::unique_ptr<TensorSource>> OpenSource(const ModelSource& source,
+                                                         const ModelSpec& spec) {
   if (!source.quantization().empty()) {
     return absl::UnimplementedError(
         absl::StrCat("quantization ", source.quantization(), " is not supported"));
   }
-  if (source.dummy_weights()) return MakeDummySource(source.dummy_seed());
+  if (source.dummy_weights()) {
+    return MakeDummySource(
+        {source.dummy_seed(), source.dummy_router_skew(), spec.moe.experts_per_token});
+  }
   return OpenCheckpointSource(source.path());
 }
 
@@ -282,7 +336,7 @@ absl::StatusOr<ShardWeights> LoadWeights(const ModelSource& source, const ModelS
                                          Ops& ops, const std::function<void(double)>& progress) {
   RETURN_IF_ERROR(CheckLayout(spec, layout));
   ASSIGN_OR_RETURN(const DType dtype, ResolveDType(source.dtype(), spec, ops.Name()));
-  ASSIGN_OR_RETURN(const std::unique_ptr<TensorSource> tensors, OpenSource(source));
+  ASSIGN_OR_RETURN(const std::unique_ptr<TensorSource> tensors, OpenSource(source, spec));
   return ShardLoader(*tensors, spec, layout, position, dtype, ops, progress).Load();
 }
 

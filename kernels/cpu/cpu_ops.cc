@@ -32,10 +32,10 @@ void CpuOps::CopyToHost(void* host, const void* device, size_t num_bytes) {
   if (num_bytes > 0) std::memcpy(host, device, num_bytes);
 }
 
-std::unique_ptr<Weight> CpuOps::Prepare(const Tensor& host_matrix, WeightUse use) {
-  max_in_features_ = std::max(max_in_features_, host_matrix.dim(1));
+std::unique_ptr<Weight> CpuOps::Prepare(const Tensor& matrix, WeightUse use) {
+  max_in_features_ = std::max(max_in_features_, matrix.dim(1));
   ReserveWidened();
-  return PackPanels(pool_, isa_, host_matrix);
+  return PackPanels(pool_, isa_, matrix);
 }
 
 void CpuOps::ReserveWidened() {

@@ -31,7 +31,8 @@ class CpuOps final : public Ops {
   bool Healthy(std::string* error) override { return true; }
   std::unique_ptr<Marker> MakeMarker() override;
   void Mark(Marker& marker) override {}  // every operation is done when it returns
-  std::unique_ptr<Weight> Prepare(const Tensor& host_matrix, WeightUse use) override;
+  std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
+  void FillDummy(const Tensor& out, const DummyValues& values) override;
   void Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width, int hidden,
                int vocab) override;
 

@@ -77,7 +77,8 @@ class CudaOps final : public Ops {
   std::unique_ptr<Graph> Capture(const std::function<void()>& record) override;
   bool HasGraphs() const override { return true; }
   uint64_t FreeDeviceMemory() override;
-  std::unique_ptr<Weight> Prepare(const Tensor& host_matrix, WeightUse use) override;
+  std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
+  void FillDummy(const Tensor& out, const DummyValues& values) override;
   void Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width, int hidden,
                int vocab) override;
 

@@ -22,7 +22,7 @@ nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,power.limit --fo
 # One process per suite: a fault in one does not fail the others.
 status=0
 : >"$OUT/tests.log"
-for suite in Elementwise Linear Rope Attention Moe Sample Coarse; do
+for suite in Elementwise Weight Linear Rope Attention Moe Sample Coarse; do
   filter="${suite}Cases/*"
   log=$(mktemp)
   timeout "${SUITE_TIMEOUT:-60}" "$binaries/cuda_ops_test" --gtest_filter="$filter" --gtest_brief=1 >"$log" 2>&1

@@ -43,6 +43,7 @@ std::string NameOf(const testing::TestParamInfo<CpuOpsTest::ParamType>& info) {
       Cases, CpuOpsTest,           \
       testing::Combine(testing::ValuesIn(Variants()), testing::ValuesIn(Cases())), NameOf)
 REGATTA_INSTANTIATE(ElementwiseCases);
+REGATTA_INSTANTIATE(WeightCases);
 REGATTA_INSTANTIATE(LinearCases);
 REGATTA_INSTANTIATE(RopeCases);
 REGATTA_INSTANTIATE(AttentionCases);

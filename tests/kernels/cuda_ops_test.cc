@@ -40,6 +40,7 @@ TEST_P(CudaOpsTest, MatchesReference) {
       Cases, CudaOpsTest, testing::ValuesIn(Cases()), \
       [](const testing::TestParamInfo<OpCase>& info) { return info.param.name; })
 REGATTA_INSTANTIATE(ElementwiseCases);
+REGATTA_INSTANTIATE(WeightCases);
 REGATTA_INSTANTIATE(LinearCases);
 REGATTA_INSTANTIATE(RopeCases);
 REGATTA_INSTANTIATE(AttentionCases);

@@ -21,6 +21,7 @@ struct OpCase {
 inline void PrintTo(const OpCase& op_case, std::ostream* out) { *out << op_case.name; }
 
 std::vector<OpCase> ElementwiseCases();  // embedding, gather, norms, SiluMul, AddScaled
+std::vector<OpCase> WeightCases();       // filling, preparing and uploading weights
 std::vector<OpCase> LinearCases();
 std::vector<OpCase> RopeCases();
 std::vector<OpCase> AttentionCases();

@@ -90,8 +90,9 @@ WholeModel CountingModel(const ModelSpec& spec) {
   return model;
 }
 
-WholeModel DummyModel(const ModelSpec& spec, uint64_t seed) {
-  const std::unique_ptr<TensorSource> source = MakeDummySource(seed);
+WholeModel DummyModel(const ModelSpec& spec, uint64_t seed, double router_skew = 0) {
+  const std::unique_ptr<TensorSource> source =
+      MakeDummySource({seed, router_skew, spec.moe.experts_per_token});
   WholeModel model;
   for (const TensorInfo& tensor : AllTensors(spec)) {
     std::vector<float> flat(tensor.rows * tensor.columns);
@@ -385,6 +386,20 @@ TEST(WeightsTest, EveryRankOfAQwenMoeCheckpoint) {
 TEST(WeightsTest, DummyWeightsAreTheSameModelInEveryLayout) {
   CheckAllLayouts(DenseSpec(), Dummy(3), DummyModel(DenseSpec(), 3));
   CheckAllLayouts(QwenMoeSpec(), Dummy(4), DummyModel(QwenMoeSpec(), 4));
+}
+
+TEST(WeightsTest, SkewedRoutersAreTheSameInEveryLayoutAndTouchNothingElse) {
+  ModelSpec spec = MixtralSpec();
+  spec.moe.num_experts = 8;
+  const WholeModel plain = DummyModel(spec, 5);
+  const WholeModel skewed = DummyModel(spec, 5, /*router_skew=*/1.5);
+  for (const auto& [name, matrix] : plain) {
+    const bool router = name.find("block_sparse_moe.gate.") != std::string::npos;
+    EXPECT_EQ(matrix != skewed.at(name), router) << name;
+  }
+  ModelSource source = Dummy(5);
+  source.set_dummy_router_skew(1.5);
+  CheckAllLayouts(spec, source, skewed);
 }
 
 TEST(WeightsTest, DummyWeightsLookTrained) {
