@@ -121,6 +121,8 @@ struct SampleRow {
   uint32_t output_index = 0;  // the draw is a function of (seed, output_index) alone
   int penalty_row = -1;       // row of the penalty pool, or -1
   int num_logprobs = -1;      // -1 = none, 0 = sampled token only, n = and the n most likely
+  bool random_next = false;   // the draw is made, then replaced by a uniform one of all ids, of
+                              // (seed, output_index) too: dummy models repeat themselves otherwise
   const uint32_t* suppressed = nullptr;  // ids that may not be drawn now (min_tokens)
   int num_suppressed = 0;
 };

@@ -41,4 +41,9 @@ REGATTA_HOST_DEVICE inline double UniformOf(uint64_t seed, uint32_t output_index
   return static_cast<double>(bits) * 0x1p-53;
 }
 
+// A uniform id below `vocab`, of the same draw.
+REGATTA_HOST_DEVICE inline uint32_t RandomId(uint64_t seed, uint32_t output_index, int64_t vocab) {
+  return static_cast<uint32_t>(UniformOf(seed, output_index) * static_cast<double>(vocab));
+}
+
 }  // namespace regatta

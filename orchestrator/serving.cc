@@ -44,7 +44,10 @@ std::vector<std::string> RouterArguments(const BenchmarkOptions& options, const 
   arguments.AddIf("--max-seq-len", options.max_seq_len);
   arguments.AddIf("--kv-cache-free-gpu-mem-fraction", options.kv_cache_fraction);
   if (!options.dtype.empty()) arguments.Add("--dtype", options.dtype);
-  if (options.dummy_weights) arguments.AddFlag("--dummy-weights");
+  if (options.dummy_weights) {
+    arguments.AddFlag("--dummy-weights");
+    arguments.AddFlag("--random-next-ids");
+  }
   arguments.AddIf("--dummy-router-skew", options.dummy_router_skew);
   if (!options.prefix_cache) arguments.AddFlag("--no-prefix-cache");
   if (means.input > 0) arguments.Add("--mean-input-length", means.input);

@@ -30,6 +30,7 @@ struct Flags {
   bool dummy_weights = false;
   uint64_t dummy_seed = 0;
   double dummy_router_skew = 0;
+  bool random_next_ids = false;
   uint32_t mean_input_length = 1024;
   uint32_t mean_output_length = 1024;
   double start_timeout = 60;
@@ -114,6 +115,9 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   CLI::Option* const dummy = app.add_flag("--dummy-weights", flags.dummy_weights,
                                           "seeded random weights instead of safetensors");
   app.add_option("--dummy-seed", flags.dummy_seed, "seed of --dummy-weights");
+  app.add_flag("--random-next-ids", flags.random_next_ids,
+               "replace drawn tokens by random ones, as dummy models repeat themselves")
+      ->needs(dummy);
   app.add_option("--dummy-router-skew", flags.dummy_router_skew,
                  "popularity of dummy experts falls as rank^-skew; 0 = all alike")
       ->needs(dummy)
@@ -231,6 +235,7 @@ absl::Status Resolve(const Flags& flags, RouterOptions& options) {
   coordinator.former.model.set_dummy_weights(flags.dummy_weights);
   coordinator.former.model.set_dummy_seed(flags.dummy_seed);
   coordinator.former.model.set_dummy_router_skew(flags.dummy_router_skew);
+  coordinator.former.model.set_random_next_ids(flags.random_next_ids);
   coordinator.former.limits.mean_input_length = flags.mean_input_length;
   coordinator.former.limits.mean_output_length = flags.mean_output_length;
   coordinator.start_timeout = absl::Seconds(flags.start_timeout);

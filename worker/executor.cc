@@ -180,7 +180,7 @@ absl::Status ShardExecutor::Form() {
   RETURN_IF_ERROR(BuildModel());
   RETURN_IF_ERROR(AllocateCache());
   RETURN_IF_ERROR(BuildFlights());
-  if (ops_->HasGraphs()) RETURN_IF_ERROR(RecordGraphs());
+  if (ops_->HasGraphs() && !request_.graphs().disabled()) RETURN_IF_ERROR(RecordGraphs());
   formed_.set_vocab_size(static_cast<uint32_t>(spec_.vocab_size));
   formed_.set_weight_bytes(weights_.num_bytes);
   formed_.set_dtype(DTypeName(weights_.dtype));
@@ -291,11 +291,17 @@ absl::Status ShardExecutor::BuildFlights() {
 
 absl::Status ShardExecutor::RecordGraphs() {
   const Steady::time_point start = Steady::now();
-  ASSIGN_OR_RETURN(graphs_, StepGraphs::Record(GraphSizes(static_cast<int>(limits_.num_slots)),
-                                               GraphContexts(static_cast<int>(limits_.max_seq_len)),
-                                               *model_, *inputs_, *ops_, [this](double done) {
-                                                 return Report("capture", done);
-                                               }));
+  const uint64_t free_before = ops_->FreeDeviceMemory();
+  const StepGraphs::Shapes shapes = {
+      .sizes = GraphSizes(request_.graphs(), static_cast<int>(limits_.num_slots)),
+      .contexts = GraphContexts(static_cast<int>(limits_.max_seq_len)),
+      .padding = !request_.graphs().exact()};
+  ASSIGN_OR_RETURN(graphs_,
+                   StepGraphs::Record(shapes, *model_, *inputs_, *ops_,
+                                      [this](double done) { return Report("capture", done); }));
+  const uint64_t free_now = ops_->FreeDeviceMemory();
+  formed_.set_num_graphs(static_cast<uint32_t>(graphs_->count()));
+  formed_.set_graph_bytes(free_before > free_now ? free_before - free_now : 0);
   formed_.set_capture_seconds(SecondsSince(start));
   return absl::OkStatus();
 }

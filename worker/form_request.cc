@@ -52,7 +52,8 @@ SlotLimits SlotLimitsOf(const FormRequest& request, const ModelSpec& spec, uint3
           .block_size = request.block_size(),
           .num_blocks = num_blocks,
           .vocab_size = static_cast<uint32_t>(spec.vocab_size),
-          .penalty_rows = std::min(request.penalty_rows(), request.limits().max_batch_size())};
+          .penalty_rows = std::min(request.penalty_rows(), request.limits().max_batch_size()),
+          .random_next_ids = request.model().random_next_ids()};
 }
 
 }  // namespace regatta

@@ -142,6 +142,8 @@ absl::Status SlotTable::Admit(const Admission& admission) {
   slot.suppressed.assign(suppressed.begin(), suppressed.end());
   slot.sampling = *sampling;
   slot.sampling.output_index = admission.output_length();
+  slot.sampling.random_next = limits_.random_next_ids;
+  if (limits_.random_next_ids) slot.sampling.seed += index;  // sequences must differ
   slot.blocks.clear();
   slot.drawn_in_step = 0;
   return TakePenaltyRow(admission, slot);

@@ -20,6 +20,7 @@ struct SlotLimits {
   uint32_t num_blocks = 0;
   uint32_t vocab_size = 0;
   uint32_t penalty_rows = 0;
+  bool random_next_ids = false;  // see ModelSource
 
   uint32_t max_blocks_per_slot() const { return (max_seq_len + block_size - 1) / block_size; }
 };

@@ -17,8 +17,12 @@ constexpr int kContextFactor = 4;
 
 }  // namespace
 
-std::vector<int> GraphSizes(int max_batch_size) {
-  const int largest = std::min(max_batch_size, kLargestSize);
+std::vector<int> GraphSizes(const GraphOptions& options, int max_batch_size) {
+  if (options.batch_sizes_size() > 0) {
+    return {options.batch_sizes().begin(), options.batch_sizes().end()};
+  }
+  const int asked = static_cast<int>(options.max_batch_size());
+  const int largest = std::min(max_batch_size, asked > 0 ? asked : kLargestSize);
   std::vector<int> sizes;
   for (int size = 1; size < largest; size += size < 8 ? size : size < 64 ? 8 : 16) {
     sizes.push_back(size);
@@ -37,9 +41,10 @@ std::vector<int> GraphContexts(int max_seq_len) {
 }
 
 absl::StatusOr<std::unique_ptr<StepGraphs>> StepGraphs::Record(
-    const std::vector<int>& sizes, const std::vector<int>& contexts, Model& model,
-    StepInputs& inputs, Ops& ops, absl::FunctionRef<absl::Status(double)> report) {
-  std::unique_ptr<StepGraphs> graphs(new StepGraphs(sizes, contexts));
+    Shapes shapes, Model& model, StepInputs& inputs, Ops& ops,
+    absl::FunctionRef<absl::Status(double)> report) {
+  std::unique_ptr<StepGraphs> graphs(new StepGraphs(std::move(shapes)));
+  const auto& [sizes, contexts, padding] = graphs->shapes_;
   ASSIGN_OR_RETURN(const Buffer staging, inputs.MakeStaging());
   std::string error;
   for (size_t i = 0; i < sizes.size(); ++i) {
@@ -66,16 +71,18 @@ absl::StatusOr<std::unique_ptr<StepGraphs>> StepGraphs::Record(
 
 int StepGraphs::SizeFor(const StepBatch& batch) const {
   if (recorded_.empty() || !IsDecode(batch)) return 0;
-  const auto size = std::lower_bound(sizes_.begin(), sizes_.end(), batch.num_sequences());
-  return size == sizes_.end() ? 0 : *size;
+  const auto& sizes = shapes_.sizes;
+  const auto size = std::lower_bound(sizes.begin(), sizes.end(), batch.num_sequences());
+  if (size == sizes.end() || (!shapes_.padding && *size != batch.num_sequences())) return 0;
+  return *size;
 }
 
 const StepGraphs::Recorded& StepGraphs::For(const StepBatch& batch) const {
-  const auto size = std::lower_bound(sizes_.begin(), sizes_.end(), batch.num_sequences());
-  const auto context =
-      std::lower_bound(contexts_.begin(), contexts_.end(), batch.max_context_length);
-  CHECK(size != sizes_.end() && *size == batch.num_sequences() && context != contexts_.end());
-  return recorded_[(size - sizes_.begin()) * contexts_.size() + (context - contexts_.begin())];
+  const auto& [sizes, contexts, padding] = shapes_;
+  const auto size = std::lower_bound(sizes.begin(), sizes.end(), batch.num_sequences());
+  const auto context = std::lower_bound(contexts.begin(), contexts.end(), batch.max_context_length);
+  CHECK(size != sizes.end() && *size == batch.num_sequences() && context != contexts.end());
+  return recorded_[(size - sizes.begin()) * contexts.size() + (context - contexts.begin())];
 }
 
 }  // namespace regatta

@@ -8,13 +8,15 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "kernels/ops.h"
+#include "proto/types.pb.h"
 #include "worker/model.h"
 #include "worker/step_inputs.h"
 
 namespace regatta {
 
-// Batch sizes that are padded up to: dense where a step is short, coarse where it is long.
-std::vector<int> GraphSizes(int max_batch_size);
+// Batch sizes that are padded up to: those asked for, else dense where a step is short and coarse
+// where it is long.
+std::vector<int> GraphSizes(const GraphOptions& options, int max_batch_size);
 // Longest contexts that launches are shaped for, up to `max_seq_len`.
 std::vector<int> GraphContexts(int max_seq_len);
 
@@ -25,11 +27,16 @@ class StepGraphs {
     Tensor logits;  // [size, V] on the last stage, else empty
   };
 
+  struct Shapes {
+    std::vector<int> sizes, contexts;  // rising
+    bool padding = true;               // smaller batches may take the next larger size
+  };
+
   // Records every size and context; all ranks of a group must do so at once. `report` is told the
   // fraction done and may end it. INTERNAL names what failed.
   static absl::StatusOr<std::unique_ptr<StepGraphs>> Record(
-      const std::vector<int>& sizes, const std::vector<int>& contexts, Model& model,
-      StepInputs& inputs, Ops& ops, absl::FunctionRef<absl::Status(double)> report);
+      Shapes shapes, Model& model, StepInputs& inputs, Ops& ops,
+      absl::FunctionRef<absl::Status(double)> report);
 
   // The size that `batch` must be padded to for a graph to run it; 0 = none does.
   int SizeFor(const StepBatch& batch) const;
@@ -38,11 +45,10 @@ class StepGraphs {
   int count() const { return static_cast<int>(recorded_.size()); }
 
  private:
-  StepGraphs(std::vector<int> sizes, std::vector<int> contexts)
-      : sizes_(std::move(sizes)), contexts_(std::move(contexts)) {}
+  explicit StepGraphs(Shapes shapes) : shapes_(std::move(shapes)) {}
 
-  const std::vector<int> sizes_, contexts_;  // rising
-  std::vector<Recorded> recorded_;           // by size, then context
+  const Shapes shapes_;
+  std::vector<Recorded> recorded_;  // by size, then context
 };
 
 }  // namespace regatta

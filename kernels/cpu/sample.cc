@@ -110,7 +110,8 @@ void CpuOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
         const SampleRow& row = rows[i];
         const float* raw = logits.as<float>() + i * logits.row_stride;
         AdjustLogits(raw, row, pool, vocab, scratch.logits.data());
-        const uint32_t token = SampleToken(row, scratch, vocab);
+        uint32_t token = SampleToken(row, scratch, vocab);
+        if (row.random_next) token = RandomId(row.seed, row.output_index, vocab);
         result.tokens[i] = token;
         drawn[slots[i]] = static_cast<int32_t>(token);
         result.top_logprobs[i].clear();

@@ -168,6 +168,7 @@ __global__ void __launch_bounds__(kSampleThreads)
   const Ranked first = NextRanked(adjusted, vocab, {INFINITY, -1});
   int token = first.logit == -INFINITY ? 0 : first.id;
   if (row.temperature > 0 && first.logit > -INFINITY) token = Draw(row, adjusted, first, vocab);
+  if (row.random_next) token = static_cast<int>(RandomId(row.seed, row.output_index, vocab));
   Suppress(plan, arrays, raw, false);
   float logprob = 0;
   if (row.num_logprobs >= 0) {

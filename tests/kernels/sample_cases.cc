@@ -282,6 +282,24 @@ void CheckLogprobs(Ops& ops) {
   }
 }
 
+// Whatever the logits say, every id alike; the log-probability is of the id that was given.
+void CheckRandomNext(Ops& ops) {
+  ReserveForCases(ops);
+  std::vector<double> logits(kVocab, 0);
+  logits[3] = 40;
+  std::vector<int64_t> counts(kVocab);
+  for (uint32_t first = 0; first < 20000; first += 1000) {
+    std::vector<SampleRow> rows(1000, SampleRow{.seed = 9, .num_logprobs = 0, .random_next = true});
+    for (uint32_t i = 0; i < rows.size(); ++i) rows[i].output_index = first + i;
+    const SampleResult result = DrawNow(ops, RepeatedLogits(ops, logits, rows.size()), rows, {});
+    for (size_t i = 0; i < rows.size(); ++i) {
+      ++counts.at(result.tokens[i]);
+      EXPECT_NEAR(result.logprobs[i], result.tokens[i] == 3 ? 0 : -40, 1e-3);
+    }
+  }
+  ExpectDistributed(counts, std::vector<double>(kVocab, 1.0 / kVocab));
+}
+
 }  // namespace
 
 std::vector<OpCase> SampleCases() {
@@ -313,6 +331,7 @@ std::vector<OpCase> SampleCases() {
   cases.push_back({"SamplePenalties", CheckPenalties});
   cases.push_back({"SampleGreedyEdges", CheckGreedyEdges});
   cases.push_back({"SampleLogprobs", CheckLogprobs});
+  cases.push_back({"SampleRandomNext", CheckRandomNext});
   return cases;
 }
 
