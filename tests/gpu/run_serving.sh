@@ -7,6 +7,7 @@ nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,no
 configs=tests/testing/configs
 
 golden() {
+  stage lives 120 "$BIN/cuda_executor_test" || tail -40 "$OUT/lives.log"
   stage golden 150 "$BIN/cuda_golden_test" || tail -40 "$OUT/golden.log"
   grep -E '^\[ +(OK|FAILED|SKIPPED)|differ$' "$OUT/golden.log"
 }

@@ -20,6 +20,7 @@ struct GroupOptions {
   uint32_t max_inflight = 2;
   uint32_t max_kv_blocks = 0;
   uint32_t penalty_rows = 2;
+  GraphOptions graphs;
 };
 
 FormRequest ToFormRequest(const GroupOptions& options, uint32_t rank,

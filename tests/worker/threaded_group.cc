@@ -31,6 +31,7 @@ FormRequest ToFormRequest(const GroupOptions& options, uint32_t rank,
   request.set_max_inflight(options.max_inflight);
   request.set_timeout_ms(20000);
   request.set_penalty_rows(options.penalty_rows);
+  *request.mutable_graphs() = options.graphs;
   return request;
 }
 
