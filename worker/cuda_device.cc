@@ -3,24 +3,12 @@
 
 #include <cuda_runtime.h>
 
-#include <utility>
-
 #include "absl/strings/str_cat.h"
-#include "common/status_macros.h"
 #include "kernels/cuda/cuda_ops.h"
 #include "worker/nccl_group.h"
 
 namespace regatta {
 namespace {
-
-class NcclOffer final : public GroupOffer {
- public:
-  explicit NcclOffer(std::string id) : id_(std::move(id)) {}
-  const std::string& id() const override { return id_; }
-
- private:
-  const std::string id_;
-};
 
 class CudaDevice final : public Device {
  public:
@@ -41,8 +29,7 @@ class CudaDevice final : public Device {
   uint64_t FreeMemory(Ops& ops, int) override { return ops.FreeDeviceMemory(); }
 
   absl::StatusOr<std::unique_ptr<GroupOffer>> Offer(int world_size) override {
-    ASSIGN_OR_RETURN(std::string id, MakeNcclGroupId(world_size));
-    return std::make_unique<NcclOffer>(std::move(id));
+    return OfferNcclGroup(world_size);
   }
   absl::StatusOr<std::shared_ptr<RankGroup>> Join(const std::string& id, int rank, int world_size,
                                                   absl::Duration timeout,

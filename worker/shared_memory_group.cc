@@ -122,6 +122,13 @@ size_t SharedMemoryGroup::NumBytes(int world_size) { return Segment::NumBytes(wo
 
 absl::StatusOr<std::shared_ptr<SharedMemoryGroup>> SharedMemoryGroup::Join(
     const std::string& id, int rank, absl::Duration timeout, const std::atomic<bool>* stop) {
+  ASSIGN_OR_RETURN(std::shared_ptr<SharedMemoryGroup> group, Enter(id, rank, stop));
+  RETURN_IF_ERROR(group->AwaitAll(timeout));
+  return group;
+}
+
+absl::StatusOr<std::shared_ptr<SharedMemoryGroup>> SharedMemoryGroup::Enter(
+    const std::string& id, int rank, const std::atomic<bool>* stop) {
   ASSIGN_OR_RETURN(const SegmentId parsed, ParseId(id));
   const auto not_here = [&id](const char* why) {
     return absl::InvalidArgumentError(absl::StrCat("communicator id '", id, "': ", why));
@@ -147,11 +154,11 @@ absl::StatusOr<std::shared_ptr<SharedMemoryGroup>> SharedMemoryGroup::Join(
       group->num_bytes_ != Segment::NumBytes(segment->world_size)) {
     return not_here("names another group's segment");
   }
-  RETURN_IF_ERROR(group->EnterAndAwaitAll(timeout));
+  RETURN_IF_ERROR(group->TakeRank());
   return group;
 }
 
-absl::Status SharedMemoryGroup::EnterAndAwaitAll(absl::Duration timeout) {
+absl::Status SharedMemoryGroup::TakeRank() {
   const uint32_t world = segment_->world_size;
   if (rank_ < 0 || rank_ >= static_cast<int>(world)) {
     return absl::InvalidArgumentError(absl::StrCat("rank ", rank_, " of a group of ", world));
@@ -163,12 +170,35 @@ absl::Status SharedMemoryGroup::EnterAndAwaitAll(absl::Duration timeout) {
   }
   segment_->num_joined.fetch_add(1, std::memory_order_release);
   FutexWake(segment_->num_joined);
-  const auto missing = [this](int rank) {
-    return segment_->ranks[rank].joined.load(std::memory_order_acquire) == 0;
-  };
+  return absl::OkStatus();
+}
+
+absl::Status SharedMemoryGroup::AwaitAll(absl::Duration timeout) {
+  const uint32_t world = segment_->world_size;
   return Wait(
-      segment_->num_joined, [world](uint32_t joined) { return joined == world; }, missing, timeout,
-      "joining the group");
+      segment_->num_joined, [world](uint32_t joined) { return joined == world; },
+      [this](int rank) { return !Joined(rank); }, timeout, "joining the group");
+}
+
+bool SharedMemoryGroup::Joined(int rank) const {
+  return segment_->ranks[rank].joined.load(std::memory_order_acquire) != 0;
+}
+
+std::vector<int> SharedMemoryGroup::Missing() const {
+  std::vector<int> missing;
+  for (int rank = 0; rank < world_size(); ++rank) {
+    if (!Joined(rank)) missing.push_back(rank);
+  }
+  return missing;
+}
+
+absl::Status SharedMemoryGroup::CheckPeers() const {
+  for (int rank = 0; rank < world_size(); ++rank) {
+    if (rank == rank_ || !Joined(rank) || Alive(rank)) continue;
+    return absl::UnavailableError(
+        absl::StrCat("rank ", rank, " has died or left the group (seen by rank ", rank_, ")"));
+  }
+  return absl::OkStatus();
 }
 
 SharedMemoryGroup::~SharedMemoryGroup() {
@@ -209,10 +239,9 @@ absl::Status SharedMemoryGroup::Wait(const std::atomic<uint32_t>& word,
     for (int rank = 0; rank < world_size(); ++rank) {
       if (rank == rank_ || !owes(rank)) continue;
       missing.push_back(rank);
-      const bool joined = segment_->ranks[rank].joined.load(std::memory_order_acquire) != 0;
       // It may have done its part and left since; then the word has changed and the next look sees
       // it.
-      if (joined && !Alive(rank) && !done(word.load(std::memory_order_acquire))) {
+      if (Joined(rank) && !Alive(rank) && !done(word.load(std::memory_order_acquire))) {
         return absl::UnavailableError(absl::StrCat("rank ", rank,
                                                    " has died or left the group (seen by rank ",
                                                    rank_, " while ", what, ")"));

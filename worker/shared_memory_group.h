@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
@@ -69,6 +70,9 @@ class SharedMemoryGroup final : public RankGroup,
   static absl::StatusOr<std::shared_ptr<SharedMemoryGroup>> Join(const std::string& id, int rank,
                                                                  absl::Duration timeout,
                                                                  const std::atomic<bool>* stop);
+  // The same without waiting for the others.
+  static absl::StatusOr<std::shared_ptr<SharedMemoryGroup>> Enter(const std::string& id, int rank,
+                                                                  const std::atomic<bool>* stop);
   ~SharedMemoryGroup() override;
   SharedMemoryGroup(const SharedMemoryGroup&) = delete;
 
@@ -88,6 +92,10 @@ class SharedMemoryGroup final : public RankGroup,
   void Abort(const std::string& reason) override;
   // UNAVAILABLE with the reason once somebody aborted.
   absl::Status status() const override;
+  // Ranks that have not entered yet.
+  std::vector<int> Missing() const;
+  // UNAVAILABLE names a rank that entered and has died or left since.
+  absl::Status CheckPeers() const;
 
   // The parts of the segment that communicators work with. `slot` numbers the communicators of a
   // rank.
@@ -105,7 +113,9 @@ class SharedMemoryGroup final : public RankGroup,
   SharedMemoryGroup(int fd, Segment* segment, size_t num_bytes, int rank,
                     const std::atomic<bool>* stop)
       : fd_(fd), segment_(segment), num_bytes_(num_bytes), rank_(rank), stop_(stop) {}
-  absl::Status EnterAndAwaitAll(absl::Duration timeout);
+  absl::Status TakeRank();
+  absl::Status AwaitAll(absl::Duration timeout);
+  bool Joined(int rank) const;
   // A joined rank holds a file lock on its byte of the segment; the kernel drops it when the rank
   // leaves or dies, however it dies.
   bool Alive(int rank) const;

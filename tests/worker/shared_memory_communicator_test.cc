@@ -16,6 +16,7 @@ namespace regatta {
 namespace {
 
 using ::testing::Each;
+using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::StartsWith;
 
@@ -255,6 +256,22 @@ TEST(SharedMemoryGroupTest, JoiningNamesTheMissingRanks) {
   });
   EXPECT_THAT(said[0], StartsWith("DEADLINE_EXCEEDED"));
   EXPECT_THAT(said[0], HasSubstr("joining the group for rank 2, 3"));
+}
+
+TEST(SharedMemoryGroupTest, WhoEntersSeesWhoIsMissingAndWhoHasDied) {
+  const auto offer = Offer(3);
+  const auto group = SharedMemoryGroup::Enter(offer->id(), 1, nullptr);
+  ASSERT_TRUE(group.ok()) << group.status();
+  EXPECT_THAT((*group)->Missing(), ElementsAre(0, 2));
+  EXPECT_TRUE((*group)->CheckPeers().ok());
+  const auto said = RunRanks(1, [&](int) -> std::string {
+    const auto peer = SharedMemoryGroup::Enter(offer->id(), 2, nullptr);
+    raise(SIGKILL);
+    return "";
+  });
+  EXPECT_EQ(said[0], "died");
+  EXPECT_THAT((*group)->Missing(), ElementsAre(0));
+  EXPECT_THAT((*group)->CheckPeers().message(), HasSubstr("rank 2 has died"));
 }
 
 TEST(SharedMemoryGroupTest, BadIdsAndRanksAreRefused) {
