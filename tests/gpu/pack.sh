@@ -7,7 +7,7 @@ set -euo pipefail
 cd "$(dirname "$0")/../.."
 build=build/release-cuda
 programs=(regatta regatta-router regatta-worker)
-tests=(cuda_ops_test cuda_ops_bench cuda_executor_test cuda_golden_test reference_logits)
+tests=(nccl_group_test cuda_ops_test cuda_ops_bench cuda_executor_test cuda_golden_test reference_logits)
 [ -f "$build/build.ninja" ] ||
   cmake --preset release -DREGATTA_CUDA=ON -DREGATTA_TESTS=ON -B "$build" --log-level=WARNING
 ninja -C "$build" -j "${1:-$(nproc)}" "${programs[@]}" "${tests[@]}"

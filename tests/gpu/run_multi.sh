@@ -1,0 +1,89 @@
+#!/usr/bin/env bash
+# Several GPUs of this machine as one pool: collectives, goldens in every layout, exact answers, live repartition, a killed
+# rank.   tests/gpu/run_multi.sh [STAGE ...]
+set -uo pipefail
+source "$(dirname "$0")/common.sh"
+gpus=$(nvidia-smi -L | wc -l)
+echo "$gpus GPUs: $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | head -1)"
+model=tests/models/regatta-dense
+url=grpc://127.0.0.1:9700
+
+collectives() {
+  stage nccl 200 "$BIN/nccl_group_test" || grep -E 'Failure|FAILED|timed out|died' -A6 "$OUT/nccl.log" | head -60
+  grep -E '^\[ +(OK|FAILED|SKIPPED)' "$OUT/nccl.log" | head -40
+}
+
+golden() {
+  stage golden 200 "$BIN/cuda_golden_test" || grep -E 'Failure' -A8 "$OUT/golden.log" | head -60
+  grep -E '^\[ +(OK|FAILED|SKIPPED)|differ$' "$OUT/golden.log"
+  stage lives 120 "$BIN/cuda_executor_test" || tail -30 "$OUT/lives.log"
+}
+
+answers() {
+  for layout in "dense --tp 2" "dense --pp 2" "dense --dp 2" "moe --tp 2 --ep 2" "moe --pp 2"; do
+    set -- $layout
+    local name=answers-${layout// /} which=$1
+    shift
+    stage "$name" 60 "$BIN/regatta" sweep --model tests/models/regatta-$which --dataset tests/models/regatta-$which/heldout.jsonl \
+      --concurrency 64 --num-requests 672 --output "$OUT/results" "$@" || tail -20 "$OUT/$name.log"
+    grep -iE 'exact|Total Output Throughput' "$OUT/$name.log"
+  done
+}
+
+# A running pool: `serve LAYOUT...` starts two supervised workers and a router, `stop` ends them.
+serve() {
+  rm -f "$OUT"/*.address
+  "$BIN/regatta-worker" --devices 2 --listen 127.0.0.1:9710 --address-file "$OUT/workers.address" >"$OUT/workers.log" 2>&1 &
+  workers=$!
+  "$BIN/regatta-router" --model $model --workers 127.0.0.1:9710,127.0.0.1:9711 --listen 127.0.0.1:9700 \
+    --max-batch-size 64 --max-seq-len 512 --address-file "$OUT/router.address" "$@" >"$OUT/router.log" 2>&1 &
+  router=$!
+  for _ in $(seq 300); do [ -s "$OUT/router.address" ] && break; sleep 0.1; done
+}
+stop() {
+  kill $router 2>/dev/null; wait $router 2>/dev/null
+  kill $workers 2>/dev/null; wait $workers 2>/dev/null
+}
+load() {
+  timeout 90 "$BIN/regatta" throughput --url $url --model $model --dataset $model/heldout.jsonl --concurrency 32 \
+    --num-requests "$1" --output "$OUT/results" >"$OUT/$2.log" 2>&1
+  echo "load $2: exit $?; $(grep -iE 'exact' "$OUT/$2.log"); $(grep -ciE 'error|failed' "$OUT/$2.log") lines on errors"
+}
+
+repartition() {
+  serve --tp 2
+  load 6000 during-repartition &
+  sleep 1.5
+  for layout in "--tp 1 --pp 2" "--tp 1 --dp 2" "--tp 2"; do
+    stage repartition 60 "$BIN/regatta" cluster repartition --url $url $layout || tail -5 "$OUT/repartition.log"
+    tail -2 "$OUT/repartition.log"
+  done
+  wait %load 2>/dev/null || wait $!
+  grep -E 'connect|load|capture|formed' "$OUT/router.log" | tail -8
+  stop
+}
+
+killed() {
+  serve --tp 2
+  nvidia-smi --query-gpu=memory.used --format=csv,noheader | tr '\n' ' '; echo "used before"
+  load 20000 during-kill &
+  sleep 2
+  local start victim
+  victim=$(pgrep -P $workers | head -1)
+  start=$(date +%s%N)
+  kill -9 "$victim"
+  sleep 0.3
+  for _ in $(seq 300); do
+    timeout 2 "$BIN/regatta" throughput --url $url --model $model --dataset $model/heldout.jsonl --concurrency 1 \
+      --num-requests 1 --warmup 0 --output "$OUT/results" >"$OUT/after-kill.log" 2>&1 && break
+    sleep 0.1
+  done
+  echo "a rank killed: serving again after $((($(date +%s%N) - start) / 1000000)) ms"
+  wait $!
+  nvidia-smi --query-gpu=memory.used --format=csv,noheader | tr '\n' ' '; echo "used after"
+  tail -6 "$OUT/router.log"
+  stop
+  pgrep -l regatta && echo "PROCESSES LEFT" || echo "no process left"
+}
+
+for one in "${@:-collectives golden answers repartition killed}"; do for name in $one; do "$name"; done; done
