@@ -1,8 +1,10 @@
 // Collectives and messages between GPUs over NCCL; see nccl_communicator.h.
 //
-// NCCL's ring and tree reduce each element once and hand the result on, so members hold equal bits.
+// Small sums go through the peers' memory where they have mapped it; those of NCCL's ring and tree
+// reduce each element once and hand the result on. Either way members hold equal bits.
 #include "worker/nccl_communicator.h"
 
+#include <cstdio>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -14,6 +16,9 @@ namespace {
 // A backstop for the first call of a kind, which waits for its peers to connect; a peer's death is
 // noticed within 100 ms, and a stall by the router long before this.
 constexpr absl::Duration kIssueTimeout = absl::Minutes(5);
+// Of leaving; all ranks leave at once, or are fenced.
+constexpr absl::Duration kIdleTimeout = absl::Seconds(1);
+constexpr absl::Duration kPartTimeout = absl::Seconds(2);
 
 ncclDataType_t SumType(DType dtype) {
   switch (dtype) {
@@ -38,9 +43,10 @@ ncclDataType_t SumType(DType dtype) {
 
 class NcclCommunicator final : public Communicator {
  public:
-  NcclCommunicator(std::shared_ptr<NcclResources> resources, const NcclMembers& members)
+  NcclCommunicator(std::shared_ptr<NcclResources> resources, const Members& members)
       : resources_(std::move(resources)),
         members_(members),
+        subset_(resources_->subsets.at(members)),
         rank_((resources_->rank - members.first) / members.stride),
         stream_(resources_->stream) {}
 
@@ -60,7 +66,7 @@ class NcclCommunicator final : public Communicator {
  private:
   // A failure is the link's: status() tells.
   void Issue(const char* what, NcclLink::Call call) {
-    resources_->link->Issue(members_.communicator, what, Deadline(), call).IgnoreError();
+    resources_->link->Issue(subset_.communicator, what, Deadline(), call).IgnoreError();
   }
   static absl::Time Deadline() { return absl::Now() + kIssueTimeout; }
   int WorldRank(int member) const {
@@ -69,13 +75,18 @@ class NcclCommunicator final : public Communicator {
   }
 
   const std::shared_ptr<NcclResources> resources_;
-  const NcclMembers members_;
+  const Members members_;
+  const NcclSubset& subset_;
   const int rank_;
   const cudaStream_t stream_;
 };
 
 void NcclCommunicator::AllReduceSum(const Tensor& x) {
   CHECK(x.dense());
+  if (subset_.peers != nullptr && PeersCanSum(subset_.peers->group(), x)) {
+    if (status().ok()) PeerAllReduce(subset_.peers->group(), x, stream_);
+    return;
+  }
   Issue("all-reducing", [&](ncclComm_t comm) {
     return ncclAllReduce(x.data, x.data, x.num_elements(), SumType(x.dtype), ncclSum, comm,
                          stream_);
@@ -136,13 +147,32 @@ void NcclCommunicator::Recv(const Tensor& x, int peer, int channel) {
 
 }  // namespace
 
+// Nobody frees what a peer may still write to: every rank stops, unmaps, and waits for the others
+// to have done so.
 NcclResources::~NcclResources() {
   link->Close();
-  tokens.reset();
+  bool mapped = false;
+  for (const auto& [members, subset] : subsets) mapped |= subset.peers != nullptr;
+  if (!mapped) return;
+  if (!AwaitIdle(stream, *link, absl::Now() + kIdleTimeout).ok()) {
+    link->Fail(absl::UnavailableError("the rank has left")).IgnoreError();  // ends kernels' waits
+  }
+  const absl::Time deadline = absl::Now() + kIdleTimeout;
+  while (cudaStreamQuery(stream) == cudaErrorNotReady && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(1));
+  }
+  for (auto& [members, subset] : subsets) {
+    if (subset.peers != nullptr) subset.peers->Unmap();
+  }
+  if (link->Part(kPartTimeout)) return;
+  std::fprintf(stderr, "rank %d keeps the memory that its peers have not let go of\n", rank);
+  for (auto& [members, subset] : subsets) {
+    if (subset.peers != nullptr) subset.peers->Leak();
+  }
 }
 
 std::unique_ptr<Communicator> MakeNcclCommunicator(std::shared_ptr<NcclResources> resources,
-                                                   const NcclMembers& members) {
+                                                   const Members& members) {
   return std::make_unique<NcclCommunicator>(std::move(resources), members);
 }
 

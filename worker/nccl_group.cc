@@ -28,8 +28,8 @@ namespace regatta {
 namespace {
 
 constexpr char kTag[] = "nccl";
-// Making a subset's communicator takes its members less than this, or they never come.
-constexpr absl::Duration kSplitTimeout = absl::Minutes(1);
+// Members that take longer to make a communicator never come.
+constexpr absl::Duration kSubsetTimeout = absl::Minutes(1);
 
 // "nccl/<NCCL's version>/<ranks>/<ncclUniqueId, hex>/<id of the host's segment>".
 struct NcclGroupId {
@@ -99,6 +99,8 @@ class NcclGroup final : public RankGroup {
   absl::Status status() const override { return resources_->link->status(); }
 
  private:
+  absl::StatusOr<NcclSubset> MakeSubset(const Members& members, absl::Time deadline);
+
   const std::shared_ptr<NcclResources> resources_;
 };
 
@@ -110,18 +112,34 @@ absl::StatusOr<std::unique_ptr<Communicator>> NcclGroup::MakeCommunicator(int fi
   const int last = first + (count - 1) * stride;
   CHECK(first >= 0 && stride >= 1 && count >= 1 && last < world_size());
   CHECK((rank() - first) % stride == 0 && rank() >= first && rank() <= last);
-  const absl::Time deadline = absl::Now() + kSplitTimeout;
-  NcclMembers members{resources_->world, first, stride, count};
-  if (count < world_size()) {
-    ASSIGN_OR_RETURN(members.communicator,
-                     resources_->link->Split(resources_->world, first, rank(), 0, deadline));
-  }
-  if (count > 1 && rank() == last) {
-    RETURN_IF_ERROR(resources_->tokens->ConnectTo(first, deadline));
-  } else if (count > 1 && rank() == first) {
-    RETURN_IF_ERROR(resources_->tokens->ConnectFrom(last, deadline));
+  const Members members{first, stride, count};
+  if (resources_->subsets.count(members) == 0) {
+    const absl::Time deadline = absl::Now() + kSubsetTimeout;
+    ASSIGN_OR_RETURN(NcclSubset subset, MakeSubset(members, deadline));
+    resources_->subsets.emplace(members, std::move(subset));
+    if (count > 1 && rank() == last) {
+      RETURN_IF_ERROR(resources_->tokens->ConnectTo(first, deadline));
+    } else if (count > 1 && rank() == first) {
+      RETURN_IF_ERROR(resources_->tokens->ConnectFrom(last, deadline));
+    }
   }
   return MakeNcclCommunicator(resources_, members);
+}
+
+absl::StatusOr<NcclSubset> NcclGroup::MakeSubset(const Members& members, absl::Time deadline) {
+  NcclLink& link = *resources_->link;
+  NcclSubset subset{resources_->world, nullptr};
+  if (members.count < world_size()) {
+    ASSIGN_OR_RETURN(subset.communicator,
+                     link.Split(resources_->world, members.first, rank(), 0, deadline));
+  }
+  if (members.count > 1) {
+    ASSIGN_OR_RETURN(
+        subset.peers,
+        PeerMemory::Create(link, subset.communicator, (rank() - members.first) / members.stride,
+                           members.count, resources_->limits, *resources_->ops, deadline));
+  }
+  return subset;
 }
 
 absl::Status CheckJoin(const NcclGroupId& id, int rank, int world_size) {
@@ -153,7 +171,8 @@ absl::StatusOr<std::unique_ptr<GroupOffer>> OfferNcclGroup(int world_size) {
 
 absl::StatusOr<std::shared_ptr<RankGroup>> JoinNcclGroup(const std::string& text, int rank,
                                                          int world_size, absl::Duration timeout,
-                                                         const std::atomic<bool>* stop, Ops& ops) {
+                                                         const std::atomic<bool>* stop, Ops& ops,
+                                                         const PeerLimits& limits) {
   ConfigureNccl();
   const absl::Time deadline = absl::Now() + timeout;
   ASSIGN_OR_RETURN(const NcclGroupId id, ParseId(text));
@@ -168,6 +187,8 @@ absl::StatusOr<std::shared_ptr<RankGroup>> JoinNcclGroup(const std::string& text
   auto resources = std::make_shared<NcclResources>();
   resources->rank = rank;
   resources->world_size = world_size;
+  resources->ops = &ops;
+  resources->limits = limits;
   resources->stream = static_cast<cudaStream_t>(CudaStreamOf(ops));
   resources->link = NcclLink::Start(rank, CudaDeviceOf(ops), std::move(host), stop);
   NcclLink& link = *resources->link;

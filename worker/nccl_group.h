@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "kernels/ops.h"
+#include "worker/peer_limits.h"
 #include "worker/rank_group.h"
 
 namespace regatta {
@@ -23,9 +24,11 @@ absl::StatusOr<std::unique_ptr<GroupOffer>> OfferNcclGroup(int world_size);
 // is of another kind, size or NCCL. `ops` are CUDA's and must outlive the group; collectives run on
 // their stream and may be captured into graphs. Once a member has died, left or aborted, or `stop`
 // has turned true, the group fails within 100 ms on every rank of the host, without being asked.
-// Destruction takes seconds at most; graphs that hold collectives must go first.
+// Destruction takes seconds at most; graphs that hold collectives must go first. Sums up to
+// `limits` go through memory that the GPUs of a host map from one another, where they can.
 absl::StatusOr<std::shared_ptr<RankGroup>> JoinNcclGroup(const std::string& id, int rank,
                                                          int world_size, absl::Duration timeout,
-                                                         const std::atomic<bool>* stop, Ops& ops);
+                                                         const std::atomic<bool>* stop, Ops& ops,
+                                                         const PeerLimits& limits = {});
 
 }  // namespace regatta

@@ -35,6 +35,22 @@ ncclConfig_t Config(int max_blocks) {
 
 }  // namespace
 
+NcclLink::NcclLink(int rank, int device, std::shared_ptr<SharedMemoryGroup> host,
+                   const std::atomic<bool>* stop)
+    : rank_(rank), device_(device), host_(std::move(host)), stop_(stop) {
+  cudaSetDevice(device_);
+  void* word = nullptr;
+  if (cudaHostAlloc(&word, sizeof(*abort_word_), cudaHostAllocPortable | cudaHostAllocMapped) ==
+      cudaSuccess) {
+    abort_word_ = static_cast<uint32_t*>(word);
+    *abort_word_ = 0;
+  } else {
+    cudaGetLastError();
+  }
+}
+
+NcclLink::~NcclLink() { cudaFreeHost(abort_word_); }
+
 std::shared_ptr<NcclLink> NcclLink::Start(int rank, int device,
                                           std::shared_ptr<SharedMemoryGroup> host,
                                           const std::atomic<bool>* stop) {
@@ -146,6 +162,7 @@ absl::Status NcclLink::Fail(const absl::Status& failure) {
   if (failure_.ok()) {
     failure_ = failure;
     failed_ = true;
+    if (abort_word_ != nullptr) std::atomic_ref<uint32_t>(*abort_word_).store(1);
     if (host_ != nullptr) host_->Abort(std::string(failure.message()));
   }
   return failure_;

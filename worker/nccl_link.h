@@ -34,6 +34,7 @@ class NcclLink : public std::enable_shared_from_this<NcclLink> {
   static std::shared_ptr<NcclLink> Start(int rank, int device,
                                          std::shared_ptr<SharedMemoryGroup> host,
                                          const std::atomic<bool>* stop);
+  ~NcclLink();
 
   // Connects all ranks of a group. Returns the number of the communicator, for the calls below.
   absl::StatusOr<int> Connect(const ncclUniqueId& id, int world_size, absl::Time deadline);
@@ -51,13 +52,19 @@ class NcclLink : public std::enable_shared_from_this<NcclLink> {
   absl::Status Fail(const absl::Status& failure) ABSL_LOCKS_EXCLUDED(failure_mutex_);
   absl::Status status() const ABSL_LOCKS_EXCLUDED(failure_mutex_);
 
+  // A word that kernels can read: 1 once the link has failed. Null when there was no memory.
+  const uint32_t* abort_word() const { return abort_word_; }
+  bool has_host() const { return host_ != nullptr; }
+
   // Ends everything, within seconds: gracefully when nothing has failed and the peers do the same.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
+  // After Close: says that this rank touches no memory of its peers any more, and waits until all
+  // have said so or are gone. False at the deadline.
+  bool Part(absl::Duration timeout) { return host_ == nullptr || host_->Part(timeout); }
 
  private:
   NcclLink(int rank, int device, std::shared_ptr<SharedMemoryGroup> host,
-           const std::atomic<bool>* stop)
-      : rank_(rank), device_(device), host_(std::move(host)), stop_(stop) {}
+           const std::atomic<bool>* stop);
 
   int AddSlot() ABSL_LOCKS_EXCLUDED(mutex_);
   // Waits while NCCL works on this communicator.
@@ -76,6 +83,7 @@ class NcclLink : public std::enable_shared_from_this<NcclLink> {
   const int device_;
   const std::shared_ptr<SharedMemoryGroup> host_;
   const std::atomic<bool>* const stop_;
+  uint32_t* abort_word_ = nullptr;  // pinned host memory
 
   absl::Mutex mutex_;  // held over NCCL's calls, all of which return at once
   // Null while it is being made and after it was ended. NCCL keeps the address of a slot, so they

@@ -18,6 +18,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/time/clock.h"
 #include "common/check.h"
 #include "common/status_macros.h"
 #include "worker/futex.h"
@@ -33,6 +34,7 @@ enum AbortState : uint32_t { kNotAborted, kWritingReason, kAborted };
 
 struct alignas(64) RankState {
   std::atomic<uint32_t> joined;
+  std::atomic<uint32_t> parted;
   std::atomic<uint32_t> arrived[kCommunicatorsPerRank];
   Barrier barriers[kCommunicatorsPerRank];
 };
@@ -199,6 +201,22 @@ absl::Status SharedMemoryGroup::CheckPeers() const {
         absl::StrCat("rank ", rank, " has died or left the group (seen by rank ", rank_, ")"));
   }
   return absl::OkStatus();
+}
+
+bool SharedMemoryGroup::Part(absl::Duration timeout) {
+  segment_->ranks[rank_].parted.store(1, std::memory_order_release);
+  const auto holds = [this](int rank) {
+    return Joined(rank) && segment_->ranks[rank].parted.load(std::memory_order_acquire) == 0 &&
+           Alive(rank);
+  };
+  const Steady::time_point deadline = Steady::now() + absl::ToChronoNanoseconds(timeout);
+  for (int rank = 0; rank < world_size(); ++rank) {
+    while (holds(rank)) {
+      if (Steady::now() > deadline) return false;
+      absl::SleepFor(absl::Milliseconds(1));
+    }
+  }
+  return true;
 }
 
 SharedMemoryGroup::~SharedMemoryGroup() {

@@ -96,6 +96,9 @@ class SharedMemoryGroup final : public RankGroup,
   std::vector<int> Missing() const;
   // UNAVAILABLE names a rank that entered and has died or left since.
   absl::Status CheckPeers() const;
+  // Says that this rank uses nothing of the others any more, and waits until every rank that
+  // entered has said so or is gone. False at the deadline. Works after an abort too.
+  bool Part(absl::Duration timeout);
 
   // The parts of the segment that communicators work with. `slot` numbers the communicators of a
   // rank.
