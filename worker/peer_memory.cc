@@ -39,7 +39,9 @@ absl::StatusOr<std::vector<T>> GatherFromMembers(NcclLink& link, int communicato
       link.Issue(communicator, "exchanging memory handles", deadline, [&](ncclComm_t comm) {
         return ncclAllGather(all + size, all, sizeof(T), ncclUint8, comm, stream);
       }));
-  RETURN_IF_ERROR(AwaitIdle(stream, link, deadline));
+  if (const absl::Status idle = AwaitIdle(stream, link, deadline); !idle.ok()) {
+    return link.Fail(idle);  // or freeing the memory would wait for the gather
+  }
   std::vector<T> gathered(size);
   ops.CopyToHost(gathered.data(), all, size * sizeof(T));
   return gathered;
@@ -98,6 +100,7 @@ PeerMemory::Card PeerMemory::MakeCard() const {
 
 absl::Status PeerMemory::Map(int peer, const Card& card) {
   int device = -1, reaches = 1;
+  cudaSetDevice(device_);
   // A device hidden from this process can be opened all the same, if the hardware can.
   if (cudaDeviceGetByPCIBusId(&device, card.bus_id) == cudaSuccess) {
     RETURN_IF_ERROR(

@@ -274,6 +274,22 @@ TEST(SharedMemoryGroupTest, WhoEntersSeesWhoIsMissingAndWhoHasDied) {
   EXPECT_THAT((*group)->CheckPeers().message(), HasSubstr("rank 2 has died"));
 }
 
+TEST(SharedMemoryGroupTest, PartingWaitsForWhoLivesAndHasNotParted) {
+  const auto offer = Offer(3);
+  const auto said = RunRanks(3, [&](int rank) -> std::string {
+    const auto group = Join(*offer, rank);
+    group->Abort("over");  // parting works all the same
+    if (rank == 2) raise(SIGKILL);
+    if (rank == 0) {
+      if (group->Part(absl::Milliseconds(100))) return "did not wait for rank 1";
+      return group->Part(kTimeout) ? "" : "rank 1 has not parted";
+    }
+    absl::SleepFor(absl::Milliseconds(300));
+    return group->Part(kTimeout) ? "" : "rank 0 has not parted";
+  });
+  EXPECT_THAT(said, ElementsAre("", "", "died"));
+}
+
 TEST(SharedMemoryGroupTest, BadIdsAndRanksAreRefused) {
   const auto offer = Offer(2);
   const auto code = [](const std::string& id, int rank) {
