@@ -41,7 +41,7 @@ ncclDataType_t SumType(DType dtype) {
   return ncclNumTypes;
 }
 
-class NcclCommunicator final : public Communicator {
+class NcclCommunicator final : public Communicator, public PeerReducer {
  public:
   NcclCommunicator(std::shared_ptr<NcclResources> resources, const Members& members)
       : resources_(std::move(resources)),
@@ -52,6 +52,9 @@ class NcclCommunicator final : public Communicator {
 
   int size() const override { return members_.count; }
   int rank() const override { return rank_; }
+  const PeerGroup* peers() const override {
+    return subset_.peers == nullptr ? nullptr : &subset_.peers->group();
+  }
   void AllReduceSum(const Tensor& x) override;
   void AllGather(const Tensor& x, const Tensor& out) override;
   void ReduceScatter(const Tensor& x, const Tensor& out) override;
@@ -83,8 +86,8 @@ class NcclCommunicator final : public Communicator {
 
 void NcclCommunicator::AllReduceSum(const Tensor& x) {
   CHECK(x.dense());
-  if (subset_.peers != nullptr && PeersCanSum(subset_.peers->group(), x)) {
-    if (status().ok()) PeerAllReduce(subset_.peers->group(), x, stream_);
+  if (peers() != nullptr && PeersCanSum(*peers(), x)) {
+    if (status().ok()) PeerAllReduce(*peers(), x, stream_);
     return;
   }
   Issue("all-reducing", [&](ncclComm_t comm) {

@@ -106,6 +106,9 @@ class CudaOps final : public Ops {
   void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const PenaltyPool& pool,
               const int32_t* slots, int32_t* drawn, Draws& draws) override;
   void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) override;
+  void LinearReduceAddNorm(const Tensor& x, const Weight& weight, Reducer& reducer,
+                           const Tensor& residual, const Tensor& delta, const Tensor& norm_weight,
+                           float eps, const Tensor& out) override;
 
  private:
   // Output features, tokens, input features, strides of x and out, dtypes of x and out, bias, and

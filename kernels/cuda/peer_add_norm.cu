@@ -1,6 +1,7 @@
 // Sum over peers, residual addition and RMSNorm in one kernel; see peer_all_reduce.h.
 #include <algorithm>
 
+#include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/peer_all_reduce.h"
 #include "kernels/cuda/peer_exchange.cuh"
 
@@ -22,18 +23,16 @@ __device__ Words* RowOf(const Tensor& x, int64_t row) {
   return reinterpret_cast<Words*>(static_cast<T*>(x.data) + row * x.row_stride);
 }
 
-// residual = residual + delta; returns the sum of its squares.
+// residual = residual + delta; adds to the sum of its squares.
 template <typename T>
-__device__ float AddTo(Words& residual, const Elements<T>& delta) {
+__device__ void AddTo(Words& residual, const Elements<T>& delta, float& squares) {
   auto values = std::bit_cast<Elements<T>>(residual);
-  float squares = 0;
 #pragma unroll
   for (size_t j = 0; j < sizeof(Words) / sizeof(T); ++j) {
     values.at[j] = Narrow<T>(Widen(values.at[j]) + Widen(delta.at[j]));
     squares += Widen(values.at[j]) * Widen(values.at[j]);
   }
   residual = std::bit_cast<Words>(values);
-  return squares;
 }
 
 template <typename T>
@@ -78,7 +77,7 @@ __global__ void __launch_bounds__(kMaxThreads)
     for (uint32_t i = threadIdx.x; i < words; i += blockDim.x) {
       const uint32_t at = row * words + i;
       const Elements<T> delta = SumArrivals<T>(group, part_of, at, Payload<T>(x[at]));
-      squares += AddTo<T>(residual[i], delta);
+      AddTo<T>(residual[i], delta, squares);
     }
     const float scale = rsqrtf(BlockSum(squares) / static_cast<float>(width) + call.eps);
     for (uint32_t i = threadIdx.x; i < words; i += blockDim.x) {
@@ -92,7 +91,8 @@ __global__ void __launch_bounds__(kMaxThreads)
 
 bool PeersCanAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& residual,
                      const Tensor& weight, const Tensor& out) {
-  return PeersCanSum(group, x) && x.num_bytes() <= group.one_shot_bytes && WideRows(x) &&
+  return PeersCanSum(group, x) &&
+         x.num_bytes() <= std::min(group.one_shot_bytes, kMostFusedBytes) && WideRows(x) &&
          WideRows(residual) && WideRows(weight) && WideRows(out);
 }
 
@@ -115,6 +115,22 @@ void PeerAllReduceAddNorm(const PeerGroup& group, const Tensor& x, const Tensor&
     AddNormKernel<decltype(zero)>
         <<<blocks, threads, 0, stream>>>(group, {x, residual, weight, out, eps});
   });
+}
+
+// With peers, the sum of a small step is taken by the kernel that needs it; `delta` stays this
+// rank's part.
+void CudaOps::LinearReduceAddNorm(const Tensor& x, const Weight& weight, Reducer& reducer,
+                                  const Tensor& residual, const Tensor& delta,
+                                  const Tensor& norm_weight, float eps, const Tensor& out) {
+  const auto* source = dynamic_cast<const PeerReducer*>(&reducer);
+  const PeerGroup* peers = source == nullptr ? nullptr : source->peers();
+  if (peers == nullptr || !PeersCanAddNorm(*peers, delta, residual, norm_weight, out)) {
+    Ops::LinearReduceAddNorm(x, weight, reducer, residual, delta, norm_weight, eps, out);
+    return;
+  }
+  Linear(x, weight, Tensor{}, delta);
+  PeerAllReduceAddNorm(*peers, delta, residual, norm_weight, eps, out, stream_);
+  Launched("LinearReduceAddNorm");
 }
 
 }  // namespace regatta

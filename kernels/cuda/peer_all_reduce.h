@@ -54,7 +54,12 @@ bool PeersCanSum(const PeerGroup& group, const Tensor& x);
 // x = sum of all ranks' x, in place.
 void PeerAllReduce(const PeerGroup& group, const Tensor& x, cudaStream_t stream);
 
-// Whether PeerAllReduceAddNorm takes these: x within one_shot_bytes, rows of multiples of 16 bytes.
+// More is faster with the norm in a kernel of its own, which all multiprocessors share. (vLLM's
+// measurements of fused sums on two H100: even at 0.5 MB, slower from 1 MB)
+inline constexpr size_t kMostFusedBytes = 512 << 10;
+
+// Whether PeerAllReduceAddNorm takes these: x within kMostFusedBytes and one_shot_bytes, rows of
+// multiples of 16 bytes.
 bool PeersCanAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& residual,
                      const Tensor& weight, const Tensor& out);
 // residual += sum of all ranks' x, in place; out = RmsNorm(residual) * weight. x, residual, out
@@ -62,5 +67,13 @@ bool PeersCanAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& resi
 // Ops::AddRmsNorm; x is left alone.
 void PeerAllReduceAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& residual,
                           const Tensor& weight, float eps, const Tensor& out, cudaStream_t stream);
+
+// A Reducer that kernels may stand in for.
+class PeerReducer {
+ public:
+  virtual ~PeerReducer() = default;
+  // Null where the ranks do not map one another's memory.
+  virtual const PeerGroup* peers() const = 0;
+};
 
 }  // namespace regatta

@@ -28,6 +28,18 @@ int NumDevices() {
   return cudaGetDeviceCount(&count) == cudaSuccess ? count : 0;
 }
 
+// Whether every device can address the memory of every other.
+bool AllReach(int num_devices) {
+  for (int from = 0; from < num_devices; ++from) {
+    for (int to = 0; to < num_devices; ++to) {
+      int reaches = 1;
+      if (from != to) Check(cudaDeviceCanAccessPeer(&reaches, from, to));
+      if (reaches == 0) return false;
+    }
+  }
+  return true;
+}
+
 // Memory of one rank's device.
 class Memory {
  public:
@@ -122,6 +134,9 @@ class PeerAllReduceTest : public testing::TestWithParam<int> {
     const int devices = NumDevices();
     if (devices == 0) GTEST_SKIP() << "NO GPU, NOTHING TESTED";
     if (GetParam() == 0 && devices < 2) GTEST_SKIP() << "NOTHING TESTED: 1 GPU, needed are 2";
+    if (GetParam() == 0 && !AllReach(devices)) {
+      GTEST_SKIP() << "NOTHING TESTED: these GPUs do not reach one another's memory";
+    }
     shape_ = GetParam() > 0 ? Shape{GetParam(), 1}
                             : Shape{std::min(devices, kMaxPeers), std::min(devices, kMaxPeers)};
   }

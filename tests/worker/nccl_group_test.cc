@@ -8,6 +8,7 @@
 #include <sys/mman.h>
 
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <cstring>
 #include <functional>
@@ -297,6 +298,51 @@ TEST_F(NcclGroupTest, ARecordedSumRepeatsOnChangingInputs) {
       }
     }
     if (!comm->status().ok()) wrong += comm->status().ToString();
+    rank.board.Arrive(rank.world);
+    return wrong;
+  });
+  EXPECT_THAT(said, Each(""));
+}
+
+// The product, sum and norm of a layer in as few kernels as there may be, and one by one.
+std::string CompareLayers(Rank& rank, Communicator& comm, DType dtype, int64_t tokens) {
+  constexpr int64_t kIn = 256, kHidden = 2048;
+  Ops& ops = *rank.ops;
+  Random random(7 + rank.rank);
+  const TestWeight weight = NormalWeight(ops, dtype, kHidden, kIn, random);
+  const DeviceTensor x = DeviceTensor::Normal(ops, dtype, {tokens, kIn}, random);
+  Random same(7);  // on all ranks
+  const DeviceTensor norm = DeviceTensor::Normal(ops, dtype, {kHidden}, same);
+  DeviceTensor residual = DeviceTensor::Normal(ops, dtype, {tokens, kHidden}, same);
+  const std::vector<double> start = residual.Read();
+  const DeviceTensor delta(ops, dtype, {tokens, kHidden}), out(ops, dtype, {tokens, kHidden});
+
+  ops.Linear(x, *weight.weight, Tensor{}, delta);
+  comm.AllReduceSum(delta);
+  ops.AddRmsNorm(residual, delta, norm, 1e-5f, out);
+  const std::vector<double> want_residual = residual.Read(), want = out.Read();
+
+  residual.Write(start);
+  ops.LinearReduceAddNorm(x, *weight.weight, comm, residual, delta, norm, 1e-5f, out);
+  std::string wrong =
+      Difference(residual, want_residual, absl::StrCat("residual of ", tokens, " tokens"));
+  const std::vector<double> got = out.Read();
+  for (size_t i = 0; i < got.size() && wrong.empty(); ++i) {
+    if (!(std::abs(got[i] - want[i]) <= (2 * RoundingOf(dtype) + 1e-6) * std::abs(want[i]))) {
+      wrong = absl::StrCat("norm ", i, " of ", tokens, " tokens: ", got[i], " for ", want[i], "; ");
+    }
+  }
+  return wrong;
+}
+
+TEST_F(NcclGroupTest, FusedSumsAndNormsEqualSeparateOnes) {
+  const auto said = OnEachGpu([](Rank& rank) {
+    const auto comm = rank.JoinAll();
+    std::string wrong;
+    for (const int64_t tokens : {1, 17, 64, 300}) {
+      wrong += CompareLayers(rank, *comm, DType::kBFloat16, tokens);
+      wrong += CompareLayers(rank, *comm, DType::kFloat32, tokens);
+    }
     rank.board.Arrive(rank.world);
     return wrong;
   });
