@@ -141,7 +141,8 @@ absl::Status Run::StartServing() {
   std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
-  std::vector<HostFinding> findings = Diagnose(ReadDoctorFacts());
+  std::vector<HostFinding> findings;
+  if (options_.device != "cpu") findings = Diagnose(ReadDoctorFacts());
   ASSIGN_OR_RETURN(serving_, LaunchCluster(options_, layout, MeansOf(options_, dataset_),
                                            directory_->path(), stop_));
   if (RunsOnGpus(serving_.description)) TakeFindings(std::move(findings));

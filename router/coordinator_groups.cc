@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "absl/synchronization/notification.h"
 #include "common/check.h"
 #include "common/layout.h"
@@ -62,7 +63,12 @@ Coordinator::Formation Coordinator::FormNow(const Layout& layout, const Limits& 
 FormProgressSink Coordinator::ProgressSink() {
   return [this](const RankEndpoint& rank, const FormProgress& progress) {
     if (rank.rank > 0 || (progress.fraction() > 0 && progress.fraction() < 1)) return;
-    if (progress.fraction() == 0 || progress.has_formed()) {
+    if (progress.has_formed()) {
+      const Formed& formed = progress.formed();
+      Log(absl::StrFormat("%s: formed; %.2f GB of weights in %.2f s, graphs in %.2f s", rank.Name(),
+                          formed.weight_bytes() / 1e9, formed.load_seconds(),
+                          formed.capture_seconds()));
+    } else if (progress.fraction() == 0) {
       Log(absl::StrCat(rank.Name(), ": ", progress.stage()));
     }
   };

@@ -337,7 +337,13 @@ absl::StatusOr<ShardWeights> LoadWeights(const ModelSource& source, const ModelS
   RETURN_IF_ERROR(CheckLayout(spec, layout));
   ASSIGN_OR_RETURN(const DType dtype, ResolveDType(source.dtype(), spec, ops.Name()));
   ASSIGN_OR_RETURN(const std::unique_ptr<TensorSource> tensors, OpenSource(source, spec));
-  return ShardLoader(*tensors, spec, layout, position, dtype, ops, progress).Load();
+  ASSIGN_OR_RETURN(ShardWeights weights,
+                   ShardLoader(*tensors, spec, layout, position, dtype, ops, progress).Load());
+  std::string fault;
+  if (!ops.Sync(&fault)) {
+    return absl::InternalError(absl::StrCat("device fault while loading: ", fault));
+  }
+  return weights;
 }
 
 absl::StatusOr<DType> ResolveDType(const std::string& dtype, const ModelSpec& spec,

@@ -14,6 +14,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/cuda/uploader.h"
 #include "kernels/ops.h"
 
 namespace regatta {
@@ -116,6 +117,8 @@ class CudaOps final : public Ops {
   using LinearKey =
       std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, DType, DType, bool, int, int>;
 
+  // Rows of pageable memory to the device, read on return.
+  void Upload(void* device, size_t device_stride, const HostRows& from);
   // Keeps the first failure; later ones follow from it.
   void Check(cudaError_t status, const char* what);
   void Launched(const char* what) { Check(cudaGetLastError(), what); }
@@ -127,6 +130,7 @@ class CudaOps final : public Ops {
   int device_ = 0;
   int num_multiprocessors_ = 0;
   cudaStream_t stream_ = nullptr;
+  std::unique_ptr<Uploader> uploader_;  // once something large was copied
   cublasLtHandle_t blas_ = nullptr;
   Buffer blas_workspace_;
   Buffer attention_workspace_;

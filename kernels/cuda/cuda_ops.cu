@@ -11,6 +11,13 @@ namespace {
 
 constexpr size_t kBlasWorkspace = size_t{32} << 20;  // NVIDIA's advice for Hopper
 constexpr size_t kAttentionWorkspace = size_t{64} << 20;
+constexpr size_t kLargeCopy = size_t{1} << 20;  // bytes that are worth a bounce buffer
+
+cudaMemoryType MemoryOf(const void* pointer) {
+  cudaPointerAttributes attributes{};
+  if (cudaPointerGetAttributes(&attributes, pointer) != cudaSuccess) cudaGetLastError();
+  return attributes.type;
+}
 
 class EventMarker final : public Marker {
  public:
@@ -81,6 +88,7 @@ CudaOps::~CudaOps() {
     cudaSetDevice(device_);
     cudaStreamSynchronize(stream_);
   }
+  uploader_.reset();
   linear_plans_.clear();
   if (blas_ != nullptr) cublasLtDestroy(blas_);
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
@@ -116,10 +124,19 @@ Buffer CudaOps::AllocateHost(size_t num_bytes) {
   return Buffer(memory, num_bytes, [](void* data) { cudaFreeHost(data); });
 }
 
-// Pageable sources have been read by the driver when the call returns.
+// Small pageable sources have been read by the driver when the call returns; large ones go through
+// pinned buffers.
 void CudaOps::CopyToDevice(void* device, const void* host, size_t num_bytes) {
   if (num_bytes == 0) return;
   Check(cudaSetDevice(device_), "cudaSetDevice");
+  if (num_bytes >= kLargeCopy && MemoryOf(host) == cudaMemoryTypeUnregistered) {
+    const size_t rows = num_bytes / kLargeCopy, rest = num_bytes % kLargeCopy;
+    Upload(device, kLargeCopy, {host, kLargeCopy, kLargeCopy, rows});
+    if (rest == 0) return;
+    device = static_cast<char*>(device) + rows * kLargeCopy;
+    host = static_cast<const char*>(host) + rows * kLargeCopy;
+    num_bytes = rest;
+  }
   Check(cudaMemcpyAsync(device, host, num_bytes, cudaMemcpyHostToDevice, stream_),
         "copy to device");
 }
@@ -172,24 +189,37 @@ uint64_t CudaOps::FreeDeviceMemory() {
   return free;
 }
 
-std::unique_ptr<Weight> CudaOps::Prepare(const Tensor& host_matrix, WeightUse use) {
-  CHECK_EQ(host_matrix.rank, 2);
-  const int64_t size = static_cast<int64_t>(SizeOf(host_matrix.dtype));
+std::unique_ptr<Weight> CudaOps::Prepare(const Tensor& matrix, WeightUse use) {
+  CHECK_EQ(matrix.rank, 2);
+  const size_t size = SizeOf(matrix.dtype);
   auto weight = std::make_unique<CudaWeight>();
-  weight->out_features = host_matrix.dim(0);
-  weight->in_features = host_matrix.dim(1);
-  const int64_t stride = (weight->in_features * size + 15) / 16 * 16 / size;
-  weight->buffer = Allocate(weight->out_features * stride * size);
+  weight->out_features = matrix.dim(0);
+  weight->in_features = matrix.dim(1);
+  const size_t row_bytes = matrix.dim(1) * size, stride = (row_bytes + 15) / 16 * 16;
+  const size_t rows = matrix.dim(0), from_stride = matrix.row_stride * size;
+  weight->buffer = Allocate(rows * stride);
   if (weight->buffer.data() == nullptr) return nullptr;
-  weight->matrix = Tensor::Of(weight->buffer.data(), host_matrix.dtype, weight->out_features,
-                              weight->in_features);
-  weight->matrix.row_stride = stride;
-  Check(cudaMemcpy2DAsync(weight->matrix.data, stride * size, host_matrix.data,
-                          host_matrix.row_stride * size, weight->in_features * size,
-                          weight->out_features, cudaMemcpyHostToDevice, stream_),
-        "weight");
-  Check(cudaStreamSynchronize(stream_), "weight");
+  weight->matrix =
+      Tensor::Of(weight->buffer.data(), matrix.dtype, weight->out_features, weight->in_features);
+  weight->matrix.row_stride = static_cast<int64_t>(stride / size);
+  if (MemoryOf(matrix.data) == cudaMemoryTypeDevice) {
+    Check(cudaMemcpy2DAsync(weight->matrix.data, stride, matrix.data, from_stride, row_bytes, rows,
+                            cudaMemcpyDeviceToDevice, stream_),
+          "weight");
+  } else {
+    Upload(weight->matrix.data, stride, {matrix.data, from_stride, row_bytes, rows});
+  }
   return weight;
+}
+
+void CudaOps::Upload(void* device, size_t device_stride, const HostRows& from) {
+  if (uploader_ == nullptr) {
+    cudaError_t error = cudaSuccess;
+    uploader_ = Uploader::Create(stream_, &error);
+    Check(error, "pinned buffers for uploads");
+    if (uploader_ == nullptr) return;
+  }
+  Check(uploader_->Copy(device, device_stride, from), "upload");
 }
 
 void CudaOps::Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width,
