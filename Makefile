@@ -11,7 +11,7 @@ ifeq ($(PRESET),cuda)
 BUILD := build/cuda
 endif
 
-.PHONY: help deps build sweep test test-long bench dist format clean
+.PHONY: help deps build sweep test test-long bench bench-gpu dist format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -35,6 +35,11 @@ test-long: build  ## long simulations, corpora and soaks
 bench: deps  ## micro-benchmarks; figures are kept in docs/PERFORMANCE.md
 	@scripts/build.sh $(PRESET) $(BUILD) $(JOBS) benchmarks
 	@scripts/bench.sh $(BUILD)
+
+bench-gpu: deps  ## decoding steps on this host's GPUs beside what the GPUs could do at best
+	@[[ $(PRESET) == cuda ]] || { echo "bench-gpu needs a GPU and nvcc (CUDA=1 builds without seeing a GPU)"; exit 1; }
+	@scripts/build.sh $(PRESET) $(BUILD) $(JOBS) step_bench
+	@BIN=$(BUILD)/bench-gpu tests/gpu/run_step_bench.sh $(ARGS)
 
 dist: deps  ## one compressed archive of stripped programs with static third-party libraries
 	@scripts/dist.sh $(JOBS)

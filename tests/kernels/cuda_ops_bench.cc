@@ -12,6 +12,7 @@
 
 #include "kernels/cuda/cuda_ops.h"
 #include "kernels/dtype.h"
+#include "kernels/dummy_values.h"
 
 namespace regatta {
 namespace {
@@ -217,6 +218,25 @@ void BenchSample(Ops& ops, int rows, const char* what, const SampleRow& row) {
   Report(name, seconds, 4.0 * rows * vocab, 0);
 }
 
+// Loading: matrices of pageable memory to the device, and dummy ones made there.
+void BenchLoading(Ops& ops) {
+  const int64_t rows = 28672, columns = 4096;
+  const double bytes = 2.0 * rows * columns;
+  const std::vector<BFloat16> values = RandomValues(rows * columns, 0.02f);
+  const Tensor host = Tensor::Of(const_cast<BFloat16*>(values.data()), kType, rows, columns);
+  std::vector<std::unique_ptr<Weight>> weights;
+  const double prepare = SecondsOf(ops, 8, [&](int i) {
+    if (i == 0) weights.clear();
+    weights.push_back(ops.Prepare(host, WeightUse::kLinear));
+  });
+  Report("Prepare 28672 x 4096 from pageable memory", prepare, bytes, 0);
+  const Matrix out(ops, rows, columns);
+  const double fill = SecondsOf(ops, 8, [&](int) {
+    ops.FillDummy(out.tensor(), {1, 0, static_cast<uint64_t>(columns), 0.02f});
+  });
+  Report("FillDummy 28672 x 4096", fill, bytes, 0);
+}
+
 int Main() {
   std::string error;
   const std::unique_ptr<Ops> ops = MakeCudaOps(0, &error);
@@ -228,6 +248,7 @@ int Main() {
   const double copy =
       SecondsOf(*ops, 10, [&](int) { ops->AddScaled(to.tensor(), from.tensor(), Tensor{}); });
   Report("y += x of 1 GiB (read 2, write 1)", copy, 3.0 * 65536 * 8192 * 2, 0);
+  BenchLoading(*ops);
   BenchNorm(*ops);
   for (const auto& [sequences, context] : std::vector<std::pair<int, int>>{
            {1, 1024}, {8, 1024}, {64, 1024}, {256, 1024}, {512, 256}, {1, 32768}, {16, 16384}}) {

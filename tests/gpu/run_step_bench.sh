@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Steps of real shapes with dummy weights on this machine's GPUs, without a router, beside what the GPUs could do at best.
+#   tests/gpu/run_step_bench.sh [STAGE ...]: 8b (default), 8b-long, 8b-tp (all GPUs), moe
+# BIN is the folder of step_bench (tests/gpu/pack.sh packs it); tables are printed, JSON goes to $OUT.
+set -uo pipefail
+source "$(dirname "$0")/common.sh"
+nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,noheader
+configs=tests/testing/configs
+gpus=$(nvidia-smi -L | wc -l)
+status=0
+
+# bench NAME MODEL [FLAG ...]
+bench() {
+  local name=$1 model=$2
+  shift 2
+  stage "step-$name" "${STEP_TIMEOUT:-300}" "$BIN/step_bench" --model "$configs/$model" --json "$OUT/step-$name.json" \
+    --log-dir "$OUT" "$@" || status=1
+  tail -20 "$OUT/step-$name.log"
+}
+
+for one in "${@:-8b}"; do
+  case $one in
+    8b) bench 8b llama-3.1-8b --batch "${BATCH:-1,2,4,8,16,32,64,128,256}" --context "${CONTEXT:-256}" ;;
+    8b-long) bench 8b-long llama-3.1-8b --batch "${BATCH:-1,8,32}" --context "${CONTEXT:-8192}" ;;
+    8b-tp) bench "8b-tp$gpus" llama-3.1-8b --tp "$gpus" --batch "${BATCH:-1,8,64,256}" --context "${CONTEXT:-256}" ;;
+    moe)
+      for skew in 0 1; do
+        bench "moe-skew$skew" qwen3-30b-a3b --batch "${BATCH:-1,8,64,256}" --context "${CONTEXT:-256}" --dummy-router-skew $skew
+      done ;;
+    *) echo "stage $one is not known: 8b, 8b-long, 8b-tp, moe"; exit 2 ;;
+  esac
+done
+exit $status
