@@ -67,7 +67,8 @@ struct ShardWeights {
 // Loads from source.path, or makes dummy weights, which are a function of (seed, tensor name,
 // global index) so that every layout holds the same model. Reads only this rank's slices (mmap),
 // converting to source.dtype as resolved for `ops`; everything that this rank needs is looked up
-// before the first byte is read. Holds one prepared matrix besides the weights. `progress` gets
+// before the first byte is read, and in device memory on return. Holds one prepared matrix besides
+// the weights, in device memory for dummy weights. `progress` gets
 // 0..1. Errors name tensor, shape and file: NOT_FOUND (missing shards or tensors), INVALID_ARGUMENT
 // (broken file, wrong shape, layout), UNIMPLEMENTED (quantisation scheme, dtype),
 // RESOURCE_EXHAUSTED.

@@ -103,8 +103,7 @@ void ReadModes(const Device& device, GpuFacts& facts) {
     facts.fabric_state = fabric->state;
   }
   for (unsigned link = 0; link < kNvmlMaxLinks; ++link) {
-    const auto active = device.Get<int>("GetNvLinkState", link);
-    if (active.has_value()) ++(*active != 0 ? facts.active_nvlinks : facts.inactive_nvlinks);
+    facts.active_nvlinks += device.Get<int>("GetNvLinkState", link).value_or(0) != 0;
   }
 }
 

@@ -27,7 +27,7 @@ struct GpuFacts {
   std::optional<unsigned> compute_mode;              // 0 default, 2 prohibited, 3 one process
   std::optional<unsigned> fabric_state;  // 0 none, 1 not started, 2 in progress, 3 complete
   std::vector<unsigned> processes;       // that hold memory now
-  int active_nvlinks = 0, inactive_nvlinks = 0;
+  int active_nvlinks = 0;
   std::optional<int> numa_node;
 };
 

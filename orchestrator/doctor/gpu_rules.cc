@@ -82,6 +82,9 @@ void Slowdown(int gpu, const GpuFacts& facts, GpuFindingList& list) {
     if (texts.empty()) level = reason.level;  // the gravest are first
     texts.push_back(reason.text);
   }
+  if (!texts.empty() && facts.temperature_c.has_value()) {
+    texts.push_back(absl::StrCat(*facts.temperature_c, " C"));
+  }
   list.Add(gpu, level, "slowdown", texts.empty() ? "none" : absl::StrJoin(texts, ", "), "none",
            "nvidia-smi -i {gpu} -q -d PERFORMANCE,TEMPERATURE,POWER");
 }

@@ -87,10 +87,17 @@ std::string SweepCaveat(const SweepReport& sweep) {
     if (!info.performance_figure() && !info.device_note().empty())
       parts.push_back("device: " + info.device_note());
     if (info.dummy_weights()) parts.push_back("dummy weights");
+    if (info.dummy_router_skew() > 0) {
+      parts.push_back(absl::StrCat("router skew ", info.dummy_router_skew()));
+    }
   }
   if (failed > 0) parts.push_back(absl::StrCat(failed, " failed requests"));
   if (!sweep.completed()) parts.push_back("sweep not completed");
   if (sweep.insecure()) parts.push_back("plaintext gRPC off loopback");
+  for (const HostFinding& finding : sweep.environment().findings()) {
+    if (finding.level() == "ok") continue;
+    parts.push_back(absl::StrCat(finding.subject(), ": ", finding.what(), " ", finding.value()));
+  }
   return absl::StrJoin(parts, "; ");
 }
 

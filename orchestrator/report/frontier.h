@@ -25,7 +25,7 @@ bool HasTokenTimes(const PointReport& point);
 std::vector<bool> OnFrontier(const SweepReport& sweep);
 
 // What must be said wherever figures of this sweep are shown: CPU ranks, dummy weights, failed
-// requests, cut short. Empty if nothing.
+// requests, cut short, what doctor warned of. Empty if nothing.
 std::string SweepCaveat(const SweepReport& sweep);
 
 // "regatta-dense, tp2, float32, CPU ranks, 128/128": one line that names what was measured.

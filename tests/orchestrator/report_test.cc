@@ -209,6 +209,27 @@ TEST(ReportFiles, AreWrittenAndCarryCaveats) {
   EXPECT_THAT(ReadFile(dir + "/report.html"), Not(HasSubstr("http://cdn")));
 }
 
+TEST(ReportFiles, CarryWhatDoctorWarnedOf) {
+  const std::string dir = testing::TempDir() + "/regatta_report_test_doctor";
+  std::filesystem::create_directories(dir);
+  SweepReport sweep = SmallSweep();
+  for (const char* level : {"ok", "warning"}) {
+    HostFinding& finding = *sweep.mutable_environment()->add_findings();
+    finding.set_level(level);
+    finding.set_subject("GPU 1");
+    finding.set_what("power limit");
+    finding.set_value(std::string(level) == "ok" ? "700 W" : "500 W");
+  }
+  sweep.mutable_points(0)->mutable_regatta()->set_dummy_router_skew(1.5);
+  ASSERT_TRUE(WriteReports(sweep, dir, /*markdown=*/true).ok());
+  for (const char* name : {"report.html", "pareto.svg", "summary.md"}) {
+    const std::string text = ReadFile(dir + "/" + name);
+    EXPECT_THAT(text, HasSubstr("GPU 1: power limit 500 W")) << name;
+    EXPECT_THAT(text, Not(HasSubstr("700 W"))) << name;
+    EXPECT_THAT(text, HasSubstr("router skew 1.5")) << name;
+  }
+}
+
 TEST(ReportFiles, MissingDirectory_NamesTheFile) {
   const absl::Status status = WriteReports(SmallSweep(), "/nonexistent/dir", false);
   EXPECT_FALSE(status.ok());

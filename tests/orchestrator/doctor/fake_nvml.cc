@@ -108,6 +108,9 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(NvmlDevice, unsigned long long* re
   *reasons = 4;
   return 0;
 }
+int nvmlDeviceGetTemperature(NvmlDevice device, int sensor, unsigned* out) {
+  return sensor == regatta::kNvmlTemperatureGpu ? Tell(device, 61, out) : kNotSupported;
+}
 int nvmlDeviceGetMigMode(NvmlDevice device, unsigned* current, unsigned* pending) {
   *current = IndexOf(device);
   *pending = 0;

@@ -46,7 +46,7 @@ TEST(GpuFacts, EverythingThatAGpuTells) {
   EXPECT_EQ(gpu.persistence, true);
   EXPECT_EQ(gpu.fabric_state, 3u);
   EXPECT_EQ(gpu.active_nvlinks, 12);
-  EXPECT_EQ(gpu.inactive_nvlinks, 2);
+  EXPECT_EQ(gpu.temperature_c, 61u);
   EXPECT_THAT(gpu.processes, ElementsAre(100, 101));
   EXPECT_THAT(inventory->peer_access,
               ElementsAre(ElementsAre(true, true), ElementsAre(false, true)));

@@ -112,6 +112,11 @@ TEST(GpuRules, SlowdownHasTheLevelOfItsGravestReason) {
   EXPECT_EQ(finding.level(), "problem");
   EXPECT_EQ(finding.value(), "too hot (hardware), power cap");
   EXPECT_EQ(Of("slowdown", reasons(0x80)).level(), "problem");
+  const auto hot = [](GpuFacts& gpu) {
+    gpu.slowdown_reasons = 0x20;
+    gpu.temperature_c = 89;
+  };
+  EXPECT_EQ(Of("slowdown", hot).value(), "too hot (driver), 89 C");
 }
 
 TEST(GpuRules, Modes) {
