@@ -114,7 +114,8 @@ void RankLifecycle::EndRun(const absl::Status& outcome) {
   }
   executor.reset();  // may take its time to free memory
   absl::MutexLock lock(&mutex_);
-  state_ = outcome.ok() ? State::kIdle : State::kFaulted;
+  // A rank that was taken back has not failed, even when Close no longer waits for it.
+  state_ = outcome.ok() || stop_ ? State::kIdle : State::kFaulted;
   fence_ = nullptr;
 }
 
