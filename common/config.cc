@@ -14,10 +14,12 @@
 #include <numeric>
 #include <set>
 #include <system_error>
+#include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -61,13 +63,19 @@ bool IsIgnored(absl::string_view path) {
 }
 
 // Spellings of TensorRT-LLM's own documents for the same field.
-std::string Canonical(std::string key) {
-  std::replace(key.begin(), key.end(), '-', '_');
-  if (key == "padding_enabled") return "enable_padding";
-  if (key == "tp_size") return "tensor_parallel_size";
-  if (key == "pp_size") return "pipeline_parallel_size";
-  if (key == "ep_size") return "moe_expert_parallel_size";
-  if (key == "kv_cache_free_gpu_mem_fraction") return "free_gpu_memory_fraction";
+constexpr std::pair<const char*, const char*> kSpellings[] = {
+    {"padding_enabled", "enable_padding"},
+    {"tp_size", "tensor_parallel_size"},
+    {"pp_size", "pipeline_parallel_size"},
+    {"ep_size", "moe_expert_parallel_size"},
+    {"kv_cache_free_gpu_mem_fraction", "free_gpu_memory_fraction"},
+};
+
+std::string Canonical(const std::string& given) {
+  const std::string key = absl::StrReplaceAll(given, {{"-", "_"}});
+  for (const auto& [theirs, ours] : kSpellings) {
+    if (key == theirs) return ours;
+  }
   return key;
 }
 
