@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
 
@@ -20,6 +21,26 @@ absl::Status CheckSameKind(const std::vector<const WorkerDescription*>& ranks) {
         "the pool mixes devices: ", ranks.front()->device_kind(), " and ", rank->device_kind()));
   }
   return absl::OkStatus();
+}
+
+absl::Status TooFewWorkers(const std::vector<WorkerDescription>& workers,
+                           const std::vector<bool>& usable, uint32_t ranks, uint32_t copies) {
+  std::map<std::string, size_t> free;
+  for (size_t i = 0; i < workers.size(); ++i) {
+    if (usable[i]) ++free[workers[i].host()];
+  }
+  const size_t available = std::count(usable.begin(), usable.end(), true);
+  std::string message = absl::StrCat(
+      "the layout needs ", ranks * copies, ranks * copies == 1 ? " worker" : " workers", " (",
+      copies, " x ", ranks, "), ", available, " of the pool's ", workers.size(), " are free");
+  if (available >= size_t{ranks} * copies) {
+    const auto count = [](std::string* out, const auto& host) {
+      absl::StrAppend(out, host.second, " on ", host.first);
+    };
+    absl::StrAppend(&message, ": ", absl::StrJoin(free, ", ", count),
+                    "; the ranks of a copy must share a host");
+  }
+  return absl::ResourceExhaustedError(message);
 }
 
 // Graphs of batches that the limits forbid would never run: the largest batch takes their place.
@@ -41,34 +62,19 @@ absl::StatusOr<std::vector<std::vector<size_t>>> ChooseWorkers(
     const std::vector<WorkerDescription>& workers, const std::vector<bool>& usable, uint32_t ranks,
     uint32_t copies) {
   std::map<std::string, std::vector<size_t>> by_host;
-  size_t available = 0;
   for (size_t i = 0; i < workers.size(); ++i) {
-    if (!usable[i]) continue;
-    by_host[workers[i].host()].push_back(i);
-    ++available;
+    if (usable[i]) by_host[workers[i].host()].push_back(i);
   }
-  if (available < static_cast<size_t>(ranks) * copies) {
-    return absl::ResourceExhaustedError(absl::StrCat(
-        "the layout needs ", ranks * copies, ranks * copies == 1 ? " worker" : " workers", " (",
-        copies, " x ", ranks, "), ", available, " of the pool's ", workers.size(), " are free"));
-  }
-  std::vector<std::vector<size_t>> groups(copies);
-  for (std::vector<size_t>& group : groups) {
-    while (group.size() < ranks) {
-      // The host with just enough, else the one with most.
-      const size_t missing = ranks - group.size();
-      auto best = by_host.end();
-      for (auto host = by_host.begin(); host != by_host.end(); ++host) {
-        if (best == by_host.end()) best = host;
-        const size_t count = host->second.size(), best_count = best->second.size();
-        const bool better =
-            best_count >= missing ? count >= missing && count < best_count : count > best_count;
-        if (better) best = host;
-      }
-      const size_t taken = std::min(missing, best->second.size());
-      group.insert(group.end(), best->second.begin(), best->second.begin() + taken);
-      best->second.erase(best->second.begin(), best->second.begin() + taken);
+  std::vector<std::vector<size_t>> groups;
+  while (groups.size() < copies) {
+    // The host with just enough, so that others keep room for whole groups.
+    std::vector<size_t>* best = nullptr;
+    for (auto& [host, free] : by_host) {
+      if (free.size() >= ranks && (best == nullptr || free.size() < best->size())) best = &free;
     }
+    if (best == nullptr) return TooFewWorkers(workers, usable, ranks, copies);
+    groups.emplace_back(best->begin(), best->begin() + ranks);
+    best->erase(best->begin(), best->begin() + ranks);
   }
   return groups;
 }
@@ -140,10 +146,15 @@ absl::StatusOr<FormationPlan> Former::Plan(const Layout& layout, const Limits& a
   return plan;
 }
 
-void Former::Dissolve(const FormationPlan& plan) {
+void Former::Dissolve(FormationPlan& plan) {
   std::vector<std::thread> threads;
   for (const PlannedGroup& stale : plan.stale) {
-    threads.emplace_back([&] { pool_.Dissolve(stale.workers, stale.epoch).IgnoreError(); });
+    threads.emplace_back([&] {
+      if (!pool_.Dissolve(stale.workers, stale.epoch).ok()) return;
+      WorkerDescription& worker = plan.workers[stale.workers.front()];
+      worker.set_state("idle");
+      worker.clear_resident();
+    });
   }
   for (std::thread& thread : threads) thread.join();
 }

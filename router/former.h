@@ -49,8 +49,9 @@ struct FormedGroup {
   Formed formed;
 };
 
-// `copies` groups of `ranks` workers each, from those that are usable (true), every group on as few
-// hosts as can be. RESOURCE_EXHAUSTED names what is needed and there.
+// `copies` groups of `ranks` workers each, from those that are usable (true), every group on one
+// host: CPU ranks share its memory, and no communicator of ours spans hosts yet. RESOURCE_EXHAUSTED
+// names what is needed and what is free where.
 absl::StatusOr<std::vector<std::vector<size_t>>> ChooseWorkers(
     const std::vector<WorkerDescription>& workers, const std::vector<bool>& usable, uint32_t ranks,
     uint32_t copies);
@@ -67,9 +68,9 @@ class Former {
                                      const std::set<size_t>& busy, absl::Duration timeout,
                                      bool wait);
 
-  // Dissolves what is stale. Errors are told by Form: a worker that cannot be freed cannot be
-  // formed.
-  void Dissolve(const FormationPlan& plan);
+  // Dissolves what is stale; `plan.workers` says so of those that it could free. Errors are told by
+  // Form: a worker that cannot be freed cannot be formed.
+  void Dissolve(FormationPlan& plan);
   // Forms all groups in parallel. On an error everything formed is dissolved.
   absl::StatusOr<std::vector<FormedGroup>> Form(const FormationPlan& plan, absl::Duration timeout,
                                                 const FormProgressSink& progress);

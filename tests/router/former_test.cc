@@ -22,19 +22,32 @@ std::vector<WorkerDescription> OnHosts(const std::string& hosts) {
   return workers;
 }
 
-TEST(ChooseWorkersTest, AGroupStaysOnOneHostWhereItCan) {
+TEST(ChooseWorkersTest, EveryGroupIsOnOneHost) {
   const auto workers = OnHosts("abababcc");
-  const auto chosen = ChooseWorkers(workers, std::vector<bool>(8, true), 2, 4);
-  ASSERT_TRUE(chosen.ok());
-  int split = 0;
+  const auto chosen = ChooseWorkers(workers, std::vector<bool>(8, true), 2, 3);
+  ASSERT_TRUE(chosen.ok()) << chosen.status();
   std::set<size_t> used;
   for (const auto& group : *chosen) {
     ASSERT_EQ(group.size(), 2);
-    split += workers[group[0]].host() != workers[group[1]].host();
+    EXPECT_EQ(workers[group[0]].host(), workers[group[1]].host());
     used.insert(group.begin(), group.end());
   }
-  EXPECT_EQ(used.size(), 8);
-  EXPECT_EQ(split, 1);  // Three workers each on two hosts leave one of each.
+  EXPECT_EQ(used.size(), 6);
+}
+
+TEST(ChooseWorkersTest, TheHostWithJustEnoughIsTakenFirst) {
+  const auto chosen = ChooseWorkers(OnHosts("aaabb"), std::vector<bool>(5, true), 2, 1);
+  ASSERT_TRUE(chosen.ok()) << chosen.status();
+  EXPECT_THAT((*chosen)[0], ElementsAre(3, 4));
+}
+
+TEST(ChooseWorkersTest, EnoughWorkersOnTheWrongHostsAreNamed) {
+  const absl::Status status =
+      ChooseWorkers(OnHosts("abababcc"), std::vector<bool>(8, true), 2, 4).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(status.message(),
+            "the layout needs 8 workers (4 x 2), 8 of the pool's 8 are free: 3 on a, 3 on b, 2 on "
+            "c; the ranks of a copy must share a host");
 }
 
 TEST(ChooseWorkersTest, OnlyUsableWorkersInPoolOrder) {
