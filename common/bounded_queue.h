@@ -18,10 +18,11 @@ class BoundedQueue {
  public:
   explicit BoundedQueue(size_t capacity) : capacity_(capacity) {}
 
-  // Appends `item`; false (and `item` untouched) when the queue is full or closed. Never waits.
-  [[nodiscard]] bool TryPush(T&& item) ABSL_LOCKS_EXCLUDED(mutex_) {
+  // Appends `item`; false (and `item` untouched) when the queue is closed, or has no more than
+  // `spare` places left, which are kept for what matters more. Never waits.
+  [[nodiscard]] bool TryPush(T&& item, size_t spare = 0) ABSL_LOCKS_EXCLUDED(mutex_) {
     absl::MutexLock lock(&mutex_);
-    if (closed_ || items_.size() >= capacity_) return false;
+    if (closed_ || items_.size() + spare >= capacity_) return false;
     items_.push_back(std::move(item));
     return true;
   }

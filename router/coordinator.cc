@@ -164,10 +164,11 @@ void Coordinator::TakeBack(std::unique_ptr<Request> request, const absl::Status&
 
 void Coordinator::PlaceWaiting() {
   while (std::optional<Placement::Assignment> next = placement_.Next()) {
-    if (groups_.at(next->group).engine->Add(std::move(next->request))) continue;
-    // The loop has stopped and its OnStopped is on its way.
-    placement_.RemoveGroup(next->group);
+    const AddOutcome outcome = groups_.at(next->group).engine->Add(std::move(next->request));
+    if (outcome == AddOutcome::kTaken) continue;
     placement_.Return(std::move(next->request));
+    if (outcome == AddOutcome::kFull) return;  // The next tick tries again.
+    placement_.RemoveGroup(next->group);       // Its OnStopped is on its way.
   }
 }
 

@@ -37,6 +37,7 @@ struct CoordinatorOptions {
   uint32_t queue_timeout_ms = 0;  // of requests that give none; 0 = none
   bool ignore_priority = false;   // first come, first served, whatever requests say
   uint32_t max_moves = 3;         // groups that one started request may lose before it fails
+  size_t engine_inbox_capacity = 1 << 16;  // commands that wait for one group
   absl::Duration step_timeout =
       absl::ZeroDuration();  // floor; zero: 2 s on devices, 30 s on CPU ranks
   absl::Duration start_timeout = absl::Seconds(60);  // for workers to answer at start

@@ -106,6 +106,7 @@ EngineOptions Coordinator::MakeEngineOptions(const FormationPlan& plan,
                                              const FormedGroup& group) const {
   EngineOptions options;
   options.epoch = group.plan.epoch;
+  options.inbox_capacity = options_.engine_inbox_capacity;
   options.step_timeout = options_.step_timeout;
   if (options.step_timeout == absl::ZeroDuration()) {
     options.step_timeout = absl::Seconds(plan.on_device ? 2 : 30);

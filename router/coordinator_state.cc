@@ -86,6 +86,8 @@ ClusterDescription Coordinator::DescribeNow() const {
     worker.set_address(pool_.address(i));
     worker.set_group(group_of[i]);
     if (i < plan_.workers.size()) *worker.mutable_description() = plan_.workers[i];
+    // Described before it was formed.
+    if (group_of[i] >= 0) worker.mutable_description()->set_state("running");
   }
   return description;
 }

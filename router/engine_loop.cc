@@ -19,9 +19,7 @@ EngineLoop::EngineLoop(const EngineOptions& options, std::unique_ptr<WorkerGroup
       inbox_(options.inbox_capacity),
       scheduler_(options.scheduler),
       timer_(absl::ToInt64Nanoseconds(options.step_timeout)) {
-  group_->Start([this](absl::StatusOr<StepResult> result) {
-    (void)inbox_.TryPush(Command(std::move(result)));  // Fails only when the loop has stopped.
-  });
+  group_->Start([this](absl::StatusOr<StepResult> result) { Tell(std::move(result)); });
   thread_ = std::thread([this] { Run(); });
 }
 
@@ -30,18 +28,23 @@ EngineLoop::~EngineLoop() {
   thread_.join();
 }
 
-bool EngineLoop::Add(std::unique_ptr<Request>&& request) {
+AddOutcome EngineLoop::Add(std::unique_ptr<Request>&& request) {
   Command command(std::move(request));
-  if (inbox_.TryPush(std::move(command))) return true;
+  if (inbox_.TryPush(std::move(command), options_.inbox_capacity / 2)) return AddOutcome::kTaken;
   request = std::move(std::get<std::unique_ptr<Request>>(command));
-  return false;
+  return inbox_.closed() ? AddOutcome::kStopped : AddOutcome::kFull;
+}
+
+// For what must not be lost. After the loop has stopped it concerns nobody.
+void EngineLoop::Tell(Command command) {
+  if (!inbox_.TryPush(std::move(command))) overflowed_ = true;
 }
 
 void EngineLoop::Cancel(uint64_t id, absl::Status reason) {
-  (void)inbox_.TryPush(Command(CancelCommand{id, std::move(reason)}));
+  Tell(CancelCommand{id, std::move(reason)});
 }
 
-void EngineLoop::Stop() { (void)inbox_.TryPush(Command(StopCommand{})); }
+void EngineLoop::Stop() { Tell(StopCommand{}); }
 
 SchedulerState EngineLoop::state() const {
   absl::MutexLock lock(&state_mutex_);
@@ -67,6 +70,7 @@ bool EngineLoop::Receive() {
   for (auto command = inbox_.Pop(timeout); command; command = inbox_.TryPop()) {
     std::visit([this](auto& alternative) { Handle(std::move(alternative)); }, *command);
   }
+  CheckOverflow();
   CheckOverdue();
   return cause_.ok() && !(stopping_ && timer_.in_flight() == 0);
 }
@@ -107,6 +111,13 @@ void EngineLoop::Handle(absl::StatusOr<StepResult> result) {
   const int64_t now_ns = clock_.NowNs();
   timer_.Completed(now_ns);
   event_times_ns_.resize(events_.size(), now_ns);
+}
+
+// The group cannot go on without what did not fit; its sequences can, elsewhere.
+void EngineLoop::CheckOverflow() {
+  if (!cause_.ok() || !overflowed_) return;
+  cause_ = absl::ResourceExhaustedError(
+      absl::StrCat("the engine's inbox is full: ", options_.inbox_capacity, " commands wait"));
 }
 
 void EngineLoop::CheckOverdue() {

@@ -3,6 +3,7 @@
 // ended; when it stops it hands them back. Policy is in scheduler.h.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <thread>
@@ -39,8 +40,11 @@ struct EngineOptions {
   SchedulerOptions scheduler;
   uint64_t epoch = 0;                              // of the group
   absl::Duration step_timeout = absl::Seconds(2);  // floor of the limit on a step's time
-  size_t inbox_capacity = 1 << 16;
+  size_t inbox_capacity = 1 << 16;  // commands; requests leave half of it to everything else
 };
+
+// What became of a request that was given to an engine loop.
+enum class AddOutcome { kTaken, kFull, kStopped };
 
 class EngineLoop {
  public:
@@ -50,10 +54,10 @@ class EngineLoop {
   // Joins the thread; stops it first (with OnStopped) when nobody did.
   ~EngineLoop();
 
-  // False, with `request` untouched, when the loop has stopped or its inbox is full.
-  [[nodiscard]] bool Add(std::unique_ptr<Request>&& request);
+  // `request` is untouched unless taken. A full inbox is worth another try.
+  [[nodiscard]] AddOutcome Add(std::unique_ptr<Request>&& request);
   // Ends a request before the next plan. OK `reason`: its client wished so. Otherwise it fails with
-  // `reason`, unless it has started.
+  // `reason`, unless it has started. Never lost: a group whose inbox cannot take it is fenced.
   void Cancel(uint64_t id, absl::Status reason);
   // Lets the plans in flight commit, then hands everything back.
   void Stop();
@@ -69,12 +73,14 @@ class EngineLoop {
   using Command = std::variant<std::unique_ptr<Request>, CancelCommand, StopCommand,
                                absl::StatusOr<StepResult>>;
 
+  void Tell(Command command);
   void Run();
   bool Receive();
   void Handle(std::unique_ptr<Request> request);
   void Handle(CancelCommand cancel);
   void Handle(StopCommand) { stopping_ = true; }
   void Handle(absl::StatusOr<StepResult> result);
+  void CheckOverflow();
   void CheckOverdue();
   void DispatchPlans();
   void Publish();
@@ -85,6 +91,7 @@ class EngineLoop {
   const Clock& clock_;
   EngineOwner& owner_;
   BoundedQueue<Command> inbox_;
+  std::atomic<bool> overflowed_ = false;  // the inbox was full for what must not be lost
 
   // Of the loop's thread.
   Scheduler scheduler_;

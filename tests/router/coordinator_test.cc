@@ -48,6 +48,20 @@ TEST_F(CoordinatorTest, WorkersAreGivenBackAtTheEnd) {
   for (auto& worker : workers_) EXPECT_EQ(worker.state(), "idle");
 }
 
+// What the workers were when the layout was planned is no longer what they are.
+TEST_F(CoordinatorTest, WorkersAreDescribedAsTheyAreNow) {
+  AddWorkers(3, milliseconds(0));
+  ASSERT_TRUE(Start(*MakeLayout(2, 1, 1, 1)).ok());
+  EXPECT_EQ(Describe().workers(0).description().state(), "running");
+  ASSERT_TRUE(RepartitionTo(1, 1, 1).ok());
+  const ClusterDescription description = Describe();
+  std::vector<std::string> states;
+  for (const PoolWorker& worker : description.workers()) {
+    states.push_back(worker.description().state());
+  }
+  EXPECT_THAT(states, testing::UnorderedElementsAre("running", "idle", "idle"));
+}
+
 TEST_F(CoordinatorTest, TooFewWorkersAtStartIsAnError) {
   AddWorkers(3, milliseconds(0));
   const absl::Status status = Start(*MakeLayout(2, 1, 1, 2));
@@ -70,6 +84,14 @@ TEST_F(CoordinatorTest, GraphsOfDevicesAreAskedForAndCounted) {
   EXPECT_FALSE(Logged("no effect"));
   EXPECT_TRUE(Logged(", 7 graphs in "));
   EXPECT_THAT(Worker(0).resident().graphs().batch_sizes(), testing::ElementsAre(2));
+}
+
+TEST_F(CoordinatorTest, AGroupWithAFullInboxIsTriedAgain) {
+  AddWorkers(1, milliseconds(2));
+  options_.engine_inbox_capacity = 8;
+  ASSERT_TRUE(Start(*MakeLayout(1, 1, 1, 1)).ok());
+  SubmitAll(1, 60);
+  ExpectExact(1, 60);
 }
 
 TEST_F(CoordinatorTest, AFullQueueIsRefused) {

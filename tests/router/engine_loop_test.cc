@@ -5,8 +5,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <map>
 
+#include "absl/synchronization/notification.h"
 #include "tests/common/text/tiny_tokenizer.h"
 #include "tests/sim/fake_worker.h"
 #include "tests/testing/collecting_stream.h"
@@ -63,6 +65,41 @@ std::vector<uint32_t> Prompt(uint64_t id) {
   return prompt;
 }
 
+bool Add(EngineLoop& loop, std::unique_ptr<Request> request) {
+  return loop.Add(std::move(request)) == AddOutcome::kTaken;
+}
+
+// A group that keeps the loop's thread in Dispatch until it is let go; then it works.
+class BlockingGroup final : public WorkerGroup {
+ public:
+  explicit BlockingGroup(PlanRunner run) : run_(std::move(run)) {}
+  void Start(OnResult on_result) override { on_result_ = std::move(on_result); }
+  void Dispatch(const StepPlan& plan) override {
+    blocked_.store(true);
+    go_on_.WaitForNotification();
+    Answer(plan);
+  }
+  std::string Laggard() const override { return ""; }
+  void Stop() override {}
+
+  void AwaitBlocked() const {
+    while (!blocked_) absl::SleepFor(absl::Milliseconds(1));
+  }
+  void GoOn() { go_on_.Notify(); }
+
+ private:
+  void Answer(const StepPlan& plan) {
+    StepResult result;
+    const absl::Status status = run_(plan, result);
+    on_result_(status.ok() ? absl::StatusOr<StepResult>(std::move(result)) : status);
+  }
+
+  const PlanRunner run_;
+  OnResult on_result_;
+  std::atomic<bool> blocked_ = false;
+  absl::Notification go_on_;
+};
+
 class EngineLoopTest : public testing::Test {
  protected:
   EngineLoopTest() {
@@ -109,7 +146,7 @@ class EngineLoopTest : public testing::Test {
 TEST_F(EngineLoopTest, EveryRequestGetsItsTokensOnce) {
   auto loop = Start();
   constexpr uint64_t kRequests = 60;  // far more than slots
-  for (uint64_t id = 1; id <= kRequests; ++id) ASSERT_TRUE(loop->Add(MakeRequest(id, 20 + id)));
+  for (uint64_t id = 1; id <= kRequests; ++id) ASSERT_TRUE(Add(*loop, MakeRequest(id, 20 + id)));
   for (uint64_t id = 1; id <= kRequests; ++id) {
     ASSERT_TRUE(stream_->AwaitEnd(id)) << id;
     const Collected got = stream_->Get(id);
@@ -131,7 +168,7 @@ TEST_F(EngineLoopTest, EveryRequestGetsItsTokensOnce) {
 
 TEST_F(EngineLoopTest, OneFlushCarriesAStepOfManyRequests) {
   auto loop = Start({.step_time = std::chrono::milliseconds(1)});
-  for (uint64_t id = 1; id <= 8; ++id) ASSERT_TRUE(loop->Add(MakeRequest(id, 50)));
+  for (uint64_t id = 1; id <= 8; ++id) ASSERT_TRUE(Add(*loop, MakeRequest(id, 50)));
   uint32_t deltas = 0;
   for (uint64_t id = 1; id <= 8; ++id) {
     ASSERT_TRUE(stream_->AwaitEnd(id));
@@ -143,7 +180,7 @@ TEST_F(EngineLoopTest, OneFlushCarriesAStepOfManyRequests) {
 TEST_F(EngineLoopTest, CancelFreesBlocksWithinOneStep) {
   options_.scheduler.prefix_cache = false;
   auto loop = Start({.step_time = std::chrono::milliseconds(5)});
-  ASSERT_TRUE(loop->Add(MakeRequest(1, 4000)));
+  ASSERT_TRUE(Add(*loop, MakeRequest(1, 4000)));
   ASSERT_TRUE(stream_->AwaitCount(1, 40));
   EXPECT_GT(loop->state().used_blocks, 0);
   loop->Cancel(1, absl::OkStatus());
@@ -158,7 +195,7 @@ TEST_F(EngineLoopTest, CancelFreesBlocksWithinOneStep) {
   }
   EXPECT_EQ(owner_.finished(), std::vector<uint64_t>{1});
   // The room is usable at once.
-  ASSERT_TRUE(loop->Add(MakeRequest(2, 3)));
+  ASSERT_TRUE(Add(*loop, MakeRequest(2, 3)));
   ASSERT_TRUE(stream_->AwaitEnd(2));
   EXPECT_EQ(stream_->Get(2).tokens, FakeContinuation(Prompt(2), 3));
 }
@@ -166,9 +203,9 @@ TEST_F(EngineLoopTest, CancelFreesBlocksWithinOneStep) {
 TEST_F(EngineLoopTest, AQueueDeadlineSparesWhatHasStarted) {
   options_.scheduler.limits.set_max_batch_size(1);
   auto loop = Start({.step_time = std::chrono::milliseconds(2)});
-  ASSERT_TRUE(loop->Add(MakeRequest(1, 60)));
+  ASSERT_TRUE(Add(*loop, MakeRequest(1, 60)));
   ASSERT_TRUE(stream_->AwaitCount(1, 2));
-  ASSERT_TRUE(loop->Add(MakeRequest(2, 5)));
+  ASSERT_TRUE(Add(*loop, MakeRequest(2, 5)));
   loop->Cancel(1, absl::DeadlineExceededError("late"));
   loop->Cancel(2, absl::DeadlineExceededError("late"));
   ASSERT_TRUE(stream_->AwaitEnd(2));
@@ -191,7 +228,7 @@ TEST_F(EngineLoopTest, AStopStringEndsTheSequence) {
   OutputOptions output;
   output.return_text = true;
   output.stops = {"cab"};
-  ASSERT_TRUE(loop->Add(MakeRequest(1, 1000, output)));
+  ASSERT_TRUE(Add(*loop, MakeRequest(1, 1000, output)));
   ASSERT_TRUE(stream_->AwaitEnd(1));
   const Collected got = stream_->Get(1);
   EXPECT_EQ(got.text, "ab");
@@ -209,8 +246,8 @@ TEST_F(EngineLoopTest, WhatCanNeverRunFailsAlone) {
   auto too_long = MakeRequest(1, 10);
   too_long->spec.tokens.resize(5000);
   too_long->spec.prompt_length = 5000;
-  ASSERT_TRUE(loop->Add(std::move(too_long)));
-  ASSERT_TRUE(loop->Add(MakeRequest(2, 3)));
+  ASSERT_TRUE(Add(*loop, std::move(too_long)));
+  ASSERT_TRUE(Add(*loop, MakeRequest(2, 3)));
   ASSERT_TRUE(stream_->AwaitEnd(1));
   EXPECT_EQ(stream_->Get(1).status.code(), absl::StatusCode::kInvalidArgument);
   ASSERT_TRUE(stream_->AwaitEnd(2));
@@ -244,7 +281,7 @@ void ExpectMovedSequencesGoOn(EngineOptions options, const LocalGroup::Faults& f
     request->spec.tokens = Prompt(id);
     request->spec.prompt_length = request->spec.tokens.size();
     request->spec.max_output_tokens = 30 + id;
-    ASSERT_TRUE(broken->Add(std::move(request)));
+    ASSERT_TRUE(Add(*broken, std::move(request)));
   }
   ASSERT_TRUE(first.AwaitStopped());
   EXPECT_EQ(first.cause().code(), code);
@@ -253,13 +290,13 @@ void ExpectMovedSequencesGoOn(EngineOptions options, const LocalGroup::Faults& f
   ASSERT_EQ(live.size() + first.finished().size(), kRequests);
   EXPECT_FALSE(live.empty());
   auto refused = std::move(live.back());
-  EXPECT_FALSE(broken->Add(std::move(refused)));
+  EXPECT_EQ(broken->Add(std::move(refused)), AddOutcome::kStopped);
   ASSERT_NE(refused, nullptr);
   live.back() = std::move(refused);
   auto healthy = start(second, {});
   for (auto& request : live) {
     request->output.Moved();
-    ASSERT_TRUE(healthy->Add(std::move(request)));
+    ASSERT_TRUE(Add(*healthy, std::move(request)));
   }
   for (uint64_t id = 1; id <= kRequests; ++id) {
     ASSERT_TRUE(stream->AwaitEnd(id));
@@ -281,9 +318,57 @@ TEST_F(EngineLoopTest, AStuckStepFencesTheGroup) {
                            "step 20 took over");
 }
 
+// A loop that is busy with request 1 while its inbox of eight places fills.
+class FullInboxTest : public EngineLoopTest {
+ protected:
+  FullInboxTest() {
+    options_.inbox_capacity = 8;
+    auto worker = std::make_shared<sim::FakeWorker>(options_.scheduler);
+    auto group = std::make_unique<BlockingGroup>(
+        [worker](const StepPlan& plan, StepResult& out) { return worker->Run(plan, out); });
+    group_ = group.get();
+    loop_ = std::make_unique<EngineLoop>(options_, std::move(group), clock_, owner_);
+    EXPECT_TRUE(Add(*loop_, MakeRequest(1, 20)));
+    group_->AwaitBlocked();
+  }
+
+  BlockingGroup* group_ = nullptr;
+  std::unique_ptr<EngineLoop> loop_;
+};
+
+TEST_F(FullInboxTest, RequestsAreRefusedWhileResultsAndCancelsHaveRoom) {
+  for (uint64_t id = 2; id <= 5; ++id) ASSERT_TRUE(Add(*loop_, MakeRequest(id, 20)));
+  auto refused = MakeRequest(6, 20);
+  EXPECT_EQ(loop_->Add(std::move(refused)), AddOutcome::kFull);
+  ASSERT_NE(refused, nullptr);
+  loop_->Cancel(2, absl::OkStatus());
+  group_->GoOn();
+  for (const uint64_t id : {1, 3, 4, 5}) {
+    ASSERT_TRUE(stream_->AwaitEnd(id)) << id;
+    EXPECT_EQ(stream_->Get(id).tokens, FakeContinuation(Prompt(id), 20)) << id;
+  }
+  ASSERT_TRUE(stream_->AwaitEnd(2));
+  EXPECT_EQ(stream_->Get(2).last.finish_reason(), FINISH_REASON_CANCELLED);
+  ASSERT_TRUE(Add(*loop_, std::move(refused)));
+  ASSERT_TRUE(stream_->AwaitEnd(6));
+  EXPECT_EQ(stream_->Get(6).tokens, FakeContinuation(Prompt(6), 20));
+}
+
+TEST_F(FullInboxTest, AResultWithoutRoomFencesTheGroup) {
+  for (uint64_t id = 0; id < 8; ++id) loop_->Cancel(100 + id, absl::OkStatus());
+  group_->GoOn();  // The result of request 1 finds no place.
+  ASSERT_TRUE(owner_.AwaitStopped());
+  EXPECT_EQ(owner_.cause().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(owner_.cause().message()), HasSubstr("8 commands wait"));
+  const auto live = owner_.TakeLive();
+  ASSERT_EQ(live.size(), 1);
+  EXPECT_EQ(live[0]->spec.tokens, Prompt(1));
+  EXPECT_EQ(loop_->Add(MakeRequest(2, 1)), AddOutcome::kStopped);
+}
+
 TEST_F(EngineLoopTest, StopLetsPlansInFlightCommit) {
   auto loop = Start({.step_time = std::chrono::milliseconds(3)});
-  ASSERT_TRUE(loop->Add(MakeRequest(1, 4000)));
+  ASSERT_TRUE(Add(*loop, MakeRequest(1, 4000)));
   ASSERT_TRUE(stream_->AwaitCount(1, 10));
   loop->Stop();
   ASSERT_TRUE(owner_.AwaitStopped());
