@@ -8,7 +8,6 @@
 #include <atomic>
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -16,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
+#include "common/atomic_file.h"
 #include "common/credentials.h"
 #include "common/status_macros.h"
 #include "router/cluster_service.h"
@@ -67,19 +67,6 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& mode
   return Tokenizer::Load(model_dir);
 }
 
-absl::Status WriteAddress(const std::string& path, const std::string& address) {
-  if (path.empty()) return absl::OkStatus();
-  // Renamed into place, so that nobody reads half an address.
-  const std::string temporary = path + ".partial";
-  std::ofstream file(temporary);
-  file << address << "\n";
-  file.close();
-  std::error_code error;
-  if (file) std::filesystem::rename(temporary, path, error);
-  if (file && !error) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("--address-file: cannot write '", path, "'"));
-}
-
 absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const RouterOptions& options,
                                                           InferenceService& inference,
                                                           ClusterService& cluster,
@@ -118,7 +105,9 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
                    StartServer(options, inference, cluster, address));
   health = server->GetHealthCheckService();
   absl::Status status = coordinator.Start();
-  if (status.ok()) status = WriteAddress(options.address_file, address);
+  if (status.ok() && !options.address_file.empty()) {
+    status = WriteFileAtomically(options.address_file, address + "\n");
+  }
   if (status.ok()) {
     LogLine(absl::StrCat("serving ", spec.name, " on ", address));
     signals.SetServing();

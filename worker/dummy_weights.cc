@@ -3,20 +3,13 @@
 
 #include <cmath>
 
-#include "absl/strings/string_view.h"
+#include "common/hash.h"
 #include "worker/router_skew.h"
 
 namespace regatta {
 namespace {
 
 constexpr float kEmbeddingDeviation = 0.02f;
-
-// FNV-1a.
-uint64_t HashName(absl::string_view name) {
-  uint64_t hash = 0xcbf29ce484222325ull;
-  for (unsigned char c : name) hash = (hash ^ c) * 0x100000001b3ull;
-  return hash;
-}
 
 // 0 for norms.
 float DeviationOf(const TensorInfo& tensor) {
@@ -53,7 +46,7 @@ class DummySource final : public TensorSource {
 
   std::vector<FormulaRows> Formulas(const TensorInfo& tensor, const Slice& slice) const override {
     DummyValues values;
-    values.key = MixBits(options_.seed ^ HashName(tensor.name));
+    values.key = MixBits(options_.seed ^ Fnv1a(tensor.name));
     values.first = static_cast<uint64_t>(slice.first_row * tensor.columns + slice.first_column);
     values.pitch = static_cast<uint64_t>(tensor.columns);
     values.deviation = DeviationOf(tensor);
