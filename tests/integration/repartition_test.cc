@@ -1,10 +1,12 @@
 // A running pool of four workers changes its layout under load, without a process restarting and
 // without an answer changing.
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <set>
 #include <thread>
 
+#include "absl/strings/str_cat.h"
 #include "common/layout.h"
 #include "orchestrator/cluster_client.h"
 #include "proto/cluster.grpc.pb.h"
@@ -19,20 +21,19 @@ std::set<uint32_t> WorkerPids(const ClusterDescription& cluster) {
   return pids;
 }
 
-// Re-forms the pool and returns the last progress message.
-RepartitionProgress Repartition(const std::shared_ptr<grpc::Channel>& channel,
-                                const Layout& layout) {
+// Re-forms the pool; `last` gets the last progress message.
+grpc::Status Repartition(const std::shared_ptr<grpc::Channel>& channel, const Layout& layout,
+                         RepartitionProgress* last = nullptr) {
   const auto stub = Cluster::NewStub(channel);
   grpc::ClientContext context;
   context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(60));
   RepartitionRequest request;
   *request.mutable_layout() = layout;
   const auto reader = stub->Repartition(&context, request);
-  RepartitionProgress progress, last;
-  while (reader->Read(&progress)) last = progress;
-  const grpc::Status status = reader->Finish();
-  EXPECT_TRUE(status.ok()) << status.error_message();
-  return last;
+  for (RepartitionProgress progress; reader->Read(&progress);) {
+    if (last != nullptr) *last = progress;
+  }
+  return reader->Finish();
 }
 
 TEST(Repartition, FourWorkersUnderLoad_AnswersUnchanged) {
@@ -47,7 +48,9 @@ TEST(Repartition, FourWorkersUnderLoad_AnswersUnchanged) {
     std::vector<Output> during;
     std::thread load([&] { during = GenerateAll(channel, GreedyRequests(prompts), 16); });
     std::this_thread::sleep_for(std::chrono::milliseconds(700));
-    const RepartitionProgress progress = Repartition(channel, layout);
+    RepartitionProgress progress;
+    const grpc::Status status = Repartition(channel, layout, &progress);
+    EXPECT_TRUE(status.ok()) << status.error_message();
     load.join();
     std::cout << LayoutName(layout) << ": " << progress.live_sequences()
               << " live sequences moved in " << progress.total_seconds() << " s (drain "
@@ -70,21 +73,54 @@ TEST(Repartition, FourWorkersUnderLoad_AnswersUnchanged) {
 TEST(Repartition, ImpossibleLayout_IsRefusedAndServingGoesOn) {
   const auto cluster = LaunchModel("regatta-dense", 2, {"--tp", "2"});
   ASSERT_TRUE(cluster.ok()) << cluster.status();
-  const auto stub = Cluster::NewStub((*cluster)->channel());
-  grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + std::chrono::seconds(30));
-  RepartitionRequest request;
-  request.mutable_layout()->set_attention_tp(3);
-  request.mutable_layout()->set_expert_tp(3);
-  const auto reader = stub->Repartition(&context, request);
-  RepartitionProgress progress;
-  while (reader->Read(&progress)) {
-  }
-  EXPECT_EQ(reader->Finish().error_code(), grpc::StatusCode::INVALID_ARGUMENT);
+  EXPECT_EQ(Repartition((*cluster)->channel(), *MakeLayout(3, 1, 1, 1)).error_code(),
+            grpc::StatusCode::INVALID_ARGUMENT);
   const std::vector<HeldOutPrompt> prompts = HeldOut("regatta-dense", 60);
   const int exact =
       CountExact(prompts, GenerateAll((*cluster)->channel(), GreedyRequests(prompts), 8));
   EXPECT_GE(exact, 0.9 * prompts.size());
+}
+
+// Four ranks share the memory that two had, and hold as much of each token as they did (the model
+// has two KV heads): the pool halves.
+TEST(Repartition, PoolTooSmallForALiveSequence_FallsBackAndAnswersAreUnchanged) {
+  uint64_t memory_bytes = 0;
+  {
+    const auto cluster = LaunchModel("regatta-dense", 1, {});
+    ASSERT_TRUE(cluster.ok()) << cluster.status();
+    memory_bytes = (*cluster)->description().workers(0).description().memory_bytes();
+  }
+  constexpr double kPoolBytes = 800 * 8192;  // 800 tokens
+  const auto cluster = LaunchModel(
+      "regatta-dense", 4,
+      {"--tp", "2", "--max-batch-size", "16", "--no-prefix-cache", "--mean-input-length", "64",
+       "--mean-output-length", "64", "--kv-cache-free-gpu-mem-fraction",
+       absl::StrCat(kPoolBytes / static_cast<double>(memory_bytes))});
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  const auto& channel = (*cluster)->channel();
+  const GroupDescription& group = (*cluster)->description().groups(0);
+  const uint32_t pool = group.kv_blocks() * group.block_size();
+  const std::vector<HeldOutPrompt> prompts = HeldOut("regatta-dense", 40);
+  std::vector<GenerateRequest> requests = GreedyRequests(prompts);
+  requests[0].set_ignore_eos(true);
+  requests[0].set_max_tokens(pool * 7 / 10);
+  const std::vector<Output> before = GenerateAll(channel, requests, 8);
+
+  std::vector<Output> during;
+  std::thread load([&] { during = GenerateAll(channel, requests, 8); });
+  std::this_thread::sleep_for(std::chrono::milliseconds(300));
+  const grpc::Status status = Repartition(channel, *MakeLayout(4, 1, 1, 1));
+  load.join();
+  EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED) << status.error_message();
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("a live sequence may need"));
+  EXPECT_THAT(status.error_message(), ::testing::HasSubstr("serving as before with tp2"));
+  for (size_t i = 0; i < before.size(); ++i) {
+    EXPECT_TRUE(during[i].status.ok()) << "prompt " << i << ": " << during[i].status;
+    EXPECT_EQ(during[i].token_ids, before[i].token_ids) << "prompt " << i;
+  }
+  EXPECT_GT(during[0].usage.preemptions(), before[0].usage.preemptions())
+      << "the long sequence was not live when the pool was re-formed";
+  EXPECT_TRUE((*cluster)->Check().ok());
 }
 
 }  // namespace

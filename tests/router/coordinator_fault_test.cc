@@ -179,6 +179,65 @@ TEST_F(CoordinatorFaultTest, AFailedRepartitionFallsBack) {
   EXPECT_EQ(Describe().layout().attention_tp(), 2);
 }
 
+// Two workers whose ranks hold 640 tokens each: tp 2 has room for a sequence that tp 1 has not.
+class SmallerPoolTest : public CoordinatorFaultTest {
+ protected:
+  void Serve() {
+    for (int i = 0; i < 2; ++i) {
+      workers_.emplace_back(FakeWorkerOptions{
+          .kv_blocks = 40, .kv_blocks_per_rank = true, .step_time = milliseconds(1)});
+    }
+    ASSERT_TRUE(Start(*MakeLayout(2, 1, 1, 1)).ok());
+    SubmitAll(1, 30);
+    ASSERT_TRUE(Submit(kLong, kLongOutput).ok());
+    AwaitTokens(1, 30);
+    ASSERT_TRUE(stream_->AwaitCount(kLong, 20));
+  }
+  void ExpectNothingStranded() {
+    ExpectExact(1, 30);
+    ASSERT_TRUE(stream_->AwaitEnd(kLong, absl::Seconds(60)));
+    EXPECT_EQ(stream_->Get(kLong).tokens, FakeContinuation(PromptOf(kLong), kLongOutput));
+    EXPECT_EQ(LayoutName(Describe().layout()), "tp2");
+    SubmitAll(100, 110);
+    ExpectExact(100, 110);
+  }
+
+  static constexpr uint64_t kLong = 99;
+  static constexpr uint32_t kLongOutput = 900;
+};
+
+TEST_F(SmallerPoolTest, ThatCannotHoldALiveSequenceGivesWayToTheOldLayout) {
+  Serve();
+  const absl::Status status = RepartitionTo(1, 1, 2);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(
+      std::string(status.message()),
+      HasSubstr(absl::StrCat("a live sequence may need ", PromptOf(kLong).size() + kLongOutput,
+                             " tokens; the KV cache of the new layout holds 640")));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("serving as before with tp2"));
+  ExpectNothingStranded();
+}
+
+TEST_F(SmallerPoolTest, TheOldLayoutIsRestoredAlsoWhenItsFirstFormingFails) {
+  Serve();
+  Worker(1).SetFault(Fault::kFormFailsOnce, 1);  // The new layout forms, the old one does not.
+  const absl::Status status = RepartitionTo(1, 1, 2);
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("trying to restore tp2"));
+  ExpectNothingStranded();
+}
+
+TEST_F(SmallerPoolTest, IsTakenOnceTheLongSequenceHasEnded) {
+  Serve();
+  ExpectNothingStranded();
+  ASSERT_TRUE(Await([&] { return State().finished() == 42; }));
+  const absl::Status status = RepartitionTo(1, 1, 2);
+  EXPECT_TRUE(status.ok()) << status;
+  EXPECT_EQ(Submit(200, kLongOutput).status().code(), absl::StatusCode::kInvalidArgument);
+  SubmitAll(201, 210);
+  ExpectExact(201, 210);
+}
+
 TEST_F(CoordinatorFaultTest, OneRepartitionAtATime) {
   AddWorkers(2, milliseconds(1));
   ASSERT_TRUE(Start(*MakeLayout(2, 1, 1, 1)).ok());

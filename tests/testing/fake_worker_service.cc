@@ -28,7 +28,9 @@ SchedulerOptions OptionsOf(const FormRequest& formed, uint32_t kv_blocks) {
   return options;
 }
 
-uint32_t Blocks(const FormRequest& formed, uint32_t available) {
+uint32_t Blocks(const FormRequest& formed, const FakeWorkerOptions& options) {
+  const uint32_t available =
+      options.kv_blocks * (options.kv_blocks_per_rank ? RanksPerCopy(formed.layout()) : 1);
   return formed.max_kv_blocks() > 0 ? std::min(formed.max_kv_blocks(), available) : available;
 }
 
@@ -124,8 +126,8 @@ grpc::Status FakeWorkerService::Prepare(grpc::ServerContext* context, const Prep
 grpc::Status FakeWorkerService::Form(grpc::ServerContext* context, const FormRequest* request,
                                      grpc::ServerWriter<FormProgress>* writer) {
   if (fault_ == Fault::kFormFails) return {grpc::StatusCode::RESOURCE_EXHAUSTED, "out of memory"};
-  Fault once = Fault::kFormFailsOnce;
-  if (fault_.compare_exchange_strong(once, Fault::kNone)) {
+  if (fault_ == Fault::kFormFailsOnce && fault_step_-- == 0) {
+    fault_ = Fault::kNone;
     return {grpc::StatusCode::INTERNAL, "a passing fault"};
   }
   if (fault_ == Fault::kFormHangs) {
@@ -140,7 +142,7 @@ grpc::Status FakeWorkerService::Form(grpc::ServerContext* context, const FormReq
   progress.set_fraction(1);
   writer->Write(progress);
   progress.set_stage("formed");
-  progress.mutable_formed()->set_kv_blocks(Blocks(*request, options_.kv_blocks));
+  progress.mutable_formed()->set_kv_blocks(Blocks(*request, options_));
   progress.mutable_formed()->set_dtype("float32");
   progress.mutable_formed()->set_num_graphs(options_.num_graphs);
   {
@@ -184,7 +186,7 @@ grpc::Status FakeWorkerService::RunPlans(grpc::ServerContext* context,
                                          const FormRequest& formed) {
   const uint32_t pp = std::max(1u, formed.layout().pp());
   const bool samples = formed.rank() == (pp - 1) * RanksPerCopy(formed.layout()) / pp;
-  sim::FakeWorker model(OptionsOf(formed, Blocks(formed, options_.kv_blocks)));
+  sim::FakeWorker model(OptionsOf(formed, Blocks(formed, options_)));
   absl::Mutex write_mutex;
   std::atomic<uint64_t> completed = 0;
   std::atomic<bool> done = false;

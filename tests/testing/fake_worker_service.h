@@ -21,7 +21,7 @@ enum class Fault {
   kDescribeHangs,
   kPrepareFails,
   kFormFails,
-  kFormFailsOnce,
+  kFormFailsOnce,  // after `fault_step` that succeed
   kFormHangs,
   kRunRefused,
   kStepFails,   // the stream ends with an error at `fault_step`
@@ -33,6 +33,7 @@ struct FakeWorkerOptions {
   std::string host = "host-a";
   std::string device_kind = "cpu";
   uint32_t kv_blocks = 2048;
+  bool kv_blocks_per_rank = false;  // a copy has so many for each of its ranks
   std::chrono::microseconds step_time{0};
   uint32_t protocol_version = 1;
   uint32_t num_graphs = 0;
