@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "common/check.h"
+#include "common/huge_pages.h"
 
 namespace regatta {
 
@@ -31,6 +32,12 @@ class BlockPool {
   // Marks the content of a held block as worth keeping (it is freed to the far end of the eviction
   // order) or not.
   void SetReusable(uint32_t block, bool reusable);
+
+  // What Allocate would take; kNone when nothing is free.
+  uint32_t next_free() const {
+    const uint32_t block = nodes_[num_blocks_].next;
+    return block == num_blocks_ ? kNone : block;
+  }
 
   uint32_t num_blocks() const { return num_blocks_; }
   uint32_t free_blocks() const { return free_blocks_; }  // reusable ones included
@@ -57,7 +64,7 @@ class BlockPool {
   const uint32_t num_blocks_;
   uint32_t free_blocks_;
   uint32_t reusable_free_ = 0;
-  std::vector<Node> nodes_;
+  std::vector<Node, HugePageAllocator<Node>> nodes_;
 };
 
 }  // namespace regatta

@@ -71,6 +71,7 @@ class Scheduler::Impl {
   uint32_t ChunkSize(uint32_t position, uint32_t end, uint32_t budget, bool first) const;
   bool TryAdmit(StepPlan& plan, Sequence& sequence, uint32_t budget, bool first);
   bool HasRoom(Sequence& sequence);
+  void PrefetchKey(const std::vector<BlockKey>& keys, size_t index) const;
   void ProbeCache(Sequence& sequence);
   void TakeBlocks(Sequence& sequence);
   void WriteAdmission(const Sequence& sequence, Admission& admission) const;

@@ -132,6 +132,11 @@ bool Scheduler::Impl::HasRoom(Sequence& sequence) {
   }
 }
 
+// A few keys behind the one in hand are looked up next.
+void Scheduler::Impl::PrefetchKey(const std::vector<BlockKey>& keys, size_t index) const {
+  if (index + 4 < keys.size()) cache_.Prefetch(keys[index + 4]);
+}
+
 // How much of the sequence the cache holds: at most all but one token, so that there is something
 // to draw the next one from.
 void Scheduler::Impl::ProbeCache(Sequence& sequence) {
@@ -140,6 +145,7 @@ void Scheduler::Impl::ProbeCache(Sequence& sequence) {
   const size_t most =
       std::min<size_t>(sequence.keys.size(), (sequence.num_tokens() - 1) / block_size_);
   for (; sequence.probe.blocks < most; ++sequence.probe.blocks) {
+    PrefetchKey(sequence.keys, sequence.probe.blocks);
     const uint32_t block = cache_.Find(sequence.keys[sequence.probe.blocks]);
     if (block == BlockPool::kNone) return;
     sequence.probe.held += pool_.references(block) > 0;
@@ -205,6 +211,7 @@ void Scheduler::Impl::PublishPrompts() {
   for (const PublishRange& range : computed_) {
     const Sequence& sequence = *sequences_[range.sequence];
     for (uint32_t i = range.first_block; i < range.end_block; ++i) {
+      PrefetchKey(sequence.keys, i);
       if (!pool_.reusable(sequence.blocks[i])) cache_.Publish(sequence.blocks[i], sequence.keys[i]);
     }
   }

@@ -136,9 +136,12 @@ void BM_PrefixCache(benchmark::State& state) {
   PrefixCache cache(pool, true);
   const auto key = [](uint32_t i) { return MakeBlockKey(1, {}, {i}); };
   uint32_t next = 0;
+  // As the scheduler does: keys are known some time before their blocks are published.
   const auto turn_over = [&] {
+    const BlockKey published = key(next++);
+    cache.Prefetch(published);
     const uint32_t block = cache.Allocate();
-    cache.Publish(block, key(next++));
+    cache.Publish(block, published);
     pool.Release(block);
   };
   while (next < 2 * blocks) turn_over();

@@ -4,7 +4,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
+#include <map>
+#include <random>
 #include <string>
 #include <vector>
 
@@ -91,6 +94,33 @@ TEST(PrefixCacheTest, HoldsAsManyBlocksAsThePoolThroughManyGenerations) {
   }
   for (uint32_t i = 0; i < 5 * kBlocks; ++i) {
     EXPECT_EQ(cache.Find(Key(i)) != BlockPool::kNone, i >= 4 * kBlocks) << i;
+  }
+  cache.CheckInvariants();
+}
+
+// Keys whose searches begin at four neighbouring slots, two of them at the end of the table: what
+// is removed from the middle of such a crowd must not hide the rest.
+TEST(PrefixCacheTest, CrowdedKeysAreFoundWhateverWasRemovedBetweenThem) {
+  constexpr uint32_t kBlocks = 64;
+  BlockPool pool(kBlocks);
+  PrefixCache cache(pool, true);
+  std::mt19937 random(7);
+  std::map<uint64_t, uint32_t> known;  // high half of the key -> block
+  std::vector<uint32_t> held;
+  const auto key = [](uint64_t i) { return BlockKey{(i % 4 - 2) & 0xffffffffu, i}; };
+  for (uint64_t i = 0; i < 20'000; ++i) {
+    const uint32_t block = cache.Allocate();
+    std::erase_if(known, [block](const auto& entry) { return entry.second == block; });
+    ASSERT_TRUE(cache.Publish(block, key(i)));
+    known[i] = block;
+    held.push_back(block);
+    while (held.size() > kBlocks / 2 || (held.size() > 1 && random() % 2 == 0)) {
+      std::swap(held[random() % held.size()], held.back());
+      pool.Release(held.back());
+      held.pop_back();
+    }
+    for (const auto& [high, where] : known) ASSERT_EQ(cache.Find(key(high)), where) << i;
+    ASSERT_EQ(known.size(), std::min<uint64_t>(i + 1, kBlocks));
   }
   cache.CheckInvariants();
 }
