@@ -14,7 +14,9 @@
 #include "absl/time/clock.h"
 #include "common/grpc_status.h"
 #include "common/layout.h"
+#include "common/status_macros.h"
 #include "proto/cluster.grpc.pb.h"
+#include "proto/health.grpc.pb.h"
 
 namespace regatta {
 namespace {
@@ -101,6 +103,18 @@ absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::C
                         absl::StrCat("Cluster.Describe: ", status.error_message()));
   }
   return description;
+}
+
+absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout) {
+  using grpc::health::v1::HealthCheckResponse;
+  grpc::ClientContext context;
+  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
+  HealthCheckResponse response;
+  RETURN_IF_ERROR(
+      FromGrpc(grpc::health::v1::Health::NewStub(channel)->Check(&context, {}, &response)));
+  if (response.status() == HealthCheckResponse::SERVING) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(
+      "the server answers ", HealthCheckResponse::ServingStatus_Name(response.status())));
 }
 
 absl::StatusOr<ClusterDescription> AwaitReady(const std::shared_ptr<grpc::Channel>& channel,

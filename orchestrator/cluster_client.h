@@ -17,6 +17,10 @@ namespace regatta {
 absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::Channel>& channel,
                                                    absl::Duration timeout);
 
+// OK when the server behind `channel` says that it serves; UNAVAILABLE when it answers that it does
+// not (forming, draining, without a group).
+absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout);
+
 // Asks until every group is running. Gives up at `timeout` with DEADLINE_EXCEEDED naming the states
 // seen last, or as soon as `check` (every 100 ms) returns an error, which is returned.
 absl::StatusOr<ClusterDescription> AwaitReady(const std::shared_ptr<grpc::Channel>& channel,

@@ -50,6 +50,13 @@ absl::Status PrintDescription(const ClusterFlags& flags) {
   return absl::OkStatus();
 }
 
+absl::Status PrintHealth(const ClusterFlags& flags) {
+  ASSIGN_OR_RETURN(const auto channel, Dial(flags));
+  RETURN_IF_ERROR(CheckHealth(channel, kAnswerTimeout));
+  std::cout << "serving\n";
+  return absl::OkStatus();
+}
+
 absl::Status Repartition(const ClusterFlags& flags) {
   RepartitionRequest request;
   ASSIGN_OR_RETURN(*request.mutable_layout(), MakeLayout(flags.tp, flags.pp, flags.ep, flags.dp));
@@ -136,6 +143,8 @@ void AddClusterCommand(CLI::App& app, CommandContext& context) {
   AddAction(cluster, "describe",
             "Prints model, layout, limits and how they were derived, groups and workers.",
             PrintDescription, flags, context);
+  AddAction(cluster, "health", "Succeeds when the router serves; for readiness probes.",
+            PrintHealth, flags, context);
   AddRepartition(cluster, flags, context);
   AddAction(cluster, "drain",
             "Admits no more requests; waits for the running ones, then cancels what is left.",

@@ -1,21 +1,25 @@
 #!/usr/bin/env python3
 """Renders deploy/base with kubectl kustomize and checks every object.
 
-Strictly against the Kubernetes schemas (unknown fields are errors), then against house policy: probes, equal requests and
-limits, non-root, no capabilities, no `latest`, selectors that match pods, target ports that exist, and flags that the programs know.
+Strictly against the Kubernetes schemas (unknown fields are errors), then against house policy: probes (of readiness, too, behind a
+service that hides unready pods), equal requests and limits, non-root, no capabilities, no `latest`, selectors that match pods, target
+ports that exist, and flags that the programs know. The image must carry the libraries that the programs load.
 
 usage: validate.py [--bin-dir build/host/bin]
 needs: kubectl (Debian: kubernetes-client), pip: kubernetes-validate pyyaml
 """
 import argparse
 import pathlib
+import re
 import subprocess
 import sys
 
 import kubernetes_validate
 import yaml
 
-BASE = pathlib.Path(__file__).resolve().parents[2] / "deploy" / "base"
+DEPLOY = pathlib.Path(__file__).resolve().parents[2] / "deploy"
+BASE = DEPLOY / "base"
+DOCKERFILE = DEPLOY / "Dockerfile"
 SCHEMA_VERSION = "1.28"
 
 
@@ -64,27 +68,69 @@ def policy_errors(docs):
         if len(pods) != 1:
             yield f"Service {doc['metadata']['name']}: its selector matches {len(pods)} pod templates"
             continue
+        if not doc["spec"].get("publishNotReadyAddresses") and not any(
+                "readinessProbe" in container for container in pods[0]["spec"]["containers"]):
+            yield f"Service {doc['metadata']['name']}: its pods have no readiness probe"
         ports = {port["name"] for container in pods[0]["spec"]["containers"] for port in container.get("ports", [])}
         for port in doc["spec"]["ports"]:
             if port["targetPort"] not in ports:
                 yield f"Service {doc['metadata']['name']}: no container port {port['targetPort']}"
 
 
-def flag_errors(docs, bin_dir):
-    """Yields flags in the manifests that the built programs do not know."""
+def containers(docs):
     for doc in docs:
         template = pod_template(doc)
-        if not template:
-            continue
-        for container in template["spec"]["containers"]:
-            args = container.get("args", [])
-            words = [arg for arg in args if not arg.startswith("-")]
-            command = [str(bin_dir / container["command"][0]), *words, "--help"]
-            help_text = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            for arg in args:
-                flag = arg.split("=")[0]
-                if flag.startswith("--") and flag not in help_text:
-                    yield f"{container['command'][0]}: unknown flag {flag}"
+        yield from template["spec"]["containers"] if template else []
+
+
+def probe_errors(docs):
+    """Yields probes that ask a port or read a directory that their container does not have."""
+    for container in containers(docs):
+        ports = {str(port["containerPort"]) for port in container.get("ports", [])}
+        mounts = tuple(mount["mountPath"] + "/" for mount in container.get("volumeMounts", []))
+        for arg in container.get("readinessProbe", {}).get("exec", {}).get("command", []):
+            value = arg.partition("=")[2]
+            if value.startswith("grpc://") and value.rpartition(":")[2] not in ports:
+                yield f"{container['name']}: its readiness probe asks {value}, where it does not listen"
+            if value.startswith("/") and not value.startswith(mounts):
+                yield f"{container['name']}: its readiness probe reads {value}, which nothing mounts"
+
+
+def flag_errors(docs, bin_dir):
+    """Yields flags in the manifests, probes included, that the built programs do not know."""
+    commands = [container["command"] + container.get("args", []) for container in containers(docs)]
+    commands += [container["readinessProbe"]["exec"]["command"] for container in containers(docs)
+                 if "exec" in container.get("readinessProbe", {})]
+    for program, *args in commands:
+        words = [arg for arg in args if not arg.startswith("-")]
+        help_text = subprocess.run([str(bin_dir / program), *words, "--help"], check=True, capture_output=True, text=True).stdout
+        for arg in args:
+            flag = arg.split("=")[0]
+            if flag.startswith("--") and flag not in help_text:
+                yield f"{program}: unknown flag {flag}"
+
+
+def lines_of(*command):
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout.splitlines()
+
+
+def image_errors(bin_dir):
+    """Yields packages of the image that its distribution does not have, and those that it lacks. Silent on other distributions."""
+    if "VERSION_CODENAME=bookworm" not in pathlib.Path("/etc/os-release").read_text().splitlines():
+        return
+    final_stage = DOCKERFILE.read_text().rpartition("\nFROM ")[2].replace("\\\n", " ")
+    installed = re.search(r"apt-get install ([^&]*)", final_stage).group(1).split()
+    packages = [word for word in installed if not word.startswith("-")]
+    known = set(lines_of("apt-cache", "pkgnames"))
+    yield from (f"Dockerfile: Debian 12 has no package {package}" for package in packages if package not in known)
+    depends = lines_of("apt-cache", "depends", "--recurse", "--installed", "--important", *(p for p in packages if p in known))
+    carried = [line for line in depends if line[0] not in " <|"]
+    files = {pathlib.Path(path).name for path in lines_of("dpkg-query", "-L", *carried)}
+    for program in ("regatta", "regatta-router", "regatta-worker"):
+        for line in lines_of("ldd", str(bin_dir / program)):
+            library = line.split()[0]
+            if " => /" in line and library not in files:
+                yield f"Dockerfile: {program} loads {library}, which the image lacks"
 
 
 def main():
@@ -94,9 +140,9 @@ def main():
     docs = render()
     for doc in docs:
         kubernetes_validate.validate(doc, SCHEMA_VERSION, strict=True)
-    errors = list(policy_errors(docs))
+    errors = [*policy_errors(docs), *probe_errors(docs)]
     if options.bin_dir:
-        errors += flag_errors(docs, options.bin_dir)
+        errors += [*flag_errors(docs, options.bin_dir), *image_errors(options.bin_dir)]
     for error in errors:
         print(error, file=sys.stderr)
     print(f"{len(docs)} objects valid" if not errors else f"{len(errors)} errors")

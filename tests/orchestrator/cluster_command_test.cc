@@ -1,5 +1,6 @@
 // `regatta cluster` against a Cluster service of this process: what is asked, printed and refused.
 #include <gmock/gmock.h>
+#include <grpcpp/health_check_service_interface.h>
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
@@ -93,6 +94,7 @@ class ClusterCommandTest : public ::testing::Test {
  protected:
   void SetUp() override {
     int port = 0;
+    grpc::EnableDefaultHealthCheckService(true);
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(&service_);
@@ -136,6 +138,15 @@ TEST_F(ClusterCommandTest, DescribePrintsWhatServes) {
               HasSubstr("0      7      running  160        127.0.0.1:9001 127.0.0.1:9002"));
   EXPECT_THAT(output_, HasSubstr("127.0.0.1:9003  idle "));
   EXPECT_THAT(output_, HasSubstr("1.5 GiB"));
+}
+
+TEST_F(ClusterCommandTest, HealthIsWhatTheServerSaysOfItself) {
+  server_->GetHealthCheckService()->SetServingStatus(false);
+  EXPECT_NE(Run({"health", "--url", url_}), "exit code 0");
+  EXPECT_THAT(output_, HasSubstr("the server answers NOT_SERVING"));
+  server_->GetHealthCheckService()->SetServingStatus(true);
+  EXPECT_EQ(Run({"health", "--url", url_}), "exit code 0");
+  EXPECT_EQ(output_, "serving\n");
 }
 
 TEST_F(ClusterCommandTest, RepartitionAsksForTheLayoutAndPrintsTimes) {
