@@ -2,7 +2,6 @@
 #include "orchestrator/cluster_client.h"
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <set>
 #include <string>
@@ -12,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
+#include "common/grpc_deadline.h"
 #include "common/grpc_status.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
@@ -94,7 +94,7 @@ void FillWorld(const ClusterDescription& cluster, WorldInfo& world) {
 absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::Channel>& channel,
                                                    absl::Duration timeout) {
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
+  SetDeadline(context, timeout);
   ClusterDescription description;
   const grpc::Status status =
       Cluster::NewStub(channel)->Describe(&context, ClusterDescribeRequest(), &description);
@@ -108,7 +108,7 @@ absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::C
 absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout) {
   using grpc::health::v1::HealthCheckResponse;
   grpc::ClientContext context;
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
+  SetDeadline(context, timeout);
   HealthCheckResponse response;
   RETURN_IF_ERROR(
       FromGrpc(grpc::health::v1::Health::NewStub(channel)->Check(&context, {}, &response)));

@@ -1,14 +1,12 @@
 // `regatta cluster`: shows a running cluster, changes its layout, drains it.
-#include <grpcpp/client_context.h>
-
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cmath>
 #include <iostream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
+#include "common/grpc_deadline.h"
 #include "common/grpc_status.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
@@ -38,11 +36,6 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const ClusterFlags& flags) {
   return Connect(address, flags.tls, kConnectTimeout);
 }
 
-void GiveSeconds(double seconds, grpc::ClientContext& context) {
-  context.set_deadline(std::chrono::system_clock::now() +
-                       absl::ToChronoNanoseconds(absl::Seconds(seconds) + kAnswerTimeout));
-}
-
 absl::Status PrintDescription(const ClusterFlags& flags) {
   ASSIGN_OR_RETURN(const auto channel, Dial(flags));
   ASSIGN_OR_RETURN(const ClusterDescription cluster, DescribeCluster(channel, kAnswerTimeout));
@@ -64,7 +57,7 @@ absl::Status Repartition(const ClusterFlags& flags) {
   request.set_timeout_ms(static_cast<uint32_t>(std::lround(flags.timeout_s * 1e3)));
   ASSIGN_OR_RETURN(const auto channel, Dial(flags));
   grpc::ClientContext context;
-  GiveSeconds(flags.timeout_s, context);
+  SetDeadline(context, absl::Seconds(flags.timeout_s) + kAnswerTimeout);
   const auto stream = Cluster::NewStub(channel)->Repartition(&context, request);
   std::string last;
   for (RepartitionProgress progress; stream->Read(&progress);) {
@@ -80,7 +73,7 @@ absl::Status Drain(const ClusterFlags& flags) {
   DrainRequest request;
   request.set_deadline_ms(static_cast<uint32_t>(std::lround(flags.deadline_s * 1e3)));
   grpc::ClientContext context;
-  GiveSeconds(flags.deadline_s, context);
+  SetDeadline(context, absl::Seconds(flags.deadline_s) + kAnswerTimeout);
   DrainResponse response;
   RETURN_IF_ERROR(FromGrpc(Cluster::NewStub(channel)->Drain(&context, request, &response)));
   std::cout << response.completed() << " requests completed, " << response.cancelled()

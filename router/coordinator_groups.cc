@@ -8,6 +8,7 @@
 #include "absl/synchronization/notification.h"
 #include "common/check.h"
 #include "common/layout.h"
+#include "common/parallel.h"
 #include "router/coordinator.h"
 
 namespace regatta {
@@ -242,11 +243,9 @@ void Coordinator::UpdateServing() {
 }
 
 void Coordinator::GiveWorkersBack() {
-  std::vector<std::thread> threads;
-  for (const PlannedGroup& group : parting_) {
-    threads.emplace_back([&] { pool_.Dissolve(group.workers, group.epoch).IgnoreError(); });
-  }
-  for (std::thread& thread : threads) thread.join();
+  InParallel(parting_.size(), [this](size_t i) {
+    pool_.Dissolve(parting_[i].workers, parting_[i].epoch).IgnoreError();
+  });
 }
 
 }  // namespace regatta

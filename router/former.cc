@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <map>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "common/layout.h"
+#include "common/parallel.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -147,32 +147,25 @@ absl::StatusOr<FormationPlan> Former::Plan(const Layout& layout, const Limits& a
 }
 
 void Former::Dissolve(FormationPlan& plan) {
-  std::vector<std::thread> threads;
-  for (const PlannedGroup& stale : plan.stale) {
-    threads.emplace_back([&] {
-      if (!pool_.Dissolve(stale.workers, stale.epoch).ok()) return;
-      WorkerDescription& worker = plan.workers[stale.workers.front()];
-      worker.set_state("idle");
-      worker.clear_resident();
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  InParallel(plan.stale.size(), [&](size_t i) {
+    const PlannedGroup& stale = plan.stale[i];
+    if (!pool_.Dissolve(stale.workers, stale.epoch).ok()) return;
+    WorkerDescription& worker = plan.workers[stale.workers.front()];
+    worker.set_state("idle");
+    worker.clear_resident();
+  });
 }
 
 absl::StatusOr<std::vector<FormedGroup>> Former::Form(const FormationPlan& plan,
                                                       absl::Duration timeout,
                                                       const FormProgressSink& progress) {
   std::vector<absl::StatusOr<Formed>> results(plan.groups.size());
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < plan.groups.size(); ++i) {
-    threads.emplace_back([&, i] {
-      FormRequest request = plan.request;
-      request.set_group_epoch(plan.groups[i].epoch);
-      results[i] = pool_.Form(plan.groups[i].workers, std::move(request), plan.max_message_bytes,
-                              timeout, progress);
-    });
-  }
-  for (std::thread& thread : threads) thread.join();
+  InParallel(plan.groups.size(), [&](size_t i) {
+    FormRequest request = plan.request;
+    request.set_group_epoch(plan.groups[i].epoch);
+    results[i] = pool_.Form(plan.groups[i].workers, std::move(request), plan.max_message_bytes,
+                            timeout, progress);
+  });
   std::vector<FormedGroup> formed;
   absl::Status status;
   for (size_t i = 0; i < results.size(); ++i) {

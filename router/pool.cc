@@ -2,15 +2,15 @@
 #include "router/pool.h"
 
 #include <algorithm>
-#include <chrono>
 #include <set>
-#include <thread>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/clock.h"
+#include "common/grpc_deadline.h"
 #include "common/grpc_status.h"
+#include "common/parallel.h"
 #include "common/status_macros.h"
 #include "common/version.h"
 #include "proto/worker.grpc.pb.h"
@@ -21,18 +21,6 @@ namespace {
 
 constexpr absl::Duration kRetryInterval = absl::Milliseconds(200);
 constexpr absl::Duration kConnectTimeout = absl::Seconds(60);  // of a communicator
-
-// Calls fn(0) ... fn(n - 1) at once, each on a thread of its own, and waits for all.
-template <typename Function>
-void InParallel(size_t n, const Function& fn) {
-  std::vector<std::thread> threads;
-  for (size_t i = 0; i < n; ++i) threads.emplace_back([&fn, i] { fn(i); });
-  for (std::thread& thread : threads) thread.join();
-}
-
-void SetDeadline(grpc::ClientContext& context, absl::Duration timeout) {
-  context.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
-}
 
 // `status` of a call, with who, what and, at a deadline, how long.
 absl::Status Named(const std::string& who, const char* call, absl::Duration timeout,
