@@ -72,7 +72,7 @@ constexpr std::pair<const char*, const char*> kSpellings[] = {
 };
 
 std::string Canonical(const std::string& given) {
-  const std::string key = absl::StrReplaceAll(given, {{"-", "_"}});
+  std::string key = absl::StrReplaceAll(given, {{"-", "_"}});
   for (const auto& [theirs, ours] : kSpellings) {
     if (key == theirs) return ours;
   }
@@ -85,6 +85,7 @@ std::string Place(const YAML::Node& node, const std::string& path) {
 
 std::vector<std::string> FieldNames(const Descriptor& descriptor) {
   std::vector<std::string> names;
+  names.reserve(descriptor.field_count());
   for (int i = 0; i < descriptor.field_count(); ++i) names.push_back(descriptor.field(i)->name());
   return names;
 }

@@ -32,7 +32,7 @@ std::string NearestFlag(const CLI::App& command, const std::vector<std::string>&
   }
   for (const CLI::App* sub : command.get_subcommands({})) names.push_back(sub->get_name());
   for (const std::string& word : unknown) {
-    const std::string nearest = Nearest(word.substr(0, word.find('=')), names);
+    std::string nearest = Nearest(word.substr(0, word.find('=')), names);
     if (!nearest.empty()) return nearest;
   }
   return "";
