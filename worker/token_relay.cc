@@ -61,12 +61,13 @@ absl::Status TokenRelay::ReceiveOldest() {
 }
 
 void TokenRelay::Expect(const StepPlan& plan, const StepBatch& batch) {
-  if (batch.sample_slots.empty()) return;
+  const int count = static_cast<int>(batch.sampling.size());  // padding draws nothing
+  if (count == 0) return;
   const Message& message = TakeMessage(newest_);
-  const size_t bytes = batch.sample_slots.size() * sizeof(int32_t);
+  const size_t bytes = count * sizeof(int32_t);
   std::memcpy(message.host_slots.data(), batch.sample_slots.data(), bytes);
   ops_.CopyToDevice(message.slots.data(), message.host_slots.data(), bytes);
-  under_way_.push_back({plan.step_id(), static_cast<int>(batch.sample_slots.size())});
+  under_way_.push_back({plan.step_id(), count});
 }
 
 }  // namespace regatta
