@@ -27,7 +27,7 @@ KERNELS_EXTRA = {"common/check.h"}
 PURE = re.compile(r"^router/(scheduler|block_pool|prefix_cache|sequence|admission)")
 IMPURE_HEADERS = re.compile(r"#include <(chrono|random|thread|mutex|fstream|iostream|grpcpp.*)>")
 CUDA_HEADERS = re.compile(r'#include [<"](cuda|cublas|nccl|nvml)')
-CUDA_PLACES = re.compile(r"^(kernels/cuda/|kernels/device|worker/(graph|nccl|peer)|tests/gpu/|tests/kernels/)")
+CUDA_PLACES = re.compile(r"^(kernels/cuda/|kernels/device|worker/(cuda_device|nccl|peer)|tests/gpu/|tests/kernels/)")
 BANNED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|not implemented yet")
 
 
@@ -46,7 +46,7 @@ def include_findings(name, text):
     if PURE.match(name) and IMPURE_HEADERS.search(text):
         yield f"{name}: the scheduling core is pure, yet includes {IMPURE_HEADERS.search(text).group(1)}"
     if CUDA_HEADERS.search(text) and not CUDA_PLACES.match(name):
-        yield f"{name}: CUDA headers are confined to kernels/cuda and the worker's graph, NCCL and peer-memory files"
+        yield f"{name}: CUDA headers are confined to kernels/cuda and the worker's device, NCCL and peer-memory files"
 
 
 def length_findings(name, lines):

@@ -7,6 +7,7 @@
 #include "tests/testing/temp_dir.h"
 #include "tests/worker/threaded_group.h"
 #include "tests/worker/tiny_models.h"
+#include "worker/cpu_device.h"
 
 namespace regatta {
 namespace {
@@ -40,7 +41,8 @@ class RankLifecycleTest : public ::testing::Test {
 
   TempDir dir_;
   FormRequest request_;
-  RankLifecycle lifecycle_{1};
+  const std::unique_ptr<Device> device_ = MakeCpuDevice(1);
+  RankLifecycle lifecycle_{*device_};
 };
 
 TEST_F(RankLifecycleTest, ASessionThatFailsLeavesItFaulted) {
