@@ -21,6 +21,8 @@ struct Variant {
   const char* model;
   int ranks;
   std::vector<std::string> arguments;
+  bool preempts = false;  // the pool is so small that sequences must be recomputed
+  bool repeats = false;   // the set runs twice, the second time from the prefix cache
 };
 
 void PrintTo(const Variant& variant, std::ostream* out) { *out << variant.name; }
@@ -38,21 +40,48 @@ std::vector<std::vector<uint32_t>> Tokens(const std::vector<Output>& outputs) {
   return tokens;
 }
 
-class WholeHeldOutSet : public ::testing::TestWithParam<Variant> {};
+// Many short answers teach the scheduler to expect short ones; long ones then outgrow a tiny pool.
+void ShortAnswersFirst(std::vector<HeldOutPrompt>& prompts) {
+  std::sort(prompts.begin(), prompts.end(),
+            [](const auto& a, const auto& b) { return a.answer.size() < b.answer.size(); });
+}
+
+uint32_t Total(const std::vector<Output>& outputs, uint32_t (Usage::*field)() const) {
+  uint32_t total = 0;
+  for (const Output& output : outputs) total += (output.usage.*field)();
+  return total;
+}
+
+class WholeHeldOutSet : public ::testing::TestWithParam<Variant> {
+ protected:
+  // Runs the whole set; the prompts answered wrongly must be those of the training's measurement.
+  static std::vector<Output> Run(const std::shared_ptr<grpc::Channel>& channel,
+                                 const std::string& model,
+                                 const std::vector<HeldOutPrompt>& prompts) {
+    std::vector<Output> outputs =
+        GenerateAll(channel, GreedyRequests(prompts), kConcurrency, absl::Minutes(20));
+    EXPECT_GE(CountExact(prompts, outputs), 0.98 * prompts.size());
+    std::set<int> wrong;
+    for (size_t i = 0; i < prompts.size(); ++i) {
+      if (outputs[i].text != prompts[i].answer) wrong.insert(prompts[i].id);
+    }
+    EXPECT_EQ(wrong, MeasuredWrong(model));
+    return outputs;
+  }
+};
 
 TEST_P(WholeHeldOutSet, ExactAnswers_EqualTheTrainingsMeasurement) {
   const Variant& variant = GetParam();
   const auto cluster = LaunchModel(variant.model, variant.ranks, variant.arguments);
   ASSERT_TRUE(cluster.ok()) << cluster.status();
-  const std::vector<HeldOutPrompt> prompts = HeldOut(variant.model, 1);
-  const std::vector<Output> outputs =
-      GenerateAll((*cluster)->channel(), GreedyRequests(prompts), kConcurrency);
-  EXPECT_GE(CountExact(prompts, outputs), 0.98 * prompts.size());
-  std::set<int> wrong;
-  for (size_t i = 0; i < prompts.size(); ++i) {
-    if (outputs[i].text != prompts[i].answer) wrong.insert(prompts[i].id);
-  }
-  EXPECT_EQ(wrong, MeasuredWrong(variant.model));
+  std::vector<HeldOutPrompt> prompts = HeldOut(variant.model, 1);
+  if (variant.preempts) ShortAnswersFirst(prompts);
+  const auto& channel = (*cluster)->channel();
+  const std::vector<Output> outputs = Run(channel, variant.model, prompts);
+  if (variant.preempts) EXPECT_GT(Total(outputs, &Usage::preemptions), 0u);
+  if (!variant.repeats) return;
+  const std::vector<Output> cached = Run(channel, variant.model, prompts);
+  EXPECT_GT(Total(cached, &Usage::cached_tokens), Total(cached, &Usage::prompt_tokens) / 2);
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -60,6 +89,27 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(Variant{"dense", "regatta-dense", 2, {"--tp", "2"}},
                       Variant{"moe", "regatta-moe", 2, {"--tp", "2", "--ep", "2"}}),
     [](const auto& info) { return info.param.name; });
+
+INSTANTIATE_TEST_SUITE_P(Long, WholeHeldOutSet,
+                         ::testing::Values(Variant{"pp2", "regatta-dense", 2, {"--pp", "2"}},
+                                           Variant{"moe_dp2", "regatta-moe", 2, {"--dp", "2"}},
+                                           Variant{"tp4_chunked",
+                                                   "regatta-dense",
+                                                   4,
+                                                   {"--tp", "4", "--max-num-tokens", "48",
+                                                    "--max-batch-size", "32"}},
+                                           Variant{.name = "tiny_pool",
+                                                   .model = "regatta-dense",
+                                                   .ranks = 2,
+                                                   .arguments = {"--tp", "2", "--max-kv-tokens",
+                                                                 "768", "--max-seq-len", "640"},
+                                                   .preempts = true},
+                                           Variant{.name = "prefix_cache",
+                                                   .model = "regatta-dense",
+                                                   .ranks = 2,
+                                                   .arguments = {"--tp", "2"},
+                                                   .repeats = true}),
+                         [](const auto& info) { return info.param.name; });
 
 class SameTokens : public ::testing::TestWithParam<Variant> {
  protected:
@@ -93,11 +143,9 @@ TEST_P(SameTokens, AsOneRankUnderLoad) {
   for (size_t i = 0; i < tokens.size(); ++i) EXPECT_EQ(tokens[i], reference[i]) << "prompt " << i;
 }
 
-// Many short answers teach the scheduler to expect short ones; long ones then outgrow a tiny pool.
 TEST(Preemption, ForcedByATinyPool_SameTokens) {
   std::vector<HeldOutPrompt> prompts = HeldOut("regatta-dense", 1);
-  std::sort(prompts.begin(), prompts.end(),
-            [](const auto& a, const auto& b) { return a.answer.size() < b.answer.size(); });
+  ShortAnswersFirst(prompts);
   prompts.erase(prompts.begin() + 120, prompts.end() - 48);
   std::vector<Output> outputs[2];
   const std::vector<std::string> pools[2] = {
@@ -109,9 +157,7 @@ TEST(Preemption, ForcedByATinyPool_SameTokens) {
     EXPECT_GE(CountExact(prompts, outputs[i]), 0.97 * prompts.size());
   }
   EXPECT_EQ(Tokens(outputs[0]), Tokens(outputs[1]));
-  uint32_t preemptions = 0;
-  for (const Output& output : outputs[1]) preemptions += output.usage.preemptions();
-  EXPECT_GT(preemptions, 0u) << "the pool was not small enough";
+  EXPECT_GT(Total(outputs[1], &Usage::preemptions), 0u) << "the pool was not small enough";
 }
 
 INSTANTIATE_TEST_SUITE_P(
@@ -130,7 +176,8 @@ INSTANTIATE_TEST_SUITE_P(
         Variant{"inflight1", "regatta-dense", 2, {"--tp", "2", "--max-inflight", "1"}},
         Variant{"moe_tp4_ep2", "regatta-moe", 4, {"--tp", "4", "--ep", "2"}},
         Variant{"moe_tp2", "regatta-moe", 2, {"--tp", "2"}},
-        Variant{"moe_pp2", "regatta-moe", 2, {"--pp", "2"}}),
+        Variant{"moe_pp2", "regatta-moe", 2, {"--pp", "2"}},
+        Variant{"moe_dp2", "regatta-moe", 2, {"--dp", "2"}}),
     [](const auto& info) { return info.param.name; });
 
 }  // namespace
