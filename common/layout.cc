@@ -52,6 +52,31 @@ std::string Indivisible(absl::string_view dimension, uint64_t size, int count,
   return absl::StrCat(dimension, " ", size, " does not divide ", count, " ", what);
 }
 
+// "" when a rank's share of `count` things called `what` is whole blocks of scales, else why not.
+std::string CutsBlock(absl::string_view dimension, uint64_t size, int64_t count,
+                      absl::string_view what) {
+  if (count % (static_cast<int64_t>(size) * kScaleBlock) == 0) return "";
+  return absl::StrCat(dimension, " ", size, " cuts ", count, " ", what, " within a block of ",
+                      kScaleBlock, " that shares a scale");
+}
+
+// The same of a model whose matrices have a scale per block; parts of fused matrices are whole
+// blocks too.
+std::string BlockMisfit(const ModelSpec& spec, const Sizes& sizes) {
+  if (spec.quantization.scheme != QuantizationScheme::kBlock) return "";
+  const int64_t head_dim = spec.head_dim;
+  const uint64_t kv_parts = std::min<uint64_t>(sizes.tp, spec.num_kv_heads);
+  for (const std::string& reason :
+       {CutsBlock("tp", sizes.tp, spec.num_heads * head_dim, "query columns"),
+        CutsBlock("tp", kv_parts, spec.num_kv_heads * head_dim, "key columns"),
+        CutsBlock("tp", sizes.tp, spec.ffn_width, "MLP columns"),
+        CutsBlock("tp", sizes.tp, spec.moe.shared_expert_width, "shared expert columns"),
+        CutsBlock("expert tp", sizes.expert_tp, spec.moe.expert_width, "expert columns")}) {
+    if (!reason.empty()) return reason;
+  }
+  return "";
+}
+
 // Why `spec` cannot be split that way; "" when it can.
 std::string Misfit(const ModelSpec& spec, const Sizes& sizes) {
   if (sizes.pp > static_cast<uint64_t>(spec.num_layers)) {
@@ -76,7 +101,7 @@ std::string Misfit(const ModelSpec& spec, const Sizes& sizes) {
   for (const std::string& reason : reasons) {
     if (!reason.empty()) return reason;
   }
-  return "";
+  return BlockMisfit(spec, sizes);
 }
 
 Layout ToLayout(uint32_t tp, uint32_t pp, uint32_t ep, uint32_t copies) {

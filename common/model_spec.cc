@@ -1,4 +1,4 @@
-// What follows from a ModelSpec's fields by arithmetic, and where its two files are on disk.
+// What follows from a ModelSpec's fields by arithmetic, and where its files are on disk.
 // Parsing is in model_config.cc.
 #include "common/model_spec.h"
 
@@ -82,6 +82,26 @@ int64_t ModelSpec::NumParameters() const {
   return total;
 }
 
+int64_t ModelSpec::NumQuantizableParameters() const {
+  const int64_t q_width = int64_t{num_heads} * head_dim;
+  const int64_t kv_width = int64_t{num_kv_heads} * head_dim;
+  const int64_t attention = int64_t{hidden_size} * 2 * (q_width + kv_width);
+  const int64_t experts = moe.num_experts * MlpParameters(hidden_size, moe.expert_width) +
+                          MlpParameters(hidden_size, moe.shared_expert_width);
+  int64_t total = 0;
+  for (int layer = 0; layer < num_layers; ++layer) {
+    total += attention + (LayerIsMoe(layer) ? experts : MlpParameters(hidden_size, ffn_width));
+  }
+  return total;
+}
+
+double ModelSpec::WeightBytesPerParameter(double plain_bytes) const {
+  if (!quantization.enabled()) return plain_bytes;
+  const double part =
+      static_cast<double>(NumQuantizableParameters()) / static_cast<double>(NumParameters());
+  return part + (1 - part) * plain_bytes;
+}
+
 int64_t ModelSpec::KvBytesPerToken(int bytes_per_element, int tp) const {
   const int64_t heads = (num_kv_heads + tp - 1) / tp;
   return 2 * int64_t{num_layers} * heads * head_dim * bytes_per_element;
@@ -100,11 +120,11 @@ absl::StatusOr<ModelSpec> LoadModelSpec(const std::string& model_dir) {
     ASSIGN_OR_RETURN(generation_config, ReadConfigFile(dir / "generation_config.json"));
   }
   // ModelOpt's older exports keep their scheme in a file of its own and leave config.json plain.
+  std::string modelopt_config;
   if (std::filesystem::exists(dir / "hf_quant_config.json", error)) {
-    return absl::UnimplementedError(
-        absl::StrCat(model_dir, " is quantised (hf_quant_config.json); not supported"));
+    ASSIGN_OR_RETURN(modelopt_config, ReadConfigFile(dir / "hf_quant_config.json"));
   }
-  auto spec = ParseModelSpec(NameOf(model_dir), config, generation_config);
+  auto spec = ParseModelSpec(NameOf(model_dir), config, generation_config, modelopt_config);
   if (!spec.ok()) {
     return absl::Status(spec.status().code(),
                         absl::StrCat(model_dir, ": ", spec.status().message()));

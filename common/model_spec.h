@@ -9,6 +9,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "common/quantization.h"
 
 namespace regatta {
 
@@ -63,6 +64,7 @@ struct ModelSpec {
   int max_position = 0;             // longest context, the rope extension included
   RopeSpec rope;
   MoeSpec moe;
+  QuantizationSpec quantization;
   std::string torch_dtype;              // of the checkpoint: float32 | bfloat16 | float16
   std::vector<uint32_t> eos_token_ids;  // config.json, overridden by generation_config.json
 
@@ -72,21 +74,26 @@ struct ModelSpec {
   bool HasDenseMlp() const;  // any layer with an ordinary MLP
   // All weights, embeddings counted once when tied.
   int64_t NumParameters() const;
+  // Those of matrices that a quantised model stores in one byte.
+  int64_t NumQuantizableParameters() const;
+  // Mean bytes of a weight, when plain ones have `plain_bytes` and `quantization` holds.
+  double WeightBytesPerParameter(double plain_bytes) const;
   // Keys and values of one token over all layers, in bytes, for one rank of `tp` (KV heads are
   // replicated beyond their number).
   int64_t KvBytesPerToken(int bytes_per_element, int tp) const;
 };
 
-// Reads config.json and, where there is one, generation_config.json of `model_dir` (a local
-// directory in Hugging Face layout). A snapshot in the Hugging Face cache is named after its
+// Reads config.json and, where there are any, generation_config.json and hf_quant_config.json of
+// `model_dir` (a local directory in Hugging Face layout). A snapshot in the Hugging Face cache is named after its
 // repository. Errors: NOT_FOUND (file), INVALID_ARGUMENT (field, value, limit), UNIMPLEMENTED
 // (architecture or scheme; names those that are known).
 absl::StatusOr<ModelSpec> LoadModelSpec(const std::string& model_dir);
 
-// The same from the text of the two files; `generation_config` may be empty. Reads the spelling of
+// The same from the text of the files; all but `config` may be empty. Reads the spelling of
 // transformers 4 (rope_theta, rope_scaling, torch_dtype) and of transformers 5 (rope_parameters,
 // dtype).
 absl::StatusOr<ModelSpec> ParseModelSpec(const std::string& name, const std::string& config,
-                                         const std::string& generation_config);
+                                         const std::string& generation_config,
+                                         const std::string& hf_quant_config = "");
 
 }  // namespace regatta

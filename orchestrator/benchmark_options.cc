@@ -90,6 +90,9 @@ void AddClusterFlags(CLI::App& command, BenchmarkOptions& options) {
   add("--config,--extra-llm-api-options", options.config,
       "YAML with TensorRT-LLM's keys for the launched router; flags override it");
   add("--dtype", options.dtype, "auto, float32, bfloat16 or float16");
+  add("--quantization", options.quantization,
+      "auto (as the checkpoint is), fp8 (made while loading) or fp8_static (dummy weights)");
+  add("--kv-cache-dtype", options.kv_cache_dtype, "auto, float32, bfloat16, float16 or fp8");
   command.add_option("--backend", options.backend, "accepted and ignored: there is one")
       ->group("Cluster");
   CLI::Option* const dummy = command.add_flag("--dummy-weights", options.dummy_weights,

@@ -32,6 +32,8 @@ struct BenchmarkOptions {
   std::optional<double> kv_cache_fraction;
   std::string dtype;
   std::string backend = "regatta";
+  std::string quantization;    // empty = as the checkpoint is
+  std::string kv_cache_dtype;  // empty = auto
   bool dummy_weights = false;
   std::optional<double> dummy_router_skew;
   std::string device = "auto";  // auto, cuda or cpu

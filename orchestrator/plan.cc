@@ -84,7 +84,11 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& spec, const PlanInput& i
   ASSIGN_OR_RETURN(limits.device_memory_gib, MemoryOf(input));
   ASSIGN_OR_RETURN(limits.weight_bytes_per_element,
                    BytesPerElement("--dtype", input.dtype, spec.torch_dtype));
-  const std::string kv_default = input.dtype == "fp8"    ? "fp8"
+  if (input.dtype != "fp8") {
+    limits.weight_bytes_per_element = spec.WeightBytesPerParameter(limits.weight_bytes_per_element);
+  }
+  const bool fp8_cache = input.dtype == "fp8" || spec.quantization.kv_cache;
+  const std::string kv_default = fp8_cache               ? "fp8"
                                  : input.dtype == "auto" ? spec.torch_dtype
                                                          : input.dtype;
   ASSIGN_OR_RETURN(limits.kv_bytes_per_element,

@@ -49,6 +49,8 @@ std::vector<std::string> RouterArguments(const BenchmarkOptions& options, const 
     arguments.AddFlag("--random-next-ids");
   }
   arguments.AddIf("--dummy-router-skew", options.dummy_router_skew);
+  if (!options.quantization.empty()) arguments.Add("--quantization", options.quantization);
+  if (!options.kv_cache_dtype.empty()) arguments.Add("--kv-cache-dtype", options.kv_cache_dtype);
   if (!options.prefix_cache) arguments.AddFlag("--no-prefix-cache");
   if (means.input > 0) arguments.Add("--mean-input-length", means.input);
   if (means.output > 0) arguments.Add("--mean-output-length", means.output);

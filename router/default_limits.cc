@@ -37,14 +37,19 @@ absl::Status CheckAsked(const ModelSpec& spec, const Limits& asked) {
   return absl::OkStatus();
 }
 
-LimitsInput MakeInput(const LimitsPolicy& policy, const Layout& layout, double memory_gib,
-                      bool on_device, uint32_t max_seq_len) {
+LimitsInput MakeInput(const ModelSpec& spec, const LimitsPolicy& policy, const Layout& layout,
+                      double memory_gib, bool on_device, uint32_t max_seq_len) {
   LimitsInput input;
   input.device_memory_gib = memory_gib;
   input.tp = std::max(layout.attention_tp(), 1u);
   input.pp = std::max(layout.pp(), 1u);
   const bool float32 = policy.dtype == "float32" || (policy.dtype == "auto" && !on_device);
-  input.weight_bytes_per_element = input.kv_bytes_per_element = float32 ? 4 : 2;
+  const double plain_bytes = float32 ? 4 : 2;
+  const bool fp8_cache = policy.kv_cache_dtype == "fp8" ||
+                         (policy.kv_cache_dtype == "auto" && spec.quantization.kv_cache);
+  input.weight_bytes_per_element =
+      on_device ? spec.WeightBytesPerParameter(plain_bytes) : plain_bytes;  // CPU ranks unpack
+  input.kv_bytes_per_element = fp8_cache ? 1 : plain_bytes;
   input.kv_cache_fraction = policy.kv_cache_fraction;
   input.mean_input_length = std::max(1u, std::min(policy.mean_input_length, max_seq_len / 2));
   input.mean_output_length = std::max(1u, std::min(policy.mean_output_length, max_seq_len / 2));
@@ -101,7 +106,7 @@ absl::StatusOr<GroupLimits> DeriveLimits(const ModelSpec& spec, const Layout& la
   const uint32_t max_seq_len =
       asked.max_seq_len() > 0 ? asked.max_seq_len() : static_cast<uint32_t>(spec.max_position);
   const LimitsInput input =
-      MakeInput(policy, layout, MemoryPerRankGib(workers, on_device), on_device, max_seq_len);
+      MakeInput(spec, policy, layout, MemoryPerRankGib(workers, on_device), on_device, max_seq_len);
   ASSIGN_OR_RETURN(LimitsAdvice advice, AdviseLimits(spec, input));
   GroupLimits result{.limits = advice.limits};
   std::string reasoning = advice.limits.reasoning();

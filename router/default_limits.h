@@ -14,6 +14,7 @@ namespace regatta {
 
 struct LimitsPolicy {
   std::string dtype = "auto";  // of the weights, as in ModelSource
+  std::string kv_cache_dtype = "auto";
   double kv_cache_fraction = 0.9;
   uint32_t block_size = 16;
   uint32_t max_kv_tokens = 0;  // asked cap of the KV cache; 0 = none

@@ -89,7 +89,11 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const RouterOptions& o
 }
 
 absl::Status Serve(RouterOptions& options, Signals& signals) {
-  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model_dir));
+  ASSIGN_OR_RETURN(ModelSpec spec, LoadModelSpec(options.model_dir));
+  const ModelSource& model = options.coordinator.former.model;
+  ASSIGN_OR_RETURN(
+      spec.quantization,
+      ResolveQuantization(model.quantization(), model.dummy_weights(), spec.quantization));
   ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer, LoadTokenizer(options.model_dir));
   ASSIGN_OR_RETURN(const std::unique_ptr<Pool> pool, Pool::Create(options.pool));
   std::atomic<grpc::HealthCheckServiceInterface*> health = nullptr;

@@ -31,6 +31,7 @@ struct Flags {
   uint64_t dummy_seed = 0;
   double dummy_router_skew = 0;
   bool random_next_ids = false;
+  std::string quantization;
   uint32_t mean_input_length = 1024;
   uint32_t mean_output_length = 1024;
   double start_timeout = 60;
@@ -92,6 +93,9 @@ void AddConfigFlags(CLI::App& app, ServerConfig& config) {
          "decoding steps run as captured graphs: on or off")
       ->check(CLI::IsMember({"on", "off"}))
       ->group("Configuration");
+  AddConfigFlag<std::string>(
+      app, "--kv-cache-dtype", [&](const std::string& v) { kv.set_dtype(v); },
+      "auto, float32, bfloat16, float16 or fp8");
   app.add_flag_callback(
          "--no-prefix-cache", [&] { kv.set_enable_block_reuse(false); },
          "compute every prompt whole")
@@ -122,6 +126,9 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
                  "popularity of dummy experts falls as rank^-skew; 0 = all alike")
       ->needs(dummy)
       ->check(CLI::Range(0.0, kMaxRouterSkew));
+  app.add_option("--quantization", flags.quantization,
+                 "auto (as the checkpoint is), fp8 (quantise a plain checkpoint as it is loaded), "
+                 "or fp8_static (dummy weights as a calibrated checkpoint has them)");
   app.add_option("--mean-input-length", flags.mean_input_length,
                  "tokens; default limits are derived from it")
       ->capture_default_str()
@@ -215,6 +222,7 @@ absl::Status ApplyConfig(const ServerConfig& config, CoordinatorOptions& options
   options.former.model.set_kv_cache_dtype(kv.has_dtype() ? kv.dtype() : "auto");
   LimitsPolicy& limits = options.former.limits;
   limits.dtype = options.former.model.dtype();
+  limits.kv_cache_dtype = options.former.model.kv_cache_dtype();
   if (kv.has_free_gpu_memory_fraction()) limits.kv_cache_fraction = kv.free_gpu_memory_fraction();
   if (kv.has_tokens_per_block()) limits.block_size = kv.tokens_per_block();
   limits.max_kv_tokens = kv.max_tokens();
@@ -236,6 +244,7 @@ absl::Status Resolve(const Flags& flags, RouterOptions& options) {
   coordinator.former.model.set_dummy_seed(flags.dummy_seed);
   coordinator.former.model.set_dummy_router_skew(flags.dummy_router_skew);
   coordinator.former.model.set_random_next_ids(flags.random_next_ids);
+  coordinator.former.model.set_quantization(flags.quantization);
   coordinator.former.limits.mean_input_length = flags.mean_input_length;
   coordinator.former.limits.mean_output_length = flags.mean_output_length;
   coordinator.start_timeout = absl::Seconds(flags.start_timeout);

@@ -243,10 +243,10 @@ TEST(ModelSpecTest, UnknownArchitecturesNameTheKnown) {
 }
 
 TEST(ModelSpecTest, RefusesVariationsByName) {
-  const Json fp8 = {{"quant_method", "fp8"}};
-  absl::Status status = ErrorOf(With(LlamaConfig(), "quantization_config", fp8));
+  const Json awq = {{"quant_method", "awq"}};
+  absl::Status status = ErrorOf(With(LlamaConfig(), "quantization_config", awq));
   EXPECT_EQ(status.code(), absl::StatusCode::kUnimplemented);
-  EXPECT_THAT(status.message(), HasSubstr("scheme fp8"));
+  EXPECT_THAT(status.message(), HasSubstr("scheme 'awq'"));
   EXPECT_TRUE(Parse(With(LlamaConfig(), "quantization_config", nullptr)).ok());
   for (const char* key : {"attention_bias", "mlp_bias"}) {
     status = ErrorOf(With(LlamaConfig(), key, true));
@@ -340,6 +340,10 @@ TEST(ModelSpecTest, SnapshotsInTheHuggingFaceCacheAreNamedAfterTheirRepository) 
   }
   dir.Write(snapshot + "/hf_quant_config.json", "{}");
   EXPECT_EQ(LoadModelSpec(dir.File(snapshot)).status().code(), absl::StatusCode::kUnimplemented);
+  dir.Write(snapshot + "/hf_quant_config.json", R"({"quantization": {"quant_algo": "FP8"}})");
+  auto spec = LoadModelSpec(dir.File(snapshot));
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  EXPECT_EQ(spec->quantization.scheme, QuantizationScheme::kTensor);
 }
 
 }  // namespace
