@@ -29,9 +29,10 @@ std::string LayoutName(const Layout& layout);
 
 // OK when `spec` can be split that way: tp divides query heads, MLP widths and vocabulary; tp
 // divides the KV heads or is a multiple of their number (each is then held by tp / KV heads ranks);
-// ep divides the experts and expert tp their width; pp is at most the layers; with a scale per block
-// of weights, shares are whole blocks. Otherwise INVALID_ARGUMENT naming the dimension that does not divide and the layouts of the same world size
-// that fit. UNIMPLEMENTED for attention_dp above one.
+// ep divides the experts and expert tp their width; pp is at most the layers; with a scale per
+// block of weights, shares are whole blocks. Otherwise INVALID_ARGUMENT naming the dimension that
+// does not divide and the layouts of the same world size that fit. UNIMPLEMENTED for attention_dp
+// above one.
 absl::Status CheckLayout(const ModelSpec& spec, const Layout& layout);
 
 // Every valid layout of exactly `ranks` ranks: those of one copy first, then of two copies, and so

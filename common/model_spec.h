@@ -84,9 +84,9 @@ struct ModelSpec {
 };
 
 // Reads config.json and, where there are any, generation_config.json and hf_quant_config.json of
-// `model_dir` (a local directory in Hugging Face layout). A snapshot in the Hugging Face cache is named after its
-// repository. Errors: NOT_FOUND (file), INVALID_ARGUMENT (field, value, limit), UNIMPLEMENTED
-// (architecture or scheme; names those that are known).
+// `model_dir` (a local directory in Hugging Face layout). A snapshot in the Hugging Face cache is
+// named after its repository. Errors: NOT_FOUND (file), INVALID_ARGUMENT (field, value, limit),
+// UNIMPLEMENTED (architecture or scheme; names those that are known).
 absl::StatusOr<ModelSpec> LoadModelSpec(const std::string& model_dir);
 
 // The same from the text of the files; all but `config` may be empty. Reads the spelling of

@@ -30,4 +30,11 @@ absl::StatusOr<QuantizationSpec> ResolveQuantization(absl::string_view name, boo
                                                  " is not known; auto, fp8 and fp8_static are"));
 }
 
+std::string QuantizationName(const QuantizationSpec& spec) {
+  constexpr const char* kUnits[] = {"", "tensor", "channel", "block of 128"};
+  if (!spec.enabled()) return "";
+  return absl::StrCat("fp8 per ", kUnits[static_cast<int>(spec.scheme)],
+                      spec.online ? " (online)" : "");
+}
+
 }  // namespace regatta

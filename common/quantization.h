@@ -38,4 +38,7 @@ struct QuantizationSpec {
 absl::StatusOr<QuantizationSpec> ResolveQuantization(absl::string_view name, bool dummy_weights,
                                                      const QuantizationSpec& checkpoint);
 
+// "" for a plain model, else what a report says: "fp8 per tensor", "fp8 per channel (online)", ...
+std::string QuantizationName(const QuantizationSpec& spec);
+
 }  // namespace regatta

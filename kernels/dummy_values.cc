@@ -7,7 +7,7 @@ namespace regatta {
 
 void FillDummyOnHost(const Tensor& out, const DummyValues& values) {
   const int64_t columns = out.rank == 1 ? 1 : out.dim(1);
-  DispatchActivation(out.dtype, [&](auto type) {
+  DispatchStorage(out.dtype, [&](auto type) {
     using T = decltype(type);
     for (int64_t row = 0; row < out.dim(0); ++row) {
       T* to = out.as<T>() + row * out.row_stride;

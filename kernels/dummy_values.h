@@ -49,7 +49,7 @@ REGATTA_HOST_DEVICE inline float DummyValueAt(const DummyValues& values, uint64_
 }
 
 // Writes the rectangle to host memory `out` (a vector, or a matrix of any row stride), rounding to
-// its dtype: float32, bfloat16 or float16. One thread.
+// its dtype: float32, bfloat16, float16 or E4M3. One thread.
 void FillDummyOnHost(const Tensor& out, const DummyValues& values);
 
 }  // namespace regatta

@@ -5,7 +5,8 @@
 // F MLP width, E experts, V vocabulary, B block size, N rows to sample. All sizes are this rank's
 // shard. Calls are ordered but may be asynchronous: a device fault surfaces at Sync(). Wrong shapes
 // are our bug (CHECK). Outputs never alias inputs except where said "in place". Activations are
-// float32, bfloat16 or float16, one dtype per model; sums and transcendental functions are taken in
+// float32, bfloat16 or float16, one dtype per model, or E4M3 where a quantised weight takes them
+// (kernels/activation.h); sums and transcendental functions are taken in
 // float32 or better.
 //
 // Coarse operations have default bodies that compose the fine ones; a backend overrides what it
@@ -19,6 +20,7 @@
 #include <utility>
 #include <vector>
 
+#include "kernels/activation.h"
 #include "kernels/tensor.h"
 
 namespace regatta {
@@ -32,6 +34,9 @@ class Weight {
   virtual ~Weight() = default;
   int64_t out_features = 0;
   int64_t in_features = 0;
+  // The form in which Linear takes its input; the producer quantises. Experts take it plain.
+  ActivationFormat input = ActivationFormat::kPlain;
+  Tensor input_scale;  // kStatic: float32 [1] on the device
 };
 
 // What a weight is for, which decides its packing.
@@ -64,10 +69,13 @@ struct AttentionBatch {
   const int64_t* kv_slot = nullptr;      // [T]; block * B + offset where a token's key and value go
 };
 
-// One layer's paged cache: k, v are [num_blocks, B, G, K].
+// One layer's paged cache: k, v are [num_blocks, B, G, K]. What is held stands for that times the
+// scale: 1 unless the cache is E4M3.
 struct KvLayer {
   Tensor k;
   Tensor v;
+  float k_scale = 1;
+  float v_scale = 1;
 };
 
 // Attention of one layer, constant over steps.
@@ -96,6 +104,12 @@ struct MoeParams {
 struct MlpWeights {
   const Weight* gate_up = nullptr;
   const Weight* down = nullptr;
+};
+
+// What a gated MLP keeps between its products: memory for at least T rows.
+struct MlpScratch {
+  Tensor gate_up;        // [T, at least 2F]
+  Activation activated;  // [T, F], in the form that `down` takes
 };
 
 struct MoeWeights {
@@ -201,8 +215,12 @@ class Ops {
   // and returns it in this backend's form; null when memory is exhausted. Host memory may be
   // unmapped after.
   virtual std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) = 0;
+  // The same in E4M3; scales are host memory. Its `input` is that of the matrix; of an expert
+  // plain.
+  virtual std::unique_ptr<Weight> PrepareQuantized(const QuantizedMatrix& matrix,
+                                                   WeightUse use) = 0;
   // Writes dummy weights to `out` in memory of this backend: a vector, or a matrix of any row
-  // stride, of an activation dtype. The same bits on every backend.
+  // stride, of an activation dtype or E4M3. The same bits on every backend.
   virtual void FillDummy(const Tensor& out, const DummyValues& values) = 0;
 
   // --- Fine operations
@@ -214,13 +232,15 @@ class Ops {
                          int64_t first_row, const Tensor& out) = 0;
   // out = x / sqrt(mean(x^2) + eps) * weight, per row. x, out [T, D]; weight [D]. (Zhang & Sennrich
   // 2019)
-  virtual void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) = 0;
+  virtual void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Activation& out) = 0;
   // residual += x in place, then out = RmsNorm(residual). All [T, D].
   virtual void AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
-                          const Tensor& out) = 0;
-  // out = x W^T + bias. x [T, in], out [T, out]; bias [out] or empty. x and out may be column
-  // slices.
-  virtual void Linear(const Tensor& x, const Weight& weight, const Tensor& bias,
+                          const Activation& out) = 0;
+  // `out`, of any quantised form, from plain x. Both [T, K].
+  virtual void Quantize(const Tensor& x, const Activation& out) = 0;
+  // out = x W^T + bias. x [T, in] in the form that the weight takes, out [T, out]; bias [out] or
+  // empty. x and out may be column slices.
+  virtual void Linear(const Activation& x, const Weight& weight, const Tensor& bias,
                       const Tensor& out) = 0;
   // q and k norms (when present), rotary embedding of q and k in place, then k and v into the cache
   // at kv_slot. q [T, H*K], k and v [T, G*K]; may be column slices of one matrix.
@@ -228,12 +248,12 @@ class Ops {
                             const AttentionBatch& batch, const AttentionParams& params,
                             const KvLayer& cache) = 0;
   // Causal attention of q over the cache: softmax(q k^T * scale) v with grouped heads (Ainslie et
-  // al. 2023). q, out [T, H*K].
+  // al. 2023). q, out [T, H*K]; out is plain or static.
   virtual void PagedAttention(const Tensor& q, const AttentionBatch& batch,
                               const AttentionParams& params, const KvLayer& cache,
-                              const Tensor& out) = 0;
+                              const Activation& out) = 0;
   // out = silu(gate_up[:, :F]) * gate_up[:, F:]. gate_up [T, 2F], out [T, F].
-  virtual void SiluMul(const Tensor& gate_up, const Tensor& out) = 0;
+  virtual void SiluMul(const Tensor& gate_up, const Activation& out) = 0;
   // Top-k experts per token from router logits [T, E] (float32): ids int32 [T, k], weights float32
   // [T, k], ties to the lower id.
   virtual void MoeRoute(const Tensor& logits, const MoeParams& params, const Tensor& expert_ids,
@@ -269,15 +289,15 @@ class Ops {
   // then PagedAttention.
   virtual void Attention(const Tensor& q, const Tensor& k, const Tensor& v,
                          const AttentionBatch& batch, const AttentionParams& params,
-                         const KvLayer& cache, const Tensor& out);
+                         const KvLayer& cache, const Activation& out);
   // delta = x W^T summed over `reducer`; residual += delta; out = RmsNorm(residual). x [T, in];
   // residual, delta, out [T, D].
-  virtual void LinearReduceAddNorm(const Tensor& x, const Weight& weight, Reducer& reducer,
+  virtual void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                                    const Tensor& residual, const Tensor& delta,
-                                   const Tensor& norm_weight, float eps, const Tensor& out);
-  // out = down(silu(gate) * up), this rank's part of the sum. x, out [T, D]; scratch at least [T,
-  // 3F].
-  virtual void GatedMlp(const Tensor& x, const MlpWeights& weights, const Tensor& scratch,
+                                   const Tensor& norm_weight, float eps, const Activation& out);
+  // out = down(silu(gate) * up), this rank's part of the sum. x, out [T, D]; x in the form that
+  // `gate_up` takes.
+  virtual void GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
                         const Tensor& out);
 
   // --- Scratch sizes

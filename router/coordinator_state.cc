@@ -65,6 +65,7 @@ ClusterDescription Coordinator::DescribeNow() const {
   description.set_block_size(options_.former.limits.block_size);
   description.set_tls(options_.tls);
   description.set_insecure(options_.insecure);
+  description.mutable_model()->set_quantization(QuantizationName(spec_.quantization));
   std::vector<int32_t> group_of(pool_.size(), -1);
   for (const auto& [epoch, group] : groups_) {
     GroupDescription& entry = *description.add_groups();

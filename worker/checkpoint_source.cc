@@ -1,5 +1,5 @@
 // Weights from safetensors: float32, bfloat16 and float16, converted between one another on the
-// way.
+// way; E4M3 as it is.
 #include <algorithm>
 #include <cstring>
 #include <utility>
@@ -48,7 +48,8 @@ void Convert(const std::byte* from, DType from_dtype, void* to, DType to_dtype, 
 
 class CheckpointSource final : public TensorSource {
  public:
-  explicit CheckpointSource(Checkpoint checkpoint) : checkpoint_(std::move(checkpoint)) {}
+  CheckpointSource(Checkpoint checkpoint, const QuantizationSpec& quantization)
+      : checkpoint_(std::move(checkpoint)), quantization_(quantization) {}
 
   absl::Status Check(const std::vector<TensorInfo>& tensors) const override {
     std::vector<std::string> missing;
@@ -67,6 +68,18 @@ class CheckpointSource final : public TensorSource {
         "the checkpoint lacks ", missing.size(),
         " tensors of this rank: ", absl::StrJoin(missing.begin(), missing.begin() + shown, ", "),
         shown < missing.size() ? ", ..." : ""));
+  }
+
+  bool IsQuantized(const TensorInfo& tensor) const override {
+    return checkpoint_.Find(tensor.name)->type->dtype == DType::kFloat8E4M3;
+  }
+
+  StoredScales Scales(const TensorInfo& tensor) const override {
+    return *ReadScales(checkpoint_, tensor, quantization_);
+  }
+
+  absl::StatusOr<float> CacheScale(int layer, bool keys) const override {
+    return ReadCacheScale(checkpoint_, layer, keys);
   }
 
   void Read(const TensorInfo& tensor, const Slice& slice, const Tensor& out) const override {
@@ -95,7 +108,7 @@ class CheckpointSource final : public TensorSource {
   std::vector<FormulaRows> Formulas(const TensorInfo&, const Slice&) const override { return {}; }
 
  private:
-  static absl::Status CheckStored(const TensorInfo& tensor, const StoredTensor& stored) {
+  absl::Status CheckStored(const TensorInfo& tensor, const StoredTensor& stored) const {
     std::vector<int64_t> shape = {tensor.rows};
     if (!tensor.is_vector) shape.push_back(tensor.columns);
     if (stored.shape != shape) {
@@ -104,9 +117,13 @@ class CheckpointSource final : public TensorSource {
           "]; config.json asks for [", absl::StrJoin(shape, ", "), "]"));
     }
     if (IsReadable(*stored.type)) return absl::OkStatus();
-    return absl::UnimplementedError(absl::StrCat(*stored.path, ": tensor ", tensor.name,
-                                                 " has dtype ", stored.type->name,
-                                                 "; F32, BF16 and F16 are read"));
+    const bool quantizable = quantization_.enabled() && IsQuantizable(tensor.role);
+    if (quantizable && stored.type->dtype == DType::kFloat8E4M3) {
+      return ReadScales(checkpoint_, tensor, quantization_).status();
+    }
+    return absl::UnimplementedError(
+        absl::StrCat(*stored.path, ": tensor ", tensor.name, " has dtype ", stored.type->name,
+                     "; F32, BF16 and F16 are read", quantizable ? ", and F8_E4M3" : ""));
   }
 
   static const std::byte* At(const StoredTensor& stored, const TensorInfo& tensor, int64_t row,
@@ -115,13 +132,15 @@ class CheckpointSource final : public TensorSource {
   }
 
   const Checkpoint checkpoint_;
+  const QuantizationSpec quantization_;
 };
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<TensorSource>> OpenCheckpointSource(const std::string& model_dir) {
+absl::StatusOr<std::unique_ptr<TensorSource>> OpenCheckpointSource(
+    const std::string& model_dir, const QuantizationSpec& quantization) {
   ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::Open(model_dir));
-  return std::make_unique<CheckpointSource>(std::move(checkpoint));
+  return std::make_unique<CheckpointSource>(std::move(checkpoint), quantization);
 }
 
 }  // namespace regatta

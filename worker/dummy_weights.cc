@@ -4,12 +4,15 @@
 #include <cmath>
 
 #include "common/hash.h"
+#include "kernels/activation.h"
 #include "worker/router_skew.h"
 
 namespace regatta {
 namespace {
 
 constexpr float kEmbeddingDeviation = 0.02f;
+constexpr float kLargest = 3.46f;               // deviations, of RoughlyNormal
+constexpr float kInputScale = 16 / kFloat8Max;  // inputs are of magnitude 1, few are beyond 16
 
 // 0 for norms.
 float DeviationOf(const TensorInfo& tensor) {
@@ -30,11 +33,32 @@ float DeviationOf(const TensorInfo& tensor) {
   }
 }
 
+// The scale of a matrix in E4M3.
+float ScaleOf(const TensorInfo& tensor) { return DeviationOf(tensor) * kLargest / kFloat8Max; }
+
 class DummySource final : public TensorSource {
  public:
   explicit DummySource(const DummyOptions& options) : options_(options) {}
 
   absl::Status Check(const std::vector<TensorInfo>&) const override { return absl::OkStatus(); }
+
+  bool IsQuantized(const TensorInfo& tensor) const override {
+    const QuantizationSpec& quantization = options_.quantization;
+    return quantization.enabled() && !quantization.online && IsQuantizable(tensor.role);
+  }
+
+  StoredScales Scales(const TensorInfo& tensor) const override {
+    const auto blocks = [](int64_t n) { return (n + kScaleBlock - 1) / kScaleBlock; };
+    const QuantizationScheme scheme = options_.quantization.scheme;
+    const bool per_block = scheme == QuantizationScheme::kBlock;
+    StoredScales scales;
+    scales.weight.assign(per_block ? blocks(tensor.rows) * blocks(tensor.columns) : 1,
+                         ScaleOf(tensor));
+    if (scheme == QuantizationScheme::kTensor) scales.input = kInputScale;
+    return scales;
+  }
+
+  absl::StatusOr<float> CacheScale(int, bool) const override { return 1.0f; }
 
   void Read(const TensorInfo& tensor, const Slice& slice, const Tensor& out) const override {
     for (const FormulaRows& part : Formulas(tensor, slice)) {
@@ -50,6 +74,7 @@ class DummySource final : public TensorSource {
     values.first = static_cast<uint64_t>(slice.first_row * tensor.columns + slice.first_column);
     values.pitch = static_cast<uint64_t>(tensor.columns);
     values.deviation = DeviationOf(tensor);
+    if (IsQuantized(tensor)) values.deviation /= ScaleOf(tensor);
     const bool skewed = tensor.role == WeightRole::kRouter && options_.router_skew > 0;
     if (!skewed) return {{0, slice.rows, values}};
     return SkewedRows(tensor, slice, values);

@@ -233,7 +233,8 @@ absl::Status ShardExecutor::AllocateCache() {
                    .block_size = static_cast<int>(request_.block_size()),
                    .num_kv_heads = weights_.shape.num_kv_heads,
                    .head_dim = spec_.head_dim};
-  ASSIGN_OR_RETURN(shape.dtype, ResolveKvDType(request_.model().kv_cache_dtype(), weights_.dtype));
+  ASSIGN_OR_RETURN(shape.dtype, ResolveKvDType(request_.model().kv_cache_dtype(), weights_.dtype,
+                                               spec_.quantization.kv_cache));
   const uint64_t useful =
       uint64_t{request_.limits().max_batch_size()} * limits_.max_blocks_per_slot();
   // All have loaded when this is known: ranks may share the memory.
@@ -249,6 +250,9 @@ absl::Status ShardExecutor::AllocateCache() {
                      request_.kv_cache_fraction(), " of ", free_bytes, " bytes left"));
   }
   ASSIGN_OR_RETURN(cache_, KvCache::Allocate(shape, blocks, *ops_));
+  for (int layer = 0; shape.dtype == DType::kFloat8E4M3 && layer < shape.num_layers; ++layer) {
+    cache_.SetScales(layer, weights_.layers[layer].k_scale, weights_.layers[layer].v_scale);
+  }
   formed_.set_kv_blocks(static_cast<uint32_t>(blocks));
   formed_.set_kv_cache_dtype(DTypeName(shape.dtype));
   formed_.set_kv_bytes(shape.BlockBytes() * blocks);

@@ -40,8 +40,14 @@ absl::StatusOr<KvCache> KvCache::Allocate(const KvShape& shape, uint64_t num_blo
   return cache;
 }
 
-absl::StatusOr<DType> ResolveKvDType(const std::string& name, DType activations) {
-  if (name.empty() || name == "auto") return activations;
+void KvCache::SetScales(int layer, float k_scale, float v_scale) {
+  layers_[layer].k_scale = k_scale;
+  layers_[layer].v_scale = v_scale;
+}
+
+absl::StatusOr<DType> ResolveKvDType(const std::string& name, DType activations,
+                                     bool fp8_by_default) {
+  if (name.empty() || name == "auto") return fp8_by_default ? DType::kFloat8E4M3 : activations;
   if (name == "fp8") return DType::kFloat8E4M3;
   for (DType known : {DType::kFloat32, DType::kBFloat16, DType::kFloat16}) {
     if (name == DTypeName(known)) return known;

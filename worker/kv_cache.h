@@ -33,6 +33,8 @@ class KvCache {
  public:
   // RESOURCE_EXHAUSTED when memory is. Pages of host memory are taken when first written.
   static absl::StatusOr<KvCache> Allocate(const KvShape& shape, uint64_t num_blocks, Ops& ops);
+  // What a layer's keys and values are divided by on their way into a cache of E4M3; 1 until set.
+  void SetScales(int layer, float k_scale, float v_scale);
   // One per layer of this stage.
   const std::vector<KvLayer>& layers() const { return layers_; }
 
@@ -41,7 +43,9 @@ class KvCache {
   std::vector<KvLayer> layers_;
 };
 
-// "auto" and "" are `activations`; otherwise float32, bfloat16, float16 or fp8 (E4M3).
-absl::StatusOr<DType> ResolveKvDType(const std::string& name, DType activations);
+// "auto" and "" are E4M3 when the checkpoint is calibrated for it (`fp8_by_default`), else
+// `activations`; otherwise float32, bfloat16, float16 or fp8 (E4M3).
+absl::StatusOr<DType> ResolveKvDType(const std::string& name, DType activations,
+                                     bool fp8_by_default);
 
 }  // namespace regatta

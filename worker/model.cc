@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "worker/formed_activation.h"
 #include "worker/rope_table.h"
 
 namespace regatta {
@@ -18,10 +19,12 @@ namespace {
 
 // Memory for the activations of the largest step; a step works on views of its first rows.
 struct Activations {
-  DeviceTensor residual, delta, normed;            // [T, D]
+  DeviceTensor residual, delta;                    // [T, D]
+  FormedActivation normed;                         // [T, D]
   DeviceTensor qkv;                                // [T, (H + 2G) * K]
-  DeviceTensor attended;                           // [T, H * K]
-  DeviceTensor mlp_scratch;                        // [T, 3F]
+  FormedActivation attended;                       // [T, H * K]
+  DeviceTensor gate_up;                            // [T, 2F]
+  FormedActivation activated;                      // [T, F]
   DeviceTensor router_logits;                      // [T, E] float32
   DeviceTensor expert_ids, expert_weights;         // [T, k] int32, float32
   DeviceTensor shared_out, shared_gate;            // [T, D]; [T, 1] float32
@@ -51,17 +54,20 @@ class Decoder final : public Model {
   Tensor Logits(const int32_t* rows, int num_rows) override;
 
  private:
-  // Names of the step's rows of the activations.
+  // Names of the step's rows of the activations; `normed` is the plain form.
   struct Step {
-    Tensor residual, delta, normed, qkv, q, k, v, attended;
+    int64_t tokens;
+    Tensor residual, delta, normed, qkv, q, k, v;
   };
   Step StepOf(int num_tokens) const;
   void Embed(const ForwardInput& input, const Step& step);
   void Attend(int layer, const AttentionBatch& batch, const Step& step);
+  Activation AttendedBy(int layer, const AttentionBatch& batch, const Step& step);
+  void RunMlp(const Activation& x, const MlpWeights& weights, const Step& step, const Tensor& out);
   void MixExperts(int layer, const Step& step);
   void AddToResidual(int layer, const Step& step);
 
-  absl::Status AllocateTensor(DeviceTensor& tensor, DType dtype, int64_t rows, int64_t columns);
+  absl::Status AllocateExperts(int64_t tokens);
   absl::Status AllocateHead(int64_t max_rows);
   absl::Status MakeRope(int max_seq_len);
   AttentionParams AttentionOf(int layer) const;
@@ -92,15 +98,17 @@ Tensor Decoder::Forward(const ForwardInput& input) {
   } else {
     pipeline_.Recv(step.residual, pipeline_.rank() - 1, kActivationChannel);
   }
-  ops_.RmsNorm(step.residual, weights_.layers.front().input_norm.tensor, eps_, step.normed);
+  const LayerWeights& first = weights_.layers.front();
+  ops_.RmsNorm(step.residual, first.input_norm.tensor, eps_,
+               memory_.normed.For(*first.qkv, step.tokens));
 
   for (int layer = 0; layer < static_cast<int>(weights_.layers.size()); ++layer) {
     Attend(layer, input.attention, step);
     if (experts_[layer].router != nullptr) {
       MixExperts(layer, step);
     } else {
-      ops_.GatedMlp(step.normed, ViewOf(weights_.layers[layer].mlp), memory_.mlp_scratch.tensor,
-                    step.delta);
+      const MlpWeights mlp = ViewOf(weights_.layers[layer].mlp);
+      RunMlp(memory_.normed.For(*mlp.gate_up, step.tokens), mlp, step, step.delta);
     }
     AddToResidual(layer, step);
   }
@@ -120,16 +128,38 @@ void Decoder::Embed(const ForwardInput& input, const Step& step) {
 // residual += attention(normed); normed = the MLP's input.
 void Decoder::Attend(int layer, const AttentionBatch& batch, const Step& step) {
   const LayerWeights& weights = weights_.layers[layer];
-  ops_.Linear(step.normed, *weights.qkv, weights.qkv_bias.tensor, step.qkv);
-  ops_.Attention(step.q, step.k, step.v, batch, attention_[layer], cache_[layer], step.attended);
-  ops_.LinearReduceAddNorm(step.attended, *weights.o, tp_, step.residual, step.delta,
-                           weights.post_attention_norm.tensor, eps_, step.normed);
+  ops_.Linear(memory_.normed.For(*weights.qkv, step.tokens), *weights.qkv, weights.qkv_bias.tensor,
+              step.qkv);
+  const Activation attended = AttendedBy(layer, batch, step);
+  const bool is_moe = experts_[layer].router != nullptr;  // which takes it plain
+  ops_.LinearReduceAddNorm(
+      attended, *weights.o, tp_, step.residual, step.delta, weights.post_attention_norm.tensor,
+      eps_, is_moe ? step.normed : memory_.normed.For(*weights.mlp.gate_up, step.tokens));
+}
+
+// The attention's output in the form that the next weight takes: by the attention itself, unless
+// scales are to be found in it.
+Activation Decoder::AttendedBy(int layer, const AttentionBatch& batch, const Step& step) {
+  const Weight& o = *weights_.layers[layer].o;
+  const Activation attended = memory_.attended.For(o, step.tokens);
+  const bool direct = !attended.quantized() || attended.is_static();
+  const Tensor plain = memory_.attended.plain.tensor.Rows(0, step.tokens);
+  ops_.Attention(step.q, step.k, step.v, batch, attention_[layer], cache_[layer],
+                 direct ? attended : plain);
+  if (!direct) ops_.Quantize(plain, attended);
+  return attended;
+}
+
+void Decoder::RunMlp(const Activation& x, const MlpWeights& weights, const Step& step,
+                     const Tensor& out) {
+  ops_.GatedMlp(x, weights,
+                {memory_.gate_up.tensor, memory_.activated.For(*weights.down, step.tokens)}, out);
 }
 
 // delta = this rank's part of the routed experts and of the shared one (Shazeer et al. 2017).
 // Tokens are on all ranks, so the sum over ranks is all the communication that experts need.
 void Decoder::MixExperts(int layer, const Step& step) {
-  const int64_t tokens = step.normed.dim(0);
+  const int64_t tokens = step.tokens;
   const MoeWeights& weights = experts_[layer];
   const Tensor logits = memory_.router_logits.tensor.Rows(0, tokens);
   const Tensor ids = memory_.expert_ids.tensor.Rows(0, tokens);
@@ -140,7 +170,9 @@ void Decoder::MixExperts(int layer, const Step& step) {
   if (weights.shared.down == nullptr) return;
   const Tensor shared = memory_.shared_out.tensor.Rows(0, tokens);
   Tensor gate;
-  ops_.GatedMlp(step.normed, weights.shared, memory_.mlp_scratch.tensor, shared);
+  const Activation x = memory_.normed.For(*weights.shared.gate_up, tokens);
+  if (x.quantized()) ops_.Quantize(step.normed, x);
+  RunMlp(x, weights.shared, step, shared);
   if (weights.shared_gate != nullptr) {
     gate = memory_.shared_gate.tensor.Rows(0, tokens);
     ops_.Linear(step.normed, *weights.shared_gate, Tensor{}, gate);
@@ -153,16 +185,20 @@ void Decoder::AddToResidual(int layer, const Step& step) {
   tp_.AllReduceSum(step.delta);
   const bool last_here = layer + 1 == static_cast<int>(weights_.layers.size());
   if (last_here && !position_.last_stage) return ops_.AddScaled(step.residual, step.delta, {});
-  const DeviceTensor& next_norm =
-      last_here ? weights_.final_norm : weights_.layers[layer + 1].input_norm;
-  ops_.AddRmsNorm(step.residual, step.delta, next_norm.tensor, eps_, step.normed);
+  if (last_here) {  // the head takes it plain
+    return ops_.AddRmsNorm(step.residual, step.delta, weights_.final_norm.tensor, eps_,
+                           step.normed);
+  }
+  const LayerWeights& next = weights_.layers[layer + 1];
+  ops_.AddRmsNorm(step.residual, step.delta, next.input_norm.tensor, eps_,
+                  memory_.normed.For(*next.qkv, step.tokens));
 }
 
 Tensor Decoder::Logits(const int32_t* rows, int num_rows) {
   if (num_rows == 0) return {};
   CHECK_LE(num_rows, memory_.last_hidden.tensor.dim(0));
   const Tensor hidden = memory_.last_hidden.tensor.Rows(0, num_rows);
-  ops_.GatherRows(memory_.normed.tensor, rows, hidden);
+  ops_.GatherRows(memory_.normed.plain.tensor, rows, hidden);
   const int64_t ranks = tp_.size();
   const int64_t width = weights_.shape.vocab_rows;
   const Tensor shard =
@@ -183,11 +219,11 @@ Decoder::Step Decoder::StepOf(int num_tokens) const {
   const auto rows = [num_tokens](const DeviceTensor& all) {
     return all.tensor.Rows(0, num_tokens);
   };
-  Step step = {.residual = rows(memory_.residual),
+  Step step = {.tokens = num_tokens,
+               .residual = rows(memory_.residual),
                .delta = rows(memory_.delta),
-               .normed = rows(memory_.normed),
-               .qkv = rows(memory_.qkv),
-               .attended = rows(memory_.attended)};
+               .normed = rows(memory_.normed.plain),
+               .qkv = rows(memory_.qkv)};
   const int64_t q_width = int64_t{weights_.shape.num_heads} * spec_.head_dim;
   const int64_t kv_width = int64_t{weights_.shape.num_kv_heads} * spec_.head_dim;
   step.q = step.qkv.Columns(0, q_width);
@@ -196,41 +232,23 @@ Decoder::Step Decoder::StepOf(int num_tokens) const {
   return step;
 }
 
-absl::Status Decoder::AllocateTensor(DeviceTensor& tensor, DType dtype, int64_t rows,
-                                     int64_t columns) {
-  const size_t bytes = static_cast<size_t>(rows) * columns * SizeOf(dtype);
-  tensor.buffer = ops_.Allocate(bytes);
-  if (tensor.buffer.data() == nullptr) {
-    return absl::ResourceExhaustedError(
-        absl::StrCat("no memory for ", bytes, " bytes of activations"));
-  }
-  tensor.tensor = Tensor::Of(tensor.buffer.data(), dtype, rows, columns);
-  return absl::OkStatus();
-}
-
 absl::Status Decoder::Allocate(const StepLimits& limits) {
   const ShardShape& shape = weights_.shape;
   const DType dtype = weights_.dtype;
-  const int64_t tokens = limits.max_tokens;
+  const bool quantized = weights_.quantized;
+  const int64_t tokens = (limits.max_tokens + kGroupRows - 1) / kGroupRows * kGroupRows;
   const int64_t hidden = spec_.hidden_size;
   const int64_t q_width = int64_t{shape.num_heads} * spec_.head_dim;
   const int64_t kv_width = int64_t{shape.num_kv_heads} * spec_.head_dim;
   const int64_t mlp_width = std::max({shape.ffn_width, shape.shared_width, 1});
-  RETURN_IF_ERROR(AllocateTensor(memory_.residual, dtype, tokens, hidden));
-  RETURN_IF_ERROR(AllocateTensor(memory_.delta, dtype, tokens, hidden));
-  RETURN_IF_ERROR(AllocateTensor(memory_.normed, dtype, tokens, hidden));
-  RETURN_IF_ERROR(AllocateTensor(memory_.qkv, dtype, tokens, q_width + 2 * kv_width));
-  RETURN_IF_ERROR(AllocateTensor(memory_.attended, dtype, tokens, q_width));
-  RETURN_IF_ERROR(AllocateTensor(memory_.mlp_scratch, dtype, tokens, 3 * mlp_width));
-  if (spec_.is_moe()) {
-    const int experts = spec_.moe.num_experts;
-    const int chosen = spec_.moe.experts_per_token;
-    RETURN_IF_ERROR(AllocateTensor(memory_.router_logits, DType::kFloat32, tokens, experts));
-    RETURN_IF_ERROR(AllocateTensor(memory_.expert_ids, DType::kInt32, tokens, chosen));
-    RETURN_IF_ERROR(AllocateTensor(memory_.expert_weights, DType::kFloat32, tokens, chosen));
-    RETURN_IF_ERROR(AllocateTensor(memory_.shared_out, dtype, tokens, hidden));
-    RETURN_IF_ERROR(AllocateTensor(memory_.shared_gate, DType::kFloat32, tokens, 1));
-  }
+  RETURN_IF_ERROR(AllocateTensor(ops_, dtype, tokens, hidden, memory_.residual));
+  RETURN_IF_ERROR(AllocateTensor(ops_, dtype, tokens, hidden, memory_.delta));
+  RETURN_IF_ERROR(AllocateTensor(ops_, dtype, tokens, q_width + 2 * kv_width, memory_.qkv));
+  RETURN_IF_ERROR(AllocateTensor(ops_, dtype, tokens, 2 * mlp_width, memory_.gate_up));
+  RETURN_IF_ERROR(memory_.normed.Allocate(ops_, dtype, tokens, hidden, quantized));
+  RETURN_IF_ERROR(memory_.attended.Allocate(ops_, dtype, tokens, q_width, quantized));
+  RETURN_IF_ERROR(memory_.activated.Allocate(ops_, dtype, tokens, mlp_width, quantized));
+  if (spec_.is_moe()) RETURN_IF_ERROR(AllocateExperts(tokens));
   if (position_.last_stage) RETURN_IF_ERROR(AllocateHead(limits.max_rows));
   RETURN_IF_ERROR(MakeRope(limits.max_seq_len));
 
@@ -244,21 +262,34 @@ absl::Status Decoder::Allocate(const StepLimits& limits) {
   return absl::OkStatus();
 }
 
+absl::Status Decoder::AllocateExperts(int64_t tokens) {
+  const int experts = spec_.moe.num_experts;
+  const int chosen = spec_.moe.experts_per_token;
+  const DType f32 = DType::kFloat32;
+  RETURN_IF_ERROR(AllocateTensor(ops_, f32, tokens, experts, memory_.router_logits));
+  RETURN_IF_ERROR(AllocateTensor(ops_, DType::kInt32, tokens, chosen, memory_.expert_ids));
+  RETURN_IF_ERROR(AllocateTensor(ops_, f32, tokens, chosen, memory_.expert_weights));
+  RETURN_IF_ERROR(
+      AllocateTensor(ops_, weights_.dtype, tokens, spec_.hidden_size, memory_.shared_out));
+  return AllocateTensor(ops_, f32, tokens, 1, memory_.shared_gate);
+}
+
 absl::Status Decoder::AllocateHead(int64_t max_rows) {
   const int64_t ranks = tp_.size();
   const int64_t width = weights_.shape.vocab_rows;
   const DType f32 = DType::kFloat32;
-  RETURN_IF_ERROR(AllocateTensor(memory_.last_hidden, weights_.dtype, max_rows, spec_.hidden_size));
-  RETURN_IF_ERROR(AllocateTensor(memory_.shard_logits, f32, max_rows, width));
+  RETURN_IF_ERROR(
+      AllocateTensor(ops_, weights_.dtype, max_rows, spec_.hidden_size, memory_.last_hidden));
+  RETURN_IF_ERROR(AllocateTensor(ops_, f32, max_rows, width, memory_.shard_logits));
   if (ranks == 1) return absl::OkStatus();
-  RETURN_IF_ERROR(AllocateTensor(memory_.rank_logits, f32, ranks * max_rows, width));
-  RETURN_IF_ERROR(AllocateTensor(memory_.logits, f32, max_rows, ranks * width));
+  RETURN_IF_ERROR(AllocateTensor(ops_, f32, ranks * max_rows, width, memory_.rank_logits));
+  RETURN_IF_ERROR(AllocateTensor(ops_, f32, max_rows, ranks * width, memory_.logits));
   return absl::OkStatus();
 }
 
 absl::Status Decoder::MakeRope(int max_seq_len) {
   const std::vector<float> table = MakeRopeTable(spec_.rope, max_seq_len, spec_.head_dim);
-  RETURN_IF_ERROR(AllocateTensor(rope_, DType::kFloat32, max_seq_len, spec_.head_dim));
+  RETURN_IF_ERROR(AllocateTensor(ops_, DType::kFloat32, max_seq_len, spec_.head_dim, rope_));
   ops_.CopyToDevice(rope_.buffer.data(), table.data(), table.size() * sizeof(float));
   return absl::OkStatus();
 }

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "kernels/dummy_values.h"
 #include "kernels/tensor.h"
+#include "worker/stored_scales.h"
 #include "worker/tensor_table.h"
 
 namespace regatta {
@@ -24,9 +25,15 @@ struct FormulaRows {
 class TensorSource {
  public:
   virtual ~TensorSource() = default;
-  // OK when all `tensors` can be read. NOT_FOUND names what is missing, INVALID_ARGUMENT a shape,
-  // UNIMPLEMENTED a dtype (a quantised checkpoint), each with the file.
+  // OK when all `tensors`, and the scales of those that are quantised, can be read. NOT_FOUND names
+  // what is missing, INVALID_ARGUMENT a shape, UNIMPLEMENTED a dtype, each with the file.
   virtual absl::Status Check(const std::vector<TensorInfo>& tensors) const = 0;
+  // Whether the matrix is there as E4M3 numbers, which are then read as such, under Scales.
+  virtual bool IsQuantized(const TensorInfo& tensor) const = 0;
+  // Those of a quantised matrix, whole.
+  virtual StoredScales Scales(const TensorInfo& tensor) const = 0;
+  // As ReadCacheScale.
+  virtual absl::StatusOr<float> CacheScale(int layer, bool keys) const = 0;
   // Writes `slice` of `tensor` (which Check has accepted) to host matrix `out` of the slice's
   // shape, rounding to its dtype. Thread-safe.
   virtual void Read(const TensorInfo& tensor, const Slice& slice, const Tensor& out) const = 0;
@@ -38,7 +45,8 @@ class TensorSource {
   virtual std::vector<FormulaRows> Formulas(const TensorInfo& tensor, const Slice& slice) const = 0;
 };
 
-// Reads the safetensors of `model_dir`; errors as of Checkpoint::Open.
-absl::StatusOr<std::unique_ptr<TensorSource>> OpenCheckpointSource(const std::string& model_dir);
+// Reads the safetensors of `model_dir`, quantised as said; errors as of Checkpoint::Open.
+absl::StatusOr<std::unique_ptr<TensorSource>> OpenCheckpointSource(
+    const std::string& model_dir, const QuantizationSpec& quantization);
 
 }  // namespace regatta

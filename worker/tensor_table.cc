@@ -134,6 +134,27 @@ Range PartOf(int64_t units, int64_t width, int64_t index, int64_t parts) {
 
 }  // namespace
 
+bool IsQuantizable(WeightRole role) {
+  switch (role) {
+    case kQ:
+    case kK:
+    case kV:
+    case kO:
+    case kGate:
+    case kUp:
+    case kDown:
+    case kExpertGate:
+    case kExpertUp:
+    case kExpertDown:
+    case kSharedGate:
+    case kSharedUp:
+    case kSharedDown:
+      return true;
+    default:
+      return false;
+  }
+}
+
 TensorInfo TensorTable::Find(WeightRole role, int layer, int expert) const {
   if (role == kLmHead && spec_.tie_embeddings) role = kEmbedding;
   const TensorRule* rule = FindRule(kModelTensors, role);

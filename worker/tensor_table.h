@@ -70,6 +70,9 @@ struct Slice {
   int64_t num_elements() const { return rows * columns; }
 };
 
+// Whether a quantised model has the matrix in E4M3: all of a layer but routers and gates.
+bool IsQuantizable(WeightRole role);
+
 class TensorTable {
  public:
   explicit TensorTable(const ModelSpec& spec) : spec_(spec) {}

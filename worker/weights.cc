@@ -14,6 +14,7 @@
 #include "common/status_macros.h"
 #include "kernels/thread_pool.h"
 #include "worker/dummy_weights.h"
+#include "worker/scaled_matrix.h"
 #include "worker/tensor_source.h"
 #include "worker/tensor_table.h"
 
@@ -80,6 +81,7 @@ class ShardLoader {
     }
     ShardWeights weights;
     weights.dtype = dtype_;
+    weights.quantized = spec_.quantization.enabled();
     weights.shape = ShapeOf(spec_, layout_, position_);
     if (position_.first_stage) {
       ASSIGN_OR_RETURN(weights.embedding, Upload({PartOf(WeightRole::kEmbedding)}));
@@ -93,7 +95,7 @@ class ShardLoader {
       ASSIGN_OR_RETURN(weights.lm_head, Prepare({PartOf(WeightRole::kLmHead)}, WeightUse::kLmHead));
     }
     CHECK_EQ(loaded_elements_, total_elements_) << "NeededBy and Load disagree";
-    weights.num_bytes = loaded_elements_ * SizeOf(dtype_);
+    weights.num_bytes = loaded_bytes_;
     return weights;
   }
 
@@ -116,6 +118,8 @@ class ShardLoader {
       ASSIGN_OR_RETURN(weights.q_norm, Upload({part(Role::kQNorm)}));
       ASSIGN_OR_RETURN(weights.k_norm, Upload({part(Role::kKNorm)}));
     }
+    ASSIGN_OR_RETURN(weights.k_scale, source_.CacheScale(layer, /*keys=*/true));
+    ASSIGN_OR_RETURN(weights.v_scale, source_.CacheScale(layer, /*keys=*/false));
     if (spec_.LayerIsMoe(layer)) {
       RETURN_IF_ERROR(LoadExperts(layer, weights));
     } else {
@@ -165,29 +169,62 @@ class ShardLoader {
   absl::StatusOr<std::unique_ptr<Weight>> Prepare(std::initializer_list<Part> parts,
                                                   WeightUse use) {
     const Part& first = *parts.begin();
+    ASSIGN_OR_RETURN(const DType stored, StoredDType(parts));
+    const bool online = spec_.quantization.online && IsQuantizable(first.tensor.role);
     Tensor matrix;
-    if (parts.size() == 1) matrix = source_.View(first.tensor, first.slice, dtype_);
+    if (parts.size() == 1) matrix = source_.View(first.tensor, first.slice, stored);
     if (!matrix) {
-      ASSIGN_OR_RETURN(matrix, Assemble(parts));
+      ASSIGN_OR_RETURN(matrix, Assemble(parts, stored));
     }
-    std::unique_ptr<Weight> weight = ops_.Prepare(matrix, use);
+    std::unique_ptr<Weight> weight;
+    if (stored == DType::kFloat8E4M3) {
+      weight = PrepareScaled(parts, matrix, use);
+    } else if (online) {
+      weight = ops_.PrepareQuantized({.values = matrix}, use);
+    } else {
+      weight = ops_.Prepare(matrix, use);
+    }
     if (weight == nullptr) {
       return OutOfMemory(first.tensor.name, static_cast<int64_t>(matrix.num_bytes()));
     }
-    for (const Part& part : parts) Report(part.slice);
+    for (const Part& part : parts) Report(part.slice, online ? DType::kFloat8E4M3 : stored);
     return weight;
+  }
+
+  // E4M3 when the source has the parts so, which must agree; else the dtype of this rank.
+  absl::StatusOr<DType> StoredDType(std::initializer_list<Part> parts) const {
+    const Part& first = *parts.begin();
+    const bool quantized = source_.IsQuantized(first.tensor);
+    for (const Part& part : parts) {
+      if (source_.IsQuantized(part.tensor) == quantized) continue;
+      return absl::UnimplementedError(
+          absl::StrCat("of ", first.tensor.name, " and ", part.tensor.name,
+                       ", which form one matrix, only one is quantised"));
+    }
+    return quantized ? DType::kFloat8E4M3 : dtype_;
+  }
+
+  // Of E4M3 numbers, which are in scratch when they have more than one part.
+  std::unique_ptr<Weight> PrepareScaled(std::initializer_list<Part> parts, const Tensor& numbers,
+                                        WeightUse use) {
+    std::vector<ScaledPart> scaled;
+    for (const Part& part : parts) {
+      scaled.push_back({part.tensor, part.slice, source_.Scales(part.tensor)});
+    }
+    const MatrixScales scales = FuseScales(scaled, spec_.quantization.scheme, numbers, pool_);
+    return ops_.PrepareQuantized({numbers, scales.view, scales.input}, use);
   }
 
   // The parts below one another in scratch memory: the backend's when a formula makes them there,
   // else the host's. Valid until the next call.
-  absl::StatusOr<Tensor> Assemble(std::initializer_list<Part> parts) {
+  absl::StatusOr<Tensor> Assemble(std::initializer_list<Part> parts, DType dtype) {
     const Part& first = *parts.begin();
     const bool computed = IsComputed(first);
     const int64_t rows = RowsOf(parts);
-    const int64_t bytes = rows * first.slice.columns * static_cast<int64_t>(SizeOf(dtype_));
+    const int64_t bytes = rows * first.slice.columns * static_cast<int64_t>(SizeOf(dtype));
     void* memory = computed ? ReserveOnDevice(bytes) : scratch_.Reserve(bytes);
     if (memory == nullptr) return OutOfMemory(first.tensor.name, bytes);
-    const Tensor matrix = Tensor::Of(memory, dtype_, rows, first.slice.columns);
+    const Tensor matrix = Tensor::Of(memory, dtype, rows, first.slice.columns);
     int64_t row = 0;
     for (const Part& part : parts) {
       const Tensor out = matrix.Rows(row, part.slice.rows);
@@ -246,7 +283,7 @@ class ShardLoader {
         RETURN_IF_ERROR(Copy(part, out));
       }
       row += part.slice.rows;
-      Report(part.slice);
+      Report(part.slice, dtype_);
     }
     result.tensor =
         first.tensor.is_vector ? Tensor::Of(result.buffer.data(), dtype_, rows) : matrix;
@@ -279,8 +316,9 @@ class ShardLoader {
     });
   }
 
-  void Report(const Slice& slice) {
+  void Report(const Slice& slice, DType dtype) {
     loaded_elements_ += slice.num_elements();
+    loaded_bytes_ += slice.num_elements() * SizeOf(dtype);
     if (progress_) progress_(static_cast<double>(loaded_elements_) / total_elements_);
   }
 
@@ -297,19 +335,16 @@ class ShardLoader {
   Buffer device_scratch_;
   int64_t total_elements_ = 0;
   int64_t loaded_elements_ = 0;
+  uint64_t loaded_bytes_ = 0;
 };
 
 absl::StatusOr<std::unique_ptr<TensorSource>> OpenSource(const ModelSource& source,
                                                          const ModelSpec& spec) {
-  if (!source.quantization().empty()) {
-    return absl::UnimplementedError(
-        absl::StrCat("quantization ", source.quantization(), " is not supported"));
-  }
   if (source.dummy_weights()) {
-    return MakeDummySource(
-        {source.dummy_seed(), source.dummy_router_skew(), spec.moe.experts_per_token});
+    return MakeDummySource({source.dummy_seed(), source.dummy_router_skew(),
+                            spec.moe.experts_per_token, spec.quantization});
   }
-  return OpenCheckpointSource(source.path());
+  return OpenCheckpointSource(source.path(), spec.quantization);
 }
 
 }  // namespace
@@ -331,9 +366,13 @@ ShardShape ShapeOf(const ModelSpec& spec, const Layout& layout, const RankPositi
   return shape;
 }
 
-absl::StatusOr<ShardWeights> LoadWeights(const ModelSource& source, const ModelSpec& spec,
+absl::StatusOr<ShardWeights> LoadWeights(const ModelSource& source, const ModelSpec& checkpoint,
                                          const Layout& layout, const RankPosition& position,
                                          Ops& ops, const std::function<void(double)>& progress) {
+  ModelSpec spec = checkpoint;
+  ASSIGN_OR_RETURN(
+      spec.quantization,
+      ResolveQuantization(source.quantization(), source.dummy_weights(), checkpoint.quantization));
   RETURN_IF_ERROR(CheckLayout(spec, layout));
   ASSIGN_OR_RETURN(const DType dtype, ResolveDType(source.dtype(), spec, ops.Name()));
   ASSIGN_OR_RETURN(const std::unique_ptr<TensorSource> tensors, OpenSource(source, spec));

@@ -36,6 +36,7 @@ struct LayerWeights {
   std::vector<ExpertWeights> experts;  // local ones, in id order
   ExpertWeights shared;
   std::unique_ptr<Weight> shared_gate;  // [1, D]
+  float k_scale = 1, v_scale = 1;       // of a cache in E4M3
 };
 
 // Sizes of this rank's shard that the model code needs.
@@ -57,6 +58,7 @@ ShardShape ShapeOf(const ModelSpec& spec, const Layout& layout, const RankPositi
 struct ShardWeights {
   ShardShape shape;
   DType dtype = DType::kFloat32;     // of activations and small tensors
+  bool quantized = false;            // some matrices are
   DeviceTensor embedding;            // [vocab_rows, D]; first stage
   std::vector<LayerWeights> layers;  // this stage's
   DeviceTensor final_norm;           // [D]; last stage
@@ -66,13 +68,14 @@ struct ShardWeights {
 
 // Loads from source.path, or makes dummy weights, which are a function of (seed, tensor name,
 // global index) so that every layout holds the same model. Reads only this rank's slices (mmap),
-// converting to source.dtype as resolved for `ops`; everything that this rank needs is looked up
-// before the first byte is read, and in device memory on return. Holds one prepared matrix besides
-// the weights, in device memory for dummy weights. `progress` gets
-// 0..1. Errors name tensor, shape and file: NOT_FOUND (missing shards or tensors), INVALID_ARGUMENT
-// (broken file, wrong shape, layout), UNIMPLEMENTED (quantisation scheme, dtype),
+// converting to source.dtype as resolved for `ops`, or keeping and making E4M3 as
+// ResolveQuantization says; scales made here are of a rank's own columns. Everything that this rank
+// needs is looked up before the first byte is read, and in device memory on return. Holds one
+// prepared matrix besides the weights, in device memory for dummy weights. `progress` gets 0..1.
+// Errors name tensor, shape and file: NOT_FOUND (missing shards or tensors), INVALID_ARGUMENT
+// (broken file, wrong shape or scale, layout, quantisation), UNIMPLEMENTED (dtype),
 // RESOURCE_EXHAUSTED.
-absl::StatusOr<ShardWeights> LoadWeights(const ModelSource& source, const ModelSpec& spec,
+absl::StatusOr<ShardWeights> LoadWeights(const ModelSource& source, const ModelSpec& checkpoint,
                                          const Layout& layout, const RankPosition& position,
                                          Ops& ops, const std::function<void(double)>& progress);
 

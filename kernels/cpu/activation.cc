@@ -1,23 +1,21 @@
 // Elementwise operations: the gate of an MLP (SwiGLU, Shazeer 2020) and gated addition.
 #include "kernels/cpu/cpu_ops.h"
-#include "kernels/cpu/vector_math.h"
+#include "kernels/cpu/store_row.h"
 
 namespace regatta {
 
-void CpuOps::SiluMul(const Tensor& gate_up, const Tensor& out) {
-  const int64_t width = out.dim(1);
-  CHECK_EQ(gate_up.dim(0), out.dim(0));
+void CpuOps::SiluMul(const Tensor& gate_up, const Activation& out) {
+  const int64_t width = out.values.dim(1);
+  CheckForm(out);
+  CHECK_EQ(gate_up.dim(0), out.values.dim(0));
   CHECK_EQ(gate_up.dim(1), 2 * width);
-  CHECK(gate_up.dtype == out.dtype);
-  DispatchActivation(out.dtype, [&](auto zero) {
+  CHECK(out.quantized() || gate_up.dtype == out.values.dtype);
+  DispatchActivation(gate_up.dtype, [&](auto zero) {
     using T = decltype(zero);
-    ForEachRow(out.dim(0), 4 * width, [&](int64_t row) {
+    ForEachRow(gate_up.dim(0), 4 * width, [&](int64_t row) {
       const T* gate = gate_up.as<T>() + row * gate_up.row_stride;
       const T* up = gate + width;
-      T* to = out.as<T>() + row * out.row_stride;
-      for (int64_t i = 0; i < width; ++i) {
-        to[i] = FromFloat<T>(Silu(ToFloat(gate[i])) * ToFloat(up[i]));
-      }
+      StoreRow<T>([&](int64_t i) { return Silu(ToFloat(gate[i])) * ToFloat(up[i]); }, row, out);
     });
   });
 }

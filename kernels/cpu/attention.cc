@@ -24,7 +24,7 @@ struct Call {
   const AttentionBatch& batch;
   const AttentionParams& params;
   const KvLayer& cache;
-  const Tensor& out;
+  const Activation& out;
 
   int dim() const { return params.head_dim; }
   // Widest panel is 32 floats: rows of values and sums are padded to it.
@@ -82,7 +82,7 @@ void LoadQueries(const Call& call, const Item& item, AttentionScratch& scratch) 
     float* query = scratch.query + row * dim;
     const int64_t offset = TokenOf(call, item, row) * call.q.row_stride;
     Widen(ElementOf(call.q, offset + HeadOffset(call, item, row)), call.q.dtype, dim, query);
-    for (int i = 0; i < dim; ++i) query[i] *= call.params.scale;
+    for (int i = 0; i < dim; ++i) query[i] *= call.params.scale * call.cache.k_scale;
   }
 }
 
@@ -171,12 +171,15 @@ void AccumulateSoftmax(int64_t begin, int64_t end, int padded_dim, float* scores
 
 void StoreOut(const Call& call, const Item& item, AttentionScratch& scratch) {
   const int dim = call.dim();
+  const Tensor& to = call.out.values;
+  const float scale_of_all =
+      call.cache.v_scale / (call.out.quantized() ? *call.out.scale.as<float>() : 1.0f);
   for (int row = 0; row < item.num_rows; ++row) {
     float* out = scratch.out + row * call.padded_dim();
-    const float scale = 1.0f / scratch.sum[row];
+    const float scale = scale_of_all / scratch.sum[row];
     for (int i = 0; i < dim; ++i) out[i] *= scale;
-    const int64_t offset = TokenOf(call, item, row) * call.out.row_stride;
-    Narrow(out, dim, call.out.dtype, ElementOf(call.out, offset + HeadOffset(call, item, row)));
+    const int64_t offset = TokenOf(call, item, row) * to.row_stride;
+    Narrow(out, dim, to.dtype, ElementOf(to, offset + HeadOffset(call, item, row)));
   }
 }
 
@@ -221,8 +224,10 @@ void CheckShapes(const Call& call) {
   CHECK_EQ(call.params.num_heads % call.params.num_kv_heads, 0);
   CHECK_EQ(call.q.dim(0), call.batch.num_tokens);
   CHECK_EQ(call.q.dim(1), int64_t{call.params.num_heads} * call.dim());
-  CHECK_EQ(call.out.dim(0), call.batch.num_tokens);
-  CHECK_EQ(call.out.dim(1), call.q.dim(1));
+  CheckForm(call.out);
+  CHECK(!call.out.quantized() || call.out.is_static());
+  CHECK_EQ(call.out.values.dim(0), call.batch.num_tokens);
+  CHECK_EQ(call.out.values.dim(1), call.q.dim(1));
   for (const Tensor* cache : {&call.cache.k, &call.cache.v}) {
     CHECK_EQ(cache->dim(2), call.params.num_kv_heads);
     CHECK_EQ(cache->dim(3), call.dim());
@@ -233,7 +238,7 @@ void CheckShapes(const Call& call) {
 
 void CpuOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
                             const AttentionParams& params, const KvLayer& cache,
-                            const Tensor& out) {
+                            const Activation& out) {
   const Call call{q, batch, params, cache, out};
   CheckShapes(call);
   CHECK_LT(batch.num_sequences, static_cast<int64_t>(scratch_.attention_start.size()));

@@ -38,6 +38,28 @@ std::unique_ptr<Weight> CpuOps::Prepare(const Tensor& matrix, WeightUse use) {
   return PackPanels(pool_, isa_, matrix);
 }
 
+std::unique_ptr<Weight> CpuOps::PrepareQuantized(const QuantizedMatrix& host_matrix,
+                                                 WeightUse use) {
+  const Tensor& plain = host_matrix.values;
+  max_in_features_ = std::max(max_in_features_, plain.dim(1));
+  ReserveWidened();
+  QuantizedMatrix matrix = host_matrix;
+  Buffer values, scale;
+  if (plain.dtype != DType::kFloat8E4M3) {  // rows become numbers and scales as tokens do
+    const int64_t rows = plain.dim(0);
+    values = AllocateZeroed(rows * plain.dim(1));
+    scale = AllocateZeroed((rows + kGroupRows) * sizeof(float));
+    if (values.data() == nullptr || scale.data() == nullptr) return nullptr;
+    matrix.values = Tensor::Of(values.data(), DType::kFloat8E4M3, rows, plain.dim(1));
+    const Tensor all = Tensor::Of(scale.data(), DType::kFloat32, 1, rows);
+    Quantize(plain, Activation(matrix.values, all).FirstRows(rows));
+    matrix.scale = Tensor::Of(scale.data(), DType::kFloat32, rows);
+  }
+  std::unique_ptr<PanelWeight> weight = PackPanels(pool_, isa_, matrix);
+  if (weight != nullptr && use == WeightUse::kExpert) weight->input = ActivationFormat::kPlain;
+  return weight;
+}
+
 void CpuOps::ReserveWidened() {
   const size_t size = static_cast<size_t>(max_tokens_ * max_in_features_);
   if (size > scratch_.widened.size()) scratch_.widened.resize(size);

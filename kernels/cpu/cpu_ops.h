@@ -32,22 +32,24 @@ class CpuOps final : public Ops {
   std::unique_ptr<Marker> MakeMarker() override;
   void Mark(Marker& marker) override {}  // every operation is done when it returns
   std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
+  std::unique_ptr<Weight> PrepareQuantized(const QuantizedMatrix& matrix, WeightUse use) override;
   void FillDummy(const Tensor& out, const DummyValues& values) override;
   void Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width, int hidden,
                int vocab) override;
 
   void Embedding(const int32_t* ids, const int32_t* drawn, const Tensor& table, int64_t first_row,
                  const Tensor& out) override;
-  void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) override;
+  void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Activation& out) override;
   void AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
-                  const Tensor& out) override;
-  void Linear(const Tensor& x, const Weight& weight, const Tensor& bias,
+                  const Activation& out) override;
+  void Quantize(const Tensor& x, const Activation& out) override;
+  void Linear(const Activation& x, const Weight& weight, const Tensor& bias,
               const Tensor& out) override;
   void RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionBatch& batch,
                     const AttentionParams& params, const KvLayer& cache) override;
   void PagedAttention(const Tensor& q, const AttentionBatch& batch, const AttentionParams& params,
-                      const KvLayer& cache, const Tensor& out) override;
-  void SiluMul(const Tensor& gate_up, const Tensor& out) override;
+                      const KvLayer& cache, const Activation& out) override;
+  void SiluMul(const Tensor& gate_up, const Activation& out) override;
   void MoeRoute(const Tensor& logits, const MoeParams& params, const Tensor& expert_ids,
                 const Tensor& expert_weights) override;
   void MoeExperts(const Tensor& x, const Tensor& expert_ids, const Tensor& expert_weights,

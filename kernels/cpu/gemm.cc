@@ -45,6 +45,24 @@ void StoreTile(const float* tile, int64_t tile_stride, int64_t rows, int64_t col
   });
 }
 
+// tile += partial * scale of x * scale of the weight, all over features of one group.
+void AddScaled(const float* partial, int64_t width, int64_t rows, int64_t columns,
+               const Product& product, int64_t first_row, int64_t first_column, int64_t first_depth,
+               float* tile) {
+  const PanelWeight& weight = *product.weight;
+  const float* weight_scale =
+      weight.scales.data() + first_depth / weight.group * weight.out_features + first_column;
+  const Tensor& x_scale = product.x_scale;
+  const int64_t x_group = x_scale.rank == 2 && x_scale.dim(0) > 1 ? first_depth / kScaleGroup : 0;
+  for (int64_t r = 0; r < rows; ++r) {
+    const int64_t at = x_scale.rank == 2 ? x_group * x_scale.row_stride + first_row + r : 0;
+    const float scale = x_scale ? x_scale.as<float>()[at] : 1.0f;
+    for (int64_t c = 0; c < columns; ++c) {
+      tile[r * width + c] += partial[r * width + c] * (scale * weight_scale[c]);
+    }
+  }
+}
+
 // Computes one panel's columns of one block of rows.
 template <int kVector>
 void MultiplyUnit(const Product& product, int64_t row_block, int64_t panel) {
@@ -55,11 +73,18 @@ void MultiplyUnit(const Product& product, int64_t row_block, int64_t panel) {
   const int64_t first_column = panel * kWidth;
   const int64_t columns = std::min<int64_t>(kWidth, weight.out_features - first_column);
   alignas(64) float tile[kRowBlock * kWidth];
+  alignas(64) float partial[kRowBlock * kWidth];
   std::fill_n(tile, rows * kWidth, 0.0f);
-  for (int64_t k = 0; k < weight.in_features; k += kDepthBlock) {
+  const bool scaled = !weight.scales.empty();
+  const int64_t step = scaled ? std::min(kDepthBlock, weight.group) : kDepthBlock;
+  for (int64_t k = 0; k < weight.in_features; k += step) {
+    if (scaled) std::fill_n(partial, rows * kWidth, 0.0f);
     MultiplyPanel<kVector>(rows, product.x + first_row * product.x_stride + k, product.x_stride,
                            weight.panel(panel) + k * kWidth, kWidth,
-                           std::min(kDepthBlock, weight.in_features - k), tile, kWidth);
+                           std::min(step, weight.in_features - k), scaled ? partial : tile, kWidth);
+    if (scaled) {
+      AddScaled(partial, kWidth, rows, columns, product, first_row, first_column, k, tile);
+    }
   }
   StoreTile(tile, kWidth, rows, columns, product, first_row, first_column);
 }
@@ -91,6 +116,30 @@ std::unique_ptr<PanelWeight> PackPanels(ThreadPool& pool, VectorIsa isa, const T
       }
     });
   });
+  return weight;
+}
+
+std::unique_ptr<PanelWeight> PackPanels(ThreadPool& pool, VectorIsa isa,
+                                        const QuantizedMatrix& matrix) {
+  CHECK(matrix.values.dtype == DType::kFloat8E4M3);
+  std::unique_ptr<PanelWeight> weight = PackPanels(pool, isa, matrix.values);
+  if (weight == nullptr) return nullptr;
+  const bool blocks = matrix.scale.rank == 2;
+  const int64_t out = weight->out_features;
+  weight->group = blocks ? kScaleGroup : std::max<int64_t>(1, weight->in_features);
+  const int64_t groups = blocks ? matrix.scale.dim(1) : 1;
+  const float* scale = matrix.scale.as<float>();
+  for (int64_t g = 0; g < groups; ++g) {
+    for (int64_t n = 0; n < out; ++n) {
+      const int64_t at = blocks ? n / kScaleGroup * groups + g : matrix.scale.dim(0) == 1 ? 0 : n;
+      weight->scales.push_back(scale[at]);
+    }
+  }
+  weight->input = matrix.input();
+  if (weight->input == ActivationFormat::kStatic) {
+    weight->static_scale = matrix.input_scale;
+    weight->input_scale = Tensor::Of(&weight->static_scale, DType::kFloat32, 1);
+  }
   return weight;
 }
 

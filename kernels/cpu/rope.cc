@@ -43,9 +43,10 @@ void RotateRow(const Tensor& x, int64_t token, int num_heads, const Tensor& norm
   }
 }
 
-// Copies one token's row of all KV heads to its slot, converting to the cache's dtype.
+// Copies one token's row of all KV heads, divided by `scale`, to its slot in the cache's dtype.
 void CacheRow(const Tensor& x, int64_t token, int64_t slot, const AttentionParams& params,
-              const Tensor& cache) {
+              const Tensor& cache, float scale) {
+  const float inverse = 1.0f / scale;
   const int64_t block_size = cache.dim(1);
   const int dim = params.head_dim;
   const int64_t place =
@@ -53,6 +54,7 @@ void CacheRow(const Tensor& x, int64_t token, int64_t slot, const AttentionParam
   for (int g = 0; g < params.num_kv_heads; ++g) {
     float head[kMaxHeadDim];
     Widen(ElementOf(x, token * x.row_stride + int64_t{g} * dim), x.dtype, dim, head);
+    for (int i = 0; i < dim; ++i) head[i] *= inverse;
     Narrow(head, dim, cache.dtype, ElementOf(cache, place + int64_t{g} * dim));
   }
 }
@@ -87,8 +89,8 @@ void CpuOps::RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v,
     const float* angles = params.rope.as<float>() + position * params.rope.row_stride;
     RotateRow(q, t, params.num_heads, params.q_norm, params, angles);
     RotateRow(k, t, params.num_kv_heads, params.k_norm, params, angles);
-    CacheRow(k, t, slot, params, cache.k);
-    CacheRow(v, t, slot, params, cache.v);
+    CacheRow(k, t, slot, params, cache.k, cache.k_scale);
+    CacheRow(v, t, slot, params, cache.v, cache.v_scale);
   });
 }
 

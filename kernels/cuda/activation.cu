@@ -2,7 +2,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/cuda_backend.h"
-#include "kernels/cuda/element.cuh"
+#include "kernels/cuda/quantize.cuh"
 
 namespace regatta {
 namespace {
@@ -29,6 +29,32 @@ __global__ void SiluMulKernel(Tensor gate_up, Tensor out) {
     result.at[j] = Narrow<T>(x * Sigmoid(x) * Widen(u.at[j]));
   }
   to[i] = result;
+}
+
+// The same with an output in E4M3.
+template <typename T, bool kWide>
+__global__ void QuantizedSiluMulKernel(Tensor gate_up, Activation out) {
+  const int64_t width = out.values.shape[1];
+  const int64_t row = blockIdx.x;
+  const T* gate = static_cast<const T*>(gate_up.data) + row * gate_up.row_stride;
+  StoreQuantizedRow<kWide>(out, row, [&](int64_t first, float(&values)[kPerLane]) {
+    float up[kPerLane];
+    LoadFew<kWide>(gate, first, width, values);
+    LoadFew<kWide>(gate + width, first, width, up);
+#pragma unroll
+    for (int j = 0; j < kPerLane; ++j) values[j] = values[j] * Sigmoid(values[j]) * up[j];
+  });
+}
+
+template <typename T>
+void LaunchQuantizedSiluMul(const Tensor& gate_up, const Activation& out, cudaStream_t stream) {
+  const RowShape shape = RowShapeOf(out);
+  const dim3 grid(static_cast<unsigned>(gate_up.dim(0)), shape.blocks);
+  if (FewAligned(gate_up) && FewAligned(out.values)) {
+    QuantizedSiluMulKernel<T, true><<<grid, shape.threads, 0, stream>>>(gate_up, out);
+  } else {
+    QuantizedSiluMulKernel<T, false><<<grid, shape.threads, 0, stream>>>(gate_up, out);
+  }
 }
 
 template <typename T, int kSize>
@@ -58,15 +84,19 @@ dim3 GridOf(const Tensor& out, int elements_per_thread) {
 
 }  // namespace
 
-void CudaOps::SiluMul(const Tensor& gate_up, const Tensor& out) {
+void CudaOps::SiluMul(const Tensor& gate_up, const Activation& activation) {
+  const Tensor& out = activation.values;
+  CheckForm(activation);
   CHECK_EQ(gate_up.dim(0), out.dim(0));
   CHECK_EQ(gate_up.dim(1), 2 * out.dim(1));
-  CHECK(gate_up.dtype == out.dtype);
+  CHECK(activation.quantized() || gate_up.dtype == out.dtype);
   if (out.dim(0) == 0) return;
-  DispatchDevice(out.dtype, [&](auto zero) {
+  DispatchDevice(gate_up.dtype, [&](auto zero) {
     using T = decltype(zero);
     constexpr int kWide = 16 / sizeof(T);
-    if (WideRows(gate_up) && WideRows(out)) {
+    if (activation.quantized()) {
+      LaunchQuantizedSiluMul<T>(gate_up, activation, stream_);
+    } else if (WideRows(gate_up) && WideRows(out)) {
       SiluMulKernel<T, kWide><<<GridOf(out, kWide), 256, 0, stream_>>>(gate_up, out);
     } else {
       SiluMulKernel<T, 1><<<GridOf(out, 1), 256, 0, stream_>>>(gate_up, out);

@@ -52,11 +52,12 @@ __global__ void PlainKernel(const __grid_constant__ AttentionCall call) {
       }
     }
   }
+  const float factor = call.out_factor() / weights;
   const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride);
 #pragma unroll
   for (int j = 0; j < kPerLane; ++j) {
     const int i = lane + j * kWarp;
-    if (i < dim) StoreElement(call.out.data, call.out.dtype, to + i, sum[j] / weights);
+    if (i < dim) StoreElement(call.out.data, call.out.dtype, to + i, sum[j] * factor);
   }
 }
 
@@ -70,7 +71,10 @@ void LaunchPlainAttention(const AttentionCall& call, cudaStream_t stream) {
 
 void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
                              const AttentionParams& params, const KvLayer& cache,
-                             const Tensor& out) {
+                             const Activation& activation) {
+  const Tensor& out = activation.values;
+  CheckForm(activation);
+  CHECK(!activation.quantized() || activation.is_static());
   CHECK_LE(params.head_dim, kMaxHeadDim);
   CHECK_EQ(params.num_heads % params.num_kv_heads, 0);
   CHECK_EQ(q.dim(0), batch.num_tokens);
@@ -86,13 +90,14 @@ void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
   CHECK_EQ(cache.v.dim(1), cache.k.dim(1));
   AttentionCall call{q,
                      out,
+                     activation.scale.as<const float>(),
                      batch,
                      cache,
                      params.num_heads,
                      params.num_kv_heads,
                      params.head_dim,
                      params.sliding_window,
-                     params.scale,
+                     params.scale * cache.k_scale,
                      static_cast<int>(block_size),
                      std::has_single_bit(block_size) ? std::countr_zero(block_size) : -1,
                      {}};

@@ -19,10 +19,11 @@ struct PartialAttention {
 
 struct AttentionCall {
   Tensor q, out;
+  const float* out_scale;  // of an output in E4M3; null = plain
   AttentionBatch batch;
   KvLayer cache;
   int num_heads, num_kv_heads, head_dim, sliding_window;
-  float scale;
+  float scale;  // of scores, what cached keys stand for included
   int block_size;
   int block_shift;  // log2 of block_size, or -1
   PartialAttention partial;
@@ -35,6 +36,10 @@ struct AttentionCall {
   // Element offset of a row's head within q or out of the given stride.
   __device__ int64_t offset_of(int s, int kv_head, int row, int64_t stride) const {
     return token_of(s, row) * stride + int64_t{kv_head * group() + row % group()} * head_dim;
+  }
+  // What a weighted mean of cached values is multiplied by to give the output's elements.
+  __device__ float out_factor() const {
+    return out_scale == nullptr ? cache.v_scale : cache.v_scale / *out_scale;
   }
   // The first and last position that a row sees.
   __device__ int2 visible(int s, int row) const {
@@ -56,8 +61,9 @@ struct AttentionCall {
 // Any dtypes, any head up to 256: one warp per row, in float32.
 void LaunchPlainAttention(const AttentionCall& call, cudaStream_t stream);
 
-// Tensor cores: q, out and cache of one 16-bit dtype, heads of a multiple of 8 up to 128, rows
-// aligned to 16 bytes. False when the call does not fit.
+// Tensor cores: q of a 16-bit dtype, out and cache of the same or E4M3, heads of a multiple of 8
+// (16 when the cache is E4M3) up to 128, rows aligned to 16 bytes. False when the call does not
+// fit.
 bool LaunchTiledAttention(AttentionCall call, int num_multiprocessors, Tensor workspace,
                           cudaStream_t stream);
 

@@ -49,14 +49,43 @@ __device__ inline void LoadTransposed(const void* row_of_lane, uint32_t (&b)[2])
                : "r"(address));
 }
 
-// Keys and values of one tile, rows padded against bank conflicts.
+// Four E4M3 numbers in T, exactly, by their bits: the exponent is too small by T's bias less 7
+// until the product. (A NaN becomes 480: a cache holds none unless the model made it.)
+template <typename T>
+__device__ void UnpackFour(uint32_t four, uint32_t (&pairs)[2]);
+template <>
+__device__ inline void UnpackFour<__nv_bfloat16>(uint32_t four, uint32_t (&pairs)[2]) {
+  const auto rebias = __float2bfloat162_rn(0x1p120f);
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const uint32_t spread = __byte_perm(four, 0, i == 0 ? 0x1404 : 0x3424);
+    const uint32_t bits = (spread & 0x80008000u) | ((spread & 0x7f007f00u) >> 4);
+    const auto pair = __hmul2(*reinterpret_cast<const __nv_bfloat162*>(&bits), rebias);
+    pairs[i] = *reinterpret_cast<const uint32_t*>(&pair);
+  }
+}
+template <>
+__device__ inline void UnpackFour<__half>(uint32_t four, uint32_t (&pairs)[2]) {
+  const auto rebias = __float2half2_rn(0x1p8f);
+#pragma unroll
+  for (int i = 0; i < 2; ++i) {
+    const uint32_t spread = __byte_perm(four, 0, i == 0 ? 0x1404 : 0x3424);
+    const uint32_t bits = (spread & 0x80008000u) | ((spread & 0x7f007f00u) >> 1);
+    const auto pair = __hmul2(*reinterpret_cast<const __half2*>(&bits), rebias);
+    pairs[i] = *reinterpret_cast<const uint32_t*>(&pair);
+  }
+}
+
+// Keys and values of one tile as the cache or the product has them, rows padded against bank
+// conflicts.
 template <typename T, int kDim>
 struct KvTile {
-  static constexpr int kStride = kDim + 8;
+  static constexpr int kChunk = 16 / static_cast<int>(sizeof(T));  // elements of one copy
+  static constexpr int kStride = kDim + kChunk;
   T k[kTileKeys * kStride];
   T v[kTileKeys * kStride];
 
-  static constexpr int kChunks = kDim / 8;
+  static constexpr int kChunks = kDim / kChunk;
   static constexpr int kPasses = kTileKeys * kChunks / kTileThreads;
   static constexpr int kRows = kTileThreads / kChunks;  // of one pass
 
@@ -77,20 +106,39 @@ struct KvTile {
   __device__ void Copy(const AttentionCall& call, const Blocks& blocks, int kv_head, int first,
                        int end) {
     const int chunk = threadIdx.x % kChunks;
-    if (chunk * 8 >= call.head_dim) return;
+    if (chunk * kChunk >= call.head_dim) return;
 #pragma unroll
     for (int i = 0; i < kPasses; ++i) {
       const int row = threadIdx.x / kChunks + i * kRows;
       const bool held = first + row < end;
       const int position = held ? first + row : 0;
-      const int64_t key = call.cached(call.cache.k, blocks.at[i], kv_head, position) + chunk * 8;
-      const int64_t value = call.cached(call.cache.v, blocks.at[i], kv_head, position) + chunk * 8;
-      const int to = row * kStride + chunk * 8;
+      const int at = chunk * kChunk;
+      const int64_t key = call.cached(call.cache.k, blocks.at[i], kv_head, position) + at;
+      const int64_t value = call.cached(call.cache.v, blocks.at[i], kv_head, position) + at;
+      const int to = row * kStride + at;
       CopyAsync(k + to, static_cast<const T*>(call.cache.k.data) + key, held ? 16 : 0);
       CopyAsync(v + to, static_cast<const T*>(call.cache.v.data) + value, held ? 16 : 0);
     }
   }
 };
+
+// One side of a tile in E4M3 becomes the same in T.
+template <typename T, int kDim>
+__device__ void UnpackSide(const __nv_fp8_e4m3* from, T* to) {
+  using Stored = KvTile<__nv_fp8_e4m3, kDim>;
+  using Wide = KvTile<T, kDim>;
+  for (int i = threadIdx.x; i < kTileKeys * Stored::kChunks; i += kTileThreads) {
+    const int row = i / Stored::kChunks, column = i % Stored::kChunks * Stored::kChunk;
+    const auto bytes = *reinterpret_cast<const uint4*>(from + row * Stored::kStride + column);
+    const uint32_t fours[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
+    uint32_t pairs[4][2];
+#pragma unroll
+    for (int j = 0; j < 4; ++j) UnpackFour<T>(fours[j], pairs[j]);
+    auto* out = reinterpret_cast<uint4*>(to + row * Wide::kStride + column);
+    out[0] = {pairs[0][0], pairs[0][1], pairs[1][0], pairs[1][1]};
+    out[1] = {pairs[2][0], pairs[2][1], pairs[3][0], pairs[3][1]};
+  }
+}
 
 // 16 rows of one warp: lane holds rows lane / 4 and lane / 4 + 8. Sums are not divided yet; maxima
 // are of scores in units of log 2.

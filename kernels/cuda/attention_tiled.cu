@@ -12,9 +12,24 @@ namespace {
 constexpr float kLog2E = 1.44269504088896341f;
 constexpr int kBlocksPerMultiprocessor = 3;  // of split keys, by shared memory and registers
 
-template <typename T, int kDim>
+// S is what the cache holds: T, or E4M3, which is unpacked tile by tile.
+template <typename T, typename S, int kDim>
 struct TileBuffers {
+  KvTile<S, kDim> stage[2];
+  KvTile<T, kDim> unpacked;
+
+  __device__ const KvTile<T, kDim>& Ready(int i) {
+    UnpackSide<T, kDim>(stage[i].k, unpacked.k);
+    UnpackSide<T, kDim>(stage[i].v, unpacked.v);
+    __syncthreads();
+    return unpacked;
+  }
+};
+template <typename T, int kDim>
+struct TileBuffers<T, T, kDim> {
   KvTile<T, kDim> stage[2];
+
+  __device__ const KvTile<T, kDim>& Ready(int i) { return stage[i]; }
 };
 
 // Columns that head_dim leaves unused must be zero, not garbage: 0 * NaN is NaN.
@@ -28,11 +43,11 @@ __device__ void ClearBuffers(Buffers& buffers) {
 }
 
 // Visits the tiles of positions [begin, end) with the next one on its way.
-template <int kKeys, typename T, int kDim>
+template <int kKeys, typename T, typename S, int kDim>
 __device__ void Visit(const AttentionCall& call, int s, int kv_head, int begin, int end,
-                      int first_key, TileBuffers<T, kDim>& buffers, WarpRows<T, kDim>& rows) {
+                      int first_key, TileBuffers<T, S, kDim>& buffers, WarpRows<T, kDim>& rows) {
   const float scale_log2 = call.scale * kLog2E;
-  typename KvTile<T, kDim>::Blocks blocks;
+  typename KvTile<S, kDim>::Blocks blocks;
   blocks.Read(call, s, begin, end);
   buffers.stage[0].Copy(call, blocks, kv_head, begin, end);
   CommitCopies();
@@ -46,17 +61,29 @@ __device__ void Visit(const AttentionCall& call, int s, int kv_head, int begin, 
     CommitCopies();
     WaitCopies<1>();
     __syncthreads();
-    rows.template Attend<kKeys>(buffers.stage[stage], first_key, position + first_key, scale_log2);
+    rows.template Attend<kKeys>(buffers.Ready(stage), first_key, position + first_key, scale_log2);
     __syncthreads();
   }
 }
 
+// Two neighbouring elements of the output, `at` counted from its first.
+template <typename T>
+__device__ void StorePair(const AttentionCall& call, int64_t at, float low, float high) {
+  if (call.out_scale == nullptr) {
+    *reinterpret_cast<Pack<T, 2>*>(static_cast<T*>(call.out.data) +
+                                   at) = {{Narrow<T>(low), Narrow<T>(high)}};
+  } else {
+    auto* out = static_cast<__nv_fp8_e4m3*>(call.out.data) + at;
+    *reinterpret_cast<Pack<__nv_fp8_e4m3, 2>*>(out) = {{__nv_fp8_e4m3(low), __nv_fp8_e4m3(high)}};
+  }
+}
+
 // 64 rows of one sequence and KV head per block, 16 per warp.
-template <typename T, int kDim>
+template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kTileThreads)
     RowTilesKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
-  auto& buffers = *reinterpret_cast<TileBuffers<T, kDim>*>(memory);
+  auto& buffers = *reinterpret_cast<TileBuffers<T, S, kDim>*>(memory);
   const int s = blockIdx.z, kv_head = blockIdx.y, lane = threadIdx.x % kWarp;
   const int num_rows = call.rows_of(s);
   const int block_row = blockIdx.x * 64;
@@ -70,16 +97,16 @@ __global__ void __launch_bounds__(kTileThreads)
   Visit<kTileKeys>(call, s, kv_head, begin, end, 0, buffers, rows);
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
-    const float inverse = 1.0f / rows.WholeWeight(half);
+    const float factor = call.out_factor() / rows.WholeWeight(half);
     const int row = first_row + lane / 4 + 8 * half;
     if (row >= num_rows) continue;
-    T* out = static_cast<T*>(call.out.data) + call.offset_of(s, kv_head, row, call.out.row_stride);
+    const int64_t out = call.offset_of(s, kv_head, row, call.out.row_stride);
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
       const int at = 8 * n + lane % 4 * 2;
       if (at >= call.head_dim) continue;
-      *reinterpret_cast<Pack<T, 2>*>(out + at) = {{Narrow<T>(rows.sum[n][2 * half] * inverse),
-                                                   Narrow<T>(rows.sum[n][2 * half + 1] * inverse)}};
+      StorePair<T>(call, out + at, rows.sum[n][2 * half] * factor,
+                   rows.sum[n][2 * half + 1] * factor);
     }
   }
 }
@@ -110,11 +137,11 @@ __device__ void KeepRows(const WarpRows<T, kDim>& rows, WarpResults<kDim>& resul
 }
 
 // One split of the keys of one sequence and KV head per block; every warp takes 16 keys of a tile.
-template <typename T, int kDim>
+template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
     KeySplitsKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
-  auto& buffers = *reinterpret_cast<TileBuffers<T, kDim>*>(memory);
+  auto& buffers = *reinterpret_cast<TileBuffers<T, S, kDim>*>(memory);
   const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
   const int num_rows = call.rows_of(s);
   const int num_splits = call.partial.num_splits;
@@ -150,7 +177,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
     if (num_splits == 1) {
       if (column >= call.head_dim) continue;
       const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
-      static_cast<T*>(call.out.data)[to] = Narrow<T>(sum / weight);
+      StoreElement(call.out.data, call.out.dtype, to, sum / weight * call.out_factor());
     } else {
       call.partial.sums[(place * kDecodeRows + row) * kDim + column] = sum;
       if (column == 0) {
@@ -162,7 +189,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
 }
 
 // Joins the splits: one block per sequence and KV head.
-template <typename T, int kDim>
+template <int kDim>
 __global__ void CombineSplitsKernel(const __grid_constant__ AttentionCall call) {
   const int s = blockIdx.y, kv_head = blockIdx.x;
   const int num_rows = call.rows_of(s);
@@ -182,7 +209,7 @@ __global__ void CombineSplitsKernel(const __grid_constant__ AttentionCall call) 
       weight += factor * scales[j * kDecodeRows * 2 + 1];
     }
     const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
-    static_cast<T*>(call.out.data)[to] = Narrow<T>(sum / weight);
+    StoreElement(call.out.data, call.out.dtype, to, sum / weight * call.out_factor());
   }
 }
 
@@ -207,18 +234,18 @@ int SplitsFor(const AttentionCall& call, int num_multiprocessors, int64_t capaci
   return static_cast<int>(best);
 }
 
-template <typename T, int kDim>
+template <typename T, typename S, int kDim>
 void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
                  cudaStream_t stream) {
   const int max_rows = call.batch.max_query_length * (call.num_heads / call.num_kv_heads);
   const int sequences = call.batch.num_sequences;
   constexpr int kBytes =
-      static_cast<int>(std::max(sizeof(TileBuffers<T, kDim>), sizeof(WarpResults<kDim>)));
+      static_cast<int>(std::max(sizeof(TileBuffers<T, S, kDim>), sizeof(WarpResults<kDim>)));
   const auto allow = [](auto* kernel) {
     return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
   };
-  static const bool allowed = allow(&RowTilesKernel<T, kDim>) == cudaSuccess &&
-                              allow(&KeySplitsKernel<T, kDim>) == cudaSuccess;
+  static const bool allowed = allow(&RowTilesKernel<T, S, kDim>) == cudaSuccess &&
+                              allow(&KeySplitsKernel<T, S, kDim>) == cudaSuccess;
   CHECK(allowed) << kBytes << " bytes of shared memory";
   // Every sequence has a token at least, so this launch is empty only when no sequence is short.
   if (call.num_heads / call.num_kv_heads <= kDecodeRows) {
@@ -228,28 +255,31 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
     partial.scales = partial.sums + int64_t{sequences} * call.num_kv_heads * partial.num_splits *
                                         kDecodeRows * kDim;
     const dim3 grid(partial.num_splits, call.num_kv_heads, sequences);
-    KeySplitsKernel<T, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
+    KeySplitsKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
     if (partial.num_splits > 1) {
       const dim3 pairs(call.num_kv_heads, sequences);
-      CombineSplitsKernel<T, kDim><<<pairs, 256, 0, stream>>>(call);
+      CombineSplitsKernel<kDim><<<pairs, 256, 0, stream>>>(call);
     }
   }
   if (max_rows > kDecodeRows) {
     const dim3 grid(CeilDiv(max_rows, 64), call.num_kv_heads, sequences);
-    RowTilesKernel<T, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
+    RowTilesKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
   }
 }
 
 bool Fits(const AttentionCall& call) {
   const DType dtype = call.q.dtype;
+  const DType held = call.cache.k.dtype;
   const auto even = [](const Tensor& x, int64_t elements) {
-    return reinterpret_cast<uintptr_t>(x.data) % (2 * elements) == 0 &&
+    return reinterpret_cast<uintptr_t>(x.data) % (SizeOf(x.dtype) * elements) == 0 &&
            x.row_stride % elements == 0;
   };
-  return (dtype == DType::kBFloat16 || dtype == DType::kFloat16) && call.out.dtype == dtype &&
-         call.cache.k.dtype == dtype && call.cache.v.dtype == dtype && call.head_dim % 8 == 0 &&
-         call.head_dim <= 128 && even(call.q, 2) && even(call.out, 2) && even(call.cache.k, 8) &&
-         even(call.cache.v, 8);
+  const auto fits = [dtype](DType other) { return other == dtype || other == DType::kFloat8E4M3; };
+  const int64_t chunk = 16 / static_cast<int64_t>(SizeOf(held));
+  return (dtype == DType::kBFloat16 || dtype == DType::kFloat16) && fits(call.out.dtype) &&
+         fits(held) && call.cache.v.dtype == held && call.head_dim % chunk == 0 &&
+         call.head_dim <= 128 && even(call.q, 2) && even(call.out, 2) &&
+         even(call.cache.k, chunk) && even(call.cache.v, chunk);
 }
 
 }  // namespace
@@ -257,18 +287,24 @@ bool Fits(const AttentionCall& call) {
 bool LaunchTiledAttention(AttentionCall call, int num_multiprocessors, Tensor workspace,
                           cudaStream_t stream) {
   if (!Fits(call)) return false;
-  const auto launch = [&](auto zero) {
-    using T = decltype(zero);
+  const auto launch = [&]<typename T, typename S>(T, S) {
     if (call.head_dim <= 64) {
-      LaunchTiles<T, 64>(call, num_multiprocessors, workspace, stream);
+      LaunchTiles<T, S, 64>(call, num_multiprocessors, workspace, stream);
     } else {
-      LaunchTiles<T, 128>(call, num_multiprocessors, workspace, stream);
+      LaunchTiles<T, S, 128>(call, num_multiprocessors, workspace, stream);
+    }
+  };
+  const auto launch_for_cache = [&](auto zero) {
+    if (call.cache.k.dtype == DType::kFloat8E4M3) {
+      launch(zero, __nv_fp8_e4m3{});
+    } else {
+      launch(zero, zero);
     }
   };
   if (call.q.dtype == DType::kBFloat16) {
-    launch(__nv_bfloat16{});
+    launch_for_cache(__nv_bfloat16{});
   } else {
-    launch(__half{});
+    launch_for_cache(__half{});
   }
   return true;
 }

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/cuda/uploader.h"
+#include "kernels/cuda/weight_scales.cuh"
 #include "kernels/ops.h"
 
 namespace regatta {
@@ -23,6 +24,10 @@ namespace regatta {
 struct CudaWeight final : Weight {
   Buffer buffer;
   Tensor matrix;  // [out, in]
+  WeightScales scales;
+
+  bool quantized() const { return scales.offset > 0; }
+  const void* scale_data() const { return matrix.as<char>() + scales.offset; }
 };
 
 // Memory that both sides of one transfer use: pinned on the host, and its image on the device.
@@ -79,22 +84,24 @@ class CudaOps final : public Ops {
   bool HasGraphs() const override { return true; }
   uint64_t FreeDeviceMemory() override;
   std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
+  std::unique_ptr<Weight> PrepareQuantized(const QuantizedMatrix& matrix, WeightUse use) override;
   void FillDummy(const Tensor& out, const DummyValues& values) override;
   void Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width, int hidden,
                int vocab) override;
 
   void Embedding(const int32_t* ids, const int32_t* drawn, const Tensor& table, int64_t first_row,
                  const Tensor& out) override;
-  void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) override;
+  void RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Activation& out) override;
   void AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
-                  const Tensor& out) override;
-  void Linear(const Tensor& x, const Weight& weight, const Tensor& bias,
+                  const Activation& out) override;
+  void Quantize(const Tensor& x, const Activation& out) override;
+  void Linear(const Activation& x, const Weight& weight, const Tensor& bias,
               const Tensor& out) override;
   void RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionBatch& batch,
                     const AttentionParams& params, const KvLayer& cache) override;
   void PagedAttention(const Tensor& q, const AttentionBatch& batch, const AttentionParams& params,
-                      const KvLayer& cache, const Tensor& out) override;
-  void SiluMul(const Tensor& gate_up, const Tensor& out) override;
+                      const KvLayer& cache, const Activation& out) override;
+  void SiluMul(const Tensor& gate_up, const Activation& out) override;
   void MoeRoute(const Tensor& logits, const MoeParams& params, const Tensor& expert_ids,
                 const Tensor& expert_weights) override;
   void MoeExperts(const Tensor& x, const Tensor& expert_ids, const Tensor& expert_weights,
@@ -107,16 +114,18 @@ class CudaOps final : public Ops {
   void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const PenaltyPool& pool,
               const int32_t* slots, int32_t* drawn, Draws& draws) override;
   void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) override;
-  void LinearReduceAddNorm(const Tensor& x, const Weight& weight, Reducer& reducer,
+  void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                            const Tensor& residual, const Tensor& delta, const Tensor& norm_weight,
-                           float eps, const Tensor& out) override;
+                           float eps, const Activation& out) override;
 
  private:
-  // Output features, tokens, input features, strides of x and out, dtypes of x and out, bias, and
-  // alignments of x and out in bytes.
-  using LinearKey =
-      std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, DType, DType, bool, int, int>;
+  // Output features, tokens, input features, strides of x and out, form of the weight's input,
+  // dtypes of x and out, bias, and alignments of x and out in bytes.
+  using LinearKey = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, ActivationFormat, DType,
+                               DType, bool, int, int>;
 
+  // Rows of a matrix, of host memory (read on return) or this device's, to the device.
+  void PlaceRows(void* device, size_t device_stride, const HostRows& from);
   // Rows of pageable memory to the device, read on return.
   void Upload(void* device, size_t device_stride, const HostRows& from);
   // Keeps the first failure; later ones follow from it.
@@ -124,7 +133,12 @@ class CudaOps final : public Ops {
   void Launched(const char* what) { Check(cudaGetLastError(), what); }
   void CopyRows(const Tensor& from, const int32_t* rows, const int32_t* drawn, int64_t first_row,
                 const Tensor& out);
-  LinearPlan& PlanLinear(const Tensor& x, const CudaWeight& weight, bool bias, const Tensor& out);
+  std::unique_ptr<Weight> QuantizeRows(const Tensor& host_matrix,
+                                       std::unique_ptr<CudaWeight> weight);
+  LinearPlan& PlanLinear(const Activation& x, const CudaWeight& weight, bool bias,
+                         const Tensor& out);
+  bool BlasLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
+                  const Tensor& out);
   void ReserveExperts(int max_tokens, const MoeParams& moe, int expert_width, int hidden);
 
   int device_ = 0;

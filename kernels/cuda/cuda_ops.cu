@@ -202,14 +202,15 @@ std::unique_ptr<Weight> CudaOps::Prepare(const Tensor& matrix, WeightUse use) {
   weight->matrix =
       Tensor::Of(weight->buffer.data(), matrix.dtype, weight->out_features, weight->in_features);
   weight->matrix.row_stride = static_cast<int64_t>(stride / size);
-  if (MemoryOf(matrix.data) == cudaMemoryTypeDevice) {
-    Check(cudaMemcpy2DAsync(weight->matrix.data, stride, matrix.data, from_stride, row_bytes, rows,
-                            cudaMemcpyDeviceToDevice, stream_),
-          "weight");
-  } else {
-    Upload(weight->matrix.data, stride, {matrix.data, from_stride, row_bytes, rows});
-  }
+  PlaceRows(weight->matrix.data, stride, {matrix.data, from_stride, row_bytes, rows});
   return weight;
+}
+
+void CudaOps::PlaceRows(void* device, size_t device_stride, const HostRows& from) {
+  if (MemoryOf(from.data) != cudaMemoryTypeDevice) return Upload(device, device_stride, from);
+  Check(cudaMemcpy2DAsync(device, device_stride, from.data, from.stride, from.row_bytes, from.rows,
+                          cudaMemcpyDeviceToDevice, stream_),
+        "weight");
 }
 
 void CudaOps::Upload(void* device, size_t device_stride, const HostRows& from) {

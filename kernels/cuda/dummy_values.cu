@@ -33,11 +33,16 @@ void CudaOps::FillDummy(const Tensor& out, const DummyValues& values) {
   const dim3 blocks(CeilDiv(columns, kThreads),
                     static_cast<unsigned>(std::min(rows, kMaxRowBlocks)));
   Check(cudaSetDevice(device_), "cudaSetDevice");
-  DispatchDevice(out.dtype, [&](auto type) {
+  const auto fill = [&](auto type) {
     using T = decltype(type);
     FillDummyKernel<<<blocks, kThreads, 0, stream_>>>(out.as<T>(), out.row_stride, rows, columns,
                                                       values);
-  });
+  };
+  if (out.dtype == DType::kFloat8E4M3) {
+    fill(__nv_fp8_e4m3{});
+  } else {
+    DispatchDevice(out.dtype, fill);
+  }
   Launched("dummy weights");
 }
 

@@ -34,6 +34,12 @@ __device__ inline __half Narrow<__half>(float x) {
   return __float2half_rn(x);
 }
 
+// Saturates at 448, as on the CPU.
+template <>
+__device__ inline __nv_fp8_e4m3 Narrow<__nv_fp8_e4m3>(float x) {
+  return __nv_fp8_e4m3(x);
+}
+
 // One element of an array whose dtype is known at run time only.
 __device__ inline float LoadElement(const void* array, DType dtype, int64_t i) {
   switch (dtype) {
@@ -107,6 +113,20 @@ __device__ inline float WarpMax(float x) {
     x = fmaxf(x, __shfl_xor_sync(kAllLanes, x, offset));
   }
   return x;
+}
+
+// The largest of a block's values, in every thread. Starts and ends with a barrier.
+__device__ inline float BlockMax(float x) {
+  __shared__ float maxima[kWarp];
+  x = WarpMax(x);
+  __syncthreads();
+  if (threadIdx.x % kWarp == 0) maxima[threadIdx.x / kWarp] = x;
+  __syncthreads();
+  const int num_warps = (blockDim.x + kWarp - 1) / kWarp;
+  float largest = maxima[0];
+  for (int w = 1; w < num_warps; ++w) largest = fmaxf(largest, maxima[w]);
+  __syncthreads();
+  return largest;
 }
 
 // The sum over a block, in every thread, always in the same order. Starts and ends with a barrier.

@@ -1,8 +1,10 @@
 // The kernel of grouped_product.h: blocks of 64 x 64 results, the next steps' operands on their way
-// to shared memory while one is multiplied.
+// to shared memory while one is multiplied. Weights in E4M3 pass registers, where they are
+// unpacked.
 #include <mma.h>
 
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/element.cuh"
@@ -57,11 +59,12 @@ __device__ Place PlaceOf(const GroupedProduct& product) {
           column};
 }
 
-// The rows that one thread copies from, null outside the matrices.
-template <typename T>
+// The rows that one thread copies from, null outside the matrices. W is T or E4M3.
+template <typename T, typename W>
 struct Sources {
   const T* x[kPasses];
-  const T* weight[kPasses];
+  const W* weight[kPasses];
+  int64_t feature[kPasses];  // the row of the weight
 
   __device__ Sources(const GroupedProduct& product, const Place& place) {
     const int64_t width = product.out.shape[1];
@@ -69,7 +72,9 @@ struct Sources {
     for (int i = 0; i < kPasses; ++i) {
       const int local = threadIdx.x / kPacksPerRow + i * kRowsPerPass;
       const int64_t row = place.first_row + local;
-      x[i] = weight[i] = nullptr;
+      x[i] = nullptr;
+      weight[i] = nullptr;
+      feature[i] = 0;
       if (row < place.end_row) {
         const int64_t from = product.x_row == nullptr ? row : product.x_row[row];
         x[i] = static_cast<const T*>(product.x.data) + from * product.x.row_stride;
@@ -82,26 +87,72 @@ struct Sources {
         column += local / kGatedColumns * width;
       }
       if (inside) {
-        weight[i] = static_cast<const T*>(place.weight) + column * product.weight_stride;
+        weight[i] = static_cast<const W*>(place.weight) + column * product.weight_stride;
+        feature[i] = column;
       }
     }
   }
 };
 
-// Begins the copy of depths [depth, depth + kDepth), zeros outside the matrices. `wide` = rows of x
-// may be read 16 bytes at a time.
+// The first of the elements that one thread copies of each of its rows, in a step from `depth` on.
 template <typename T>
-__device__ void Fetch(const GroupedProduct& product, const Sources<T>& from, bool wide,
+__device__ int64_t OwnDepth(int64_t depth) {
+  return depth + threadIdx.x % kPacksPerRow * kPack<T>;
+}
+
+// Where they go in a stage's matrices.
+template <typename T>
+__device__ int OwnPlace(int pass) {
+  const int row = threadIdx.x / kPacksPerRow + pass * kRowsPerPass;
+  return row * kStride<T> + threadIdx.x % kPacksPerRow * kPack<T>;
+}
+
+// Weights in E4M3 on their way through registers.
+template <typename T>
+struct PackedWeights {
+  Pack<__nv_fp8_e4m3, kPack<T>> at[kPasses];
+  float scale[kPasses];
+
+  __device__ void Load(const GroupedProduct& product, const void* matrix,
+                       const Sources<T, __nv_fp8_e4m3>& from, int64_t depth) {
+    const int64_t k = OwnDepth<T>(depth);
+#pragma unroll
+    for (int i = 0; i < kPasses; ++i) {
+      at[i] = {};
+      scale[i] = 0;
+      if (from.weight[i] == nullptr || k >= product.x.shape[1]) continue;
+      at[i] = *reinterpret_cast<const Pack<__nv_fp8_e4m3, kPack<T>>*>(from.weight[i] + k);
+      scale[i] = product.scales.At(matrix, from.feature[i], k);
+    }
+  }
+  __device__ void Unpack(Stage<T>& stage) const {
+#pragma unroll
+    for (int i = 0; i < kPasses; ++i) {
+      float wide[kPack<T>];
+      WidenPack(at[i], wide);
+      Pack<T, kPack<T>> pack;
+#pragma unroll
+      for (int j = 0; j < kPack<T>; ++j) pack.at[j] = Narrow<T>(wide[j] * scale[i]);
+      *reinterpret_cast<Pack<T, kPack<T>>*>(stage.weight + OwnPlace<T>(i)) = pack;
+    }
+  }
+};
+
+// Begins the copy of depths [depth, depth + kDepth), zeros outside the matrices; of x alone when
+// the weights are packed. `wide` = rows of x may be read 16 bytes at a time.
+template <typename T, typename W>
+__device__ void Fetch(const GroupedProduct& product, const Sources<T, W>& from, bool wide,
                       int64_t depth, Stage<T>& stage) {
   const int64_t in = product.x.shape[1];
-  const int64_t k = depth + threadIdx.x % kPacksPerRow * kPack<T>;
+  const int64_t k = OwnDepth<T>(depth);
 #pragma unroll
   for (int i = 0; i < kPasses; ++i) {
-    const int row = threadIdx.x / kPacksPerRow + i * kRowsPerPass;
-    const int to = row * kStride<T> + threadIdx.x % kPacksPerRow * kPack<T>;
-    const bool has_weight = from.weight[i] != nullptr && k < product.weight_stride;
-    CopyAsync(stage.weight + to, has_weight ? from.weight[i] + k : product.weights.at[0],
-              has_weight ? 16 : 0);
+    const int to = OwnPlace<T>(i);
+    if constexpr (std::is_same_v<T, W>) {
+      const bool has_weight = from.weight[i] != nullptr && k < product.weight_stride;
+      CopyAsync(stage.weight + to, has_weight ? from.weight[i] + k : product.weights.at[0],
+                has_weight ? 16 : 0);
+    }
     const int64_t left = from.x[i] == nullptr ? 0 : max(int64_t{0}, in - k);
     if (wide) {
       CopyAsync(stage.x + to, left > 0 ? from.x[i] + k : product.x.data,
@@ -206,14 +257,15 @@ __device__ void Finish(const GroupedProduct& product, const Place& place, const 
   }
 }
 
-template <typename T>
+template <typename T, typename W>
 __global__ void __launch_bounds__(kThreads)
     GroupedProductKernel(const __grid_constant__ GroupedProduct product, bool wide) {
   extern __shared__ __align__(128) unsigned char bytes[];
   auto& memory = *reinterpret_cast<Memory<T>*>(bytes);
   const Place place = PlaceOf(product);
   if (place.weight == nullptr) return;
-  const Sources<T> sources(product, place);
+  const Sources<T, W> sources(product, place);
+  [[maybe_unused]] PackedWeights<T> packed;
   const int64_t in = product.x.shape[1];
   const int num_rows =
       static_cast<int>(min(int64_t{kProductTile}, place.end_row - place.first_row));
@@ -221,16 +273,29 @@ __global__ void __launch_bounds__(kThreads)
   const auto fetch = [&](int step) {
     if (step < steps) {
       Fetch(product, sources, wide, int64_t{step} * kDepth<T>, memory.stage[step % kStages]);
+      if constexpr (!std::is_same_v<T, W>) {
+        packed.Load(product, place.weight, sources, int64_t{step} * kDepth<T>);
+      }
     }
     CommitCopies();
   };
-  for (int step = 0; step < kStages - 1; ++step) fetch(step);
+  // What was fetched for a step goes to its stage, which nobody multiplies yet.
+  const auto unpack = [&](int step) {
+    if constexpr (!std::is_same_v<T, W>) {
+      if (step < steps) packed.Unpack(memory.stage[step % kStages]);
+    }
+  };
+  for (int step = 0; step < kStages - 1; ++step) {
+    fetch(step);
+    unpack(step);
+  }
   Sums<T> sums;
   for (int step = 0; step < steps; ++step) {
     WaitCopies<kStages - 2>();
     __syncthreads();  // everyone sees this step's operands, and is done with the last step's
     fetch(step + kStages - 1);
     sums.Add(memory.stage[step % kStages], num_rows);
+    unpack(step + kStages - 1);
   }
   WaitCopies<0>();
   __syncthreads();
@@ -248,14 +313,20 @@ void LaunchGroupedProduct(const GroupedProduct& product, cudaStream_t stream) {
   CHECK_LE(product.num_tiles, 65535) << "tiles of one launch";
   const int columns = product.gated ? kGatedColumns : kProductTile;
   const dim3 grid(CeilDiv(product.out.dim(1), columns), product.num_tiles);
-  DispatchDevice(x.dtype, [&](auto zero) {
-    using T = decltype(zero);
+  const auto launch = [&]<typename T, typename W>(T, W) {
     constexpr int kBytes = sizeof(Memory<T>);
     static const bool allowed =
-        cudaFuncSetAttribute(&GroupedProductKernel<T>, cudaFuncAttributeMaxDynamicSharedMemorySize,
-                             kBytes) == cudaSuccess;
+        cudaFuncSetAttribute(&GroupedProductKernel<T, W>,
+                             cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes) == cudaSuccess;
     CHECK(allowed) << kBytes << " bytes of shared memory";
-    GroupedProductKernel<T><<<grid, kThreads, kBytes, stream>>>(product, wide);
+    GroupedProductKernel<T, W><<<grid, kThreads, kBytes, stream>>>(product, wide);
+  };
+  DispatchDevice(x.dtype, [&](auto zero) {
+    if (product.scales.offset > 0) {
+      launch(zero, __nv_fp8_e4m3{});
+    } else {
+      launch(zero, zero);
+    }
   });
 }
 

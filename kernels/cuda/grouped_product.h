@@ -4,6 +4,7 @@
 
 #include <cuda_runtime.h>
 
+#include "kernels/cuda/weight_scales.cuh"
 #include "kernels/tensor.h"
 
 namespace regatta {
@@ -30,9 +31,12 @@ struct GroupedProduct {
   bool gated = false;
   int64_t weight_stride = 0;  // elements, rows of 16 bytes' multiples, zero after `in`
   GroupWeights weights;
+  // Set: the matrices are E4M3 under scales of this shape, and are unpacked to the dtype of x on
+  // the way, which rounds number * scale once.
+  WeightScales scales;
 };
 
-// x and weights have one dtype; out has it too, or float32.
+// x and weights have one dtype, or weights are E4M3; out has that of x too, or float32.
 void LaunchGroupedProduct(const GroupedProduct& product, cudaStream_t stream);
 
 }  // namespace regatta

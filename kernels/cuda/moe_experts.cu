@@ -96,6 +96,7 @@ GroupedProduct ProductOf(const MoeWeights& weights, const Weight* MlpWeights::*p
     const auto* weight = static_cast<const CudaWeight*>(weights.experts[e].*projection);
     product.weights.at[e] = weight->matrix.data;
     product.weight_stride = weight->matrix.row_stride;
+    product.scales = weight->scales;
   }
   return product;
 }

@@ -1,9 +1,10 @@
 // RMSNorm (Zhang & Sennrich 2019), alone and after a residual addition: the scale is taken in
-// float32, one rounding to the output.
+// float32, one rounding to the output or its
+// quantisation.
 #include <algorithm>
 
 #include "kernels/cuda/cuda_backend.h"
-#include "kernels/cuda/element.cuh"
+#include "kernels/cuda/quantize.cuh"
 
 namespace regatta {
 namespace {
@@ -12,23 +13,20 @@ struct NormCall {
   Tensor x;         // added to `residual` first, when there is one
   Tensor residual;  // or empty
   Tensor weight;
-  Tensor out;
+  Activation out;
   float eps;
 };
 
-// One block per row; the row is read again for the second pass, from the cache.
+// Adds to the residual when there is one; 1 / rms of the row, in every thread.
 template <typename T, int kSize>
-__global__ void NormKernel(NormCall call) {
+__device__ float AddAndMeasure(const NormCall& call, int64_t row) {
   using P = Pack<T, kSize>;
-  const int64_t row = blockIdx.x;
   const int64_t width = call.weight.shape[0];
   const bool adds = call.residual.data != nullptr;
   const Tensor& summed = adds ? call.residual : call.x;
   P* source = reinterpret_cast<P*>(static_cast<T*>(summed.data) + row * summed.row_stride);
   const P* added =
       reinterpret_cast<const P*>(static_cast<const T*>(call.x.data) + row * call.x.row_stride);
-  const P* weight = static_cast<const P*>(call.weight.data);
-  P* out = reinterpret_cast<P*>(static_cast<T*>(call.out.data) + row * call.out.row_stride);
   float squares = 0;
   for (int64_t i = threadIdx.x; i * kSize < width; i += blockDim.x) {
     P value = source[i];
@@ -43,7 +41,26 @@ __global__ void NormKernel(NormCall call) {
 #pragma unroll
     for (int j = 0; j < kSize; ++j) squares += Widen(value.at[j]) * Widen(value.at[j]);
   }
-  const float scale = rsqrtf(BlockSum(squares) / static_cast<float>(width) + call.eps);
+  return rsqrtf(BlockSum(squares) / static_cast<float>(width) + call.eps);
+}
+
+template <typename T>
+__device__ const T* SummedRow(const NormCall& call, int64_t row) {
+  const Tensor& summed = call.residual.data != nullptr ? call.residual : call.x;
+  return static_cast<const T*>(summed.data) + row * summed.row_stride;
+}
+
+// One block per row; the row is read again for the second pass, from the cache.
+template <typename T, int kSize>
+__global__ void NormKernel(NormCall call) {
+  using P = Pack<T, kSize>;
+  const int64_t row = blockIdx.x;
+  const int64_t width = call.weight.shape[0];
+  const float scale = AddAndMeasure<T, kSize>(call, row);
+  const P* source = reinterpret_cast<const P*>(SummedRow<T>(call, row));
+  const P* weight = static_cast<const P*>(call.weight.data);
+  const Tensor& to = call.out.values;
+  P* out = reinterpret_cast<P*>(static_cast<T*>(to.data) + row * to.row_stride);
   for (int64_t i = threadIdx.x; i * kSize < width; i += blockDim.x) {
     const P value = source[i];
     const P factor = weight[i];
@@ -56,14 +73,36 @@ __global__ void NormKernel(NormCall call) {
   }
 }
 
+// The same with an output in E4M3. Threads read the row in another order than they summed it; the
+// barriers of the sum are between.
+template <typename T, int kSize, bool kWide>
+__global__ void QuantizedNormKernel(NormCall call) {
+  const int64_t row = blockIdx.x;
+  const int64_t width = call.weight.shape[0];
+  const float scale = AddAndMeasure<T, kSize>(call, row);
+  const T* source = SummedRow<T>(call, row);
+  const T* weight = static_cast<const T*>(call.weight.data);
+  StoreQuantizedRow<kWide>(call.out, row, [&](int64_t first, float(&values)[kPerLane]) {
+    float factor[kPerLane];
+    LoadFew<kWide>(source, first, width, values);
+    LoadFew<kWide>(weight, first, width, factor);
+#pragma unroll
+    for (int j = 0; j < kPerLane; ++j) values[j] = values[j] * scale * factor[j];
+  });
+}
+
 void LaunchNorm(const NormCall& call, cudaStream_t stream) {
   const Tensor& x = call.x;
-  CHECK_EQ(x.dim(0), call.out.dim(0));
-  CHECK_EQ(x.dim(1), call.out.dim(1));
+  const Tensor& out = call.out.values;
+  const bool quantized = call.out.quantized();
+  CheckForm(call.out);
+  CHECK_EQ(x.dim(0), out.dim(0));
+  CHECK_EQ(x.dim(1), out.dim(1));
   CHECK_EQ(call.weight.dim(0), x.dim(1));
-  CHECK(x.dtype == call.out.dtype && call.weight.dtype == x.dtype);
+  CHECK((quantized || x.dtype == out.dtype) && call.weight.dtype == x.dtype);
   if (x.dim(0) == 0) return;
-  const bool wide = WideRows(x) && WideRows(call.out) && WideRows(call.weight) &&
+  const bool wide = WideRows(x) && WideRows(call.weight) &&
+                    (quantized ? FewAligned(out) : WideRows(out)) &&
                     (!call.residual || WideRows(call.residual));
   DispatchDevice(x.dtype, [&](auto zero) {
     using T = decltype(zero);
@@ -71,7 +110,11 @@ void LaunchNorm(const NormCall& call, cudaStream_t stream) {
     const int64_t packs = x.dim(1) / (wide ? kWide : 1);
     const int threads = static_cast<int>(std::clamp<int64_t>(CeilDiv(packs, kWarp), 1, 32)) * kWarp;
     const auto blocks = static_cast<unsigned>(x.dim(0));
-    if (wide) {
+    if (quantized && wide) {
+      QuantizedNormKernel<T, kWide, true><<<blocks, threads, 0, stream>>>(call);
+    } else if (quantized) {
+      QuantizedNormKernel<T, 1, false><<<blocks, threads, 0, stream>>>(call);
+    } else if (wide) {
       NormKernel<T, kWide><<<blocks, threads, 0, stream>>>(call);
     } else {
       NormKernel<T, 1><<<blocks, threads, 0, stream>>>(call);
@@ -81,13 +124,13 @@ void LaunchNorm(const NormCall& call, cudaStream_t stream) {
 
 }  // namespace
 
-void CudaOps::RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Tensor& out) {
+void CudaOps::RmsNorm(const Tensor& x, const Tensor& weight, float eps, const Activation& out) {
   LaunchNorm({x, Tensor{}, weight, out, eps}, stream_);
   Launched("RmsNorm");
 }
 
 void CudaOps::AddRmsNorm(const Tensor& residual, const Tensor& x, const Tensor& weight, float eps,
-                         const Tensor& out) {
+                         const Activation& out) {
   CHECK_EQ(residual.dim(0), x.dim(0));
   CHECK_EQ(residual.dim(1), x.dim(1));
   CHECK(residual.dtype == x.dtype);

@@ -4,6 +4,7 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/peer_all_reduce.h"
 #include "kernels/cuda/peer_exchange.cuh"
+#include "kernels/cuda/quantize.cuh"
 
 namespace regatta {
 namespace {
@@ -14,7 +15,7 @@ struct AddNormCall {
   Tensor x;
   Tensor residual;
   Tensor weight;
-  Tensor out;
+  Activation out;
   float eps;
 };
 
@@ -46,6 +47,30 @@ __device__ Words Scaled(const Words& x, float scale, const Words& weight) {
   return std::bit_cast<Words>(values);
 }
 
+// The normed row of a residual that the block has written, once its barriers are passed.
+template <typename T>
+__device__ void StoreNormed(const AddNormCall& call, int64_t row, float scale) {
+  const int64_t width = call.x.shape[1];
+  const Words* residual = RowOf<T>(call.residual, row);
+  if (call.out.values.dtype != DType::kFloat8E4M3) {
+    const Words* weight = static_cast<const Words*>(call.weight.data);
+    Words* out = RowOf<T>(call.out.values, row);
+    for (int64_t i = threadIdx.x; i < width * sizeof(T) / sizeof(Words); i += blockDim.x) {
+      out[i] = Scaled<T>(residual[i], scale, weight[i]);
+    }
+    return;
+  }
+  const T* summed = reinterpret_cast<const T*>(residual);
+  const T* weight = static_cast<const T*>(call.weight.data);
+  StoreQuantizedRow<true>(call.out, row, [&](int64_t first, float(&values)[kPerLane]) {
+    float factors[kPerLane];
+    LoadFew<true>(summed, first, width, values);
+    LoadFew<true>(weight, first, width, factors);
+#pragma unroll
+    for (int j = 0; j < kPerLane; ++j) values[j] = values[j] * scale * factors[j];
+  });
+}
+
 // One block per row, and as many rows as there are blocks at once.
 template <typename T>
 __global__ void __launch_bounds__(kMaxThreads)
@@ -69,10 +94,8 @@ __global__ void __launch_bounds__(kMaxThreads)
   }
   turn.EmptyPrevious(group, area);
   const auto part_of = [&](int rank) { return PartOf(group, area, group.index, slot, rank); };
-  const Words* weight = static_cast<const Words*>(call.weight.data);
   for (uint32_t row = blockIdx.x; row < rows; row += gridDim.x) {
     Words* residual = RowOf<T>(call.residual, row);
-    Words* out = RowOf<T>(call.out, row);
     float squares = 0;
     for (uint32_t i = threadIdx.x; i < words; i += blockDim.x) {
       const uint32_t at = row * words + i;
@@ -80,9 +103,7 @@ __global__ void __launch_bounds__(kMaxThreads)
       AddTo<T>(residual[i], delta, squares);
     }
     const float scale = rsqrtf(BlockSum(squares) / static_cast<float>(width) + call.eps);
-    for (uint32_t i = threadIdx.x; i < words; i += blockDim.x) {
-      out[i] = Scaled<T>(residual[i], scale, weight[i]);
-    }
+    StoreNormed<T>(call, row, scale);
   }
   turn.Finish(rows * words);
 }
@@ -90,20 +111,23 @@ __global__ void __launch_bounds__(kMaxThreads)
 }  // namespace
 
 bool PeersCanAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& residual,
-                     const Tensor& weight, const Tensor& out) {
+                     const Tensor& weight, const Activation& out) {
+  const bool wide_out = out.quantized() ? FewAligned(out.values) : WideRows(out.values);
   return PeersCanSum(group, x) &&
          x.num_bytes() <= std::min(group.one_shot_bytes, kMostFusedBytes) && WideRows(x) &&
-         WideRows(residual) && WideRows(weight) && WideRows(out);
+         WideRows(residual) && WideRows(weight) && wide_out;
 }
 
 void PeerAllReduceAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& residual,
-                          const Tensor& weight, float eps, const Tensor& out, cudaStream_t stream) {
+                          const Tensor& weight, float eps, const Activation& out,
+                          cudaStream_t stream) {
+  CheckForm(out);
   CHECK(PeersCanAddNorm(group, x, residual, weight, out)) << x.num_bytes() << " bytes";
-  for (const Tensor* other : {&residual, &out}) {
+  for (const Tensor* other : {&residual, &out.values}) {
     CHECK_EQ(other->dim(0), x.dim(0));
     CHECK_EQ(other->dim(1), x.dim(1));
-    CHECK(other->dtype == x.dtype);
   }
+  CHECK(residual.dtype == x.dtype && (out.quantized() || out.values.dtype == x.dtype));
   CHECK_EQ(weight.dim(0), x.dim(1));
   CHECK(weight.dtype == x.dtype);
   if (x.dim(0) == 0) return;
@@ -119,9 +143,9 @@ void PeerAllReduceAddNorm(const PeerGroup& group, const Tensor& x, const Tensor&
 
 // With peers, the sum of a small step is taken by the kernel that needs it; `delta` stays this
 // rank's part.
-void CudaOps::LinearReduceAddNorm(const Tensor& x, const Weight& weight, Reducer& reducer,
+void CudaOps::LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                                   const Tensor& residual, const Tensor& delta,
-                                  const Tensor& norm_weight, float eps, const Tensor& out) {
+                                  const Tensor& norm_weight, float eps, const Activation& out) {
   const auto* source = dynamic_cast<const PeerReducer*>(&reducer);
   const PeerGroup* peers = source == nullptr ? nullptr : source->peers();
   if (peers == nullptr || !PeersCanAddNorm(*peers, delta, residual, norm_weight, out)) {

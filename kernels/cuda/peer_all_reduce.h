@@ -17,7 +17,7 @@
 #include <cstddef>
 #include <cstdint>
 
-#include "kernels/tensor.h"
+#include "kernels/activation.h"
 
 namespace regatta {
 
@@ -61,12 +61,13 @@ inline constexpr size_t kMostFusedBytes = 512 << 10;
 // Whether PeerAllReduceAddNorm takes these: x within kMostFusedBytes and one_shot_bytes, rows of
 // multiples of 16 bytes.
 bool PeersCanAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& residual,
-                     const Tensor& weight, const Tensor& out);
+                     const Tensor& weight, const Activation& out);
 // residual += sum of all ranks' x, in place; out = RmsNorm(residual) * weight. x, residual, out
-// [T, D], weight [D], one dtype. Bits and formulas are those of PeerAllReduce and then
-// Ops::AddRmsNorm; x is left alone.
+// [T, D], weight [D], one dtype; or out in E4M3. Bits and formulas are those of PeerAllReduce and
+// then Ops::AddRmsNorm; x is left alone.
 void PeerAllReduceAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& residual,
-                          const Tensor& weight, float eps, const Tensor& out, cudaStream_t stream);
+                          const Tensor& weight, float eps, const Activation& out,
+                          cudaStream_t stream);
 
 // A Reducer that kernels may stand in for.
 class PeerReducer {

@@ -51,9 +51,10 @@ __device__ void RotateHead(T* head, const Tensor& norm, float eps, const float* 
 }
 
 template <typename T>
-__device__ void StoreHead(const T* head, const Tensor& cache, int64_t place, int dim) {
+__device__ void StoreHead(const T* head, const Tensor& cache, int64_t place, int dim, float scale) {
+  const float inverse = 1.0f / scale;
   for (int i = threadIdx.x % kWarp; i < dim; i += kWarp) {
-    StoreElement(cache.data, cache.dtype, place + i, Widen(head[i]));
+    StoreElement(cache.data, cache.dtype, place + i, Widen(head[i]) * inverse);
   }
 }
 
@@ -79,12 +80,14 @@ __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
   if (head < num_kv_heads) {
     T* k = static_cast<T*>(call.k.data) + token * call.k.row_stride + head * dim;
     RotateHead(k, call.params.k_norm, eps, angles, dim);
-    if (slot >= 0) StoreHead(k, call.cache.k, PlaceOf(call.cache.k, slot, head), dim);
+    if (slot < 0) return;
+    StoreHead(k, call.cache.k, PlaceOf(call.cache.k, slot, head), dim, call.cache.k_scale);
     return;
   }
   head -= num_kv_heads;
   const T* v = static_cast<const T*>(call.v.data) + token * call.v.row_stride + head * dim;
-  if (slot >= 0) StoreHead(v, call.cache.v, PlaceOf(call.cache.v, slot, head), dim);
+  if (slot < 0) return;
+  StoreHead(v, call.cache.v, PlaceOf(call.cache.v, slot, head), dim, call.cache.v_scale);
 }
 
 void CheckCache(const Tensor& cache, const AttentionParams& params) {

@@ -164,7 +164,8 @@ void BM_DecodeStep(benchmark::State& state) {
   const auto gate_up = weight(2 * kMlp, kHidden), down = weight(kHidden, kMlp);
   const Tensor x = matrix(rows, kHidden), normed = matrix(rows, kHidden);
   const Tensor projected = matrix(rows, kQkv), attended = matrix(rows, 512);
-  const Tensor scratch = matrix(rows, 3 * kMlp), logits = matrix(rows, kVocab);
+  const Tensor between = matrix(rows, 2 * kMlp), activated = matrix(rows, kMlp);
+  const Tensor logits = matrix(rows, kVocab);
   const Tensor norm = Tensor::Of(matrix(1, kHidden).data, DType::kFloat32, kHidden);
   const std::vector<SampleRow> greedy(rows);
   std::vector<int32_t> places(rows);
@@ -176,7 +177,7 @@ void BM_DecodeStep(benchmark::State& state) {
       attention.Run(*ops);
       ops->Linear(attended, *o, Tensor{}, normed);
       ops->AddRmsNorm(x, normed, norm, 1e-5f, normed);
-      ops->GatedMlp(normed, {gate_up.get(), down.get()}, scratch, x);
+      ops->GatedMlp(normed, {gate_up.get(), down.get()}, {between, activated}, x);
     }
     ops->Linear(x, *head, Tensor{}, logits);
     ops->Sample(logits, greedy, {}, places.data(), places.data(), *draws);

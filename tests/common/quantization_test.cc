@@ -109,6 +109,9 @@ TEST(ResolveQuantization, TheCheckpointWinsWhereItIsQuantised) {
   const QuantizationSpec online = *ResolveQuantization("fp8", false, plain);
   EXPECT_EQ(online.scheme, QuantizationScheme::kChannel);
   EXPECT_TRUE(online.online);
+  EXPECT_EQ(QuantizationName(online), "fp8 per channel (online)");
+  EXPECT_EQ(QuantizationName(block), "fp8 per block of 128");
+  EXPECT_EQ(QuantizationName(plain), "");
   EXPECT_EQ(ResolveQuantization("fp8_static", true, plain)->scheme, QuantizationScheme::kTensor);
   for (const auto& status : {ResolveQuantization("fp8_static", false, plain).status(),
                              ResolveQuantization("int4", true, plain).status()}) {

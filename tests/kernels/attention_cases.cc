@@ -6,6 +6,7 @@
 
 #include "tests/kernels/op_cases.h"
 #include "tests/kernels/paged_batch.h"
+#include "tests/kernels/quantized_tensor.h"
 
 namespace regatta {
 namespace {
@@ -18,6 +19,8 @@ struct AttentionShape {
   int window;
   DType cache_dtype;
   std::vector<SequenceShape> sequences;
+  float cache_scale = 1;       // of keys; of values twice that
+  bool quantized_out = false;  // under a static scale
 };
 
 // Softmax over all visible positions of one (token, head), in float64.
@@ -84,10 +87,15 @@ void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
                                .head_dim = shape.head_dim,
                                .scale = scale,
                                .sliding_window = shape.window};
-  ops.PagedAttention(q, paged.batch(), params, {cache_k, cache_v}, out);
+  const KvLayer cache = {cache_k, cache_v, shape.cache_scale, 2 * shape.cache_scale};
+  const QuantizedActivation quantized(ops, ActivationFormat::kStatic, paged.num_tokens(), width);
+  ops.PagedAttention(q, paged.batch(), params, cache,
+                     shape.quantized_out ? quantized.view() : Activation(out));
   const std::vector<double> queries = q.Read();
-  const std::vector<double> keys = cache_k.Read();
-  const std::vector<double> values = cache_v.Read();
+  std::vector<double> keys = cache_k.Read();
+  std::vector<double> values = cache_v.Read();
+  for (double& key : keys) key *= cache.k_scale;
+  for (double& value : values) value *= cache.v_scale;
   std::vector<double> want(queries.size());
   for (int t = 0; t < paged.num_tokens(); ++t) {
     for (int h = 0; h < shape.num_heads; ++h) {
@@ -96,7 +104,12 @@ void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
                    want.data() + offset);
     }
   }
-  ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, 1e-5, "attention");
+  if (shape.quantized_out) {
+    ExpectQuantized(quantized, ActivationFormat::kStatic, width, want, "attention");
+  } else {
+    ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, 1e-5 * std::max(1.0f, cache.v_scale),
+               "attention");
+  }
 }
 
 // Prompts, a chunk in the middle of a prompt, and decoding sequences together, across key blocks.
@@ -125,6 +138,13 @@ std::vector<OpCase> AttentionCases() {
         {4, 2, 64, 16, 0, DType::kBFloat16, kMixed},
         {4, 2, 64, 16, 33, DType::kFloat16, kMixed},
         {4, 2, 64, 16, 0, DType::kFloat8E4M3, kMixed},
+        {8, 2, 128, 16, 0, DType::kFloat8E4M3, kMixed, 0.5f},
+        {8, 2, 64, 32, 70, DType::kFloat8E4M3, kMixed, 1.7f},
+        {8, 8, 80, 16, 0, DType::kFloat8E4M3, kMixed},
+        {8, 2, 128, 16, 0, DType::kFloat8E4M3, {{3000, 1}, {777, 2}, {2049, 40}}, 0.7f, true},
+        {8, 2, 64, 16, 0, dtype, kMixed, 1, true},
+        {4, 2, 80, 16, 0, dtype, {{1000, 1}, {130, 30}}, 1, true},
+        {2, 1, 256, 16, 0, DType::kFloat8E4M3, {{90, 30}}, 0.7f, true},
     };
     for (const AttentionShape& shape : shapes) {
       cases.push_back({CaseName("Attention", cases.size(), DTypeName(dtype), shape.num_heads,

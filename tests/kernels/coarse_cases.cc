@@ -84,9 +84,10 @@ void CheckGatedMlp(Ops& ops, DType dtype, int64_t tokens) {
   const TestWeight gate_up = NormalWeight(ops, dtype, 2 * width, hidden, random);
   const TestWeight down = NormalWeight(ops, dtype, hidden, width, random);
   const DeviceTensor x = DeviceTensor::Normal(ops, dtype, {tokens, hidden}, random);
-  const DeviceTensor scratch(ops, dtype, {tokens + 3, 3 * width + 5});
+  const DeviceTensor between(ops, dtype, {tokens + 3, 2 * width}, 2 * width + 5);
+  const DeviceTensor activated(ops, dtype, {tokens + 2, width}, width + 3);
   const DeviceTensor out(ops, dtype, {tokens, hidden});
-  ops.GatedMlp(x, {gate_up.weight.get(), down.weight.get()}, scratch, out);
+  ops.GatedMlp(x, {gate_up.weight.get(), down.weight.get()}, {between, activated}, out);
   const std::vector<double> values = x.Read();
   std::vector<double> want;
   for (int64_t t = 0; t < tokens; ++t) {

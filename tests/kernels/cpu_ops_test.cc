@@ -45,6 +45,7 @@ std::string NameOf(const testing::TestParamInfo<CpuOpsTest::ParamType>& info) {
 REGATTA_INSTANTIATE(ElementwiseCases);
 REGATTA_INSTANTIATE(WeightCases);
 REGATTA_INSTANTIATE(LinearCases);
+REGATTA_INSTANTIATE(QuantizedCases);
 REGATTA_INSTANTIATE(RopeCases);
 REGATTA_INSTANTIATE(AttentionCases);
 REGATTA_INSTANTIATE(MoeCases);

@@ -191,7 +191,8 @@ std::vector<uint8_t> LayerBits(Ops& ops, DType dtype) {
   const DeviceTensor projected(ops, dtype, {tokens, 8 * 64});
   const DeviceTensor attended(ops, dtype, {tokens, 4 * 64});
   const DeviceTensor delta(ops, dtype, {tokens, hidden});
-  const DeviceTensor scratch(ops, dtype, {tokens, 3 * width});
+  const DeviceTensor between(ops, dtype, {tokens, 2 * width});
+  const DeviceTensor activated(ops, dtype, {tokens, width});
   const DeviceTensor out(ops, dtype, {tokens, hidden});
   const DeviceTensor angles = DeviceTensor::Normal(ops, DType::kFloat32, {256, 64}, random);
   const DeviceTensor cache_k(ops, dtype, {paged.num_blocks(), 16, 2, 64});
@@ -205,7 +206,7 @@ std::vector<uint8_t> LayerBits(Ops& ops, DType dtype) {
                 params, {cache_k, cache_v}, attended);
   ops.Linear(attended, *o.weight, Tensor{}, delta);
   ops.AddRmsNorm(x, delta, norm, 1e-5f, normed);
-  ops.GatedMlp(normed, {gate_up.weight.get(), down.weight.get()}, scratch, delta);
+  ops.GatedMlp(normed, {gate_up.weight.get(), down.weight.get()}, {between, activated}, delta);
   ops.AddRmsNorm(x, delta, norm, 1e-5f, normed);
   moe.Run(normed, out);
   return out.Bits();

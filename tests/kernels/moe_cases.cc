@@ -3,9 +3,11 @@
 
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "tests/kernels/device_tensor.h"
 #include "tests/kernels/op_cases.h"
+#include "tests/kernels/quantized_tensor.h"
 
 namespace regatta {
 namespace {
@@ -74,6 +76,7 @@ struct ExpertShape {
   int64_t width;
   int num_experts;
   int per_token;
+  std::optional<WeightForm> form = std::nullopt;  // of E4M3 weights
 };
 
 // All experts of a layer: weights, and their values for the reference.
@@ -83,9 +86,13 @@ struct Experts {
 
   Experts(Ops& ops, DType dtype, const ExpertShape& shape, Random& random) {
     const WeightUse use = WeightUse::kExpert;
+    const auto make = [&](int64_t out, int64_t in) {
+      return shape.form.has_value() ? QuantizedWeight(ops, *shape.form, out, in, random, use)
+                                    : NormalWeight(ops, dtype, out, in, random, use);
+    };
     for (int e = 0; e < shape.num_experts; ++e) {
-      gate_up.push_back(NormalWeight(ops, dtype, 2 * shape.width, shape.hidden, random, use));
-      down.push_back(NormalWeight(ops, dtype, shape.hidden, shape.width, random, use));
+      gate_up.push_back(make(2 * shape.width, shape.hidden));
+      down.push_back(make(shape.hidden, shape.width));
     }
   }
   MoeWeights Local(int first, int count) const {
@@ -166,7 +173,10 @@ void CheckExperts(Ops& ops, DType dtype, const ExpertShape& shape, int ranks) {
       }
     }
     // A backend may round the values between projections to the activation dtype.
-    ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, 4 * RoundingOf(dtype) + 2e-6, "MoE");
+    // And the weights that it unpacks.
+    const double unpacked = shape.form.has_value() ? 8 * RoundingOf(dtype) + 1e-5 : 0;
+    ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, 4 * RoundingOf(dtype) + 2e-6 + unpacked,
+               "MoE");
   }
 }
 
@@ -188,7 +198,19 @@ std::vector<OpCase> MoeCases() {
   }
   const ExpertShape shapes[] = {
       {1, 64, 32, 8, 2}, {3, 48, 20, 4, 1}, {17, 64, 128, 8, 2}, {129, 96, 64, 16, 4}};
+  const auto add_quantized = [&](DType dtype) {
+    for (const WeightForm form : kWeightForms) {
+      for (ExpertShape shape : {ExpertShape{1, 128, 128, 8, 2}, ExpertShape{3, 48, 20, 4, 1},
+                                ExpertShape{129, 256, 128, 8, 2}}) {
+        shape.form = form;
+        cases.push_back({CaseName("QuantizedExperts", DTypeName(dtype), FormName(form),
+                                  shape.tokens, shape.hidden),
+                         [=](Ops& ops) { CheckExperts(ops, dtype, shape, 2); }});
+      }
+    }
+  };
   for (const DType dtype : kActivationTypes) {
+    add_quantized(dtype);
     for (const ExpertShape& shape : shapes) {
       for (const int ranks : {1, 2, 4}) {
         cases.push_back({CaseName("MoeExperts", DTypeName(dtype), shape.tokens, shape.num_experts,

@@ -23,6 +23,7 @@ inline void PrintTo(const OpCase& op_case, std::ostream* out) { *out << op_case.
 std::vector<OpCase> ElementwiseCases();  // embedding, gather, norms, SiluMul, AddScaled
 std::vector<OpCase> WeightCases();       // filling, preparing and uploading weights
 std::vector<OpCase> LinearCases();
+std::vector<OpCase> QuantizedCases();  // E4M3 activations and weights
 std::vector<OpCase> RopeCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> MoeCases();

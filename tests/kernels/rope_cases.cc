@@ -16,6 +16,7 @@ struct RopeShape {
   int block_size;
   bool norm;
   DType cache_dtype;
+  float cache_scale = 1;  // of keys; of values twice that
 };
 
 // One head in float64: optional norm, then rotation of pairs (i, i + K/2).
@@ -116,7 +117,8 @@ void CheckRopeAndCache(Ops& ops, DType dtype, RopeShape shape) {
       Reference(columns(q_width, kv_width), paged, angles.Read(), shape.norm ? k_norm.Read() : none,
                 shape.num_kv_heads, dim);
   const std::vector<double> want_v = columns(q_width + kv_width, kv_width);
-  ops.RopeAndCache(q, k, v, paged.batch(), params, {cache_k, cache_v});
+  ops.RopeAndCache(q, k, v, paged.batch(), params,
+                   {cache_k, cache_v, shape.cache_scale, 2 * shape.cache_scale});
   const double relative = RoundingOf(dtype) * 1.01 + 2e-6;
   // A rotation subtracts: its float32 error is relative to the head, not to the result.
   ExpectNear(columns(0, q_width), want_q, relative, 1e-5, "q");
@@ -124,8 +126,13 @@ void CheckRopeAndCache(Ops& ops, DType dtype, RopeShape shape) {
   EXPECT_EQ(columns(q_width + kv_width, kv_width), want_v);
   const double cache_relative = relative + 1.01 * RoundingOf(shape.cache_dtype);
   const double cache_absolute = shape.cache_dtype == DType::kFloat8E4M3 ? 0x1p-10 + 1e-5 : 1e-5;
-  ExpectCached(cache_k, want_k, paged, cache_relative, cache_absolute);
-  ExpectCached(cache_v, want_v, paged, cache_relative, cache_absolute);
+  const auto divided = [](std::vector<double> values, double scale) {
+    for (double& value : values) value /= scale;
+    return values;
+  };
+  ExpectCached(cache_k, divided(want_k, shape.cache_scale), paged, cache_relative, cache_absolute);
+  ExpectCached(cache_v, divided(want_v, 2 * shape.cache_scale), paged, cache_relative,
+               cache_absolute);
 }
 
 }  // namespace
@@ -137,12 +144,14 @@ std::vector<OpCase> RopeCases() {
                                 {4, 4, 80, 1, true, dtype},
                                 {2, 1, 128, 32, true, DType::kFloat32},
                                 {3, 1, 6, 16, false, DType::kBFloat16},
-                                {8, 1, 64, 16, true, DType::kFloat8E4M3}};
+                                {8, 1, 64, 16, true, DType::kFloat8E4M3},
+                                {4, 2, 128, 16, false, DType::kFloat8E4M3, 0.03f}};
     for (const RopeShape& shape : shapes) {
-      cases.push_back({CaseName("Rope", DTypeName(dtype), shape.num_heads, shape.num_kv_heads,
-                                shape.head_dim, "block", shape.block_size,
-                                shape.norm ? "norm" : "plain", DTypeName(shape.cache_dtype)),
-                       [=](Ops& ops) { CheckRopeAndCache(ops, dtype, shape); }});
+      cases.push_back(
+          {CaseName("Rope", DTypeName(dtype), shape.num_heads, shape.num_kv_heads, shape.head_dim,
+                    "block", shape.block_size, shape.norm ? "norm" : "plain",
+                    DTypeName(shape.cache_dtype), shape.cache_scale == 1 ? "unscaled" : "scaled"),
+           [=](Ops& ops) { CheckRopeAndCache(ops, dtype, shape); }});
     }
   }
   return cases;

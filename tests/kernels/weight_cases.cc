@@ -131,11 +131,14 @@ std::vector<OpCase> WeightCases() {
       {"FillDummy_vector", CheckFillDummyVector},
       {"Prepare_large", CheckLargePrepare},
   };
-  for (const DType dtype : kActivationTypes) {
-    for (const auto& [rows, columns] : {std::pair{1, 1}, {3, 257}, {130, 64}}) {
+  for (const auto& [rows, columns] : {std::pair{1, 1}, {3, 257}, {130, 64}}) {
+    for (const DType dtype :
+         {DType::kFloat32, DType::kBFloat16, DType::kFloat16, DType::kFloat8E4M3}) {
       cases.push_back({CaseName("FillDummy", DTypeName(dtype), rows, columns),
                        [=, r = rows, c = columns](Ops& ops) { CheckFillDummy(ops, dtype, r, c); }});
     }
+  }
+  for (const DType dtype : kActivationTypes) {
     cases.push_back({CaseName("Prepare_from_device", DTypeName(dtype)),
                      [=](Ops& ops) { CheckPrepareFromDevice(ops, dtype); }});
   }

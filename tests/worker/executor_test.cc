@@ -128,6 +128,40 @@ TEST_F(ExecutorTest, ChunksBlocksAndBatchesChangeNothing) {
   EXPECT_EQ(Tokens(Generate(options, prompts, 64)), want);
 }
 
+// 64 features and experts that fill no group of scales: dummy weights under a scale each, and made
+// while loading. A row's result is its own, so chunks and batches change nothing.
+TEST_F(ExecutorTest, QuantisedModelsRunInEveryLayout) {
+  const std::vector<Prompt> prompts = MixedPrompts(8, 9);
+  for (const std::string& config : {TinyLlama(), TinyQwen2(), TinyMixtral(), TinyQwen2Moe()}) {
+    const auto plain = Tokens(Generate(Options(config, LayoutOf(1)), prompts));
+    for (const char* scheme : {"fp8", "fp8_static"}) {
+      GroupOptions options = Options(config, LayoutOf(1));
+      options.model.set_quantization(scheme);
+      options.model.set_kv_cache_dtype("fp8");
+      const auto want = Tokens(Generate(options, prompts));
+      EXPECT_NE(want, plain) << "nothing was quantised";
+      options.max_batch_size = 3;
+      EXPECT_EQ(Tokens(Generate(options, prompts, 5)), want) << scheme;
+      options = Options(config, LayoutOf(2, 2));
+      options.model.set_quantization(scheme);
+      EXPECT_EQ(Generate(options, prompts).size(), prompts.size());
+    }
+  }
+}
+
+TEST_F(ExecutorTest, ACalibratedCheckpointKeepsItsCacheInE4M3) {
+  GroupOptions options = Options(TinyLlama(), LayoutOf(2));
+  dir_.Write("hf_quant_config.json",
+             R"({"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}})");
+  for (const auto& [asked, formed] :
+       {std::pair("auto", "float8_e4m3fn"), std::pair("float32", "float32")}) {
+    options.model.set_kv_cache_dtype(asked);
+    auto group = ThreadedGroup::Form(options);
+    ASSERT_TRUE(group.ok()) << group.status();
+    EXPECT_EQ((*group)->formed().kv_cache_dtype(), formed);
+  }
+}
+
 TEST_F(ExecutorTest, NarrowTypesRunInEveryLayout) {
   const std::vector<Prompt> prompts = MixedPrompts(6, 8);
   for (const char* dtype : {"bfloat16", "float16"}) {

@@ -508,7 +508,7 @@ TEST(WeightsTest, WrongShapesAndDTypesAreNamed) {
 TEST(WeightsTest, RefusesWhatItCannotDo) {
   ModelSource source = Dummy(1);
   source.set_quantization("int4");
-  EXPECT_EQ(LoadWhole(source, DenseSpec()).status().code(), absl::StatusCode::kUnimplemented);
+  EXPECT_EQ(LoadWhole(source, DenseSpec()).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_EQ(LoadWhole(FromPath("/nowhere"), DenseSpec()).status().code(),
             absl::StatusCode::kNotFound);
   const Layout tp3 = *MakeLayout(3, 1, 1, 1);
