@@ -66,7 +66,11 @@ struct AttentionBatch {
       nullptr;                           // [S]; positions held after this step's tokens are written
   const int32_t* block_table = nullptr;  // the blocks of sequence s begin at block_start[s]
   const int32_t* block_start = nullptr;  // [S]
-  const int64_t* kv_slot = nullptr;      // [T]; block * B + offset where a token's key and value go
+  // Sequences with more than one token, so that a launch for them need not look at all the others;
+  // null = any may be.
+  const int32_t* prompts = nullptr;
+  int num_prompts = 0;
+  const int64_t* kv_slot = nullptr;  // [T]; block * B + offset where a token's key and value go
 };
 
 // One layer's paged cache: k, v are [num_blocks, B, G, K]. What is held stands for that times the

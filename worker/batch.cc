@@ -9,9 +9,9 @@ namespace regatta {
 namespace {
 
 void Clear(StepBatch& batch) {
-  for (auto* column :
-       {&batch.token_ids, &batch.positions, &batch.query_start, &batch.context_length,
-        &batch.block_start, &batch.block_table, &batch.sample_rows, &batch.sample_slots}) {
+  for (auto* column : {&batch.token_ids, &batch.positions, &batch.query_start,
+                       &batch.context_length, &batch.block_start, &batch.block_table,
+                       &batch.prompts, &batch.sample_rows, &batch.sample_slots}) {
     column->clear();
   }
   batch.kv_slot.clear();
@@ -35,6 +35,7 @@ void AppendTokens(const StepPlan& plan, int entry, const Slot& slot, int block_s
   batch.block_start.push_back(static_cast<int32_t>(batch.block_table.size()));
   batch.block_table.insert(batch.block_table.end(), slot.blocks.begin(),
                            slot.blocks.begin() + blocks);
+  if (end - start > 1) batch.prompts.push_back(batch.num_sequences());
   batch.context_length.push_back(end);
   batch.query_start.push_back(batch.num_tokens());
   batch.max_query_length = std::max(batch.max_query_length, end - start);

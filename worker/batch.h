@@ -20,6 +20,7 @@ struct StepBatch {
   std::vector<int32_t> context_length;  // [S]
   std::vector<int32_t> block_start;     // [S]
   std::vector<int32_t> block_table;     // as far as this step reads, sequence after sequence
+  std::vector<int32_t> prompts;         // sequences with more than one token
   int max_query_length = 0;
   int max_context_length = 0;
 

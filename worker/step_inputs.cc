@@ -11,7 +11,7 @@ namespace regatta {
 namespace {
 
 constexpr size_t kAlignment = 16;
-constexpr size_t kNumArrays = 9;
+constexpr size_t kNumArrays = 10;
 
 absl::StatusOr<Buffer> Allocated(Buffer buffer, size_t num_bytes) {
   if (buffer.data() != nullptr) return buffer;
@@ -47,7 +47,7 @@ absl::StatusOr<std::unique_ptr<StepInputs>> StepInputs::Create(const SlotLimits&
   const size_t tokens = limits.max_num_tokens;
   const size_t slots = limits.num_slots;
   const size_t bytes = tokens * (2 * sizeof(int32_t) + sizeof(int64_t)) +
-                       slots * (5 + limits.max_blocks_per_slot()) * sizeof(int32_t) +
+                       slots * (6 + limits.max_blocks_per_slot()) * sizeof(int32_t) +
                        sizeof(int32_t) + kNumArrays * kAlignment;
   std::unique_ptr<StepInputs> inputs(new StepInputs(ops));
   ASSIGN_OR_RETURN(inputs->memory_, Allocated(ops.Allocate(bytes), bytes));
@@ -74,6 +74,8 @@ ForwardInput StepInputs::Upload(const StepBatch& batch, const Buffer& staging) {
                      .context_length = packer.Add(batch.context_length)};
   input.attention.kv_slot = packer.Add(batch.kv_slot);
   input.attention.block_start = packer.Add(batch.block_start);
+  input.attention.prompts = packer.Add(batch.prompts);
+  input.attention.num_prompts = static_cast<int>(batch.prompts.size());
   input.logit_rows = packer.Add(batch.sample_rows);
   input.num_logit_rows = static_cast<int>(batch.sample_rows.size());
   input.sample_slots = packer.Add(batch.sample_slots);

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/attention_tile.cuh"
+#include "kernels/cuda/shared_memory.cuh"
 
 namespace regatta {
 namespace {
@@ -84,7 +85,8 @@ __global__ void __launch_bounds__(kTileThreads)
     RowTilesKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
   auto& buffers = *reinterpret_cast<TileBuffers<T, S, kDim>*>(memory);
-  const int s = blockIdx.z, kv_head = blockIdx.y, lane = threadIdx.x % kWarp;
+  const int s = call.batch.prompts != nullptr ? call.batch.prompts[blockIdx.z] : blockIdx.z;
+  const int kv_head = blockIdx.y, lane = threadIdx.x % kWarp;
   const int num_rows = call.rows_of(s);
   const int block_row = blockIdx.x * 64;
   if (num_rows <= kDecodeRows || block_row >= num_rows) return;
@@ -241,12 +243,8 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
   const int sequences = call.batch.num_sequences;
   constexpr int kBytes =
       static_cast<int>(std::max(sizeof(TileBuffers<T, S, kDim>), sizeof(WarpResults<kDim>)));
-  const auto allow = [](auto* kernel) {
-    return cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes);
-  };
-  static const bool allowed = allow(&RowTilesKernel<T, S, kDim>) == cudaSuccess &&
-                              allow(&KeySplitsKernel<T, S, kDim>) == cudaSuccess;
-  CHECK(allowed) << kBytes << " bytes of shared memory";
+  AllowSharedMemory<&RowTilesKernel<T, S, kDim>>(kBytes);
+  AllowSharedMemory<&KeySplitsKernel<T, S, kDim>>(kBytes);
   // Every sequence has a token at least, so this launch is empty only when no sequence is short.
   if (call.num_heads / call.num_kv_heads <= kDecodeRows) {
     PartialAttention& partial = call.partial;
@@ -262,7 +260,10 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
     }
   }
   if (max_rows > kDecodeRows) {
-    const dim3 grid(CeilDiv(max_rows, 64), call.num_kv_heads, sequences);
+    // One token's heads may be many rows too: then no list tells which sequences are long.
+    if (call.num_heads / call.num_kv_heads > kDecodeRows) call.batch.prompts = nullptr;
+    const dim3 grid(CeilDiv(max_rows, 64), call.num_kv_heads,
+                    call.batch.prompts != nullptr ? call.batch.num_prompts : sequences);
     RowTilesKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
   }
 }

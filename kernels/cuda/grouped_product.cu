@@ -9,6 +9,7 @@
 #include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/grouped_product.h"
+#include "kernels/cuda/shared_memory.cuh"
 
 namespace regatta {
 namespace {
@@ -315,10 +316,7 @@ void LaunchGroupedProduct(const GroupedProduct& product, cudaStream_t stream) {
   const dim3 grid(CeilDiv(product.out.dim(1), columns), product.num_tiles);
   const auto launch = [&]<typename T, typename W>(T, W) {
     constexpr int kBytes = sizeof(Memory<T>);
-    static const bool allowed =
-        cudaFuncSetAttribute(&GroupedProductKernel<T, W>,
-                             cudaFuncAttributeMaxDynamicSharedMemorySize, kBytes) == cudaSuccess;
-    CHECK(allowed) << kBytes << " bytes of shared memory";
+    AllowSharedMemory<&GroupedProductKernel<T, W>>(kBytes);
     GroupedProductKernel<T, W><<<grid, kThreads, kBytes, stream>>>(product, wide);
   };
   DispatchDevice(x.dtype, [&](auto zero) {

@@ -36,8 +36,10 @@ PagedBatch::PagedBatch(Ops& ops, const std::vector<SequenceShape>& sequences, in
     }
     query_start_.push_back(static_cast<int32_t>(positions_.size()));
     context_.push_back(context);
+    if (length > 1) prompts_.push_back(static_cast<int32_t>(s));
   }
-  for (const auto* values : {&positions_, &query_start_, &context_, &table_, &block_start_}) {
+  for (const auto* values :
+       {&positions_, &query_start_, &context_, &table_, &block_start_, &prompts_}) {
     device_.emplace_back(ops, *values);
   }
   device_slots_.emplace_back(ops, slots_);
@@ -61,6 +63,8 @@ AttentionBatch PagedBatch::batch() const {
   batch.context_length = device_[2].data();
   batch.block_table = device_[3].data();
   batch.block_start = device_[4].data();
+  batch.prompts = device_[5].data();
+  batch.num_prompts = static_cast<int>(prompts_.size());
   batch.kv_slot = device_slots_[0].data();
   return batch;
 }

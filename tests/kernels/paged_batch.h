@@ -37,9 +37,11 @@ class PagedBatch {
   int block_size_;
   int num_blocks_ = 0;
   int stride_ = 0;
-  std::vector<int32_t> positions_, sequence_of_, query_start_, context_, table_, block_start_;
+  std::vector<int32_t> positions_, sequence_of_, query_start_, context_, table_, block_start_,
+      prompts_;
   std::vector<int64_t> slots_;
-  std::vector<DeviceArray<int32_t>> device_;  // positions, query_start, context, table, block_start
+  std::vector<DeviceArray<int32_t>>
+      device_;  // positions, query_start, context, table, block_start, prompts
   std::vector<DeviceArray<int64_t>> device_slots_;
 };
 

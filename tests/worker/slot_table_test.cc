@@ -56,6 +56,7 @@ TEST(SlotTableTest, ASequenceRunsThroughPrefillAndDecode) {
   BuildBatch(plan, slots, batch);
   EXPECT_THAT(batch.token_ids, ElementsAre(0, 1, 2, 3, 4, 5));
   EXPECT_THAT(batch.query_start, ElementsAre(0, 6));
+  EXPECT_THAT(batch.prompts, ElementsAre(0));
   EXPECT_THAT(batch.kv_slot, ElementsAre(24, 25, 26, 27, 28, 29));
   EXPECT_THAT(batch.block_table, ElementsAre(3));  // as far as this step reads
   EXPECT_TRUE(batch.sample_rows.empty());
@@ -80,6 +81,7 @@ TEST(SlotTableTest, ASequenceRunsThroughPrefillAndDecode) {
   BuildBatch(plan, slots, batch);
   EXPECT_THAT(batch.token_ids, ElementsAre(-2));  // what was drawn last for slot 1
   EXPECT_THAT(batch.sample_slots, ElementsAre(1));
+  EXPECT_TRUE(batch.prompts.empty());
   EXPECT_EQ(batch.sampling[0].output_index, 1u);
   EXPECT_THAT(batch.block_table, ElementsAre(3, 7));
 }
