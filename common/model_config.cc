@@ -239,7 +239,9 @@ void ReadMlp(const Family& family, Fields& fields, ModelSpec& spec) {
     return;
   }
   const bool mixtral = family.experts == Experts::kMixtral;
-  moe.num_experts = fields.Int(mixtral ? "num_local_experts" : "num_experts", 1, kMaxExperts);
+  // transformers 5 writes Mixtral's spelling for all.
+  const bool local = mixtral || fields.Has("num_local_experts");
+  moe.num_experts = fields.Int(local ? "num_local_experts" : "num_experts", 1, kMaxExperts);
   moe.experts_per_token = fields.Int("num_experts_per_tok", 1, moe.num_experts);
   if (mixtral) {
     moe.expert_width = fields.Int("intermediate_size", 1, kMaxWidth);

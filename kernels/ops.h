@@ -213,6 +213,17 @@ class Ops {
   // Bytes of device memory that are free; 0 where it is the host's.
   virtual uint64_t FreeDeviceMemory() { return 0; }
 
+  // --- Choices by measurement
+  // Numbers of tokens that must be met while tuning for everything up to `most` tokens to be
+  // chosen; empty where nothing is.
+  virtual std::vector<int> TuningSizes(int most) const { return {}; }
+  // While on, how an operation runs best is measured the first time it is met, with the operands
+  // given; off at start. Ranks of a group must choose alike: one measures, the others import.
+  virtual void SetTuning(bool on) {}
+  // What was measured, and taking it over; false when it is of another device, library or format.
+  virtual std::string ExportTuning() const { return ""; }
+  virtual bool ImportTuning(const std::string& bytes) { return false; }
+
   // --- Weights
   // ----------------------------------------------------------------------------------------------------------------
   // Takes a matrix [out, in] (row_stride may exceed in) of host memory, or of this backend's own,

@@ -70,6 +70,21 @@ void BuildBatch(const StepPlan& plan, const SlotTable& slots, StepBatch& batch) 
   CHECK_EQ(next_inline, plan.tokens_size());
 }
 
+void FillPrompt(int tokens, StepBatch& batch) {
+  Clear(batch);
+  batch.token_ids.assign(tokens, 0);
+  batch.positions.assign(tokens, 0);
+  batch.kv_slot.assign(tokens, -1);
+  batch.query_start = {0, tokens};
+  batch.context_length = {1};
+  batch.block_start = batch.block_table = {0};
+  if (tokens > 1) batch.prompts = {0};
+  batch.sample_rows = {tokens - 1};
+  batch.sample_slots = {0};
+  batch.max_query_length = tokens;
+  batch.max_context_length = 1;
+}
+
 bool IsDecode(const StepBatch& batch) {
   return batch.num_tokens() > 0 && batch.max_query_length == 1 &&
          batch.sample_rows.size() == batch.token_ids.size();

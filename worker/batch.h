@@ -35,6 +35,9 @@ struct StepBatch {
 // Fills `batch` for a plan that SlotTable::Apply has accepted, before Advance.
 void BuildBatch(const StepPlan& plan, const SlotTable& slots, StepBatch& batch);
 
+// One uncached sequence of `tokens` tokens, of which the last one's logits are wanted.
+void FillPrompt(int tokens, StepBatch& batch);
+
 // Whether every sequence has one token and draws: what captured graphs are made for.
 bool IsDecode(const StepBatch& batch);
 

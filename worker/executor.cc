@@ -15,6 +15,7 @@
 #include "worker/form_request.h"
 #include "worker/kv_cache.h"
 #include "worker/model.h"
+#include "worker/product_tuning.h"
 #include "worker/sampler.h"
 #include "worker/slot_table.h"
 #include "worker/step_flights.h"
@@ -180,6 +181,8 @@ absl::Status ShardExecutor::Form() {
   RETURN_IF_ERROR(BuildModel());
   RETURN_IF_ERROR(AllocateCache());
   RETURN_IF_ERROR(BuildFlights());
+  RETURN_IF_ERROR(TuneProducts(limits_, *model_, *inputs_, *ops_, *world_,
+                               [this](double done) { return Report("tune", done); }));
   if (ops_->HasGraphs() && !request_.graphs().disabled()) RETURN_IF_ERROR(RecordGraphs());
   formed_.set_vocab_size(static_cast<uint32_t>(spec_.vocab_size));
   formed_.set_weight_bytes(weights_.num_bytes);

@@ -14,6 +14,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/cuda/linear_choices.h"
 #include "kernels/cuda/uploader.h"
 #include "kernels/cuda/weight_scales.cuh"
 #include "kernels/ops.h"
@@ -83,6 +84,10 @@ class CudaOps final : public Ops {
   std::unique_ptr<Graph> Capture(const std::function<void()>& record) override;
   bool HasGraphs() const override { return true; }
   uint64_t FreeDeviceMemory() override;
+  std::vector<int> TuningSizes(int most) const override;
+  void SetTuning(bool on) override;
+  std::string ExportTuning() const override;
+  bool ImportTuning(const std::string& bytes) override;
   std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
   std::unique_ptr<Weight> PrepareQuantized(const QuantizedMatrix& matrix, WeightUse use) override;
   void FillDummy(const Tensor& out, const DummyValues& values) override;
@@ -137,6 +142,12 @@ class CudaOps final : public Ops {
                                        std::unique_ptr<CudaWeight> weight);
   LinearPlan& PlanLinear(const Activation& x, const CudaWeight& weight, bool bias,
                          const Tensor& out);
+  bool ChooseLinear(const Activation& x, const CudaWeight& weight, bool bias, const Tensor& out,
+                    LinearPlan& plan);
+  bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
+                const CudaWeight& weight, const Tensor& out);
+  float SecondsOf(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
+                  const CudaWeight& weight, const Tensor& out);
   bool BlasLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                   const Tensor& out);
   void ReserveExperts(int max_tokens, const MoeParams& moe, int expert_width, int hidden);
@@ -149,6 +160,8 @@ class CudaOps final : public Ops {
   Buffer blas_workspace_;
   Buffer attention_workspace_;
   std::map<LinearKey, std::unique_ptr<LinearPlan>> linear_plans_;
+  std::unique_ptr<LinearChoices> linear_choices_;
+  bool tuning_ = false;
   ExpertScratch experts_;
   Staging staging_;
   int max_rows_ = 0;

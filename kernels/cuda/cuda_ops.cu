@@ -69,6 +69,7 @@ bool CudaOps::Open(int device, std::string* error) {
   }
   if (failure_.empty()) {
     num_multiprocessors_ = properties.multiProcessorCount;
+    linear_choices_ = std::make_unique<LinearChoices>(properties.name, cublasLtGetVersion());
     Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
   }
   if (failure_.empty() && cublasLtCreate(&blas_) != CUBLAS_STATUS_SUCCESS) {

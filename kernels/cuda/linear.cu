@@ -1,6 +1,8 @@
-// Dense products through cuBLASLt: fp32 sums, a choice per shape made once and kept. Shapes that it
-// refuses (odd strides, a bias of another dtype than the output) go to our own products.
+// Dense products through cuBLASLt: fp32 sums, a choice per shape made once and kept, by measurement
+// while tuning, else cuBLASLt's first. Shapes that it refuses (odd strides, a bias of another dtype
+// than the output) go to our own products.
 #include <algorithm>
+#include <vector>
 
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/element.cuh"
@@ -101,12 +103,22 @@ bool Describe(LinearPlan& plan, const Tensor& x, const Tensor& weight, bool bias
          MakeLayout(&plan.weight, weight) && MakeLayout(&plan.x, x) && MakeLayout(&plan.out, out);
 }
 
-// Partial sums of split products stay in float32; with a bias nothing is split, for the bias would
-// be added to what was rounded already.
-bool Choose(cublasLtHandle_t blas, size_t workspace, bool bias, int x_alignment, int out_alignment,
-            LinearPlan& plan) {
+constexpr int kMostCandidates = 10;
+
+// Ways to run one product, best guess first. (nvcc 13.0 fails on vectors of these types.)
+struct Candidates {
+  cublasLtMatmulHeuristicResult_t at[kMostCandidates];
+  int count = 0;
+};
+
+// At most `most` ways to run the plan's product. Partial sums of split products
+// stay in float32; with a bias nothing is split, for the bias would be added to what was rounded
+// already.
+Candidates CandidatesFor(cublasLtHandle_t blas, size_t workspace, bool bias, int x_alignment,
+                         int out_alignment, const LinearPlan& plan, int most) {
+  Candidates candidates;
   cublasLtMatmulPreference_t preference = nullptr;
-  if (cublasLtMatmulPreferenceCreate(&preference) != CUBLAS_STATUS_SUCCESS) return false;
+  if (cublasLtMatmulPreferenceCreate(&preference) != CUBLAS_STATUS_SUCCESS) return candidates;
   using Attribute = cublasLtMatmulPreferenceAttributes_t;
   const auto set = [&](Attribute attribute, auto value) {
     return SetPreference(preference, attribute, value);
@@ -119,14 +131,22 @@ bool Choose(cublasLtHandle_t blas, size_t workspace, bool bias, int x_alignment,
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(x_alignment)) &&
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(out_alignment)) &&
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(out_alignment));
-  cublasLtMatmulHeuristicResult_t result{};
-  int found = 0;
-  const bool chosen = prepared && cublasLtMatmulAlgoGetHeuristic(
-                                      blas, plan.product, plan.weight, plan.x, plan.out, plan.out,
-                                      preference, 1, &result, &found) == CUBLAS_STATUS_SUCCESS;
+  if (!prepared || cublasLtMatmulAlgoGetHeuristic(blas, plan.product, plan.weight, plan.x, plan.out,
+                                                  plan.out, preference, most, candidates.at,
+                                                  &candidates.count) != CUBLAS_STATUS_SUCCESS) {
+    candidates.count = 0;
+  }
   cublasLtMatmulPreferenceDestroy(preference);
-  plan.algorithm = result.algo;
-  return chosen && found == 1;
+  return candidates;
+}
+
+// Whether a choice that was measured with another number of tokens can run this plan.
+bool Runs(cublasLtHandle_t blas, const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
+          size_t workspace) {
+  cublasLtMatmulHeuristicResult_t result{};
+  return cublasLtMatmulAlgoCheck(blas, plan.product, plan.weight, plan.x, plan.out, plan.out,
+                                 &algorithm, &result) == CUBLAS_STATUS_SUCCESS &&
+         result.workspaceSize <= workspace;
 }
 
 }  // namespace
@@ -150,11 +170,102 @@ LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& 
   std::unique_ptr<LinearPlan>& plan = linear_plans_[key];
   if (plan == nullptr) {
     plan = std::make_unique<LinearPlan>();
-    plan->found =
-        Describe(*plan, x, weight.matrix, bias, out) && DescribeScales(*plan, weight, activation) &&
-        Choose(blas_, blas_workspace_.num_bytes(), bias, x_alignment, out_alignment, *plan);
+    plan->found = Describe(*plan, x, weight.matrix, bias, out) &&
+                  DescribeScales(*plan, weight, activation) &&
+                  ChooseLinear(activation, weight, bias, out, *plan);
   }
   return *plan;
+}
+
+bool CudaOps::ChooseLinear(const Activation& activation, const CudaWeight& weight, bool bias,
+                           const Tensor& out, LinearPlan& plan) {
+  const Tensor& x = activation.values;
+  const LinearShape shape{weight.out_features,
+                          weight.in_features,
+                          TokenClass(x.dim(0)),
+                          static_cast<int8_t>(weight.input),
+                          static_cast<int8_t>(x.dtype),
+                          static_cast<int8_t>(out.dtype),
+                          bias};
+  const size_t workspace = blas_workspace_.num_bytes();
+  if (const auto chosen = linear_choices_->Find(shape);
+      chosen.has_value() && Runs(blas_, plan, *chosen, workspace)) {
+    plan.algorithm = *chosen;
+    return true;
+  }
+  const bool measures = tuning_ && !bias;  // a bias has an address, which varies
+  const Candidates candidates =
+      CandidatesFor(blas_, workspace, bias, AlignmentOf(x), AlignmentOf(out), plan,
+                    measures ? kMostCandidates : 1);
+  if (candidates.count == 0) return false;
+  plan.algorithm = candidates.at[0].algo;
+  if (measures) {
+    float best = SecondsOf(plan, plan.algorithm, x, weight, out);
+    for (int i = 1; i < candidates.count; ++i) {
+      // Less than 2 % is noise, and the library's order a good one.
+      const float own = SecondsOf(plan, candidates.at[i].algo, x, weight, out);
+      if (own < 0.98f * best) {
+        best = own;
+        plan.algorithm = candidates.at[i].algo;
+      }
+    }
+    linear_choices_->Set(shape, plan.algorithm);
+  }
+  return true;
+}
+
+bool CudaOps::Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
+                       const Tensor& x, const CudaWeight& weight, const Tensor& out) {
+  const float one = 1, zero = 0;
+  return cublasLtMatmul(blas_, plan.product, &one, weight.matrix.data, plan.weight, x.data, plan.x,
+                        &zero, out.data, plan.out, out.data, plan.out, &algorithm,
+                        blas_workspace_.data(), blas_workspace_.num_bytes(),
+                        stream_) == CUBLAS_STATUS_SUCCESS;
+}
+
+// The least of a few runs, each with the operands out of the cache, as they are in a step.
+float CudaOps::SecondsOf(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
+                         const Tensor& x, const CudaWeight& weight, const Tensor& out) {
+  constexpr int kRuns = 4;
+  float best = INFINITY;
+  cudaEvent_t begin = nullptr, end = nullptr;
+  Check(cudaEventCreate(&begin), "event");
+  Check(cudaEventCreate(&end), "event");
+  for (int run = 0; run < kRuns && failure_.empty(); ++run) {
+    Check(
+        cudaMemsetAsync(attention_workspace_.data(), 0, attention_workspace_.num_bytes(), stream_),
+        "flush");
+    Check(cudaEventRecord(begin, stream_), "event");
+    if (!Multiply(plan, algorithm, x, weight, out)) break;
+    Check(cudaEventRecord(end, stream_), "event");
+    Check(cudaEventSynchronize(end), "product");
+    float milliseconds = INFINITY;
+    if (failure_.empty()) Check(cudaEventElapsedTime(&milliseconds, begin, end), "event");
+    best = std::min(best, milliseconds / 1000);
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  return best;
+}
+
+std::vector<int> CudaOps::TuningSizes(int most) const {
+  std::vector<int> sizes;
+  for (int size = 1; size <= TokenClass(most); size = TokenClass(size + 1)) {
+    sizes.push_back(std::min(size, most));
+  }
+  return sizes;
+}
+
+void CudaOps::SetTuning(bool on) {
+  tuning_ = on;
+  if (on) linear_plans_.clear();
+}
+
+std::string CudaOps::ExportTuning() const { return linear_choices_->Export(); }
+
+bool CudaOps::ImportTuning(const std::string& bytes) {
+  linear_plans_.clear();
+  return linear_choices_->Import(bytes);
 }
 
 // True when cuBLASLt took it.
@@ -168,14 +279,10 @@ bool CudaOps::BlasLinear(const Activation& activation, const CudaWeight& weight,
   const bool has_bias = static_cast<bool>(bias);
   LinearPlan& plan = PlanLinear(x, weight, has_bias, out);
   if (!plan.found) return false;
-  const float one = 1, zero = 0;
   plan.found = PointAtScales(plan, weight, x) &&
                (!has_bias || SetProduct(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
                                         bias.as<const void>())) &&
-               cublasLtMatmul(blas_, plan.product, &one, weight.matrix.data, plan.weight,
-                              x.values.data, plan.x, &zero, out.data, plan.out, out.data, plan.out,
-                              &plan.algorithm, blas_workspace_.data(), blas_workspace_.num_bytes(),
-                              stream_) == CUBLAS_STATUS_SUCCESS;
+               Multiply(plan, plan.algorithm, x.values, weight, out);
   return plan.found;
 }
 

@@ -287,6 +287,13 @@ TEST(ModelSpecTest, RefusesNumbersOutOfRange) {
 }
 
 // The largest values that are accepted one by one must not overflow a product of them.
+TEST(ModelSpecTest, Transformers5WritesExpertsLikeMixtral) {
+  Json config = Qwen3MoeConfig();
+  config["num_local_experts"] = config["num_experts"];
+  config.erase("num_experts");
+  EXPECT_EQ(Parse(config)->moe.num_experts, Parse(Qwen3MoeConfig())->moe.num_experts);
+}
+
 TEST(ModelSpecTest, ProductsOfTheLimitsFit64Bits) {
   Json config = With(Qwen3MoeConfig(), "num_experts", 4096);
   config["moe_intermediate_size"] = 1 << 20;

@@ -22,3 +22,8 @@ stage() {
   echo "== $name: exit $code after $((SECONDS - start)) s"
   return $code
 }
+
+# All logs in one file, and nothing else: few files may come back.
+save_logs() {
+  tar -C "$OUT" -czf "$OUT.tar.gz" --exclude='*.jsonl' --exclude='*.html' . && rm -rf "${OUT:?}"/* && mv "$OUT.tar.gz" "$OUT/logs.tar.gz"
+}

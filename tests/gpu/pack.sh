@@ -11,6 +11,7 @@ tests=(cuda_ops_test cuda_ops_bench cuda_executor_test cuda_golden_test referenc
   all_reduce_bench step_bench)
 [ -f "$build/build.ninja" ] ||
   cmake --preset release -DREGATTA_CUDA=ON -DREGATTA_TESTS=ON -B "$build" --log-level=WARNING
+rm -f build/gpu.tar.xz  # never an old one after a failure
 ninja -C "$build" -j "${1:-$(nproc)}" "${programs[@]}" "${tests[@]}"
 stage=$(mktemp -d)
 mkdir "$stage/bin"

@@ -64,16 +64,22 @@ repartition() {
 }
 
 killed() {
-  serve --tp 2
+  serve --tp 2 || return
   nvidia-smi --query-gpu=memory.used --format=csv,noheader | tr '\n' ' '; echo "used before"
-  load 20000 during-kill &
+  load 12000 during-kill &
   sleep 2
   local start victim
   victim=$(pgrep -P $workers | head -1)
   start=$(date +%s%N)
   kill -9 "$victim"
   sleep 0.3
-  for _ in $(seq 300); do
+  for try in $(seq 150); do
+    # Where does a survivor that takes this long hang?
+    if ((try == 40)); then
+      for pid in $(pgrep -P $workers); do
+        timeout 40 cuda-gdb -batch -p "$pid" -ex 'thread apply all backtrace 12' >"$OUT/hang.$pid.log" 2>&1
+      done
+    fi
     timeout 2 "$BIN/regatta" throughput --url $url --model $model --dataset $model/heldout.jsonl --concurrency 1 \
       --num-requests 1 --warmup 0 --output "$OUT/results" >"$OUT/after-kill.log" 2>&1 && break
     sleep 0.1
@@ -87,3 +93,4 @@ killed() {
 }
 
 for one in "${@:-collectives golden answers repartition killed}"; do for name in $one; do "$name"; done; done
+save_logs

@@ -18,7 +18,7 @@ logits() {
     local model=${shape%:*} layers=${shape#*:} reference=/tmp/reference/${shape%:*}
     stage "reference-$model" 90 python3 tests/gpu/make_reference.py $configs/$model "$layers" "$reference" ||
       { tail -5 "$OUT/reference-$model.log"; continue; }
-    for dtype in bfloat16 float32; do
+    for dtype in ${LOGIT_DTYPES:-bfloat16 float32}; do
       stage "logits-$model-$dtype" 60 "$BIN/reference_logits" "$reference" cuda:0 $dtype
       tail -1 "$OUT/logits-$model-$dtype.log"
     done
@@ -28,11 +28,14 @@ logits() {
 
 # Exact answers of the bundled models through orchestrator, router and worker.
 answers() {
+  local flags
   for model in regatta-dense regatta-moe; do
-    stage "answers-$model" 60 "$BIN/regatta" sweep --model tests/models/$model \
-      --dataset tests/models/$model/heldout.jsonl --concurrency 64 --num-requests 672 --output "$OUT/results" ||
-      tail -30 "$OUT/answers-$model.log"
-    grep -iE 'exact|Total Output Throughput' "$OUT/answers-$model.log"
+    for flags in "" "--quantization fp8" "--quantization fp8 --kv-cache-dtype fp8"; do
+      local name="answers-$model${flags// /}"
+      stage "$name" 60 "$BIN/regatta" sweep --model tests/models/$model --dataset tests/models/$model/heldout.jsonl \
+        --concurrency 64 --num-requests 672 --output "$OUT/results" $flags || tail -30 "$OUT/$name.log"
+      grep -iE 'exact|Total Output Throughput' "$OUT/$name.log"
+    done
   done
 }
 
@@ -42,12 +45,22 @@ points() {
   shift 3
   stage "$name" "${POINT_TIMEOUT:-240}" "$BIN/regatta" sweep --model $configs/$model --dummy-weights \
     --target-input-len 128 --target-output-len 128 --max-seq-len 256 --concurrency "$concurrency" \
-    --output "$OUT/results" --report-json "$OUT/$name.json" "$@" || tail -40 "$OUT/$name.log"
-  grep -A12 -iE 'concurrency .*tok' "$OUT/$name.log" | tail -14
+    --max-time-per-point "${POINT_SECONDS:-12}" --output "$OUT/results" --report-json "$OUT/$name.json" "$@" ||
+    tail -40 "$OUT/$name.log"
+  grep -A9 'req/s   out tok/s' "$OUT/$name.log"
 }
 
-bf16() { points llama8b-bf16 llama-3.1-8b "${CONCURRENCY:-1,64,256}" --max-batch-size 512 --max-num-tokens 2048; }
+bf16() { points llama8b-bf16 llama-3.1-8b "${CONCURRENCY:-1,64,256,512}" --max-batch-size 512 --max-num-tokens 2048; }
+fp8() {
+  points llama8b-fp8 llama-3.1-8b "${CONCURRENCY:-1,64,512,1024}" --max-batch-size 1024 --max-num-tokens 2048 \
+    --quantization fp8_static --kv-cache-dtype fp8
+}
+doctor() { stage doctor 30 "$BIN/regatta" doctor || true; cat "$OUT/doctor.log"; }
+operations() {
+  stage operations 90 "$BIN/cuda_ops_test" --gtest_brief=1 || grep -A6 Failure "$OUT/operations.log" | head -40
+  tail -3 "$OUT/operations.log"
+}
 
 for one in "${@:-golden answers bf16}"; do for name in $one; do "$name"; done; done
 nvidia-smi --query-gpu=name,clocks.sm,power.draw,temperature.gpu,memory.used --format=csv,noheader
-find "$OUT" -name '*.log' -path '*results*' | head -3
+save_logs
