@@ -72,7 +72,7 @@ struct ProductShape {
 // What one product may lose: the CPU sums exact products in float32; Hopper's tensor cores keep
 // about 14 bits of a sum of E4M3 products between additions in float32.
 double SumRounding(const Ops& ops, int64_t in) {
-  return ops.Name() == "cpu" ? 0x1p-23 * std::sqrt(static_cast<double>(in)) : 0x1p-12;
+  return ops.Name() == "cpu" ? 0x1p-23 * std::sqrt(static_cast<double>(in)) : 0x1p-11;
 }
 
 void CheckQuantizedLinear(Ops& ops, WeightForm form, DType out_dtype, bool with_bias,
