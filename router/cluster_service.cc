@@ -148,7 +148,7 @@ grpc::ServerWriteReactor<RepartitionProgress>* ClusterService::Repartition(
   call->KeepUntilDone();
   coordinator_.Repartition(
       *request, [call](const RepartitionProgress& progress) { call->Write(progress); },
-      [call](absl::Status status) { call->End(ToGrpc(status)); });
+      [call](const absl::Status& status) { call->End(ToGrpc(status)); });
   return call.get();
 }
 

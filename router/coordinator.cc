@@ -107,7 +107,7 @@ void Coordinator::Take(std::unique_ptr<Request> request) {
     status = admission_;  // It may have changed since.
   }
   if (status.ok()) status = placement_.Enqueue(std::move(request));
-  if (!status.ok()) request->Fail(status);
+  if (!status.ok()) request->Fail(status);  // NOLINT(bugprone-use-after-move): not taken.
 }
 
 void Coordinator::Cancel(uint64_t id) {

@@ -39,11 +39,12 @@ void Coordinator::Repartition(RepartitionRequest request, RepartitionSink progre
           draining_ || stopping_ ? "the router is draining" : "another repartition is under way"));
       return;
     }
-    repartition_.emplace();
-    repartition_->request = std::move(request);
-    repartition_->progress = std::move(progress);
-    repartition_->done = std::move(done);
-    repartition_->start_ns = clock_.NowNs();
+    RepartitionJob job;
+    job.request = std::move(request);
+    job.progress = std::move(progress);
+    job.done = std::move(done);
+    job.start_ns = clock_.NowNs();
+    repartition_ = std::move(job);
   });
 }
 

@@ -87,7 +87,7 @@ void EngineLoop::Handle(std::unique_ptr<Request> request) {
   live_.emplace(id, std::move(request));
 }
 
-void EngineLoop::Handle(CancelCommand cancel) {
+void EngineLoop::Handle(const CancelCommand& cancel) {
   const auto it = live_.find(cancel.id);
   if (it == live_.end()) return;  // Already ended.
   Request& request = *it->second;

@@ -77,7 +77,7 @@ class EngineLoop {
   void Run();
   bool Receive();
   void Handle(std::unique_ptr<Request> request);
-  void Handle(CancelCommand cancel);
+  void Handle(const CancelCommand& cancel);
   void Handle(StopCommand) { stopping_ = true; }
   void Handle(absl::StatusOr<StepResult> result);
   void CheckOverflow();

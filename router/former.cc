@@ -85,9 +85,9 @@ absl::Status Former::DescribeWorkers(absl::Duration timeout, bool wait,
   absl::Status first_error;
   for (absl::StatusOr<WorkerDescription>& answer : pool_.Describe(timeout, wait)) {
     alive.push_back(answer.ok());
+    if (first_error.ok()) first_error = answer.status();
     workers.push_back(answer.ok() ? *std::move(answer) : WorkerDescription());
     newest_epoch_ = std::max(newest_epoch_, workers.back().group_epoch());
-    if (first_error.ok()) first_error = answer.status();
   }
   return first_error;
 }

@@ -118,7 +118,8 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
     signals.Await();
     LogLine("draining; a second signal ends at once");
     absl::Notification drained;
-    coordinator.Drain(options.drain_timeout, [&drained](DrainResponse) { drained.Notify(); });
+    coordinator.Drain(options.drain_timeout,
+                      [&drained](const DrainResponse&) { drained.Notify(); });
     drained.WaitForNotification();
   }
   server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
