@@ -164,7 +164,7 @@ absl::Status Run::MeasureAll() {
     if (stop_.load()) break;  // perhaps while warming up, so without a point
     if (sweep_.points(i).request_info().num_requests() > 0) continue;
     // Nothing completed: go on only if there is still something to measure.
-    if (const absl::Status status = serving_.Check(); !status.ok()) return status;
+    RETURN_IF_ERROR(serving_.Check());
   }
   sweep_.set_completed(!stop_.load());
   return absl::OkStatus();

@@ -85,7 +85,7 @@ using Action = absl::Status (*)(const ClusterFlags&);
 
 // A subcommand of `cluster` with the flags that all of them take.
 CLI::App& AddAction(CLI::App& cluster, const char* name, const char* text, Action action,
-                    std::shared_ptr<ClusterFlags> flags, CommandContext& context) {
+                    const std::shared_ptr<ClusterFlags>& flags, CommandContext& context) {
   CLI::App& command = *cluster.add_subcommand(name, text);
   command.add_option("--url", flags->url, "grpc://HOST:PORT of the router")->required();
   AddTlsFlags(command, flags->tls);
@@ -95,7 +95,7 @@ CLI::App& AddAction(CLI::App& cluster, const char* name, const char* text, Actio
   return command;
 }
 
-void AddRepartition(CLI::App& cluster, std::shared_ptr<ClusterFlags> flags,
+void AddRepartition(CLI::App& cluster, const std::shared_ptr<ClusterFlags>& flags,
                     CommandContext& context) {
   CLI::App& command = AddAction(
       cluster, "repartition",

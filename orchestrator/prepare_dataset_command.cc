@@ -97,7 +97,8 @@ CLI::App& AddSynthetic(CLI::App& command, PrepareFlags& flags, const char* name,
   return sub;
 }
 
-void AddNormal(CLI::App& command, std::shared_ptr<PrepareFlags> flags, CommandContext& context) {
+void AddNormal(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
+               CommandContext& context) {
   CLI::App& sub = AddSynthetic(command, *flags, "token-norm-dist",
                                "Random tokens, normally distributed lengths.");
   SyntheticOptions& options = flags->synthetic;
@@ -112,7 +113,8 @@ void AddNormal(CLI::App& command, std::shared_ptr<PrepareFlags> flags, CommandCo
   });
 }
 
-void AddUniform(CLI::App& command, std::shared_ptr<PrepareFlags> flags, CommandContext& context) {
+void AddUniform(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
+                CommandContext& context) {
   CLI::App& sub = AddSynthetic(command, *flags, "token-unif-dist",
                                "Random tokens, uniformly distributed lengths (ends included).");
   SyntheticOptions& options = flags->synthetic;
@@ -127,7 +129,8 @@ void AddUniform(CLI::App& command, std::shared_ptr<PrepareFlags> flags, CommandC
   });
 }
 
-void AddText(CLI::App& command, std::shared_ptr<PrepareFlags> flags, CommandContext& context) {
+void AddText(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
+             CommandContext& context) {
   CLI::App& sub =
       *command.add_subcommand("text", "Prompts of a text file, one per line, or of JSON Lines.");
   sub.fallthrough();

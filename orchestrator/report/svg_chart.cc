@@ -65,10 +65,11 @@ Frame MakeFrame(const Chart& chart) {
   frame.y_ticks = NiceTicks(0, max_y > 0 ? max_y * 1.06 : 1, 6);
   frame.y = {0, frame.y_ticks.back(), double(chart.height - kBottom), double(frame.top), false};
   if (chart.log_x) {
-    const double low = std::floor(std::log2(std::max(min_x, 1.0)));
-    const double high = std::max(std::ceil(std::log2(std::max(max_x, 1.0))), low + 1);
-    const int stride = std::max(1, static_cast<int>((high - low) / 10));
-    for (double t = low; t <= high; t += stride) frame.x_ticks.push_back(std::exp2(t));
+    const int low = static_cast<int>(std::floor(std::log2(std::max(min_x, 1.0))));
+    const int high =
+        std::max(static_cast<int>(std::ceil(std::log2(std::max(max_x, 1.0)))), low + 1);
+    const int stride = std::max(1, (high - low) / 10);
+    for (int t = low; t <= high; t += stride) frame.x_ticks.push_back(std::exp2(t));
     frame.x = {low - 0.15, high + 0.15, double(kLeft), double(chart.width - kRight), true};
   } else {
     frame.x_ticks = NiceTicks(0, max_x > 0 ? max_x * 1.06 : 1, 8);
