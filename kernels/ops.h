@@ -191,6 +191,8 @@ class Ops {
   // --- Memory and streams
   // -----------------------------------------------------------------------------------------------------
   virtual std::string Name() const = 0;
+  // Lets the calling thread free what this backend allocated.
+  virtual void BindThread() {}
   // Device memory, zeroed, aligned to 256 bytes. CHECK-fails on zero bytes; an empty Buffer when
   // memory is exhausted.
   virtual Buffer Allocate(size_t num_bytes) = 0;

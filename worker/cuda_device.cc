@@ -26,6 +26,13 @@ class CudaDevice final : public Device {
     if (ops == nullptr) return absl::UnavailableError(error);
     return ops;
   }
+  absl::Status Probe() override {
+    cudaError_t status = cudaSetDevice(index_);
+    if (status == cudaSuccess) status = cudaFree(nullptr);
+    if (status == cudaSuccess) return absl::OkStatus();
+    return absl::UnavailableError(
+        absl::StrCat("cuda:", index_, " is lost: ", cudaGetErrorString(status)));
+  }
   uint64_t FreeMemory(Ops& ops, int) override { return ops.FreeDeviceMemory(); }
 
   absl::StatusOr<std::unique_ptr<GroupOffer>> Offer(int world_size) override {

@@ -26,6 +26,8 @@ class Device {
 
   // Operations for one rank. UNAVAILABLE when the device cannot be opened.
   virtual absl::StatusOr<std::unique_ptr<Ops>> MakeOps() = 0;
+  // UNAVAILABLE when the device cannot be used any more by this process, as after a fault.
+  virtual absl::Status Probe() { return absl::OkStatus(); }
   // Bytes that the KV cache of a rank may still take, of `world_size` ranks that ask at once.
   virtual uint64_t FreeMemory(Ops& ops, int world_size) = 0;
 

@@ -12,6 +12,7 @@
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "worker/batch.h"
+#include "worker/cleanup_deadline.h"
 #include "worker/form_request.h"
 #include "worker/kv_cache.h"
 #include "worker/model.h"
@@ -39,6 +40,11 @@ class ShardExecutor final : public Executor {
   ShardExecutor(const FormRequest& request, Device& device, const std::atomic<bool>& stop,
                 const Progress& progress)
       : request_(request), device_(device), stop_(stop), progress_(progress) {}
+
+  // Any thread may end a rank.
+  ~ShardExecutor() override {
+    if (ops_ != nullptr) ops_->BindThread();
+  }
 
   absl::Status Form();
   absl::Status Launch(const std::string& bytes) override;
@@ -300,7 +306,8 @@ absl::Status ShardExecutor::RecordGraphs() {
   const Steady::time_point start = Steady::now();
   const uint64_t free_before = ops_->FreeDeviceMemory();
   const StepGraphs::Shapes shapes = {
-      .sizes = GraphSizes(request_.graphs(), static_cast<int>(limits_.num_slots)),
+      .sizes = GraphSizes(request_.graphs(),
+                          static_cast<int>(std::min(limits_.num_slots, limits_.max_num_tokens))),
       .contexts = GraphContexts(static_cast<int>(limits_.max_seq_len)),
       .padding = !request_.graphs().exact()};
   ASSIGN_OR_RETURN(graphs_,
@@ -347,6 +354,8 @@ absl::StatusOr<std::unique_ptr<Executor>> Executor::Form(
   auto executor = std::make_unique<ShardExecutor>(request, device, stop, progress);
   if (absl::Status status = executor->Form(); !status.ok()) {
     executor->Abort(absl::StrCat("rank ", request.rank(), ": ", std::string(status.message())));
+    const CleanupDeadline deadline("giving back a rank that did not form");
+    executor.reset();
     return status;
   }
   return executor;

@@ -33,6 +33,12 @@ absl::Status CheckFormRequest(const FormRequest& request, const ModelSpec& spec)
   RETURN_IF_ERROR(CheckRange("block_size", request.block_size(), 1, kMaxBlockSize));
   RETURN_IF_ERROR(CheckRange("penalty_rows", request.penalty_rows(), 0, kMaxBatchSize));
   RETURN_IF_ERROR(CheckRange("timeout_ms", request.timeout_ms(), 1, 3'600'000));
+  const uint64_t largest = std::min(limits.max_batch_size(), limits.max_num_tokens());
+  uint32_t before = 0;
+  for (const uint32_t size : request.graphs().batch_sizes()) {
+    RETURN_IF_ERROR(CheckRange("graphs.batch_sizes, ascending,", size, before + 1, largest));
+    before = size;
+  }
   // Ids of every plan in flight must fit a pipeline's channel.
   const uint64_t id_bytes = limits.max_batch_size() * sizeof(int32_t);
   const uint64_t id_pieces = (id_bytes + kRingPieceBytes - 1) / kRingPieceBytes;

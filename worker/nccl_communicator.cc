@@ -164,10 +164,12 @@ NcclResources::~NcclResources() {
   while (cudaStreamQuery(stream) == cudaErrorNotReady && absl::Now() < deadline) {
     absl::SleepFor(absl::Milliseconds(1));
   }
+  // What a kernel may still use can neither be unmapped nor freed.
+  const bool idle = cudaStreamQuery(stream) != cudaErrorNotReady;
   for (auto& [members, subset] : subsets) {
-    if (subset.peers != nullptr) subset.peers->Unmap();
+    if (idle && subset.peers != nullptr) subset.peers->Unmap();
   }
-  if (link->Part(kPartTimeout)) return;
+  if (idle && link->Part(kPartTimeout)) return;
   std::fprintf(stderr, "rank %d keeps the memory that its peers have not let go of\n", rank);
   for (auto& [members, subset] : subsets) {
     if (subset.peers != nullptr) subset.peers->Leak();

@@ -205,17 +205,23 @@ absl::Status NcclLink::Look() {
   return absl::OkStatus();
 }
 
-// NCCL frees them in the background, once no graph holds their operations any more.
+// Each abort ends its own communicator's kernels at once, then may wait for those of the others (it
+// frees memory) and for graphs that hold its operations: so all are begun before any is awaited.
 void NcclLink::AbortAll() {
   std::vector<ncclComm_t> ended;
   {
     absl::MutexLock lock(&mutex_);
     for (ncclComm_t& comm : communicators_) ended.push_back(std::exchange(comm, nullptr));
   }
-  cudaSetDevice(device_);
-  for (auto comm = ended.rbegin(); comm != ended.rend(); ++comm) {
-    if (*comm != nullptr) ncclCommAbort(*comm);
+  std::vector<std::thread> aborts;
+  for (ncclComm_t comm : ended) {
+    if (comm == nullptr) continue;
+    aborts.emplace_back([device = device_, comm] {
+      cudaSetDevice(device);
+      ncclCommAbort(comm);
+    });
   }
+  for (std::thread& abort : aborts) abort.join();
 }
 
 // True when NCCL has flushed and freed everything, which takes the peers to do the same.
@@ -231,8 +237,12 @@ bool NcclLink::FinishAll() {
       return false;
     }
   }
-  absl::MutexLock lock(&mutex_);
-  for (ncclComm_t& comm : communicators_) ncclCommDestroy(std::exchange(comm, nullptr));
+  std::vector<ncclComm_t> finished;
+  {
+    absl::MutexLock lock(&mutex_);
+    for (ncclComm_t& comm : communicators_) finished.push_back(std::exchange(comm, nullptr));
+  }
+  for (ncclComm_t comm : finished) ncclCommDestroy(comm);  // waits for the device: not locked
   return true;
 }
 

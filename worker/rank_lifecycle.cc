@@ -1,11 +1,14 @@
 // Transitions idle -> forming -> formed -> running -> idle or faulted; see rank_lifecycle.h.
 #include "worker/rank_lifecycle.h"
 
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/status_macros.h"
+#include "worker/cleanup_deadline.h"
 
 namespace regatta {
 
@@ -19,6 +22,8 @@ const char* RankLifecycle::NameOf(State state) {
       return "formed";
     case State::kRunning:
       return "running";
+    case State::kEnding:
+      return "ending";
     case State::kFaulted:
       return "faulted";
   }
@@ -105,14 +110,29 @@ void RankLifecycle::AbortRun(uint64_t epoch, const std::string& reason) {
   if (executor_ != nullptr && request_.group_epoch() == epoch) executor_->Abort(reason);
 }
 
+// Frees all of the rank's memory, without the lock. A device that no longer works afterwards would
+// refuse every later rank: then this process ends, for its supervisor to start another.
+void RankLifecycle::Destroy(std::unique_ptr<Executor> executor) {
+  if (executor == nullptr) return;
+  {
+    const CleanupDeadline deadline("giving back a rank");
+    executor.reset();
+  }
+  const absl::Status usable = device_.Probe();
+  if (usable.ok()) return;
+  std::fprintf(stderr, "regatta-worker: %s; this process ends\n", usable.ToString().c_str());
+  std::_Exit(1);
+}
+
 void RankLifecycle::EndRun(const absl::Status& outcome) {
   std::unique_ptr<Executor> executor;
   {
     absl::MutexLock lock(&mutex_);
     CHECK(state_ == State::kRunning);
     executor = std::move(executor_);
+    state_ = State::kEnding;
   }
-  executor.reset();  // may take its time to free memory
+  Destroy(std::move(executor));
   absl::MutexLock lock(&mutex_);
   // A rank that was taken back has not failed, even when Close no longer waits for it.
   state_ = outcome.ok() || stop_ ? State::kIdle : State::kFaulted;
@@ -139,13 +159,19 @@ absl::Status RankLifecycle::Close(const std::string& reason, absl::Duration time
     if (executor_ != nullptr) executor_->Abort(reason);
   }
   if (fence) fence(reason);
-  absl::MutexLock lock(&mutex_);
-  if (!mutex_.AwaitWithTimeout(absl::Condition(this, &RankLifecycle::Settled), timeout)) {
-    return absl::DeadlineExceededError(
-        absl::StrCat("still ", NameOf(state_), " after ", absl::FormatDuration(timeout)));
+  std::unique_ptr<Executor> executor;
+  {
+    absl::MutexLock lock(&mutex_);
+    if (!mutex_.AwaitWithTimeout(absl::Condition(this, &RankLifecycle::Settled), timeout)) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("still ", NameOf(state_), " after ", absl::FormatDuration(timeout)));
+    }
+    if (request_.group_epoch() != held_epoch) return absl::OkStatus();  // formed anew meanwhile
+    executor = std::move(executor_);
+    state_ = State::kEnding;
   }
-  if (request_.group_epoch() != held_epoch) return absl::OkStatus();  // formed anew meanwhile
-  executor_.reset();
+  Destroy(std::move(executor));
+  absl::MutexLock lock(&mutex_);
   state_ = State::kIdle;
   return absl::OkStatus();
 }

@@ -57,12 +57,13 @@ class RankLifecycle {
   absl::Status Close(const std::string& reason, absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
-  enum class State { kIdle, kForming, kFormed, kRunning, kFaulted };
+  enum class State { kIdle, kForming, kFormed, kRunning, kEnding, kFaulted };
   static const char* NameOf(State state);
+  void Destroy(std::unique_ptr<Executor> executor) ABSL_LOCKS_EXCLUDED(mutex_);
   absl::Status SeeEpoch(uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status CheckFree(const char* call) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   bool Settled() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    return state_ != State::kForming && state_ != State::kRunning;
+    return state_ != State::kForming && state_ != State::kRunning && state_ != State::kEnding;
   }
 
   Device& device_;

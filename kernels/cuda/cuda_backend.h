@@ -73,6 +73,7 @@ class CudaOps final : public Ops {
   cudaStream_t stream() const { return stream_; }
 
   std::string Name() const override { return "cuda"; }
+  void BindThread() override { Check(cudaSetDevice(device_), "cudaSetDevice"); }
   Buffer Allocate(size_t num_bytes) override;
   Buffer AllocateHost(size_t num_bytes) override;
   void CopyToDevice(void* device, const void* host, size_t num_bytes) override;

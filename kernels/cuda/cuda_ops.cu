@@ -21,9 +21,12 @@ cudaMemoryType MemoryOf(const void* pointer) {
 
 class EventMarker final : public Marker {
  public:
-  EventMarker() { cudaEventCreateWithFlags(&event, cudaEventDisableTiming); }
+  explicit EventMarker(int device) : device_(device) {
+    cudaEventCreateWithFlags(&event, cudaEventDisableTiming);
+  }
   ~EventMarker() override { cudaEventDestroy(event); }
   bool Passed(std::string* error) override {
+    cudaSetDevice(device_);  // a thread that has not said so would open device 0 as well
     const cudaError_t status = cudaEventQuery(event);
     if (status == cudaErrorNotReady) return false;
     if (status != cudaSuccess) *error = cudaGetErrorString(status);
@@ -31,6 +34,9 @@ class EventMarker final : public Marker {
   }
 
   cudaEvent_t event = nullptr;
+
+ private:
+  const int device_;
 };
 
 class CudaGraph final : public Graph {
@@ -163,7 +169,7 @@ bool CudaOps::Healthy(std::string* error) {
 
 std::unique_ptr<Marker> CudaOps::MakeMarker() {
   Check(cudaSetDevice(device_), "cudaSetDevice");
-  return std::make_unique<EventMarker>();
+  return std::make_unique<EventMarker>(device_);
 }
 
 void CudaOps::Mark(Marker& marker) {
