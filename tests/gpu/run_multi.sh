@@ -9,7 +9,7 @@ model=tests/models/regatta-dense
 url=grpc://127.0.0.1:9700
 
 collectives() {
-  stage nccl 200 "$BIN/nccl_group_test" || grep -E 'Failure|FAILED|timed out|died' -A6 "$OUT/nccl.log" | head -60
+  stage nccl "${NCCL_TIMEOUT:-200}" "$BIN/nccl_group_test" || grep -E 'Failure|FAILED|timed out|died' -A6 "$OUT/nccl.log" | head -60
   grep -E '^\[ +(OK|FAILED|SKIPPED)' "$OUT/nccl.log" | head -40
 }
 
@@ -20,7 +20,7 @@ golden() {
 }
 
 answers() {
-  for layout in "dense --tp 2" "dense --pp 2" "dense --dp 2" "moe --tp 2 --ep 2" "moe --pp 2"; do
+  for layout in "dense --pp 2" "moe --pp 2" "dense --tp 2" "moe --tp 2 --ep 2" "dense --dp 2"; do
     set -- $layout
     local name=answers-${layout// /} which=$1
     shift
@@ -90,6 +90,16 @@ killed() {
   tail -6 "$OUT/router.log"
   stop
   pgrep -l regatta && echo "PROCESSES LEFT" || echo "no process left"
+}
+
+# Both GPUs on one model of real shape.
+tp() {
+  for flags in "" "--quantization fp8_static --kv-cache-dtype fp8"; do
+    stage "llama8b-tp2${flags:0:10}" 80 "$BIN/regatta" sweep --model tests/testing/configs/llama-3.1-8b --dummy-weights --tp 2 \
+      --target-input-len 128 --target-output-len 128 --max-seq-len 256 --concurrency 1,64,256 --max-batch-size 512 \
+      --max-num-tokens 2048 --max-time-per-point 6 --output "$OUT/results" $flags || tail -20 "$OUT/llama8b-tp2${flags:0:10}.log"
+    grep -A5 'req/s   out tok/s' "$OUT/llama8b-tp2${flags:0:10}.log"
+  done
 }
 
 for one in "${@:-collectives golden answers repartition killed}"; do for name in $one; do "$name"; done; done

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Steps of real shapes with dummy weights on this machine's GPUs, without a router, beside what the GPUs could do at best.
 #   tests/gpu/run_step_bench.sh [STAGE ...]: 8b (default), 8b-long, 8b-tp (all GPUs), moe
+#   profile: one batch, kernel by kernel, with Nsight Compute
 # BIN is the folder of step_bench (tests/gpu/pack.sh packs it); tables are printed, JSON goes to $OUT.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
@@ -18,8 +19,32 @@ bench() {
   tail -20 "$OUT/step-$name.log"
 }
 
+# Where the time of decoding steps goes, kernel by kernel: 800 launches after tuning and prompts.
+profile() {
+  stage profile 75 ncu --target-processes all --metrics gpu__time_duration.sum --clock-control none --csv \
+    --launch-skip 25000 --launch-count 800 "$BIN/step_bench" --model "$configs/llama-3.1-8b" --batch "${BATCH:-64}" \
+    --context 256 --steps 1500 --log-dir "$OUT"
+  python3 - "$OUT/profile.log" <<'PY'
+import collections, csv, sys
+lines = [line for line in open(sys.argv[1], errors="replace") if line.startswith('"')]
+total = collections.Counter()
+count = collections.Counter()
+for row in csv.DictReader(lines):
+    value = row.get("Metric Value", "").replace(",", "")
+    if not value:
+        continue
+    name = row["Kernel Name"][:90]
+    scale = {"ns": 1e-3, "us": 1, "usecond": 1, "nsecond": 1e-3, "ms": 1e3}.get(row["Metric Unit"], 1)
+    total[name] += float(value) * scale
+    count[name] += 1
+for name, micros in total.most_common(24):
+    print(f"{micros:10.1f} us {count[name]:5d} x {micros / count[name]:8.2f}  {name}")
+PY
+}
+
 for one in "${@:-8b}"; do
   case $one in
+    profile) profile ;;
     8b) bench 8b llama-3.1-8b --batch "${BATCH:-1,2,4,8,16,32,64,128,256}" --context "${CONTEXT:-256}" ;;
     8b-long) bench 8b-long llama-3.1-8b --batch "${BATCH:-1,8,32}" --context "${CONTEXT:-8192}" ;;
     8b-tp) bench "8b-tp$gpus" llama-3.1-8b --tp "$gpus" --batch "${BATCH:-1,8,64,256}" --context "${CONTEXT:-256}" ;;
