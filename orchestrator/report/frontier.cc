@@ -118,9 +118,11 @@ std::string SweepSubject(const SweepReport& sweep) {
   add("pp", world.pp_size());
   add("ep", world.ep_size());
   add("dp", world.dp_size());
+  const std::string& quantization = point.engine().quantization();
+  const std::string& precision = quantization.empty() ? point.engine().dtype() : quantization;
   return absl::StrFormat("%s, %s, %s, %s, %.0f in / %.0f out", point.engine().model(), layout,
-                         point.engine().dtype(), point.machine().name(),
-                         input / std::max(1.0, requests), output / std::max(1.0, requests));
+                         precision, point.machine().name(), input / std::max(1.0, requests),
+                         output / std::max(1.0, requests));
 }
 
 Chart FrontierChart(const SweepReport& sweep) {

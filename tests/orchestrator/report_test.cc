@@ -128,6 +128,13 @@ TEST(Frontier, DominatedPoint_IsNotOnIt) {
   EXPECT_THAT(OnFrontier(SmallSweep()), ::testing::ElementsAre(true, false, true));
 }
 
+TEST(Frontier, AQuantisedRunIsTitledSo) {
+  SweepReport sweep = SmallSweep();
+  EXPECT_THAT(SweepSubject(sweep), Not(HasSubstr("fp8 per tensor")));
+  sweep.mutable_points(0)->mutable_engine()->set_quantization("fp8 per tensor");
+  EXPECT_THAT(SweepSubject(sweep), HasSubstr(", fp8 per tensor, "));
+}
+
 TEST(Frontier, EqualPoints_AreBothOnIt) {
   SweepReport sweep = SmallSweep();
   *sweep.add_points() = sweep.points(2);
