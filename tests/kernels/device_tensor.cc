@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 #include <numeric>
+#include <type_traits>
 
 #include "kernels/dtype.h"
 
@@ -16,28 +17,41 @@ uint64_t TestSeed() {
   return asked != 0 ? static_cast<uint64_t>(asked) : 20240607;
 }
 
-void EncodeElement(double value, DType dtype, void* to) {
-  if (dtype == DType::kInt32) {
-    const int32_t integer = static_cast<int32_t>(value);
-    std::memcpy(to, &integer, sizeof(integer));
-    return;
+// Calls fn with a zero of the element's type on the host, integers included.
+template <typename Fn>
+void DispatchElement(DType dtype, const Fn& fn) {
+  switch (dtype) {
+    case DType::kInt32:
+      return fn(int32_t{});
+    case DType::kInt64:
+      return fn(int64_t{});
+    case DType::kUint8:
+      return fn(uint8_t{});
+    default:
+      DispatchStorage(dtype, fn);
   }
-  DispatchStorage(dtype, [&](auto zero) {
-    const auto element = FromFloat<decltype(zero)>(static_cast<float>(value));
+}
+
+void EncodeElement(double value, DType dtype, void* to) {
+  DispatchElement(dtype, [&]<typename T>(T element) {
+    if constexpr (std::is_integral_v<T>) {
+      element = static_cast<T>(value);
+    } else {
+      element = FromFloat<T>(static_cast<float>(value));
+    }
     std::memcpy(to, &element, sizeof(element));
   });
 }
 
 double DecodeElement(const void* from, DType dtype) {
-  if (dtype == DType::kInt32) {
-    int32_t integer;
-    std::memcpy(&integer, from, sizeof(integer));
-    return integer;
-  }
   double value = 0;
-  DispatchStorage(dtype, [&](auto element) {
+  DispatchElement(dtype, [&]<typename T>(T element) {
     std::memcpy(&element, from, sizeof(element));
-    value = ToFloat(element);
+    if constexpr (std::is_integral_v<T>) {
+      value = static_cast<double>(element);
+    } else {
+      value = ToFloat(element);
+    }
   });
   return value;
 }
@@ -68,25 +82,32 @@ DeviceTensor DeviceTensor::Normal(Ops& ops, DType dtype, std::vector<int64_t> sh
 void DeviceTensor::Write(const std::vector<double>& values) {
   CHECK_EQ(static_cast<int64_t>(values.size()), tensor_.num_elements());
   const size_t size = SizeOf(tensor_.dtype);
-  std::vector<uint8_t> row(row_width() * size);
-  for (int64_t r = 0; r < tensor_.dim(0); ++r) {
-    for (int64_t i = 0; i < row_width(); ++i) {
-      EncodeElement(values[r * row_width() + i], tensor_.dtype, row.data() + i * size);
-    }
-    ops_->CopyToDevice(tensor_.as<char>() + r * tensor_.row_stride * size, row.data(), row.size());
+  std::vector<uint8_t> bits(tensor_.num_bytes());
+  for (size_t i = 0; i < values.size(); ++i) {
+    EncodeElement(values[i], tensor_.dtype, bits.data() + i * size);
   }
+  ForEachRun([&](char* device, size_t at, size_t num_bytes) {
+    ops_->CopyToDevice(device, bits.data() + at, num_bytes);
+  });
 }
 
 std::vector<uint8_t> DeviceTensor::Bits() const {
   std::string error;
   CHECK(ops_->Sync(&error)) << error;
-  const size_t size = SizeOf(tensor_.dtype);
   std::vector<uint8_t> bits(tensor_.num_bytes());
-  for (int64_t r = 0; r < tensor_.dim(0); ++r) {
-    ops_->CopyToHost(bits.data() + r * row_width() * size,
-                     tensor_.as<char>() + r * tensor_.row_stride * size, row_width() * size);
-  }
+  ForEachRun([&](char* device, size_t at, size_t num_bytes) {
+    ops_->CopyToHost(bits.data() + at, device, num_bytes);
+  });
   return bits;
+}
+
+void DeviceTensor::ForEachRun(const std::function<void(char*, size_t, size_t)>& copy) const {
+  if (tensor_.dense()) return copy(tensor_.as<char>(), 0, tensor_.num_bytes());
+  const size_t size = SizeOf(tensor_.dtype);
+  const size_t row_bytes = row_width() * size;
+  for (int64_t r = 0; r < tensor_.dim(0); ++r) {
+    copy(tensor_.as<char>() + r * tensor_.row_stride * size, r * row_bytes, row_bytes);
+  }
 }
 
 std::vector<double> DeviceTensor::Read() const {

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <random>
 #include <string>
@@ -39,6 +40,8 @@ class DeviceTensor {
 
  private:
   int64_t row_width() const { return tensor_.num_elements() / tensor_.dim(0); }
+  // copy(place on the device, offset in a dense copy, bytes) for all of it.
+  void ForEachRun(const std::function<void(char*, size_t, size_t)>& copy) const;
 
   Ops* ops_;
   Buffer buffer_;

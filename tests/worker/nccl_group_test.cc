@@ -222,7 +222,7 @@ TEST_F(NcclGroupTest, CollectivesAreThoseOfTheHost) {
     const auto comm = rank.JoinAll();
     std::string wrong;
     for (const DType dtype : {DType::kFloat32, DType::kBFloat16, DType::kFloat16, DType::kInt32,
-                              DType::kUint8, DType::kFloat8E4M3}) {
+                              DType::kInt64, DType::kUint8, DType::kFloat8E4M3}) {
       for (const int64_t count : {1, 3, 255, 4097, 1 << 14}) {
         wrong += CheckCollectives(rank, *comm, dtype, count);
       }
