@@ -4,13 +4,8 @@
 
 #include <cstdint>
 
+#include "kernels/host_device.h"
 #include "kernels/tensor.h"
-
-#ifdef __CUDACC__
-#define REGATTA_HOST_DEVICE __host__ __device__
-#else
-#define REGATTA_HOST_DEVICE
-#endif
 
 namespace regatta {
 

@@ -112,7 +112,8 @@ TEST(TokenizerGolden, ShippedModelsAgreeWithHuggingFace) {
       Ids ids = one["ids"], with_special = one["ids_with_special"];
       EXPECT_EQ((*tokenizer)->Encode(text, /*add_special_tokens=*/false), ids);
       EXPECT_EQ((*tokenizer)->Encode(text, /*add_special_tokens=*/true), with_special);
-      EXPECT_EQ((*tokenizer)->Decode(ids, /*skip_special_tokens=*/false), one["decoded"]);
+      EXPECT_EQ((*tokenizer)->Decode(ids, /*skip_special_tokens=*/false),
+                one["decoded"].get<std::string>());
       EXPECT_EQ((*tokenizer)->Decode(ids, /*skip_special_tokens=*/true),
                 one["decoded_without_special"]);
     }
