@@ -4,7 +4,7 @@ BUILD ?= build/host
 JOBS  ?= $(shell nproc)
 
 # CUDA is compiled where a GPU and nvcc are seen, or with CUDA=1; drivers and toolkits are never installed.
-GPU   := $(shell nvidia-smi -L >/dev/null 2>&1 && command -v nvcc >/dev/null && echo 1)
+GPU   := $(shell scripts/see-gpu.sh)
 CUDA  ?= $(GPU)
 PRESET := $(if $(filter 1,$(CUDA)),cuda,host)
 ifeq ($(PRESET),cuda)

@@ -95,8 +95,10 @@ void AddClusterFlags(CLI::App& command, BenchmarkOptions& options) {
   add("--kv-cache-dtype", options.kv_cache_dtype, "auto, float32, bfloat16, float16 or fp8");
   command.add_option("--backend", options.backend, "accepted and ignored: there is one")
       ->group("Cluster");
-  CLI::Option* const dummy = command.add_flag("--dummy-weights", options.dummy_weights,
-                                              "seeded random weights of the model's shapes");
+  CLI::Option* const dummy =
+      command.add_flag("--dummy-weights", options.dummy_weights,
+                       "seeded random weights of the model's shapes; drawn tokens "
+                       "are replaced by random ones");
   OnlyLaunches(dummy, options);
   add("--dummy-router-skew", options.dummy_router_skew,
       "popularity of dummy experts falls as rank^-skew (default 0: all alike)")

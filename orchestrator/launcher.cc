@@ -22,6 +22,7 @@ namespace fs = std::filesystem;
 
 constexpr absl::Duration kGrace = absl::Seconds(5);
 constexpr int kLogLines = 15;
+constexpr absl::Duration kListTimeout = absl::Seconds(20);
 
 uint32_t ThreadsPerRank(const LaunchOptions& options) {
   if (options.threads > 0) return options.threads;
@@ -94,11 +95,21 @@ absl::StatusOr<std::vector<std::string>> LocalCluster::ChooseDevices(
   const std::vector<std::string> cpus(options_.workers, "cpu");
   if (options_.device == "cpu") return cpus;
   const std::string log = (fs::path(options_.log_dir) / "devices.log").string();
+  std::error_code absent;
+  fs::remove(log, absent);  // of an earlier cluster: logs are appended to
   ASSIGN_OR_RETURN(const auto lister,
                    ChildProcess::Start("regatta-worker --list-devices",
                                        {ProgramPath("regatta-worker"), "--list-devices"}, log));
-  while (!lister->Ended().has_value() && absl::Now() < deadline_ && !stop.load()) {
+  const absl::Time deadline = std::min(deadline_, absl::Now() + kListTimeout);
+  while (!lister->Ended().has_value() && absl::Now() < deadline && !stop.load()) {
     absl::SleepFor(absl::Milliseconds(5));
+  }
+  if (stop.load()) return absl::CancelledError("interrupted");
+  if (lister->Ended() != "exit code 0") {
+    return absl::AbortedError(
+        absl::StrCat("regatta-worker --list-devices: ",
+                     lister->Ended().value_or("does not end; is the driver well?"),
+                     "; its last log lines (", log, "):\n", lister->LogTail(kLogLines)));
   }
   std::vector<std::string> gpus;
   std::ifstream file(log);
@@ -109,6 +120,7 @@ absl::StatusOr<std::vector<std::string>> LocalCluster::ChooseDevices(
   if (gpus.size() < options_.workers) {
     return absl::FailedPreconditionError(
         absl::StrCat("the layout needs ", options_.workers, " GPUs, this host has ", gpus.size(),
+                     gpus.empty() ? " that this build sees (it may have no CUDA: make CUDA=1)" : "",
                      "; take a smaller layout, or --device cpu to see it work on CPU ranks"));
   }
   gpus.resize(options_.workers);

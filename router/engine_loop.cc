@@ -9,6 +9,12 @@
 #include "common/check.h"
 
 namespace regatta {
+namespace {
+
+// An overflow may be flagged just after the loop has looked: it is seen this much later at most.
+constexpr absl::Duration kLongestSleep = absl::Seconds(1);
+
+}  // namespace
 
 EngineLoop::EngineLoop(const EngineOptions& options, std::unique_ptr<WorkerGroup> group,
                        const Clock& clock, EngineOwner& owner)
@@ -63,7 +69,7 @@ void EngineLoop::Run() {
 
 // Waits for something to do and takes in all of it. False when the loop must end.
 bool EngineLoop::Receive() {
-  absl::Duration timeout = absl::InfiniteDuration();
+  absl::Duration timeout = kLongestSleep;
   if (timer_.in_flight() > 0) {
     timeout = absl::Nanoseconds(std::max<int64_t>(0, timer_.deadline_ns() - clock_.NowNs()));
   }

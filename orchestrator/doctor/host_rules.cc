@@ -69,9 +69,8 @@ HostFinding SharedMemory(const HostFacts& facts, int num_gpus) {
 }
 
 HostFinding LockedMemory(const HostFacts& facts, int num_gpus) {
-  const bool limited = num_gpus > 1 && facts.locked_memory.has_value();
   return MakeFinding(
-      limited ? kWarning : kOk, kHost, "ulimit -l",
+      kOk, kHost, "ulimit -l",  // nothing that runs on one host needs more
       facts.locked_memory.has_value() ? MemoryText(*facts.locked_memory) : "unlimited",
       num_gpus > 1 ? "unlimited, for NCCL across hosts" : "",
       "ulimit -l unlimited, or docker run --ulimit memlock=-1 ...");

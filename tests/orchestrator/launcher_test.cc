@@ -107,6 +107,15 @@ TEST_F(LauncherTest, TooFewGpusAreToldWithTheWayOut) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("--device cpu"));
 }
 
+TEST_F(LauncherTest, AWorkerThatCannotListDevicesIsNoSilentCpuRun) {
+  std::ofstream(dir_ / "regatta-worker") << "#!/bin/bash\necho no driver >&2; exit 3\n";
+  fs::permissions(dir_ / "regatta-worker", fs::perms::owner_all);
+  const absl::Status status = Launch();
+  EXPECT_EQ(status.code(), absl::StatusCode::kAborted);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("--list-devices: exit code 3"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("no driver"));
+}
+
 TEST_F(LauncherTest, EachWorkerGetsItsGpu) {
   std::ofstream(dir_ / "devices") << "cuda:0\ncuda:1\ncuda:2\ncpu\n";
   std::ofstream(dir_ / "regatta-worker")

@@ -90,7 +90,7 @@ TEST(HostRules, SharedMemoryMattersBetweenGpusOnly) {
 TEST(HostRules, Ulimits) {
   HostFacts facts = GoodHost();
   facts.locked_memory = 8 << 20;
-  EXPECT_EQ(Of(facts, "ulimit -l").level(), "warning");
+  EXPECT_EQ(Of(facts, "ulimit -l").level(), "ok");
   EXPECT_EQ(Of(facts, "ulimit -l", 1).level(), "ok");
   facts.open_files = 1024;
   const HostFinding finding = Of(facts, "ulimit -n", 0);
