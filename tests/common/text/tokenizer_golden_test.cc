@@ -115,7 +115,7 @@ TEST(TokenizerGolden, ShippedModelsAgreeWithHuggingFace) {
       EXPECT_EQ((*tokenizer)->Decode(ids, /*skip_special_tokens=*/false),
                 one["decoded"].get<std::string>());
       EXPECT_EQ((*tokenizer)->Decode(ids, /*skip_special_tokens=*/true),
-                one["decoded_without_special"]);
+                one["decoded_without_special"].get<std::string>());
     }
   }
 }
