@@ -184,7 +184,7 @@ TEST_F(ClusterCommandTest, BadCommandLinesAreRefused) {
   EXPECT_THAT(output_, HasSubstr("grpc://"));
   EXPECT_EQ(Run({"repartition", "--url", url_}), "exit code 2");
   EXPECT_EQ(Run({"repartition", "--url", url_, "--tp", "0"}), "exit code 2");
-  EXPECT_THAT(output_, HasSubstr("--tp: Value 0 not in range 1 to 65536"));
+  EXPECT_THAT(output_, HasSubstr("--tp: Value 0 not in range"));
   EXPECT_EQ(Run({"repartition", "--url", url_, "--tp", "2", "--ep", "4"}), "exit code 2");
   EXPECT_EQ(Run({}), "exit code 2");
 }
