@@ -20,8 +20,14 @@ find_package(CLI11 CONFIG REQUIRED)
 # PCRE2 and ICU: tokenizer split patterns with Unicode classes; NFC normalisation.
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
 pkg_check_modules(ICU REQUIRED IMPORTED_TARGET icu-uc)
-# OpenSSL: test certificate authority of `regatta certs`.
+# sentencepiece: the reference reader of tokenizer.model.
+pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
+# OpenSSL: test certificate authority of `regatta certs`, TLS of the HTTP edge and of downloads.
 find_package(OpenSSL REQUIRED)
+# Boost.Beast and Boost.Asio (headers only): HTTP, server and client.
+find_package(Boost 1.74 REQUIRED CONFIG)
+# prometheus-cpp: counters, gauges, histograms and their text format.
+find_package(prometheus-cpp CONFIG REQUIRED)
 
 if(REGATTA_TESTS)
   find_package(GTest REQUIRED)       # The field's C++ test framework, with GoogleMock.

@@ -1,0 +1,40 @@
+// OutputConstraint: which tokens may come next in one sequence. The seam between grammars, which
+// know JSON, and the engine, which knows masks.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "proto/inference.pb.h"
+
+namespace regatta {
+
+// The state of one sequence: where its output stands. One thread at a time.
+class OutputConstraint {
+ public:
+  virtual ~OutputConstraint() = default;
+  // Sets bit i % 32 of mask[i / 32] for every token id i that may come next, clears all others.
+  // `mask` has (vocab_size + 31) / 32 words. At least one token may always come: where the output
+  // is complete these are the end tokens.
+  virtual void FillMask(absl::Span<uint32_t> mask) = 0;
+  // Takes the next token. False when it may not come (then the state is unchanged).
+  virtual bool Accept(uint32_t token) = 0;
+};
+
+// Compiles constraints, off the threads that ask. Keeps the newest compiled grammars (bounded in
+// number and bytes), so that a schema is compiled once. Thread-safe.
+class ConstraintCompiler {
+ public:
+  // Called once, from a compiler thread or at once from within Compile. INVALID_ARGUMENT names the
+  // part of the schema that is wrong or not supported; RESOURCE_EXHAUSTED: too large, or too many
+  // wait; DEADLINE_EXCEEDED: took too long.
+  using Done = std::function<void(absl::StatusOr<std::unique_ptr<OutputConstraint>>)>;
+
+  virtual ~ConstraintCompiler() = default;
+  virtual void Compile(const Constraint& constraint, Done done) = 0;
+};
+
+}  // namespace regatta
