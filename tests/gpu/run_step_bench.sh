@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Steps of real shapes with dummy weights on this machine's GPUs, without a router, beside what the GPUs could do at best.
-#   tests/gpu/run_step_bench.sh [STAGE ...]: 8b (default), 8b-long, 8b-tp (all GPUs), moe
-#   profile: one batch, kernel by kernel, with Nsight Compute
+#   tests/gpu/run_step_bench.sh [STAGE ...]: 8b (default), 8b-fp8, 8b-loop and 8b-fp8-loop (a closed loop of 128 tokens in,
+#   128 out), 8b-long, 8b-tp (all GPUs), moe
+#   profile: one load (FLAGS), kernel by kernel, with Nsight Compute
 # BIN is the folder of step_bench (tests/gpu/pack.sh packs it); tables are printed, JSON goes to $OUT.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
@@ -19,12 +20,15 @@ bench() {
   tail -20 "$OUT/step-$name.log"
 }
 
-# Where the time of decoding steps goes, kernel by kernel: 800 launches after tuning and prompts.
+fp8=(--quantization fp8_static --kv-cache-dtype fp8)
+loop=(--context 128 --output 128 --max-num-tokens 2048)
+
+# Where the time of steps goes, kernel by kernel: two steps or so, after tuning and prompts.
 profile() {
-  stage profile 75 ncu --target-processes all --metrics gpu__time_duration.sum --clock-control none --csv \
-    --launch-skip 25000 --launch-count 800 "$BIN/step_bench" --model "$configs/llama-3.1-8b" --batch "${BATCH:-64}" \
-    --context 256 --steps 1500 --log-dir "$OUT"
-  python3 - "$OUT/profile.log" <<'PY'
+  stage "${NAME:-profile}" "${STEP_TIMEOUT:-90}" ncu --target-processes all --metrics gpu__time_duration.sum \
+    --clock-control none --csv --launch-skip "${SKIP:-25000}" --launch-count 800 "$BIN/step_bench" \
+    --model "$configs/${MODEL:-llama-3.1-8b}" --batch "${BATCH:-64}" --steps 1500 --log-dir "$OUT" ${FLAGS:---context 256}
+  python3 - "$OUT/${NAME:-profile}.log" <<'PY'
 import collections, csv, sys
 lines = [line for line in open(sys.argv[1], errors="replace") if line.startswith('"')]
 total = collections.Counter()
@@ -46,13 +50,16 @@ for one in "${@:-8b}"; do
   case $one in
     profile) profile ;;
     8b) bench 8b llama-3.1-8b --batch "${BATCH:-1,2,4,8,16,32,64,128,256}" --context "${CONTEXT:-256}" ;;
+    8b-fp8) bench 8b-fp8 llama-3.1-8b --batch "${BATCH:-1,2,4,8,16,32,64,128,256,512}" --context "${CONTEXT:-256}" "${fp8[@]}" ;;
+    8b-loop) bench 8b-loop llama-3.1-8b --batch "${BATCH:-64,256,512}" "${loop[@]}" ;;
+    8b-fp8-loop) bench 8b-fp8-loop llama-3.1-8b --batch "${BATCH:-64,256,512,1024}" "${loop[@]}" "${fp8[@]}" ;;
     8b-long) bench 8b-long llama-3.1-8b --batch "${BATCH:-1,8,32}" --context "${CONTEXT:-8192}" ;;
     8b-tp) bench "8b-tp$gpus" llama-3.1-8b --tp "$gpus" --batch "${BATCH:-1,8,64,256}" --context "${CONTEXT:-256}" ;;
     moe)
       for skew in 0 1; do
         bench "moe-skew$skew" qwen3-30b-a3b --batch "${BATCH:-1,8,64,256}" --context "${CONTEXT:-256}" --dummy-router-skew $skew
       done ;;
-    *) echo "stage $one is not known: 8b, 8b-long, 8b-tp, moe"; exit 2 ;;
+    *) echo "stage $one is not known: 8b, 8b-fp8, 8b-loop, 8b-fp8-loop, 8b-long, 8b-tp, moe, profile"; exit 2 ;;
   esac
 done
 exit $status

@@ -40,6 +40,45 @@ std::unique_ptr<Weight> MakeWeight(Ops& ops, DType dtype, int64_t out, int64_t i
   return matrix.tensor ? ops.Prepare(matrix.tensor, use) : nullptr;
 }
 
+// E4M3 with a scale per row of the weight and of the input, or with one constant scale of each.
+std::unique_ptr<Weight> MakeQuantizedWeight(Ops& ops, const Product& product, DType dtype,
+                                            uint64_t key) {
+  const bool constant = product.input == ActivationFormat::kStatic;
+  const Operand matrix =
+      MakeOperand(ops, constant ? DType::kFloat8E4M3 : dtype, product.out, product.in, key);
+  if (!matrix.tensor) return nullptr;
+  QuantizedMatrix quantized = {.values = matrix.tensor};
+  float one = 1;
+  if (constant) {
+    quantized.scale = Tensor::Of(&one, DType::kFloat32, 1);
+    quantized.input_scale = 1;
+  }
+  return ops.PrepareQuantized(quantized, WeightUse::kLinear);
+}
+
+// What a product multiplies, in the form that its weight takes.
+struct ProductInput {
+  Operand plain, values, scale;
+  Activation activation;
+};
+
+ProductInput MakeInput(Ops& ops, const Product& product, const Weight& weight, int tokens,
+                       DType dtype) {
+  ProductInput input;
+  input.plain = MakeOperand(ops, dtype, tokens, product.in, 77);
+  if (!input.plain.tensor) return input;
+  input.activation = input.plain.tensor;
+  if (product.input == ActivationFormat::kPlain) return input;
+  const int64_t rows = (tokens + kGroupRows - 1) / kGroupRows * kGroupRows;
+  input.values = MakeOperand(ops, DType::kFloat8E4M3, rows, product.in, 78);
+  input.scale = MakeOperand(ops, DType::kFloat32, 1, rows, 79);
+  const Tensor scale =
+      product.input == ActivationFormat::kStatic ? weight.input_scale : input.scale.tensor;
+  input.activation = Activation(input.values.tensor, scale).FirstRows(tokens);
+  ops.Quantize(input.plain.tensor, input.activation);
+  return input;
+}
+
 // Seconds of `times` calls of `run`, waited for.
 double SecondsOfCalls(Ops& ops, int times, const std::function<void()>& run) {
   std::string error;
@@ -65,20 +104,23 @@ double SecondsOf(Ops& ops, const std::function<void()>& issue) {
 }
 
 double SecondsOfProduct(const Product& product, int tokens, DType dtype, Ops& ops) {
-  const int64_t bytes = product.out * product.in * static_cast<int64_t>(SizeOf(dtype));
+  const bool quantized = product.input != ActivationFormat::kPlain;
+  const int64_t bytes =
+      product.out * product.in * static_cast<int64_t>(product.element_bytes(dtype));
   const int copies = static_cast<int>(std::clamp<int64_t>(kBeyondCaches / bytes + 1, 2, 64));
   std::vector<std::unique_ptr<Weight>> weights;
   for (int i = 0; i < copies; ++i) {
     const WeightUse use = product.head ? WeightUse::kLmHead : WeightUse::kLinear;
-    weights.push_back(MakeWeight(ops, dtype, product.out, product.in, i, use));
+    weights.push_back(quantized ? MakeQuantizedWeight(ops, product, dtype, i)
+                                : MakeWeight(ops, dtype, product.out, product.in, i, use));
     if (weights.back() == nullptr) return -1;
   }
-  const Operand x = MakeOperand(ops, dtype, tokens, product.in, 77);
+  const ProductInput x = MakeInput(ops, product, *weights[0], tokens, dtype);
   const Operand out =
       MakeOperand(ops, product.head ? DType::kFloat32 : dtype, tokens, product.out, 78);
-  if (!x.tensor || !out.tensor) return -1;
+  if (!x.activation.values || !out.tensor) return -1;
   const double seconds = SecondsOf(ops, [&] {
-    for (const auto& weight : weights) ops.Linear(x.tensor, *weight, Tensor{}, out.tensor);
+    for (const auto& weight : weights) ops.Linear(x.activation, *weight, Tensor{}, out.tensor);
   });
   return seconds / copies;
 }
@@ -116,6 +158,18 @@ double SecondsOfExperts(const ModelSpec& spec, const ShardShape& shape, int toke
   });
 }
 
+ActivationFormat InputOf(QuantizationScheme scheme) {
+  switch (scheme) {
+    case QuantizationScheme::kTensor:
+      return ActivationFormat::kStatic;
+    case QuantizationScheme::kChannel:
+      return ActivationFormat::kPerToken;
+    default:
+      CHECK(scheme == QuantizationScheme::kNone) << "blocks need scales that are not made here";
+      return ActivationFormat::kPlain;
+  }
+}
+
 }  // namespace
 
 std::vector<Product> ProductsOf(const ModelSpec& spec, const ShardShape& shape,
@@ -127,12 +181,13 @@ std::vector<Product> ProductsOf(const ModelSpec& spec, const ShardShape& shape,
   for (int layer = position.first_layer; layer < position.end_layer; ++layer) {
     moe_layers += spec.LayerIsMoe(layer);
   }
-  std::vector<Product> products = {{"qkv", heads + 2 * kv_heads, hidden, layers},
-                                   {"o", hidden, heads, layers}};
+  const ActivationFormat input = InputOf(spec.quantization.scheme);
+  std::vector<Product> products = {{"qkv", heads + 2 * kv_heads, hidden, layers, false, input},
+                                   {"o", hidden, heads, layers, false, input}};
   const auto add_mlp = [&](const std::string& name, int64_t width, int count) {
     if (width == 0 || count == 0) return;
-    products.push_back({name + "gate_up", 2 * width, hidden, count});
-    products.push_back({name + "down", hidden, width, count});
+    products.push_back({name + "gate_up", 2 * width, hidden, count, false, input});
+    products.push_back({name + "down", hidden, width, count, false, input});
   };
   add_mlp("", shape.ffn_width, layers - moe_layers);
   add_mlp("shared ", shape.shared_width, moe_layers);
@@ -157,25 +212,30 @@ ExpertWork ExpertsOf(const ModelSpec& spec, const ShardShape& shape, const RankP
 }
 
 double FloorSeconds(const std::vector<Product>& products, const ExpertWork& experts, int tokens,
-                    double kv_bytes, DType dtype, const DeviceRates& rates) {
-  const auto floor_of = [&](double bytes, double operations) {
-    return std::max(bytes / rates.read_bytes, operations / rates.bf16_operations);
+                    int drawn, double kv_bytes, DType dtype, const DeviceRates& rates) {
+  const auto floor_of = [&](double bytes, double operations, double operations_s) {
+    return std::max(bytes / rates.read_bytes, operations / operations_s);
   };
-  double seconds = kv_bytes / rates.read_bytes + floor_of(experts.bytes, experts.operations);
+  double seconds = kv_bytes / rates.read_bytes +
+                   floor_of(experts.bytes, experts.operations, rates.bf16_operations);
   for (const Product& product : products) {
     const double elements = 1.0 * product.out * product.in;
-    seconds += product.count * floor_of(elements * SizeOf(dtype), 2.0 * elements * tokens);
+    const bool plain = product.input == ActivationFormat::kPlain;
+    const int rows = product.head ? drawn : tokens;
+    seconds +=
+        product.count * floor_of(elements * product.element_bytes(dtype), 2.0 * elements * rows,
+                                 plain ? rates.bf16_operations : rates.fp8_operations);
   }
   return seconds;
 }
 
 double ReferenceSeconds(const std::vector<Product>& products, const ModelSpec& spec,
-                        const ShardShape& shape, const ExpertWork& experts, int tokens, DType dtype,
-                        Ops& ops) {
+                        const ShardShape& shape, const ExpertWork& experts, int tokens, int drawn,
+                        DType dtype, Ops& ops) {
   ops.Reserve(tokens, tokens, {}, 0, spec.hidden_size, spec.vocab_size);
   double seconds = 0;
   for (const Product& product : products) {
-    const double one = SecondsOfProduct(product, tokens, dtype, ops);
+    const double one = SecondsOfProduct(product, product.head ? drawn : tokens, dtype, ops);
     if (one < 0) return -1;
     seconds += product.count * one;
   }

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "common/model_spec.h"
+#include "kernels/activation.h"
 #include "kernels/ops.h"
 #include "tests/bench/step/rates.h"
 #include "worker/weights.h"
@@ -14,9 +15,14 @@ namespace regatta {
 
 struct Product {
   std::string name;
-  int64_t out = 0, in = 0;  // of this rank's weight
-  int count = 0;            // in one step
-  bool head = false;        // float32 logits
+  int64_t out = 0, in = 0;                            // of this rank's weight
+  int count = 0;                                      // in one step
+  bool head = false;                                  // float32 logits
+  ActivationFormat input = ActivationFormat::kPlain;  // else the weight is E4M3
+
+  size_t element_bytes(DType dtype) const {
+    return input == ActivationFormat::kPlain ? SizeOf(dtype) : 1;
+  }
 };
 
 // One rank's products of a step. Experts apart: they are no single product.
@@ -33,14 +39,15 @@ ExpertWork ExpertsOf(const ModelSpec& spec, const ShardShape& shape, const RankP
                      int tokens, DType dtype);
 
 // Seconds of a step that nothing can beat on this device: each product as fast as its weights can
-// be read or its operations done, whichever takes longer; and all keys and values read once.
+// be read or its operations done, whichever takes longer; and all keys and values read once. The
+// head multiplies `drawn` of the tokens.
 double FloorSeconds(const std::vector<Product>& products, const ExpertWork& experts, int tokens,
-                    double kv_bytes, DType dtype, const DeviceRates& rates);
+                    int drawn, double kv_bytes, DType dtype, const DeviceRates& rates);
 
 // Seconds that the same products take alone, back to back, through Ops::Linear and
 // Ops::MoeExperts; weights are rotated so that no cache holds them. Negative when memory runs out.
 double ReferenceSeconds(const std::vector<Product>& products, const ModelSpec& spec,
-                        const ShardShape& shape, const ExpertWork& experts, int tokens, DType dtype,
-                        Ops& ops);
+                        const ShardShape& shape, const ExpertWork& experts, int tokens, int drawn,
+                        DType dtype, Ops& ops);
 
 }  // namespace regatta

@@ -33,10 +33,10 @@ struct Flags {
   std::string model;
   std::string device = "cuda";
   uint32_t tp = 1, ep = 1;
-  std::string dtype = "auto", kv_cache_dtype = "auto";
+  std::string dtype = "auto", kv_cache_dtype = "auto", quantization;
   std::vector<uint32_t> batches = {1, 2, 4, 8, 16, 32, 64, 128, 256};
   uint32_t context = 1024, max_num_tokens = 8192;
-  uint32_t warmup = 8, steps = 64, inflight = 2;
+  uint32_t warmup = 8, steps = 64, inflight = 2, output = 0;
   double router_skew = 0;
   uint32_t threads = 1;
   std::string json, log_dir = ".";
@@ -56,13 +56,15 @@ StepLoad LoadOf(const Flags& flags, const ModelSpec& spec) {
   StepLoad load;
   load.batches = flags.batches;
   load.context = flags.context;
+  load.output = flags.output;
   load.warmup = flags.warmup;
   load.steps = flags.steps;
   load.inflight = flags.inflight;
   const uint32_t most = *std::max_element(flags.batches.begin(), flags.batches.end());
   load.shape = {.max_batch_size = most,
                 .max_num_tokens = std::max(flags.max_num_tokens, most),
-                .max_seq_len = flags.context + flags.warmup + flags.steps,
+                .max_seq_len = flags.output > 0 ? flags.context + flags.output
+                                                : flags.context + flags.warmup + flags.steps,
                 .block_size = kBlockSize,
                 .vocab_size = static_cast<uint32_t>(spec.vocab_size)};
   return load;
@@ -80,6 +82,7 @@ FormRequest RequestOf(const Flags& flags, const Layout& layout, const StepLoad& 
   model.set_dummy_weights(true);
   model.set_dummy_router_skew(flags.router_skew);
   model.set_dtype(flags.dtype);
+  model.set_quantization(flags.quantization);
   model.set_kv_cache_dtype(flags.kv_cache_dtype);
   request.mutable_limits()->set_max_batch_size(load.shape.max_batch_size);
   request.mutable_limits()->set_max_num_tokens(load.shape.max_num_tokens);
@@ -151,6 +154,12 @@ std::string Table(const std::vector<Row>& rows) {
          "once; prod: the products alone, one after another; dry: steps found done.\n";
 }
 
+// Tokens that a step multiplies: one of each sequence, but a prompt of those that begin.
+int TokensOf(const Flags& flags, uint32_t batch) {
+  if (flags.output == 0) return static_cast<int>(batch);
+  return static_cast<int>(batch + 1.0 * batch / flags.output * (flags.context - 1));
+}
+
 nlohmann::ordered_json JsonOf(const Flags& flags, const Device& device, const DeviceRates& rates,
                               const Formed& formed, const std::vector<Row>& rows) {
   nlohmann::ordered_json report = {{"schema", "regatta-step-bench-1"},
@@ -161,7 +170,9 @@ nlohmann::ordered_json JsonOf(const Flags& flags, const Device& device, const De
                                    {"tp", flags.tp},
                                    {"ep", flags.ep},
                                    {"dtype", formed.dtype()},
+                                   {"quantization", flags.quantization},
                                    {"kv_cache_dtype", formed.kv_cache_dtype()},
+                                   {"output", flags.output},
                                    {"context", flags.context},
                                    {"inflight", flags.inflight},
                                    {"steps", flags.steps},
@@ -202,9 +213,10 @@ absl::Status Lead(const Flags& flags, const std::vector<std::string>& arguments,
     rates = MeasureRates(*ops);
     std::cout << Calibration(device, rates) << std::flush;
     for (size_t i = 0; i < rows.size(); ++i) {
-      const int batch = static_cast<int>(flags.batches[i]);
-      const ExpertWork experts = ExpertsOf(spec, shape, position, batch, dtype);
-      rows[i].reference_s = ReferenceSeconds(products, spec, shape, experts, batch, dtype, *ops);
+      const int batch = static_cast<int>(flags.batches[i]), tokens = TokensOf(flags, batch);
+      const ExpertWork experts = ExpertsOf(spec, shape, position, tokens, dtype);
+      rows[i].reference_s =
+          ReferenceSeconds(products, spec, shape, experts, tokens, batch, dtype, *ops);
     }
   }
   std::unique_ptr<GroupOffer> offer;
@@ -218,10 +230,10 @@ absl::Status Lead(const Flags& flags, const std::vector<std::string>& arguments,
                    FormAndRun(flags, RequestOf(flags, layout, load, group), load, device, formed));
   const double kv_bytes_per_token = 1.0 * formed.kv_bytes() / formed.kv_blocks() / kBlockSize;
   for (size_t i = 0; i < rows.size(); ++i) {
-    const int batch = static_cast<int>(flags.batches[i]);
+    const int batch = static_cast<int>(flags.batches[i]), tokens = TokensOf(flags, batch);
     rows[i].timing = timings[i];
     rows[i].floor_s =
-        FloorSeconds(products, ExpertsOf(spec, shape, position, batch, dtype), batch,
+        FloorSeconds(products, ExpertsOf(spec, shape, position, tokens, dtype), tokens, batch,
                      batch * timings[i].mean_context * kv_bytes_per_token, dtype, rates);
   }
   std::cout << absl::StrFormat("%s, %s, tp %d, context %d: %.2f GB of weights in %.2f s\n",
@@ -237,7 +249,10 @@ absl::Status Lead(const Flags& flags, const std::vector<std::string>& arguments,
 }
 
 absl::Status Run(const Flags& flags, const std::vector<std::string>& arguments) {
-  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(flags.model));
+  ASSIGN_OR_RETURN(ModelSpec spec, LoadModelSpec(flags.model));
+  ASSIGN_OR_RETURN(
+      spec.quantization,
+      ResolveQuantization(flags.quantization, /*dummy_weights=*/true, spec.quantization));
   ASSIGN_OR_RETURN(const Layout layout, MakeLayout(flags.tp, 1, flags.ep, 1));
   RETURN_IF_ERROR(CheckLayout(spec, layout));
   const std::string name =
@@ -265,6 +280,12 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--dtype", flags.dtype, "auto, float32, bfloat16 or float16")
       ->capture_default_str();
   app.add_option("--kv-cache-dtype", flags.kv_cache_dtype, "of keys and values")
+      ->capture_default_str();
+  app.add_option("--quantization", flags.quantization, "fp8, fp8_static; empty = none");
+  app.add_option("--output", flags.output,
+                 "tokens of a sequence before a prompt takes its place, as in a closed loop; 0 = "
+                 "decoding alone")
+      ->check(CLI::Range(0u, 1u << 20))
       ->capture_default_str();
   app.add_option("--batch", flags.batches, "sequences: 1,8,64")
       ->delimiter(',')
@@ -304,6 +325,8 @@ int main(int argc, char** argv) {
   app.footer(
       "Examples:\n"
       "  step_bench --model tests/testing/configs/llama-3.1-8b --batch 1,64,256 --json step.json\n"
+      "  step_bench --model tests/testing/configs/llama-3.1-8b --batch 512 --context 128 --output "
+      "128 --quantization fp8_static --kv-cache-dtype fp8\n"
       "  step_bench --model tests/models/regatta-dense --device cpu --tp 2 --batch 1,4 --steps 8");
   regatta::Flags flags;
   regatta::AddFlags(app, flags);

@@ -19,6 +19,7 @@ void StepPlans::Begin(uint32_t batch, uint32_t context) {
   CHECK_LE(context, shape_.max_seq_len);
   for (uint32_t slot = 0; slot < positions_.size(); ++slot) ended_.push_back(slot);
   positions_.assign(batch, 0);
+  ends_.clear();
   context_ = context;
   filling_ = 0;
 }
@@ -37,18 +38,49 @@ std::optional<StepPlan> StepPlans::Fill() {
   uint32_t budget = shape_.max_num_tokens;
   while (budget > 0 && filling_ < positions_.size()) {
     const uint32_t slot = filling_;
-    if (positions_[slot] == 0) {
-      Admission& admission = *plan.add_admissions();
-      admission.set_slot(slot);
-      admission.set_prompt_length(context_);
-    }
+    if (positions_[slot] == 0) Admit(slot, plan);
     const uint32_t count = std::min(budget, context_ - positions_[slot]);
-    const bool whole = positions_[slot] + count == context_;
-    AddEntry(slot, count, STEP_FLAG_INLINE_TOKENS | (whole ? STEP_FLAG_SAMPLE : 0), plan);
-    for (uint32_t i = 0; i < count; ++i) plan.add_tokens(random_() % shape_.vocab_size);
+    AddPrompt(slot, count, plan);
     budget -= count;
-    if (whole) ++filling_;
+    if (positions_[slot] == context_) ++filling_;
   }
+  return plan;
+}
+
+void StepPlans::Admit(uint32_t slot, StepPlan& plan) {
+  Admission& admission = *plan.add_admissions();
+  admission.set_slot(slot);
+  admission.set_prompt_length(context_);
+}
+
+// The next `count` tokens of a prompt.
+void StepPlans::AddPrompt(uint32_t slot, uint32_t count, StepPlan& plan) {
+  const bool whole = positions_[slot] + count == context_;
+  AddEntry(slot, count, STEP_FLAG_INLINE_TOKENS | (whole ? STEP_FLAG_SAMPLE : 0), plan);
+  for (uint32_t i = 0; i < count; ++i) plan.add_tokens(random_() % shape_.vocab_size);
+}
+
+StepPlan StepPlans::Turn(uint32_t output) {
+  CHECK_EQ(filling_, positions_.size());
+  const uint32_t batch = positions_.size();
+  while (ends_.size() < batch) ends_.push_back(context_ + ends_.size() * output / batch);
+  StepPlan plan = NextPlan();
+  std::vector<uint32_t> fresh;
+  for (uint32_t slot = 0; slot < batch; ++slot) {
+    if (positions_[slot] < ends_[slot]) {
+      AddEntry(slot, 1, STEP_FLAG_SAMPLE, plan);
+      continue;
+    }
+    plan.add_released_slots(slot);
+    positions_[slot] = 0;
+    ends_[slot] = context_ + output - 1;
+    fresh.push_back(slot);
+  }
+  for (const uint32_t slot : fresh) {
+    Admit(slot, plan);
+    AddPrompt(slot, context_, plan);
+  }
+  CHECK_LE(plan.tokens_size() + batch - fresh.size(), shape_.max_num_tokens);
   return plan;
 }
 

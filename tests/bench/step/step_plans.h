@@ -33,9 +33,15 @@ class StepPlans {
   std::optional<StepPlan> Fill();
   // One token of every sequence. All prompts must be in.
   StepPlan Decode();
+  // The same of a closed loop: a sequence with `output` tokens ends, and the prompt of another
+  // comes into its slot in the same plan. First ends are spread over `output` steps, so from then
+  // on every step has its share of prompts.
+  StepPlan Turn(uint32_t output);
 
  private:
   StepPlan NextPlan();
+  void Admit(uint32_t slot, StepPlan& plan);
+  void AddPrompt(uint32_t slot, uint32_t count, StepPlan& plan);
   void AddEntry(uint32_t slot, uint32_t count, uint32_t flags, StepPlan& plan);
 
   const LoadShape shape_;
@@ -43,6 +49,7 @@ class StepPlans {
   std::vector<uint32_t> blocks_;     // of slot s: [s * blocks_per_slot, ...), in random order
   std::vector<uint32_t> positions_;  // by slot: tokens planned
   std::vector<uint32_t> ended_;      // slots to release
+  std::vector<uint32_t> ends_;       // by slot: the position at which Turn ends it
   uint32_t context_ = 0;
   uint32_t filling_ = 0;  // the first slot whose prompt is not in
   uint64_t step_ = 0;

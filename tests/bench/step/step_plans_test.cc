@@ -45,5 +45,34 @@ TEST(StepPlans, FillInChunksThenDecodeAndBeginAgain) {
   }
 }
 
+TEST(StepPlans, TurnsKeepEverySlotBusyAndSpreadPrompts) {
+  const LoadShape shape = {.max_batch_size = 6,
+                           .max_num_tokens = 70,
+                           .max_seq_len = 33,
+                           .block_size = 4,
+                           .vocab_size = 50};
+  SlotTable table({6, 70, 33, 4, shape.num_blocks(), 50, 0});
+  StepPlans plans(shape);
+  const uint32_t prompt = 20, output = 12;
+  plans.Begin(6, prompt);
+  while (const std::optional<StepPlan> plan = plans.Fill()) {
+    ASSERT_TRUE(table.Apply(*plan).ok());
+    table.Advance(*plan);
+  }
+  uint32_t begun = 0, most = 0;
+  for (uint32_t step = 0; step < 10 * output; ++step) {
+    const StepPlan plan = plans.Turn(output);
+    const absl::Status status = table.Apply(plan);
+    ASSERT_TRUE(status.ok()) << status;
+    table.Advance(plan);
+    ASSERT_EQ(plan.slot_size(), 6);
+    for (const uint32_t flags : plan.flags()) ASSERT_NE(flags & STEP_FLAG_SAMPLE, 0u);
+    begun += plan.admissions_size();
+    if (step >= output) most = std::max<uint32_t>(most, plan.admissions_size());
+  }
+  EXPECT_EQ(begun, 6u * 10);
+  EXPECT_EQ(most, 1u) << "prompts come one by one";
+}
+
 }  // namespace
 }  // namespace regatta

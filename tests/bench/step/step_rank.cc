@@ -1,6 +1,7 @@
 // Launching ahead and collecting; see step_rank.h.
 #include "tests/bench/step/step_rank.h"
 
+#include <algorithm>
 #include <chrono>
 
 #include "common/status_macros.h"
@@ -67,16 +68,20 @@ absl::StatusOr<StepTiming> Measure(Pipeline& pipeline, StepPlans& plans, const S
   while (const std::optional<StepPlan> plan = plans.Fill()) RETURN_IF_ERROR(pipeline.Step(*plan));
   RETURN_IF_ERROR(pipeline.Drain());
   timing.fill_tokens_s = 1.0 * batch * load.context / SecondsSince(start);
-  for (uint32_t i = 0; i < load.warmup; ++i) RETURN_IF_ERROR(pipeline.Step(plans.Decode()));
+  const auto next = [&] { return load.output > 0 ? plans.Turn(load.output) : plans.Decode(); };
+  for (uint32_t i = 0; i < std::max(load.warmup, load.output); ++i) {
+    RETURN_IF_ERROR(pipeline.Step(next()));
+  }
   RETURN_IF_ERROR(pipeline.Drain());
   pipeline.Reset();
   start = Steady::now();
-  for (uint32_t i = 0; i < load.steps; ++i) RETURN_IF_ERROR(pipeline.Step(plans.Decode()));
+  for (uint32_t i = 0; i < load.steps; ++i) RETURN_IF_ERROR(pipeline.Step(next()));
   RETURN_IF_ERROR(pipeline.Drain());
   timing.step_s = SecondsSince(start) / load.steps;
   timing.launch_s = pipeline.launch_s() / load.steps;
   timing.dry_share = pipeline.dry_share();
-  timing.mean_context = load.context + load.warmup + (load.steps + 1) / 2.0;
+  timing.mean_context = load.output > 0 ? load.context + load.output / 2.0
+                                        : load.context + load.warmup + (load.steps + 1) / 2.0;
   return timing;
 }
 

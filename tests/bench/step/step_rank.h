@@ -14,7 +14,8 @@ struct StepLoad {
   LoadShape shape;
   std::vector<uint32_t> batches;
   uint32_t context = 0;
-  uint32_t warmup = 0;  // decoding steps before those that count
+  uint32_t output = 0;  // tokens of a sequence before a prompt takes its place; 0 = it goes on
+  uint32_t warmup = 0;  // decoding steps before those that count; at least `output`
   uint32_t steps = 0;   // that count
   uint32_t inflight = 0;
 };
