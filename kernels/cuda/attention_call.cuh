@@ -7,8 +7,10 @@
 
 namespace regatta {
 
-// Rows that one sequence may bring to the kernel that splits its keys; more go to whole tiles.
+// Rows that one sequence may bring to a kernel that splits its keys, at most.
 inline constexpr int kDecodeRows = 16;
+
+inline constexpr float kLog2E = 1.44269504088896341f;  // scores are in units of log 2
 
 // A partial result over some keys: sums not divided yet, the maximum and the sum of weights.
 struct PartialAttention {
@@ -26,6 +28,7 @@ struct AttentionCall {
   float scale;  // of scores, what cached keys stand for included
   int block_size;
   int block_shift;  // log2 of block_size, or -1
+  int decode_rows;  // sequences of so many rows split their keys; more go to whole tiles
   PartialAttention partial;
 
   __device__ int group() const { return num_heads / num_kv_heads; }
@@ -60,6 +63,14 @@ struct AttentionCall {
 
 // Any dtypes, any head up to 256: one warp per row, in float32.
 void LaunchPlainAttention(const AttentionCall& call, cudaStream_t stream);
+
+// The part of LaunchTiledAttention that decodes, for up to 8 rows per sequence, heads of 64 or 128
+// and cache blocks of a power of two from 16 on; `call.decode_rows` must be kTransposedRows.
+// `beside`: the launch before it is of other sequences and may still run.
+inline constexpr int kTransposedRows = 8;
+bool DecodesTransposed(const AttentionCall& call);
+void LaunchTransposedDecoding(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
+                              bool beside, cudaStream_t stream);
 
 // Tensor cores: q of a 16-bit dtype, out and cache of the same or E4M3, heads of a multiple of 8
 // (16 when the cache is E4M3) up to 128, rows aligned to 16 bytes. False when the call does not

@@ -2,6 +2,8 @@
 // Fragments for mma.m16n8k16"), copies of key and value tiles, the streaming softmax of one warp.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/attention_call.cuh"
 
@@ -49,30 +51,26 @@ __device__ inline void LoadTransposed(const void* row_of_lane, uint32_t (&b)[2])
                : "r"(address));
 }
 
-// Four E4M3 numbers in T, exactly, by their bits: the exponent is too small by T's bias less 7
-// until the product. (A NaN becomes 480: a cache holds none unless the model made it.)
+inline constexpr uint32_t kBytes01 = 0x1404, kBytes23 = 0x3424;
+inline constexpr uint32_t kBytes02 = 0x2404, kBytes13 = 0x3414;
 template <typename T>
-__device__ void UnpackFour(uint32_t four, uint32_t (&pairs)[2]);
-template <>
-__device__ inline void UnpackFour<__nv_bfloat16>(uint32_t four, uint32_t (&pairs)[2]) {
-  const auto rebias = __float2bfloat162_rn(0x1p120f);
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const uint32_t spread = __byte_perm(four, 0, i == 0 ? 0x1404 : 0x3424);
-    const uint32_t bits = (spread & 0x80008000u) | ((spread & 0x7f007f00u) >> 4);
-    const auto pair = __hmul2(*reinterpret_cast<const __nv_bfloat162*>(&bits), rebias);
-    pairs[i] = *reinterpret_cast<const uint32_t*>(&pair);
-  }
-}
-template <>
-__device__ inline void UnpackFour<__half>(uint32_t four, uint32_t (&pairs)[2]) {
-  const auto rebias = __float2half2_rn(0x1p8f);
-#pragma unroll
-  for (int i = 0; i < 2; ++i) {
-    const uint32_t spread = __byte_perm(four, 0, i == 0 ? 0x1404 : 0x3424);
-    const uint32_t bits = (spread & 0x80008000u) | ((spread & 0x7f007f00u) >> 1);
-    const auto pair = __hmul2(*reinterpret_cast<const __half2*>(&bits), rebias);
-    pairs[i] = *reinterpret_cast<const uint32_t*>(&pair);
+inline constexpr bool kIsHalf = std::is_same_v<T, __half>;
+
+// Two of four E4M3 numbers in T, exactly, by their bits: the exponent is too small by T's bias less
+// 7 until the product. `kBytes` is the selector of prmt that puts each into the upper half of 16
+// bits. (A NaN becomes 480: a cache holds none unless the model made it.)
+template <typename T, uint32_t kBytes>
+__device__ uint32_t UnpackTwo(uint32_t four) {
+  const uint32_t spread = __byte_perm(four, 0, kBytes);
+  const uint32_t magnitude = (spread & 0x7f007f00u) >> (kIsHalf<T> ? 1 : 4);
+  const uint32_t bits = (spread & 0x80008000u) | magnitude;
+  if constexpr (kIsHalf<T>) {
+    const auto pair = __hmul2(*reinterpret_cast<const __half2*>(&bits), __float2half2_rn(0x1p8f));
+    return *reinterpret_cast<const uint32_t*>(&pair);
+  } else {
+    const auto pair =
+        __hmul2(*reinterpret_cast<const __nv_bfloat162*>(&bits), __float2bfloat162_rn(0x1p120f));
+    return *reinterpret_cast<const uint32_t*>(&pair);
   }
 }
 
@@ -133,7 +131,10 @@ __device__ void UnpackSide(const __nv_fp8_e4m3* from, T* to) {
     const uint32_t fours[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
     uint32_t pairs[4][2];
 #pragma unroll
-    for (int j = 0; j < 4; ++j) UnpackFour<T>(fours[j], pairs[j]);
+    for (int j = 0; j < 4; ++j) {
+      pairs[j][0] = UnpackTwo<T, kBytes01>(fours[j]);
+      pairs[j][1] = UnpackTwo<T, kBytes23>(fours[j]);
+    }
     auto* out = reinterpret_cast<uint4*>(to + row * Wide::kStride + column);
     out[0] = {pairs[0][0], pairs[0][1], pairs[1][0], pairs[1][1]};
     out[1] = {pairs[2][0], pairs[2][1], pairs[3][0], pairs[3][1]};

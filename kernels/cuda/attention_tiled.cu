@@ -1,16 +1,17 @@
 // Paged attention on tensor cores (after Dao, FlashAttention-2, 2023; split keys: Dao et al.,
 // Flash-Decoding, 2023). Sequences with few rows split their keys over blocks and warps and are
 // combined; others give each block 64 rows. A step may hold both: two launches, each skips the
-// other's sequences.
+// other's sequences. Decoding of the usual shapes is attention_decode.cu's.
 #include <algorithm>
 
+#include "kernels/cuda/attention_splits.cuh"
 #include "kernels/cuda/attention_tile.cuh"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/shared_memory.cuh"
 
 namespace regatta {
 namespace {
 
-constexpr float kLog2E = 1.44269504088896341f;
 constexpr int kBlocksPerMultiprocessor = 3;  // of split keys, by shared memory and registers
 
 // S is what the cache holds: T, or E4M3, which is unpacked tile by tile.
@@ -84,12 +85,13 @@ template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kTileThreads)
     RowTilesKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
+  LetNextBegin();  // which decodes other sequences
   auto& buffers = *reinterpret_cast<TileBuffers<T, S, kDim>*>(memory);
   const int s = call.batch.prompts != nullptr ? call.batch.prompts[blockIdx.z] : blockIdx.z;
   const int kv_head = blockIdx.y, lane = threadIdx.x % kWarp;
   const int num_rows = call.rows_of(s);
   const int block_row = blockIdx.x * 64;
-  if (num_rows <= kDecodeRows || block_row >= num_rows) return;
+  if (num_rows <= call.decode_rows || block_row >= num_rows) return;
   if (call.head_dim < kDim) ClearBuffers(buffers);
   const int first_row = block_row + threadIdx.x / kWarp * 16;
   WarpRows<T, kDim> rows;
@@ -113,16 +115,8 @@ __global__ void __launch_bounds__(kTileThreads)
   }
 }
 
-// The results of a block's warps over their shares of the keys.
-template <int kDim>
-struct WarpResults {
-  float sum[4][kDecodeRows][kDim];
-  float max[4][kDecodeRows];
-  float weight[4][kDecodeRows];
-};
-
 template <typename T, int kDim>
-__device__ void KeepRows(const WarpRows<T, kDim>& rows, WarpResults<kDim>& results) {
+__device__ void KeepRows(const WarpRows<T, kDim>& rows, WarpResults<kDecodeRows, kDim>& results) {
   const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
   for (int half = 0; half < 2; ++half) {
     const int row = lane / 4 + 8 * half;
@@ -162,109 +156,38 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
   }
   WaitCopies<0>();
   __syncthreads();
-  auto& results = *reinterpret_cast<WarpResults<kDim>*>(memory);
+  auto& results = *reinterpret_cast<WarpResults<kDecodeRows, kDim>*>(memory);
   KeepRows(rows, results);
   __syncthreads();
-  const int64_t place = (int64_t{s} * call.num_kv_heads + kv_head) * num_splits + split;
-  for (int i = threadIdx.x; i < num_rows * kDim; i += kTileThreads) {
-    const int row = i / kDim, column = i % kDim;
-    float max = -INFINITY, sum = 0, weight = 0;
-    for (int w = 0; w < 4; ++w) max = fmaxf(max, results.max[w][row]);
-    const float base = max == -INFINITY ? 0 : max;
-    for (int w = 0; w < 4; ++w) {
-      const float factor = exp2f(results.max[w][row] - base);
-      sum += factor * results.sum[w][row][column];
-      weight += factor * results.weight[w][row];
-    }
-    if (num_splits == 1) {
-      if (column >= call.head_dim) continue;
-      const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
-      StoreElement(call.out.data, call.out.dtype, to, sum / weight * call.out_factor());
-    } else {
-      call.partial.sums[(place * kDecodeRows + row) * kDim + column] = sum;
-      if (column == 0) {
-        call.partial.scales[(place * kDecodeRows + row) * 2] = max;
-        call.partial.scales[(place * kDecodeRows + row) * 2 + 1] = weight;
-      }
-    }
-  }
-}
-
-// Joins the splits: one block per sequence and KV head.
-template <int kDim>
-__global__ void CombineSplitsKernel(const __grid_constant__ AttentionCall call) {
-  const int s = blockIdx.y, kv_head = blockIdx.x;
-  const int num_rows = call.rows_of(s);
-  const int num_splits = call.partial.num_splits;
-  if (num_rows > kDecodeRows) return;
-  const int64_t first = (int64_t{s} * call.num_kv_heads + kv_head) * num_splits;
-  for (int i = threadIdx.x; i < num_rows * kDim; i += blockDim.x) {
-    const int row = i / kDim, column = i % kDim;
-    if (column >= call.head_dim) continue;
-    const float* scales = call.partial.scales + (first * kDecodeRows + row) * 2;
-    const float* sums = call.partial.sums + (first * kDecodeRows + row) * kDim + column;
-    float max = -INFINITY, sum = 0, weight = 0;
-    for (int j = 0; j < num_splits; ++j) max = fmaxf(max, scales[j * kDecodeRows * 2]);
-    for (int j = 0; j < num_splits; ++j) {
-      const float factor = exp2f(scales[j * kDecodeRows * 2] - max);
-      sum += factor * sums[int64_t{j} * kDecodeRows * kDim];
-      weight += factor * scales[j * kDecodeRows * 2 + 1];
-    }
-    const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
-    StoreElement(call.out.data, call.out.dtype, to, sum / weight * call.out_factor());
-  }
-}
-
-// Splits that need the fewest rounds of tiles on all multiprocessors. A split costs its start and
-// its part in the combination, as much as kStartTiles tiles, and has two tiles at least.
-int SplitsFor(const AttentionCall& call, int num_multiprocessors, int64_t capacity, int dim) {
-  constexpr int64_t kStartTiles = 2;
-  const int64_t slots = int64_t{kBlocksPerMultiprocessor} * num_multiprocessors;
-  const int64_t blocks = int64_t{call.batch.num_sequences} * call.num_kv_heads;
-  const int64_t tiles = CeilDiv(call.batch.max_context_length, kTileKeys);
-  const int64_t held = capacity / (blocks * kDecodeRows * (dim + 2));
-  const int64_t most = std::min({(tiles + 1) / 2, held, slots});
-  int64_t best = 1, best_cost = INT64_MAX;
-  for (int64_t splits = 1; splits <= most; ++splits) {
-    const int64_t rounds = (blocks * splits + slots - 1) / slots;
-    const int64_t cost = rounds * (CeilDiv(tiles, splits) + kStartTiles);
-    if (cost < best_cost) {
-      best = splits;
-      best_cost = cost;
-    }
-  }
-  return static_cast<int>(best);
+  results.Store(call, s, kv_head, split, num_rows);
 }
 
 template <typename T, typename S, int kDim>
 void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
                  cudaStream_t stream) {
-  const int max_rows = call.batch.max_query_length * (call.num_heads / call.num_kv_heads);
   const int sequences = call.batch.num_sequences;
-  constexpr int kBytes =
-      static_cast<int>(std::max(sizeof(TileBuffers<T, S, kDim>), sizeof(WarpResults<kDim>)));
+  constexpr int kBytes = static_cast<int>(
+      std::max(sizeof(TileBuffers<T, S, kDim>), sizeof(WarpResults<kDecodeRows, kDim>)));
   AllowSharedMemory<&RowTilesKernel<T, S, kDim>>(kBytes);
   AllowSharedMemory<&KeySplitsKernel<T, S, kDim>>(kBytes);
-  // Every sequence has a token at least, so this launch is empty only when no sequence is short.
-  if (call.num_heads / call.num_kv_heads <= kDecodeRows) {
-    PartialAttention& partial = call.partial;
-    partial.num_splits = SplitsFor(call, num_multiprocessors, workspace.num_elements(), kDim);
-    partial.sums = workspace.as<float>();
-    partial.scales = partial.sums + int64_t{sequences} * call.num_kv_heads * partial.num_splits *
-                                        kDecodeRows * kDim;
-    const dim3 grid(partial.num_splits, call.num_kv_heads, sequences);
-    KeySplitsKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
-    if (partial.num_splits > 1) {
-      const dim3 pairs(call.num_kv_heads, sequences);
-      CombineSplitsKernel<kDim><<<pairs, 256, 0, stream>>>(call);
-    }
-  }
-  if (max_rows > kDecodeRows) {
+  const bool transposed = DecodesTransposed(call);
+  if (transposed) call.decode_rows = kTransposedRows;
+  const int group = call.num_heads / call.num_kv_heads;
+  const bool tiles = call.batch.max_query_length * group > call.decode_rows;
+  if (tiles) {
     // One token's heads may be many rows too: then no list tells which sequences are long.
-    if (call.num_heads / call.num_kv_heads > kDecodeRows) call.batch.prompts = nullptr;
-    const dim3 grid(CeilDiv(max_rows, 64), call.num_kv_heads,
+    if (group > call.decode_rows) call.batch.prompts = nullptr;
+    const dim3 grid(CeilDiv(call.batch.max_query_length * group, 64), call.num_kv_heads,
                     call.batch.prompts != nullptr ? call.batch.num_prompts : sequences);
     RowTilesKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
+  }
+  if (transposed) {
+    LaunchTransposedDecoding(call, num_multiprocessors, workspace, /*beside=*/tiles, stream);
+  } else if (group <= kDecodeRows) {
+    SplitKeys(kBlocksPerMultiprocessor * num_multiprocessors, workspace, call);
+    const dim3 grid(call.partial.num_splits, call.num_kv_heads, sequences);
+    KeySplitsKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
+    CombineSplits(call, stream);
   }
 }
 

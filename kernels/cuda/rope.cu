@@ -17,17 +17,21 @@ struct RopeCall {
   KvLayer cache;
 };
 
-// Element offset of a slot's head in the cache.
+// Element offset of a slot's head in the cache. Slots are below 2^32 (CheckCache), as 64-bit
+// division is slow.
 __device__ int64_t PlaceOf(const Tensor& cache, int64_t slot, int head) {
-  const int64_t block_size = cache.shape[1];
-  return slot / block_size * cache.row_stride +
-         (slot % block_size * cache.shape[2] + head) * cache.shape[3];
+  const auto block_size = static_cast<uint32_t>(cache.shape[1]);
+  const auto place = static_cast<uint32_t>(slot);
+  const int64_t row = place % block_size * cache.shape[2] + head;
+  return place / block_size * cache.row_stride + row * cache.shape[3];
 }
 
-// Lane l holds pairs l, l + 32, ... of one head: norm, rotation, and the rounded head back in
-// place.
-template <typename T>
+// A lane holds kSize neighbouring pairs of one head at a time: norm, rotation, and the rounded head
+// back in place.
+template <typename T, int kSize>
 __device__ void RotateHead(T* head, const Tensor& norm, float eps, const float* angles, int dim) {
+  using P = Pack<T, kSize>;
+  using A = Pack<float, kSize>;
   const int lane = threadIdx.x % kWarp;
   const int half = dim / 2;
   float inverse_rms = 1;
@@ -37,29 +41,56 @@ __device__ void RotateHead(T* head, const Tensor& norm, float eps, const float* 
     inverse_rms = rsqrtf(WarpSum(squares) / static_cast<float>(dim) + eps);
   }
   const T* scale = static_cast<const T*>(norm.data);
-  for (int i = lane; i < half; i += kWarp) {
-    float low = Widen(head[i]);
-    float high = Widen(head[i + half]);
-    if (scale != nullptr) {
-      low *= inverse_rms * Widen(scale[i]);
-      high *= inverse_rms * Widen(scale[i + half]);
+  for (int i = lane * kSize; i < half; i += kWarp * kSize) {
+    P low = *reinterpret_cast<const P*>(head + i);
+    P high = *reinterpret_cast<const P*>(head + i + half);
+    const A cosine = *reinterpret_cast<const A*>(angles + i);
+    const A sine = *reinterpret_cast<const A*>(angles + i + half);
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      float x = Widen(low.at[j]), y = Widen(high.at[j]);
+      if (scale != nullptr) {
+        x *= inverse_rms * Widen(scale[i + j]);
+        y *= inverse_rms * Widen(scale[i + j + half]);
+      }
+      low.at[j] = Narrow<T>(x * cosine.at[j] - y * sine.at[j]);
+      high.at[j] = Narrow<T>(y * cosine.at[j] + x * sine.at[j]);
     }
-    head[i] = Narrow<T>(low * angles[i] - high * angles[i + half]);
-    head[i + half] = Narrow<T>(high * angles[i] + low * angles[i + half]);
+    *reinterpret_cast<P*>(head + i) = low;
+    *reinterpret_cast<P*>(head + i + half) = high;
   }
   __syncwarp();
 }
 
-template <typename T>
+template <typename C, int kSize, typename T>
+__device__ void CopyHead(const T* head, void* cache, int64_t place, int dim, float factor) {
+  C* to = static_cast<C*>(cache) + place;
+  for (int i = threadIdx.x % kWarp * kSize; i < dim; i += kWarp * kSize) {
+    const auto from = *reinterpret_cast<const Pack<T, kSize>*>(head + i);
+    Pack<C, kSize> pack;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) pack.at[j] = Narrow<C>(Widen(from.at[j]) * factor);
+    *reinterpret_cast<Pack<C, kSize>*>(to + i) = pack;
+  }
+}
+
+template <int kSize, typename T>
 __device__ void StoreHead(const T* head, const Tensor& cache, int64_t place, int dim, float scale) {
-  const float inverse = 1.0f / scale;
-  for (int i = threadIdx.x % kWarp; i < dim; i += kWarp) {
-    StoreElement(cache.data, cache.dtype, place + i, Widen(head[i]) * inverse);
+  const float factor = 1.0f / scale;
+  switch (cache.dtype) {
+    case DType::kBFloat16:
+      return CopyHead<__nv_bfloat16, kSize>(head, cache.data, place, dim, factor);
+    case DType::kFloat16:
+      return CopyHead<__half, kSize>(head, cache.data, place, dim, factor);
+    case DType::kFloat8E4M3:
+      return CopyHead<__nv_fp8_e4m3, kSize>(head, cache.data, place, dim, factor);
+    default:
+      return CopyHead<float, kSize>(head, cache.data, place, dim, factor);
   }
 }
 
 // A warp per (token, head) of q, then k, then v. A token with a negative slot is not cached.
-template <typename T>
+template <typename T, int kSize>
 __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
   const int token = blockIdx.x;
   const int dim = call.params.head_dim;
@@ -72,28 +103,39 @@ __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
   const float eps = call.params.norm_eps;
   if (head < num_heads) {
     T* q = static_cast<T*>(call.q.data) + token * call.q.row_stride + head * dim;
-    RotateHead(q, call.params.q_norm, eps, angles, dim);
+    RotateHead<T, kSize>(q, call.params.q_norm, eps, angles, dim);
     return;
   }
   head -= num_heads;
   const int64_t slot = call.kv_slot[token];
   if (head < num_kv_heads) {
     T* k = static_cast<T*>(call.k.data) + token * call.k.row_stride + head * dim;
-    RotateHead(k, call.params.k_norm, eps, angles, dim);
+    RotateHead<T, kSize>(k, call.params.k_norm, eps, angles, dim);
     if (slot < 0) return;
-    StoreHead(k, call.cache.k, PlaceOf(call.cache.k, slot, head), dim, call.cache.k_scale);
+    StoreHead<kSize>(k, call.cache.k, PlaceOf(call.cache.k, slot, head), dim, call.cache.k_scale);
     return;
   }
   head -= num_kv_heads;
   const T* v = static_cast<const T*>(call.v.data) + token * call.v.row_stride + head * dim;
   if (slot < 0) return;
-  StoreHead(v, call.cache.v, PlaceOf(call.cache.v, slot, head), dim, call.cache.v_scale);
+  StoreHead<kSize>(v, call.cache.v, PlaceOf(call.cache.v, slot, head), dim, call.cache.v_scale);
+}
+
+// Whether heads may be read two elements at a time, halves of heads too.
+bool PairsOfHeads(const RopeCall& call) {
+  const auto even = [](const Tensor& x) {
+    return reinterpret_cast<uintptr_t>(x.data) % (2 * SizeOf(x.dtype)) == 0 &&
+           x.row_stride % 2 == 0;
+  };
+  return call.params.head_dim % 4 == 0 && even(call.q) && even(call.k) && even(call.v) &&
+         even(call.cache.k) && even(call.cache.v) && even(call.params.rope);
 }
 
 void CheckCache(const Tensor& cache, const AttentionParams& params) {
   CHECK_EQ(cache.rank, 4);
   CHECK_EQ(cache.dim(2), params.num_kv_heads);
   CHECK_EQ(cache.dim(3), params.head_dim);
+  CHECK_LE(cache.dim(0) * cache.dim(1), int64_t{1} << 32);
 }
 
 }  // namespace
@@ -116,7 +158,11 @@ void CudaOps::RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v,
   const dim3 grid(batch.num_tokens,
                   CeilDiv(params.num_heads + 2 * params.num_kv_heads, kHeadsPerBlock));
   DispatchDevice(q.dtype, [&](auto zero) {
-    RopeKernel<decltype(zero)><<<grid, kHeadsPerBlock * kWarp, 0, stream_>>>(call);
+    if (PairsOfHeads(call)) {
+      RopeKernel<decltype(zero), 2><<<grid, kHeadsPerBlock * kWarp, 0, stream_>>>(call);
+    } else {
+      RopeKernel<decltype(zero), 1><<<grid, kHeadsPerBlock * kWarp, 0, stream_>>>(call);
+    }
   });
   Launched("RopeAndCache");
 }

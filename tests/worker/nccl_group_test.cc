@@ -435,10 +435,11 @@ TEST_F(NcclGroupTest, JoiningAndLeavingGivesAllMemoryBack) {
       comm->AllReduceSum(x);
       rank.Sync();
       if (!comm->status().ok()) return comm->status().ToString();
+      rank.board.Arrive((2 * cycle + 1) * rank.world);  // before anyone's abort reaches the others
       if (cycle % 2 == 1) rank.group->Abort("dissolved");  // as the service does
       comm.reset();
       rank.group.reset();
-      rank.board.Arrive((cycle + 1) * rank.world);
+      rank.board.Arrive((2 * cycle + 2) * rank.world);
     }
     uint64_t after = 0;
     for (int i = 0; i < 100 && after < before; ++i) {  // NCCL frees in the background
