@@ -27,7 +27,7 @@ KERNELS_EXTRA = {"common/check.h"}
 PURE = re.compile(r"^router/(scheduler|block_pool|prefix_cache|sequence|admission)")
 IMPURE_HEADERS = re.compile(r"#include <(chrono|random|thread|mutex|fstream|iostream|grpcpp.*)>")
 CUDA_HEADERS = re.compile(r'#include [<"](cuda|cublas|nccl|nvml)')
-CUDA_PLACES = re.compile(r"^(kernels/cuda/|kernels/device|worker/(cuda_device|nccl|peer)|tests/gpu/|tests/kernels/)")
+CUDA_PLACES = re.compile(r"^(kernels/cuda/|kernels/device|worker/(cuda_device|nccl|peer)|tests/gpu/|tests/kernels/|tests/bench/step/kernel_trace)")
 BANNED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|not implemented yet")
 
 

@@ -7,8 +7,8 @@ if [ -f build/gpu.tar.xz ]; then
 fi
 BIN=${BIN:-build/gpu/bin}
 
-# cuBLASLt and NCCL: the toolkit's, or those that Python packages carry.
-for library in libcublasLt.so.13 libnccl.so.2; do
+# cuBLASLt, NCCL and CUPTI: the toolkit's, or those that Python packages carry.
+for library in libcublasLt.so.13 libnccl.so.2 libcupti.so.13; do
   found=$(find /usr/local/cuda*/ /opt /usr/lib -name "$library" 2>/dev/null | head -1)
   LD_LIBRARY_PATH=${found:+$(dirname "$found"):}${LD_LIBRARY_PATH:-}
 done

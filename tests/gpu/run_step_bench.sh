@@ -27,7 +27,7 @@ loop=(--context 128 --output 128 --max-num-tokens 2048)
 profile() {
   stage "${NAME:-profile}" "${STEP_TIMEOUT:-90}" ncu --target-processes all --metrics gpu__time_duration.sum \
     --clock-control none --csv --launch-skip "${SKIP:-25000}" --launch-count 800 "$BIN/step_bench" \
-    --model "$configs/${MODEL:-llama-3.1-8b}" --batch "${BATCH:-64}" --steps 1500 --log-dir "$OUT" ${FLAGS:---context 256}
+    --model "$configs/${MODEL:-llama-3.1-8b}" --batch "${BATCH:-64}" --steps 1500 --no-trace --log-dir "$OUT" ${FLAGS:---context 256}
   python3 - "$OUT/${NAME:-profile}.log" <<'PY'
 import collections, csv, sys
 lines = [line for line in open(sys.argv[1], errors="replace") if line.startswith('"')]

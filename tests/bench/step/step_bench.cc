@@ -27,6 +27,7 @@ namespace regatta {
 namespace {
 
 constexpr uint32_t kBlockSize = 16;
+constexpr uint32_t kTracedSteps = 16;
 constexpr uint32_t kFormTimeoutMs = 300'000;
 
 struct Flags {
@@ -37,6 +38,7 @@ struct Flags {
   std::vector<uint32_t> batches = {1, 2, 4, 8, 16, 32, 64, 128, 256};
   uint32_t context = 1024, max_num_tokens = 8192;
   uint32_t warmup = 8, steps = 64, inflight = 2, output = 0;
+  bool trace = true;
   double router_skew = 0;
   uint32_t threads = 1;
   std::string json, log_dir = ".";
@@ -59,12 +61,14 @@ StepLoad LoadOf(const Flags& flags, const ModelSpec& spec) {
   load.output = flags.output;
   load.warmup = flags.warmup;
   load.steps = flags.steps;
+  load.traced = flags.trace ? kTracedSteps : 0;
   load.inflight = flags.inflight;
   const uint32_t most = *std::max_element(flags.batches.begin(), flags.batches.end());
   load.shape = {.max_batch_size = most,
                 .max_num_tokens = std::max(flags.max_num_tokens, most),
-                .max_seq_len = flags.output > 0 ? flags.context + flags.output
-                                                : flags.context + flags.warmup + flags.steps,
+                .max_seq_len = flags.output > 0
+                                   ? flags.context + flags.output
+                                   : flags.context + flags.warmup + flags.steps + kTracedSteps,
                 .block_size = kBlockSize,
                 .vocab_size = static_cast<uint32_t>(spec.vocab_size)};
   return load;
@@ -138,20 +142,25 @@ std::string Calibration(const Device& device, const DeviceRates& rates) {
       rates.bf16_operations * 1e-12, rates.fp8_operations * 1e-12);
 }
 
+std::string IdleText(const StepTiming& timing) {
+  return timing.idle_share < 0 ? "-" : absl::StrFormat("%.1f", 100 * timing.idle_share);
+}
+
 std::string Table(const std::vector<Row>& rows) {
-  std::string text = absl::StrFormat("%6s %9s %10s %9s %9s %7s %9s %9s %7s %10s\n", "batch",
+  std::string text = absl::StrFormat("%6s %9s %10s %9s %9s %7s %9s %9s %7s %7s %10s\n", "batch",
                                      "step ms", "tok/s", "floor ms", "of floor", "prod ms",
-                                     "step/prod", "launch ms", "dry %", "fill tok/s");
+                                     "step/prod", "launch ms", "dry %", "idle %", "fill tok/s");
   for (const auto& [timing, floor_s, reference_s] : rows) {
-    absl::StrAppendFormat(&text, "%6d %9.3f %10.0f %9.3f %8.1f%% %7.3f %9.2f %9.3f %7.1f %10.0f\n",
-                          timing.batch, timing.step_s * 1e3, timing.batch / timing.step_s,
-                          floor_s * 1e3, 100 * floor_s / timing.step_s, reference_s * 1e3,
-                          timing.step_s / reference_s, timing.launch_s * 1e3,
-                          100 * timing.dry_share, timing.fill_tokens_s);
+    absl::StrAppendFormat(
+        &text, "%6d %9.3f %10.0f %9.3f %8.1f%% %7.3f %9.2f %9.3f %7.1f %7s %10.0f\n", timing.batch,
+        timing.step_s * 1e3, timing.batch / timing.step_s, floor_s * 1e3,
+        100 * floor_s / timing.step_s, reference_s * 1e3, timing.step_s / reference_s,
+        timing.launch_s * 1e3, 100 * timing.dry_share, IdleText(timing), timing.fill_tokens_s);
   }
   return text +
          "floor: every product at the measured read or product rate, keys and values read "
-         "once; prod: the products alone, one after another; dry: steps found done.\n";
+         "once; prod: the products alone, one after another; dry: steps found done; "
+         "idle: of the GPU while its kernels are traced, which adds to it.\n";
 }
 
 // Tokens that a step multiplies: one of each sequence, but a prompt of those that begin.
@@ -192,6 +201,7 @@ nlohmann::ordered_json JsonOf(const Flags& flags, const Device& device, const De
                                  {"products_s", reference_s},
                                  {"launch_s", timing.launch_s},
                                  {"dry_share", timing.dry_share},
+                                 {"idle_share", timing.idle_share},
                                  {"mean_context", timing.mean_context},
                                  {"fill_tokens_s", timing.fill_tokens_s}});
   }
@@ -300,6 +310,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--steps", flags.steps, "decoding steps that are measured")
       ->check(sizes)
       ->capture_default_str();
+  app.add_flag("--trace,!--no-trace", flags.trace, "time kernels of some more steps (CUPTI)");
   app.add_option("--warmup", flags.warmup, "decoding steps before those")
       ->check(CLI::Range(0u, 1u << 16))
       ->capture_default_str();

@@ -5,6 +5,7 @@
 #include <chrono>
 
 #include "common/status_macros.h"
+#include "tests/bench/step/kernel_trace.h"
 
 namespace regatta {
 namespace {
@@ -80,6 +81,12 @@ absl::StatusOr<StepTiming> Measure(Pipeline& pipeline, StepPlans& plans, const S
   timing.step_s = SecondsSince(start) / load.steps;
   timing.launch_s = pipeline.launch_s() / load.steps;
   timing.dry_share = pipeline.dry_share();
+  KernelTrace trace;
+  for (uint32_t i = 0; i < load.traced; ++i) RETURN_IF_ERROR(pipeline.Step(next()));
+  RETURN_IF_ERROR(pipeline.Drain());
+  if (const std::optional<KernelTimes> times = trace.Stop()) {
+    timing.idle_share = times->idle_share();
+  }
   timing.mean_context = load.output > 0 ? load.context + load.output / 2.0
                                         : load.context + load.warmup + (load.steps + 1) / 2.0;
   return timing;

@@ -17,6 +17,7 @@ struct StepLoad {
   uint32_t output = 0;  // tokens of a sequence before a prompt takes its place; 0 = it goes on
   uint32_t warmup = 0;  // decoding steps before those that count; at least `output`
   uint32_t steps = 0;   // that count
+  uint32_t traced = 0;  // after those, kernel by kernel
   uint32_t inflight = 0;
 };
 
@@ -26,6 +27,7 @@ struct StepTiming {
   double launch_s = 0;  // of it, in Launch: what the host needs to issue a step
   double dry_share =
       0;  // steps that were done when the host came for them: the device may have idled
+  double idle_share = -1;    // of the device, in steps traced after those; negative: not traced
   double mean_context = 0;   // while measured
   double fill_tokens_s = 0;  // prompt tokens
 };
