@@ -102,5 +102,30 @@ tp() {
   done
 }
 
+# shape NAME MODEL CONCURRENCIES [FLAG ...]: one layout of a real shape, 128 tokens in, 128 out.
+shape() {
+  local name=$1 which=$2 concurrency=$3
+  shift 3
+  stage "$name" "${SHAPE_TIMEOUT:-120}" "$BIN/regatta" sweep --model tests/testing/configs/$which --dummy-weights \
+    --target-input-len "${IN:-128}" --target-output-len "${OUT_LEN:-128}" --max-seq-len "${LEN:-256}" --concurrency "$concurrency" \
+    --max-batch-size 512 --max-num-tokens 2048 --max-time-per-point "${POINT_SECONDS:-6}" --output "$OUT/results" "$@" ||
+    tail -20 "$OUT/$name.log"
+  grep -A7 'req/s   out tok/s' "$OUT/$name.log" | grep -E '^ +[0-9]'
+}
+fp8=(--quantization fp8_static --kv-cache-dtype fp8)
+
+large() {
+  shape 70b-fp8-tp2 llama-3.3-70b 1,64,256 "${fp8[@]}" --tp 2
+  shape 70b-fp8-pp2 llama-3.3-70b 1,64,256 "${fp8[@]}" --pp 2
+  IN=1000 OUT_LEN=1000 LEN=2000 POINT_SECONDS=${LONG_SECONDS:-60} shape 70b-fp8-tp2-1k llama-3.3-70b 256 "${fp8[@]}" --tp 2
+}
+
+experts() {
+  local layout
+  for layout in "--tp 1" "--tp 2" "--tp 2 --ep 2" "--dp 2"; do
+    shape "30b-a3b${layout// /}" qwen3-30b-a3b 1,64,256 $layout
+  done
+}
+
 for one in "${@:-collectives golden answers repartition killed}"; do for name in $one; do "$name"; done; done
 save_logs

@@ -55,6 +55,8 @@ fp8() {
   points llama8b-fp8 llama-3.1-8b "${CONCURRENCY:-1,64,512,1024}" --max-batch-size 1024 --max-num-tokens 2048 \
     --quantization fp8_static --kv-cache-dtype fp8
 }
+# The article's 100 requests at once, in bf16.
+hundred() { points llama8b-hundred llama-3.1-8b 100 --max-batch-size 512 --max-num-tokens 2048 --num-requests 100 --warmup 64; }
 doctor() { stage doctor 30 "$BIN/regatta" doctor || true; cat "$OUT/doctor.log"; }
 operations() {
   stage operations 90 "$BIN/cuda_ops_test" --gtest_brief=1 || grep -A6 Failure "$OUT/operations.log" | head -40
