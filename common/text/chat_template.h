@@ -13,9 +13,10 @@
 namespace regatta {
 
 struct ChatInput {
-  const nlohmann::json& messages;             // array of {role, content, ...}, as in the OpenAI API
-  const nlohmann::json* tools = nullptr;      // array of tools; null = none
-  const nlohmann::json* variables = nullptr;  // object of further variables (enable_thinking, ...)
+  // JSON whose objects keep the caller's key order, which templates print. Borrowed.
+  const nlohmann::ordered_json& messages;         // array of {role, content, ...}, as OpenAI's API
+  const nlohmann::ordered_json* tools = nullptr;  // array of tools; null = none
+  const nlohmann::ordered_json* variables = nullptr;  // object of more (enable_thinking, ...)
   bool add_generation_prompt = true;
   bool continue_final_message = false;  // the last message is left open for the model to go on
   int64_t now_s = 0;                    // Unix time for strftime_now
