@@ -17,8 +17,9 @@ struct HttpRequest {
   std::string query;                                         // as sent, without '?'
   std::vector<std::pair<std::string, std::string>> headers;  // names in lower case
   std::string body;
-  std::string peer;  // address of the client
-  std::string id;    // x-request-id: the client's, or made by the server
+  std::string peer;    // address of the client
+  std::string id;      // x-request-id: the client's, or made by the server
+  std::string caller;  // name of the API key that was used; empty when keys are off or nameless
 
   // The value of the first header of that (lower-case) name; empty when there is none.
   std::string_view Header(std::string_view name) const;
