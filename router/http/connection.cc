@@ -24,7 +24,7 @@ Connection::Connection(IoThread& thread, ServerState& state, Socket socket, std:
       peer_(std::move(peer)) {}
 
 void Connection::Start(bool refuse) {
-  thread_.Add(*this);
+  thread_.Add(shared_from_this());
   if (transport_.is_tls()) {
     if (refuse) return Close(true);  // Nothing can be said before the handshake.
     SetDeadline(state_.options.limits.handshake);
@@ -167,7 +167,7 @@ void Connection::Close(bool abort) {
   if (phase_ == Phase::kClosed) return;
   phase_ = Phase::kClosed;
   deadline_ns_ = kNever;
-  thread_.Remove(*this);
+  thread_.Remove(shared_from_this());
   if (abort) {
     transport_.Abort();
   } else {

@@ -34,7 +34,8 @@ void IoThread::Start() {
 void IoThread::Stop() {
   if (!thread_.joinable()) return;
   Post([this] {
-    for (const auto& connection : All()) connection->Abort();
+    const auto all = connections_;  // Which they leave.
+    for (const auto& connection : all) connection->Abort();
     ServeMailbox();
     mailbox_->Close();
     context_.stop();
@@ -44,21 +45,19 @@ void IoThread::Stop() {
 
 void IoThread::CloseIdle() {
   Post([this] {
-    for (const auto& connection : All()) connection->CloseIfIdle();
+    const auto all = connections_;  // Which some leave.
+    for (const auto& connection : all) connection->CloseIfIdle();
   });
 }
 
-void IoThread::Add(Connection& connection) {
-  connections_.insert(&connection);
+void IoThread::Add(std::shared_ptr<Connection> connection) {
+  connections_.insert(std::move(connection));
   ArmTimer();
 }
 
-void IoThread::Remove(Connection& connection) { connections_.erase(&connection); }
-
-std::vector<std::shared_ptr<Connection>> IoThread::All() {
-  std::vector<std::shared_ptr<Connection>> all;
-  for (Connection* connection : connections_) all.push_back(connection->shared_from_this());
-  return all;
+void IoThread::Remove(std::shared_ptr<Connection> connection) {
+  connections_.erase(connection);
+  Post([last = std::move(connection)] {});
 }
 
 void IoThread::ServeMailbox() {
@@ -84,8 +83,8 @@ void IoThread::ArmTimer() {
 void IoThread::Tick() {
   const int64_t now_ns = NowNs();
   std::vector<std::shared_ptr<Connection>> due;
-  for (Connection* connection : connections_) {
-    if (connection->deadline_ns() <= now_ns) due.push_back(connection->shared_from_this());
+  for (const auto& connection : connections_) {
+    if (connection->deadline_ns() <= now_ns) due.push_back(connection);
   }
   for (const auto& connection : due) connection->OnDeadline(now_ns);
 }

@@ -39,8 +39,9 @@ class IoThread {
   void CloseIdle();
 
   // The rest is for the thread itself.
-  void Add(Connection& connection);
-  void Remove(Connection& connection);
+  // Owns the connection until Remove, and then until what the thread is doing is over.
+  void Add(std::shared_ptr<Connection> connection);
+  void Remove(std::shared_ptr<Connection> connection);
   const std::shared_ptr<Mailbox>& mailbox() const { return mailbox_; }
   int64_t NowNs() const { return clock_.NowNs(); }
   // Where connections read to before they look at it: kReadBytes long.
@@ -53,7 +54,6 @@ class IoThread {
   void ServeMailbox();
   void ArmTimer();
   void Tick();
-  std::vector<std::shared_ptr<Connection>> All();
 
   const RealClock clock_;
   asio::io_context context_;
@@ -62,7 +62,7 @@ class IoThread {
   bool timer_armed_ = false;
   const std::shared_ptr<Mailbox> mailbox_;
   std::vector<std::shared_ptr<HttpExchange>> mail_;  // being served
-  absl::flat_hash_set<Connection*> connections_;
+  absl::flat_hash_set<std::shared_ptr<Connection>> connections_;
   const std::unique_ptr<char[]> read_buffer_;
   int64_t date_s_ = 0;  // of date_
   std::string date_;
