@@ -46,7 +46,9 @@ class RequestParser::Impl final : public http::basic_parser<true> {
       const size_t used = put(boost::asio::const_buffer(input.data(), input.size()), error);
       input.remove_prefix(used);
       if (!was_header_done) header_bytes_ += used;
-      const bool needs_more = error == http::error::need_more;
+      // Beast's own limit is above ours: CheckSizes says which one it is.
+      const bool needs_more =
+          error == http::error::need_more || error == http::error::header_limit;
       if (fault_.status == 0 && error && !needs_more) Explain(error);
       if (fault_.status == 0) CheckSizes(needs_more ? input.size() : 0);
       if (fault_.status != 0) return Step::kError;
