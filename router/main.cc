@@ -20,11 +20,15 @@
 #include "common/status_macros.h"
 #include "router/cluster_service.h"
 #include "router/coordinator.h"
+#include "router/http_edge.h"
 #include "router/inference_service.h"
 #include "router/options.h"
 
 namespace regatta {
 namespace {
+
+// For answers that are complete to reach their clients.
+constexpr absl::Duration kLastAnswers = absl::Seconds(2);
 
 void LogLine(const std::string& line) {
   std::fprintf(stderr, "regatta-router: %s\n", line.c_str());
@@ -97,9 +101,12 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer, LoadTokenizer(options.model_dir));
   ASSIGN_OR_RETURN(const std::unique_ptr<Pool> pool, Pool::Create(options.pool));
   std::atomic<grpc::HealthCheckServiceInterface*> health = nullptr;
+  std::atomic<bool> serving = false;
   options.coordinator.log = LogLine;
-  options.coordinator.on_serving = [&health](bool serving) {
-    if (auto* service = health.load()) service->SetServingStatus(serving);
+  options.http.log = LogLine;
+  options.coordinator.on_serving = [&health, &serving](bool now) {
+    serving = now;
+    if (auto* service = health.load()) service->SetServingStatus(now);
   };
   Coordinator coordinator(options.coordinator, spec, tokenizer.get(), *pool);
   InferenceService inference(coordinator);
@@ -108,6 +115,9 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
   ASSIGN_OR_RETURN(const std::unique_ptr<grpc::Server> server,
                    StartServer(options, inference, cluster, address));
   health = server->GetHealthCheckService();
+  // Early, so that probes hear of a model that is being loaded.
+  HttpEdge http(options.http, [&serving] { return serving.load(); });
+  if (!options.http.listen.empty()) RETURN_IF_ERROR(http.Start(options.http_address_file));
   absl::Status status = coordinator.Start();
   if (status.ok() && !options.address_file.empty()) {
     status = WriteFileAtomically(options.address_file, address + "\n");
@@ -117,12 +127,14 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
     signals.SetServing();
     signals.Await();
     LogLine("draining; a second signal ends at once");
+    http.BeginDrain();
     absl::Notification drained;
     coordinator.Drain(options.drain_timeout,
                       [&drained](const DrainResponse&) { drained.Notify(); });
     drained.WaitForNotification();
+    http.Drain(kLastAnswers);
   }
-  server->Shutdown(std::chrono::system_clock::now() + std::chrono::seconds(2));
+  server->Shutdown(std::chrono::system_clock::now() + absl::ToChronoSeconds(kLastAnswers));
   health = nullptr;
   return status;
 }

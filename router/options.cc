@@ -106,6 +106,40 @@ void AddConfigFlags(CLI::App& app, ServerConfig& config) {
       ->group("Configuration");
 }
 
+void AddHttpFlags(CLI::App& app, RouterOptions& options) {
+  HttpServerOptions& http = options.http;
+  CLI::Option* const listen =
+      app.add_option(
+             "--http", http.listen,
+             "host:port of the OpenAI-compatible HTTP API; port 0 = any free one, [::]:port "
+             "= both families. Plain text unless --http-tls-cert is given")
+          ->group("HTTP");
+  const auto add = [&](const std::string& name, auto& value, const std::string& text) {
+    return app.add_option(name, value, text)->needs(listen)->group("HTTP");
+  };
+  add("--http-address-file", options.http_address_file,
+      "write the bound HTTP address there, before the model is loaded");
+  add("--http-threads", http.threads, "threads that serve connections; 0 = one per CPU, at most 4")
+      ->check(CLI::Range(0, 64));
+  add("--http-tls-cert", http.tls_cert,
+      "PEM certificate chain: serves https. Read again when the file changes");
+  add("--http-tls-key", http.tls_key, "PEM key of that certificate");
+  add("--api-key-file", http.api_key_file,
+      "file with one API key, or name:key, per line; all but health then needs "
+      "'Authorization: Bearer KEY'. Read again when it changes");
+  add("--http-cors-origin", http.cors_origin,
+      "origins whose web pages may call the API, comma separated; * = all. Default none");
+  add("--http-max-body", http.limits.max_body_bytes, "bytes of one request")
+      ->capture_default_str()
+      ->check(CLI::Range(size_t{1}, size_t{1} << 30));
+  add("--http-max-connections", http.limits.max_connections, "of all clients together")
+      ->capture_default_str()
+      ->check(CLI::Range(size_t{1}, size_t{1} << 20));
+  add("--http-max-connections-per-peer", http.limits.max_connections_per_peer,
+      "of one client address; 0 = as many as there are")
+      ->capture_default_str();
+}
+
 void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   app.add_option("--model", options.model_dir, "model directory in Hugging Face layout")
       ->required();
@@ -155,6 +189,7 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   add_timeout("--drain-timeout", flags.drain_timeout, "for running requests after SIGTERM");
   AddConfigFlags(app, flags.server);
   AddTlsFlags(app, options.tls);
+  AddHttpFlags(app, options);
 }
 
 absl::StatusOr<std::vector<std::string>> WorkerAddresses(const Flags& flags) {
@@ -176,7 +211,7 @@ absl::StatusOr<std::vector<std::string>> WorkerAddresses(const Flags& flags) {
 }
 
 // gRPC takes a port modulo 65536.
-absl::Status CheckListen(const std::string& listen) {
+absl::Status CheckListen(const std::string& flag, const std::string& listen) {
   uint32_t port = 0;
   const size_t colon = listen.rfind(':');
   if (colon != std::string::npos && absl::SimpleAtoi(listen.substr(colon + 1), &port) &&
@@ -184,7 +219,7 @@ absl::Status CheckListen(const std::string& listen) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("--listen: '", listen, "' is not host:port with a port of 0 to 65535"));
+      absl::StrCat(flag, ": '", listen, "' is not host:port with a port of 0 to 65535"));
 }
 
 // Unset when no key says anything about graphs.
@@ -231,7 +266,11 @@ absl::Status ApplyConfig(const ServerConfig& config, CoordinatorOptions& options
 }
 
 absl::Status Resolve(const Flags& flags, RouterOptions& options) {
-  RETURN_IF_ERROR(CheckListen(options.listen));
+  RETURN_IF_ERROR(CheckListen("--listen", options.listen));
+  if (!options.http.listen.empty()) RETURN_IF_ERROR(CheckListen("--http", options.http.listen));
+  if (options.http.tls_cert.empty() != options.http.tls_key.empty()) {
+    return absl::InvalidArgumentError("--http-tls-cert and --http-tls-key must be given together");
+  }
   ServerConfig config;
   if (!flags.config.empty()) {
     RETURN_IF_ERROR(LoadServerConfig(flags.config, config, options.ignored_keys));
@@ -268,6 +307,7 @@ absl::Status Resolve(const Flags& flags, RouterOptions& options) {
 RouterOptions ParseRouterOptions(int argc, char** argv, int& exit_code) {
   RouterOptions options;
   options.listen = "127.0.0.1:9000";
+  options.http.listen.clear();
   Flags flags;
   CLI::App app(
       "Batches requests for a pool of regatta-worker processes and streams their tokens back.",

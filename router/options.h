@@ -7,6 +7,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "router/coordinator.h"
+#include "router/http/http_server.h"
 #include "router/pool.h"
 
 namespace regatta {
@@ -16,6 +17,8 @@ struct RouterOptions {
   std::string address_file;  // gets the bound address once the router serves
   std::string model_dir;
   TlsOptions tls;
+  HttpServerOptions http;         // without `listen`: no HTTP
+  std::string http_address_file;  // gets the bound address as soon as HTTP is listened on
   absl::Duration drain_timeout;
   bool exit_with_parent = false;
   PoolOptions pool;

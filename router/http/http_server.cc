@@ -155,6 +155,8 @@ void HttpServer::Stop() {
   if (threads_ != nullptr) threads_->Stop();
 }
 
+void HttpServer::Log(const std::string& line) const { state_->Log(line); }
+
 size_t HttpServer::num_connections() const { return state_->gate.count(); }
 
 }  // namespace regatta

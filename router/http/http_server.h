@@ -58,6 +58,8 @@ class HttpServer {
   void Stop();
 
   size_t num_connections() const;
+  // A line for people, to where the server's own go.
+  void Log(const std::string& line) const;
 
  private:
   const std::unique_ptr<ServerState> state_;

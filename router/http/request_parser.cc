@@ -47,8 +47,7 @@ class RequestParser::Impl final : public http::basic_parser<true> {
       input.remove_prefix(used);
       if (!was_header_done) header_bytes_ += used;
       // Beast's own limit is above ours: CheckSizes says which one it is.
-      const bool needs_more =
-          error == http::error::need_more || error == http::error::header_limit;
+      const bool needs_more = error == http::error::need_more || error == http::error::header_limit;
       if (fault_.status == 0 && error && !needs_more) Explain(error);
       if (fault_.status == 0) CheckSizes(needs_more ? input.size() : 0);
       if (fault_.status != 0) return Step::kError;

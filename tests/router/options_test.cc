@@ -102,6 +102,21 @@ TEST_F(OptionsTest, FlagsOverrideTheFileAndAreCheckedAlike) {
 TEST_F(OptionsTest, AddressesAreChecked) {
   EXPECT_THAT(Error("", {"--listen", "127.0.0.1"}), HasSubstr("not host:port"));
   EXPECT_THAT(Error("", {"--listen", "127.0.0.1:65536"}), HasSubstr("0 to 65535"));
+  EXPECT_THAT(Error("", {"--http", "127.0.0.1"}), HasSubstr("--http: '127.0.0.1'"));
+}
+
+TEST_F(OptionsTest, HttpIsOffUnlessAskedFor) {
+  EXPECT_EQ(Parse("").http.listen, "");
+  const RouterOptions options =
+      Parse("", {"--http", "[::]:8000", "--http-max-body", "1000", "--api_key_file", "keys"});
+  EXPECT_EQ(exit_code_, -1) << error_;
+  EXPECT_EQ(options.http.listen, "[::]:8000");
+  EXPECT_EQ(options.http.limits.max_body_bytes, 1000);
+  EXPECT_EQ(options.http.api_key_file, "keys");
+  EXPECT_THAT(Error("", {"--api-key-file", "keys"}), HasSubstr("--http"));
+  EXPECT_THAT(Error("", {"--http", "a:1", "--http-tls-cert", "x"}), HasSubstr("together"));
+  EXPECT_THAT(Error("", {"--http", "a:1", "--http-max-connections", "0"}),
+              HasSubstr("http-max-connections"));
 }
 
 }  // namespace
