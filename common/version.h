@@ -5,7 +5,7 @@ namespace regatta {
 
 inline constexpr char kVersion[] = "0.1.0";
 inline constexpr int kProtocolVersion =
-    1;  // of proto/worker.proto; workers and routers of different numbers refuse one another
+    2;  // of proto/worker.proto; workers and routers of different numbers refuse one another
 
 // Commit the build was made from, "-dirty" appended when the tree had changes; "unknown" outside
 // git.

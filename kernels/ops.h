@@ -21,6 +21,7 @@
 #include <vector>
 
 #include "kernels/activation.h"
+#include "kernels/host_device.h"
 #include "kernels/tensor.h"
 
 namespace regatta {
@@ -124,9 +125,9 @@ struct MoeWeights {
 };
 
 // How one row's next token is drawn; mirrors SamplingParams of proto/types.proto without depending
-// on it: zeros are "off" there and here. Order: suppressed ids and penalties, then greedy, or
-// temperature, min-p, top-k, top-p and one draw. Equal logits rank by lower id; NaN logits are
-// never drawn; a row without a finite logit gives id 0.
+// on it: zeros are "off" there and here. Order: bias, penalties, suppressed ids and mask, then
+// greedy, or temperature, min-p, top-k, top-p and one draw. Equal logits rank by lower id; NaN
+// logits are never drawn; a row without a finite logit gives id 0, or the lowest id of its mask.
 struct SampleRow {
   float temperature = 0;  // 0 = greedy
   int top_k = 0;          // 0 = all
@@ -137,19 +138,36 @@ struct SampleRow {
   float frequency_penalty = 0;
   uint64_t seed = 0;
   uint32_t output_index = 0;  // the draw is a function of (seed, output_index) alone
-  int penalty_row = -1;       // row of the penalty pool, or -1
+  int penalty_row = -1;       // row of the pool's counts, or -1
+  int bias_row = -1;          // row of the pool's biases, or -1
+  int num_bias = 0;           // ids in that row, each once
+  int mask_row = -1;          // row of the pool's masks, or -1: then any id may be drawn
   int num_logprobs = -1;      // -1 = none, 0 = sampled token only, n = and the n most likely
   bool random_next = false;   // the draw is made, then replaced by a uniform one of all ids, of
-                              // (seed, output_index) too: dummy models repeat themselves otherwise
+                              // (seed, output_index) too: dummy models repeat themselves
+                              // otherwise. A masked draw stays as it is
   const uint32_t* suppressed = nullptr;  // ids that may not be drawn now (min_tokens)
   int num_suppressed = 0;
 };
 
-// Counts per token of sequences with penalties: prompt membership and output counts, both [rows, V]
-// int32.
-struct PenaltyPool {
-  Tensor prompt_counts;
-  Tensor output_counts;
+inline constexpr int kMaxBias = 1024;            // ids of one row with biases
+inline constexpr uint32_t kMaxTopLogprobs = 20;  // most likely tokens listed of one row
+REGATTA_HOST_DEVICE inline constexpr int MaskWords(int64_t vocab) {
+  return static_cast<int>((vocab + 31) / 32);
+}
+
+// What draws need beside their logits, a row for each sequence that needs any of it.
+struct SamplePool {
+  // Of sequences with penalties, counts per token: prompt membership and output, int32 [rows, V].
+  Tensor prompt_counts = {};
+  Tensor output_counts = {};
+  // Added to the logits of a few ids: int32 and float32 [rows, kMaxBias]; `hidden` is working
+  // memory of the same size.
+  Tensor bias_ids = {};
+  Tensor bias = {};
+  Tensor bias_hidden = {};
+  // Which ids may be drawn: id i where bit i % 32 of word i / 32 is set. int32 [rows, MaskWords].
+  Tensor masks = {};
 };
 
 struct SampleResult {
@@ -157,6 +175,13 @@ struct SampleResult {
   std::vector<float>
       logprobs;  // [N]; of the raw distribution (before temperature), 0 when not asked
   std::vector<std::vector<std::pair<uint32_t, float>>> top_logprobs;  // [N], most likely first
+};
+
+// Log-probabilities of tokens that were given, not drawn.
+struct GivenLogprobs {
+  std::vector<float> given;         // [N]
+  std::vector<uint32_t> top_ids;    // [N, K]: the most likely ones in their places, likeliest first
+  std::vector<float> top_logprobs;  // [N, K]
 };
 
 // What one Sample gives the host, once the stream has come that far. Made by Ops::MakeDraws; one
@@ -295,11 +320,12 @@ class Ops {
   // read before the return; penalties read and update `pool` (the drawn token is counted). Row i's
   // token goes to drawn[slots[i]] in device memory, for later steps, and to `draws`, for the host.
   virtual void Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
-                      const PenaltyPool& pool, const int32_t* slots, int32_t* drawn,
+                      const SamplePool& pool, const int32_t* slots, int32_t* drawn,
                       Draws& draws) = 0;
-  // Natural-log softmax of each float32 row at the given id: out[i] = log p(ids[i] | logits[i]).
-  // Waits; out is host memory [N].
-  virtual void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) = 0;
+  // Natural-log softmax of each float32 row at the given id, log p(ids[i] | logits[i]), and at the
+  // min(num_top, V) most likely ones; num_top is at most kMaxTopLogprobs. Waits.
+  virtual void TokenLogprobs(const Tensor& logits, const int32_t* ids, int num_top,
+                             GivenLogprobs& result) = 0;
 
   // --- Coarse operations: default bodies in ops.cc
   // ------------------------------------------------------------------------------ RopeAndCache,

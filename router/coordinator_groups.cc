@@ -121,7 +121,7 @@ EngineOptions Coordinator::MakeEngineOptions(const FormationPlan& plan,
       std::min(scheduler.limits.max_seq_len(), scheduler.num_blocks * scheduler.block_size));
   scheduler.stages = std::max(1u, plan.layout.pp());
   scheduler.max_inflight = plan.request.max_inflight();
-  scheduler.penalty_rows = plan.request.penalty_rows();
+  scheduler.sampling_rows = plan.request.sampling_rows();
   scheduler.prefix_cache = options_.prefix_cache;
   scheduler.prefix_cache_secret = prefix_cache_secret_;
   scheduler.chunked_prefill = options_.former.limits.chunked_prefill;

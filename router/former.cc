@@ -102,7 +102,7 @@ FormRequest Former::MakeFormRequest(const Layout& layout, const GroupLimits& lim
   request.set_max_kv_blocks(limits.max_kv_blocks);
   request.set_max_inflight(options_.max_inflight > 0 ? options_.max_inflight
                                                      : std::max(2u, layout.pp()));
-  request.set_penalty_rows(std::min(limits.limits.max_batch_size(), options_.max_penalty_rows));
+  request.set_sampling_rows(std::min(limits.limits.max_batch_size(), options_.max_sampling_rows));
   if (options_.graphs) *request.mutable_graphs() = GraphsWithin(limits.limits, *options_.graphs);
   return request;
 }

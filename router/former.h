@@ -23,7 +23,7 @@ struct FormerOptions {
   ModelSource model;
   LimitsPolicy limits;        // its dtype and fraction are those of `model` and the KV cache
   uint32_t max_inflight = 0;  // 0 = max(2, pp)
-  uint32_t max_penalty_rows = 256;
+  uint32_t max_sampling_rows = 256;
   std::optional<GraphOptions> graphs;  // as asked for; unset = the worker's defaults
 };
 

@@ -53,7 +53,7 @@ Scheduler::Impl::Impl(const SchedulerOptions& options)
       cache_(pool_, options.prefix_cache),
       slots_(max_running_),
       free_slots_(max_running_),
-      free_penalty_rows_(options.penalty_rows),
+      free_rows_(options.sampling_rows),
       records_(options.max_inflight),
       lengths_(options.expected_output_tokens) {}
 
@@ -84,8 +84,8 @@ absl::Status Scheduler::Impl::CheckSpec(const SequenceSpec& spec) const {
     return Invalid("without chunked prefill a prompt of ", spec.prompt_length,
                    " tokens exceeds the max_num_tokens of ", options_.limits.max_num_tokens());
   }
-  if (NeedsPenaltyRow(spec.sampling) && options_.penalty_rows == 0) {
-    return Invalid("penalties are asked for, but penalty_rows is 0");
+  if (NeedsPenaltyRow(spec.sampling) && options_.sampling_rows == 0) {
+    return Invalid("penalties are asked for, but sampling_rows is 0");
   }
   return absl::OkStatus();
 }
@@ -178,7 +178,7 @@ void Scheduler::Impl::ReleaseSlot(Sequence& sequence, SequenceState state) {
   released_slots_.push_back(slot_id);
   free_slots_.Give(slot_id);
   while (end_slot_ > 0 && slots_[end_slot_ - 1].free()) --end_slot_;
-  free_penalty_rows_ += sequence.penalties;
+  free_rows_ += sequence.penalties;
   sequence.slot = kNoSlot;
   sequence.state = state;
 }

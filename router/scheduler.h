@@ -20,9 +20,9 @@ struct SchedulerOptions {
   Limits limits;             // all three set; max_batch_size is the number of slots
   uint32_t block_size = 16;  // tokens per KV block
   uint32_t num_blocks = 0;
-  uint32_t stages = 1;        // pp: decoding sequences are dealt into at least this many cohorts
-  uint32_t max_inflight = 2;  // plans dispatched and not committed
-  uint32_t penalty_rows = 0;  // sequences with penalties that may hold a slot at once
+  uint32_t stages = 1;         // pp: decoding sequences are dealt into at least this many cohorts
+  uint32_t max_inflight = 2;   // plans dispatched and not committed
+  uint32_t sampling_rows = 0;  // sequences with penalties that may hold a slot at once
   bool prefix_cache = true;
   // False: a prompt runs in one step, so it may not exceed max_num_tokens. Only what is recomputed
   // after a preemption or a failure, and has grown past max_num_tokens since, is chunked all the

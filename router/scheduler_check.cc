@@ -39,7 +39,7 @@ void Scheduler::Impl::CheckSequences() const {
 }
 
 void Scheduler::Impl::CheckSlots() const {
-  uint32_t used = 0, penalty_rows = 0;
+  uint32_t used = 0, sampling_rows = 0;
   size_t prefilling = 0;
   for (uint32_t slot_id = 0; slot_id < slots_.size(); ++slot_id) {
     const Slot& slot = slots_[slot_id];
@@ -61,10 +61,10 @@ void Scheduler::Impl::CheckSlots() const {
       CHECK_EQ(sequence.blocks.size(), (slot.prefill_end + block_size_ - 1) / block_size_);
       ++prefilling;
     }
-    penalty_rows += sequence.penalties;
+    sampling_rows += sequence.penalties;
   }
   CHECK_EQ(used + free_slots_.size(), max_running_);
-  CHECK_EQ(penalty_rows + free_penalty_rows_, options_.penalty_rows);
+  CHECK_EQ(sampling_rows + free_rows_, options_.sampling_rows);
   CHECK_EQ(prefilling, prefilling_.size());
   for (size_t i = 0; i < prefilling_.size(); ++i) {
     CHECK(!slots_[prefilling_[i]].decoding()) << "slot " << prefilling_[i];

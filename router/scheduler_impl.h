@@ -111,7 +111,7 @@ class Scheduler::Impl {
   uint32_t next_cohort_slot_ = 0;         // with stages: where the next cohort begins
   std::vector<uint32_t> released_slots_;  // to be told to the workers by the next plan
   std::vector<uint32_t> prefilling_;      // slots with prompt left to compute, in order of service
-  uint32_t free_penalty_rows_;
+  uint32_t free_rows_;
 
   std::vector<PlanRecord> records_;  // ring of plans in flight
   size_t oldest_record_ = 0;

@@ -20,7 +20,7 @@ void Scheduler::Impl::PlanPrompts(StepPlan& plan, uint32_t budget) {
   bool closed = false;  // the first that waits has no room; nobody overtakes it
   bool first = true;
   while (budget > 0) {
-    Sequence* head = closed ? nullptr : waiting_.Head(free_penalty_rows_ > 0);
+    Sequence* head = closed ? nullptr : waiting_.Head(free_rows_ > 0);
     const bool running_first = next < prefilling_.size() &&
                                (head == nullptr || slots_[prefilling_[next]].rank < head->rank());
     if (!running_first) {
@@ -88,7 +88,7 @@ bool Scheduler::Impl::TryAdmit(StepPlan& plan, Sequence& sequence, uint32_t budg
   slot.logprobs = sequence.logprobs;
   slot.bounded = sequence.spec.max_output_tokens > 0;
   waiting_.Remove(sequence);
-  free_penalty_rows_ -= sequence.penalties;
+  free_rows_ -= sequence.penalties;
   sequence.slot = slot_id;
   sequence.state = SequenceState::kRunning;
   if (!sequence.started) {

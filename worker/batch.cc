@@ -9,14 +9,16 @@ namespace regatta {
 namespace {
 
 void Clear(StepBatch& batch) {
-  for (auto* column : {&batch.token_ids, &batch.positions, &batch.query_start,
-                       &batch.context_length, &batch.block_start, &batch.block_table,
-                       &batch.prompts, &batch.sample_rows, &batch.sample_slots}) {
+  for (auto* column :
+       {&batch.token_ids, &batch.positions, &batch.query_start, &batch.context_length,
+        &batch.block_start, &batch.block_table, &batch.prompts, &batch.sample_rows,
+        &batch.sample_slots, &batch.scored_rows, &batch.scored_ids}) {
     column->clear();
   }
   batch.kv_slot.clear();
   batch.sampling.clear();
-  batch.max_query_length = batch.max_context_length = 0;
+  batch.scored.clear();
+  batch.max_query_length = batch.max_context_length = batch.num_masks = 0;
 }
 
 void AppendTokens(const StepPlan& plan, int entry, const Slot& slot, int block_size,
@@ -42,8 +44,26 @@ void AppendTokens(const StepPlan& plan, int entry, const Slot& slot, int block_s
   batch.max_context_length = std::max(batch.max_context_length, end);
 }
 
-void AppendDraw(uint32_t index, const Slot& slot, StepBatch& batch) {
+// Every token of the entry predicts the next one.
+void AppendScored(const StepPlan& plan, int entry, const Slot& slot, int& next_inline,
+                  StepBatch& batch) {
+  const int begin = batch.query_start[entry];
+  const int end = batch.query_start[entry + 1];
+  for (int row = begin; row < end; ++row) batch.scored_rows.push_back(row);
+  batch.scored_ids.insert(batch.scored_ids.end(), batch.token_ids.begin() + begin + 1,
+                          batch.token_ids.end());
+  if (HasFollowingToken(plan, entry)) {
+    batch.scored_ids.push_back(static_cast<int32_t>(plan.tokens(next_inline++)));
+  } else {
+    batch.scored_rows.pop_back();  // What follows is drawn.
+  }
+  const int count = end - begin - (HasFollowingToken(plan, entry) ? 0 : 1);
+  batch.scored.push_back({count, std::max(0, slot.sampling.num_logprobs)});
+}
+
+void AppendDraw(uint32_t index, const Slot& slot, bool awaits_mask, StepBatch& batch) {
   SampleRow row = slot.sampling;
+  if (awaits_mask) row.mask_row = batch.num_masks++;
   if (row.output_index < slot.min_tokens) {
     row.suppressed = slot.suppressed.data();
     row.num_suppressed = static_cast<int>(slot.suppressed.size());
@@ -65,7 +85,8 @@ void BuildBatch(const StepPlan& plan, const SlotTable& slots, StepBatch& batch) 
     const uint32_t index = plan.slot(entry);
     const Slot& slot = slots.slot(index);
     AppendTokens(plan, entry, slot, block_size, next_inline, batch);
-    if (SamplesAt(plan, entry)) AppendDraw(index, slot, batch);
+    if (WantsAllLogits(plan, entry)) AppendScored(plan, entry, slot, next_inline, batch);
+    if (SamplesAt(plan, entry)) AppendDraw(index, slot, AwaitsMask(plan, entry), batch);
   }
   CHECK_EQ(next_inline, plan.tokens_size());
 }

@@ -11,6 +11,12 @@
 
 namespace regatta {
 
+// Given tokens of one sequence whose log-probabilities are wanted.
+struct ScoredTokens {
+  int count = 0;
+  int num_top = 0;  // most likely tokens listed in each place
+};
+
 // Host arrays in the shapes of AttentionBatch and ForwardInput. Reused from step to step.
 struct StepBatch {
   std::vector<int32_t> token_ids;       // [T]; below 0: the token drawn last for slot -1 - id
@@ -27,6 +33,11 @@ struct StepBatch {
   std::vector<int32_t> sample_rows;   // token row of each draw, in plan order
   std::vector<int32_t> sample_slots;  // slot of each draw
   std::vector<SampleRow> sampling;    // of each draw; points into the slots
+  int num_masks = 0;                  // draws that await one
+
+  std::vector<ScoredTokens> scored;  // of each entry with LOGITS_ALL
+  std::vector<int32_t> scored_rows;  // token rows behind which a given token is scored
+  std::vector<int32_t> scored_ids;   // that token
 
   int num_tokens() const { return static_cast<int>(token_ids.size()); }
   int num_sequences() const { return static_cast<int>(context_length.size()); }

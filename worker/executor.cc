@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/time.h"
 #include "common/hash.h"
 #include "common/layout.h"
@@ -47,9 +48,10 @@ class ShardExecutor final : public Executor {
   }
 
   absl::Status Form();
-  absl::Status Launch(const std::string& bytes) override;
+  absl::Status Launch(const std::string& bytes, SampleInputs& inputs) override;
   absl::StatusOr<StepResult> Collect() override;
-  bool samples() const override { return position_.last_stage && position_.tp_rank == 0; }
+  bool draws() const override { return position_.last_stage; }
+  bool samples() const override { return draws() && position_.tp_rank == 0; }
   const Formed& formed() const override { return formed_; }
   void Abort(const std::string& reason) override {
     if (group_ != nullptr) group_->Abort(reason);
@@ -68,7 +70,10 @@ class ShardExecutor final : public Executor {
 
   // Issues the forward pass of batch_. Gives the logits of its draws, and where drawn tokens go.
   Tensor Forward(const StepFlight& flight, const int32_t** sample_slots);
-  void Draw(const Tensor& logits, const int32_t* sample_slots, StepFlight& flight);
+  absl::Status Draw(const Tensor& logits, const int32_t* sample_slots, SampleInputs& inputs,
+                    StepFlight& flight);
+  // Waits for the masks that plan_ awaits, if any, and takes them.
+  absl::Status AwaitMasks(SampleInputs& inputs, const StepFlight& flight);
   // Of communication and of what was issued, since forming.
   absl::Status Health();
   // Of communication; thread-safe.
@@ -102,7 +107,7 @@ class ShardExecutor final : public Executor {
   StepBatch batch_;
 };
 
-absl::Status ShardExecutor::Launch(const std::string& bytes) {
+absl::Status ShardExecutor::Launch(const std::string& bytes, SampleInputs& inputs) {
   const Steady::time_point start = Steady::now();
   if (!plan_.ParseFromString(bytes)) {
     return absl::InvalidArgumentError(absl::StrCat("plan after step ", slots_->last_step(), ": ",
@@ -117,7 +122,7 @@ absl::Status ShardExecutor::Launch(const std::string& bytes) {
   const int32_t* sample_slots = nullptr;
   const Tensor logits = Forward(*flight, &sample_slots);
   RETURN_IF_ERROR(Health());
-  if (position_.last_stage) Draw(logits, sample_slots, *flight);
+  if (draws()) RETURN_IF_ERROR(Draw(logits, sample_slots, inputs, *flight));
   if (first_of_pipeline) relay_->Expect(plan_, batch_);
   slots_->Advance(plan_);
   RETURN_IF_ERROR(Health());
@@ -143,10 +148,31 @@ Tensor ShardExecutor::Forward(const StepFlight& flight, const int32_t** sample_s
   return recorded.logits ? recorded.logits.Rows(0, draws) : Tensor{};
 }
 
-void ShardExecutor::Draw(const Tensor& logits, const int32_t* sample_slots, StepFlight& flight) {
+absl::Status ShardExecutor::Draw(const Tensor& logits, const int32_t* sample_slots,
+                                 SampleInputs& inputs, StepFlight& flight) {
   sampler_->Admit(plan_, *slots_);
+  RETURN_IF_ERROR(AwaitMasks(inputs, flight));
   sampler_->Draw(plan_, batch_, logits, sample_slots, inputs_->drawn(), *model_, flight.pending);
   if (relay_ != nullptr) relay_->Send(sample_slots, static_cast<int>(batch_.sampling.size()));
+  return absl::OkStatus();
+}
+
+absl::Status ShardExecutor::AwaitMasks(SampleInputs& inputs, const StepFlight& flight) {
+  if (batch_.num_masks == 0) return absl::OkStatus();
+  const absl::StatusOr<std::string> masks = inputs.Await(plan_.step_id(), [this] {
+    const absl::Status status = flights_->aborted();
+    return status.ok() ? Connected() : status;
+  });
+  absl::Status status = masks.status();
+  if (status.ok()) status = sampler_->PlaceMasks(*masks, batch_.num_masks, flight.masks);
+  if (status.ok()) return status;
+  std::vector<uint32_t> awaiting;
+  for (int entry = 0; entry < plan_.slot_size(); ++entry) {
+    if (AwaitsMask(plan_, entry)) awaiting.push_back(plan_.slot(entry));
+  }
+  return absl::Status(status.code(),
+                      absl::StrCat("step ", plan_.step_id(), ", slots ",
+                                   absl::StrJoin(awaiting, ", "), ": ", status.message()));
 }
 
 absl::StatusOr<StepResult> ShardExecutor::Collect() {
@@ -280,7 +306,7 @@ absl::Status ShardExecutor::BuildModel() {
   ASSIGN_OR_RETURN(inputs_, StepInputs::Create(limits_, *ops_));
   if (position_.last_stage) {
     sampler_ = std::make_unique<Sampler>(*ops_, step.max_rows);
-    RETURN_IF_ERROR(sampler_->Allocate(limits_.penalty_rows, limits_.vocab_size));
+    RETURN_IF_ERROR(sampler_->Allocate(limits_.sampling_rows, limits_.vocab_size));
   }
   return absl::OkStatus();
 }
@@ -295,6 +321,9 @@ absl::Status ShardExecutor::BuildFlights() {
   std::vector<StepFlight> flights(request_.max_inflight());
   for (StepFlight& flight : flights) {
     ASSIGN_OR_RETURN(flight.staging, inputs_->MakeStaging());
+    if (draws()) {
+      ASSIGN_OR_RETURN(flight.masks, sampler_->MakeMaskStaging());
+    }
     flight.pending.draws = ops_->MakeDraws(static_cast<int>(limits_.num_slots));
     flight.marker = ops_->MakeMarker();
   }

@@ -3,7 +3,8 @@
 // naming slot, value and limit.
 //
 // Steps run ahead: Launch issues a step and returns while the device still works on earlier ones;
-// Collect waits for the oldest. Nothing that a step needs passes through the host.
+// Collect waits for the oldest. Nothing that a step needs passes through the host but masks of
+// constrained decoding, for which the sampling of their step waits.
 #pragma once
 
 #include <atomic>
@@ -15,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "proto/worker.pb.h"
 #include "worker/device.h"
+#include "worker/sample_inputs.h"
 
 namespace regatta {
 
@@ -32,15 +34,18 @@ class Executor {
   virtual ~Executor() = default;
 
   // Issues one plan (a serialised StepPlan) after those before it. Waits while max_inflight steps
-  // are not collected. One thread calls it. Errors: INVALID_ARGUMENT or FAILED_PRECONDITION (bad
-  // plan), UNAVAILABLE or DEADLINE_EXCEEDED (peer lost), INTERNAL. The rank is unusable after one.
-  virtual absl::Status Launch(const std::string& plan) = 0;
+  // are not collected and, having issued the forward pass, for the masks that the plan awaits. One
+  // thread calls it. Errors: INVALID_ARGUMENT or FAILED_PRECONDITION (bad plan or masks),
+  // UNAVAILABLE or DEADLINE_EXCEEDED (peer lost), CANCELLED or DEADLINE_EXCEEDED (no masks: names
+  // step and slots), INTERNAL. The rank is unusable after one.
+  virtual absl::Status Launch(const std::string& plan, SampleInputs& inputs) = 0;
   // Waits for the oldest step that was launched and not collected; there must be one. Its result on
   // the rank that samples, step_id and hash only elsewhere. May be called from another thread.
   // Errors as of Launch.
   virtual absl::StatusOr<StepResult> Collect() = 0;
 
-  // True on the rank whose results the router reads.
+  // True on the ranks that draw, all alike, and on the one of them whose results the router reads.
+  virtual bool draws() const = 0;
   virtual bool samples() const = 0;
   virtual const Formed& formed() const = 0;
 

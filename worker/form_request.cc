@@ -31,7 +31,7 @@ absl::Status CheckFormRequest(const FormRequest& request, const ModelSpec& spec)
   RETURN_IF_ERROR(CheckRange("max_num_tokens", limits.max_num_tokens(), 1, kMaxNumTokens));
   RETURN_IF_ERROR(CheckRange("max_seq_len", limits.max_seq_len(), 1, spec.max_position));
   RETURN_IF_ERROR(CheckRange("block_size", request.block_size(), 1, kMaxBlockSize));
-  RETURN_IF_ERROR(CheckRange("penalty_rows", request.penalty_rows(), 0, kMaxBatchSize));
+  RETURN_IF_ERROR(CheckRange("sampling_rows", request.sampling_rows(), 0, kMaxBatchSize));
   RETURN_IF_ERROR(CheckRange("timeout_ms", request.timeout_ms(), 1, 3'600'000));
   const uint64_t largest = std::min(limits.max_batch_size(), limits.max_num_tokens());
   uint32_t before = 0;
@@ -58,7 +58,7 @@ SlotLimits SlotLimitsOf(const FormRequest& request, const ModelSpec& spec, uint3
           .block_size = request.block_size(),
           .num_blocks = num_blocks,
           .vocab_size = static_cast<uint32_t>(spec.vocab_size),
-          .penalty_rows = std::min(request.penalty_rows(), request.limits().max_batch_size()),
+          .sampling_rows = std::min(request.sampling_rows(), request.limits().max_batch_size()),
           .random_next_ids = request.model().random_next_ids()};
 }
 

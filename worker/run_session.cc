@@ -31,6 +31,7 @@ std::shared_ptr<RunSession> RunSession::Start(grpc::CallbackServerContext& conte
 void RunSession::OnReadDone(bool ok) {
   if (!ok) {
     plans_.Close();
+    inputs_.Close();
     if (!started_) Close(absl::CancelledError("the stream ended before it named its rank"));
     return;
   }
@@ -39,13 +40,8 @@ void RunSession::OnReadDone(bool ok) {
     started_ = true;
     launch_(shared_from_this());
   } else {
-    // Steps are numbered without gaps, so the count of plans is the newest id.
-    ++received_;
-    if (!plans_.TryPush(std::move(*request_.mutable_plan()))) {
-      Fence(absl::ResourceExhaustedError(
-          absl::StrCat("more than ", kMaxQueuedPlans, " plans wait; the group runs fewer")));
-      return;
-    }
+    const absl::Status status = request_.has_sample_input() ? TakeSampleInput() : TakePlan();
+    if (!status.ok()) return Fence(status);
   }
   request_.Clear();
   StartRead(&request_);
@@ -61,7 +57,20 @@ absl::Status RunSession::TakeStart() {
   };
   ASSIGN_OR_RETURN(executor_, lifecycle_.BeginRun(request_.start(), fence));
   epoch_ = request_.start().group_epoch();
+  draws_ = executor_->draws();
   return absl::OkStatus();
+}
+
+absl::Status RunSession::TakePlan() {
+  // Steps are numbered without gaps, so the count of plans is the newest id.
+  ++received_;
+  if (plans_.TryPush(std::move(*request_.mutable_plan()))) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      absl::StrCat("more than ", kMaxQueuedPlans, " plans wait; the group runs fewer"));
+}
+
+absl::Status RunSession::TakeSampleInput() {
+  return draws_ ? inputs_.Put(std::move(*request_.mutable_sample_input())) : absl::OkStatus();
 }
 
 void RunSession::ExecutePlans() {
@@ -85,7 +94,7 @@ absl::Status RunSession::LaunchPlans() {
       continue;
     }
     ++launched_;
-    RETURN_IF_ERROR(executor_->Launch(*plan));
+    RETURN_IF_ERROR(executor_->Launch(*plan, inputs_));
     CHECK(steps_.TryPush(launched_.load())) << "more steps in flight than plans may wait";
   }
 }
@@ -155,6 +164,7 @@ void RunSession::Fence(const absl::Status& reason) {
     if (fence_.ok()) fence_ = reason;
   }
   plans_.Close();
+  inputs_.Close();
   if (started_) lifecycle_.AbortRun(epoch_, std::string(reason.message()));
 }
 

@@ -1,5 +1,6 @@
 // RunSession: one Run stream of a rank. Plans are read into a bounded queue, launched one after
 // another on one thread, collected on a second and answered in order; heartbeats go in between.
+// Masks go past the queue to the launch that waits for them.
 #pragma once
 
 #include <grpcpp/grpcpp.h>
@@ -53,6 +54,8 @@ class RunSession final : public grpc::ServerBidiReactor<RunRequest, RunResponse>
   RunSession(grpc::CallbackServerContext& context, RankLifecycle& lifecycle, Launcher launch)
       : context_(context), lifecycle_(lifecycle), launch_(std::move(launch)) {}
   absl::Status TakeStart();
+  absl::Status TakePlan();
+  absl::Status TakeSampleInput();
   // Launches plans until the stream ends, a plan fails or the session is fenced.
   absl::Status LaunchPlans();
   // Answers the steps that were launched, until all are or one fails, which fences the session.
@@ -69,8 +72,10 @@ class RunSession final : public grpc::ServerBidiReactor<RunRequest, RunResponse>
   RunRequest request_;                // being read
   uint64_t epoch_ = 0;                // of the rank
   Executor* executor_ = nullptr;      // lent between BeginRun and EndRun
+  bool draws_ = false;                // this rank's executor
   std::atomic<bool> started_ = false;
   BoundedQueue<std::string> plans_{kMaxQueuedPlans};
+  SampleInputs inputs_;
   BoundedQueue<uint64_t> steps_{kMaxQueuedPlans};  // launched and not collected; ids
   std::atomic<uint64_t> received_ = 0, launched_ = 0, completed_ = 0;  // step ids
 

@@ -1,11 +1,13 @@
 // Sampler: logits to tokens and log-probabilities of a step's result, on the ranks of the last
-// stage. Owns the penalty counts. All ranks of the stage draw alike; one of them reports.
+// stage. Owns the sample pool. All ranks of the stage draw alike; one of them reports.
 #pragma once
 
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "kernels/ops.h"
 #include "proto/worker.pb.h"
 #include "worker/batch.h"
@@ -29,11 +31,18 @@ class Sampler {
  public:
   // `ops` must outlive the sampler. `max_rows` bounds the rows of logits asked for at once.
   Sampler(Ops& ops, int max_rows) : ops_(ops), max_rows_(max_rows) {}
-  // Allocates counts for `penalty_rows` sequences. RESOURCE_EXHAUSTED when they do not fit.
-  absl::Status Allocate(uint32_t penalty_rows, uint32_t vocab_size);
+  // Allocates a pool for `sampling_rows` sequences. RESOURCE_EXHAUSTED when it does not fit.
+  absl::Status Allocate(uint32_t sampling_rows, uint32_t vocab_size);
+  // Host memory for one step's masks on their way to the device; empty without rows.
+  // RESOURCE_EXHAUSTED when memory is.
+  absl::StatusOr<Buffer> MakeMaskStaging() const;
 
-  // Counts the context of the plan's new sequences that have penalties.
+  // Counts the context of the plan's new sequences that have penalties, and takes their biases.
   void Admit(const StepPlan& plan, const SlotTable& slots);
+  // Takes the masks of a step's `count` draws that await them, as SampleInput has them, by way of
+  // `staging`, which must rest until the stream has come that far. INVALID_ARGUMENT names a wrong
+  // size.
+  absl::Status PlaceMasks(const std::string& masks, int count, const Buffer& staging);
   // Draws from `logits` [N, V], one row per draw of `batch`; tokens go to drawn[slots[i]] on the
   // device and, with the log-probabilities asked for, to `pending`. With LOGITS_ALL also
   // log-probabilities of given tokens, for which it asks `model` for more rows, and waits.
@@ -41,13 +50,19 @@ class Sampler {
             const int32_t* slots, int32_t* drawn, Model& model, PendingDraws& pending);
 
  private:
-  void AddGivenLogprobs(const StepBatch& batch, int entry, Model& model, Logprobs& logprobs);
+  void CountContext(const Admission& admission, int row);
+  void PlaceBias(const SamplingParams& sampling, int row);
+  // Log-probabilities behind scored rows [begin, end) of `batch`.
+  void AddGivenLogprobs(const StepBatch& batch, int begin, int end, int num_top, Model& model,
+                        Logprobs& logprobs);
 
   Ops& ops_;
   const int max_rows_;
-  Buffer prompt_counts_, output_counts_, device_rows_, device_ids_;
-  PenaltyPool pool_;
+  Buffer memory_;  // of the pool
+  Buffer device_rows_, device_ids_;
+  SamplePool pool_;
   std::vector<int32_t> counts_;  // of one row, on the host
+  GivenLogprobs given_;          // scratch
 };
 
 }  // namespace regatta

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -17,6 +18,27 @@ absl::Status CheckRange(const char* field, float value, float low, float high) {
 }
 
 bool IsOn(float factor) { return factor != 0 && factor != 1; }
+
+absl::Status CheckBias(const SamplingParams& params, uint32_t vocab_size) {
+  constexpr float kMost = 100;
+  if (params.bias_token_size() != params.bias_size() || params.bias_size() > kMaxBias) {
+    return absl::InvalidArgumentError(absl::StrCat(params.bias_token_size(), " bias tokens, ",
+                                                   params.bias_size(), " biases; equal, at most ",
+                                                   kMaxBias));
+  }
+  for (uint32_t id : params.bias_token()) {
+    if (id < vocab_size) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("bias token ", id, " is outside the vocabulary of ", vocab_size));
+  }
+  std::vector<uint32_t> ids(params.bias_token().begin(), params.bias_token().end());
+  std::sort(ids.begin(), ids.end());
+  if (const auto twice = std::adjacent_find(ids.begin(), ids.end()); twice != ids.end()) {
+    return absl::InvalidArgumentError(absl::StrCat("bias token ", *twice, " is given twice"));
+  }
+  for (float bias : params.bias()) RETURN_IF_ERROR(CheckRange("bias", bias, -kMost, kMost));
+  return absl::OkStatus();
+}
 
 }  // namespace
 
@@ -43,7 +65,9 @@ absl::StatusOr<SampleRow> ToSampleRow(const SamplingParams& params, uint32_t voc
           absl::StrCat("suppressed id ", id, " is outside the vocabulary of ", vocab_size));
     }
   }
+  RETURN_IF_ERROR(CheckBias(params, vocab_size));
   SampleRow row;
+  row.num_bias = params.bias_token_size();
   row.temperature = params.temperature();
   row.top_k = static_cast<int>(std::min(params.top_k(), vocab_size));
   row.top_p = params.top_p();

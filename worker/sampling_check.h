@@ -7,13 +7,11 @@
 
 namespace regatta {
 
-inline constexpr uint32_t kMaxTopLogprobs = 20;
-
 // True when a sequence's tokens must be counted.
 bool HasPenalties(const SamplingParams& params);
 
-// INVALID_ARGUMENT names the field, its value and the limit. The row has no penalty row and no
-// suppressed ids yet.
+// INVALID_ARGUMENT names the field, its value and the limit. The row has no row of the sample pool
+// and no suppressed ids yet.
 absl::StatusOr<SampleRow> ToSampleRow(const SamplingParams& params, uint32_t vocab_size);
 
 }  // namespace regatta

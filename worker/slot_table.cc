@@ -14,7 +14,8 @@
 namespace regatta {
 namespace {
 
-constexpr uint32_t kKnownFlags = STEP_FLAG_SAMPLE | STEP_FLAG_INLINE_TOKENS | STEP_FLAG_LOGITS_ALL;
+constexpr uint32_t kKnownFlags =
+    STEP_FLAG_SAMPLE | STEP_FLAG_INLINE_TOKENS | STEP_FLAG_LOGITS_ALL | STEP_FLAG_AWAITS_MASK;
 
 template <typename... Parts>
 absl::Status Malformed(const Parts&... parts) {
@@ -37,8 +38,8 @@ SlotTable::SlotTable(const SlotLimits& limits)
     : limits_(limits), slots_(limits.num_slots), scheduled_in_(limits.num_slots, 0) {
   CHECK_GT(limits.block_size, 0u);
   for (Slot& slot : slots_) slot.blocks.reserve(limits.max_blocks_per_slot());
-  for (int row = static_cast<int>(limits.penalty_rows) - 1; row >= 0; --row) {
-    free_penalty_rows_.push_back(row);
+  for (int row = static_cast<int>(limits.sampling_rows) - 1; row >= 0; --row) {
+    free_rows_.push_back(row);
   }
 }
 
@@ -47,6 +48,7 @@ absl::Status SlotTable::Apply(const StepPlan& plan) {
     return Disagrees("step ", plan.step_id(), " follows step ", last_step_);
   }
   RETURN_IF_ERROR(CheckColumns(plan));
+  RETURN_IF_ERROR(CheckAwaiting(plan));
   RETURN_IF_ERROR(CheckTokens(plan));
   last_step_ = plan.step_id();
   for (uint32_t index : plan.released_slots()) RETURN_IF_ERROR(Release(index));
@@ -91,10 +93,17 @@ absl::Status SlotTable::CheckColumns(const StepPlan& plan) const {
   return absl::OkStatus();
 }
 
+absl::Status SlotTable::CheckAwaiting(const StepPlan& plan) const {
+  uint32_t awaiting = 0;
+  for (int entry = 0; entry < plan.slot_size(); ++entry) awaiting += AwaitsMask(plan, entry);
+  if (awaiting <= limits_.sampling_rows) return absl::OkStatus();
+  return Malformed(awaiting, " entries await masks; sampling_rows is ", limits_.sampling_rows);
+}
+
 absl::Status SlotTable::CheckTokens(const StepPlan& plan) const {
   uint64_t given = 0;
   for (int entry = 0; entry < plan.slot_size(); ++entry) {
-    if (HasInlineTokens(plan, entry)) given += plan.count(entry);
+    if (HasInlineTokens(plan, entry)) given += plan.count(entry) + HasFollowingToken(plan, entry);
   }
   if (given != static_cast<uint64_t>(plan.tokens_size())) {
     return Malformed("entries with inline tokens count ", given, ", but there are ",
@@ -114,7 +123,7 @@ absl::Status SlotTable::Release(uint32_t index) {
   }
   Slot& slot = slots_[index];
   if (!slot.in_use) return Disagrees("slot ", index, " is released but holds no sequence");
-  if (slot.sampling.penalty_row >= 0) free_penalty_rows_.push_back(slot.sampling.penalty_row);
+  if (slot.row >= 0) free_rows_.push_back(std::exchange(slot.row, -1));
   slot.in_use = false;
   return absl::OkStatus();
 }
@@ -146,10 +155,11 @@ absl::Status SlotTable::Admit(const Admission& admission) {
   if (limits_.random_next_ids) slot.sampling.seed += index;  // sequences must differ
   slot.blocks.clear();
   slot.drawn_in_step = 0;
-  return TakePenaltyRow(admission, slot);
+  RETURN_IF_ERROR(CheckPenaltyTokens(admission, slot));
+  return TakeRow(admission, slot);
 }
 
-absl::Status SlotTable::TakePenaltyRow(const Admission& admission, Slot& slot) {
+absl::Status SlotTable::CheckPenaltyTokens(const Admission& admission, const Slot& slot) const {
   const uint32_t expected = HasPenalties(admission.sampling()) ? slot.length : 0;
   if (static_cast<uint32_t>(admission.penalty_tokens_size()) != expected) {
     return Malformed("slot ", admission.slot(), ": ", admission.penalty_tokens_size(),
@@ -161,13 +171,21 @@ absl::Status SlotTable::TakePenaltyRow(const Admission& admission, Slot& slot) {
                        " is outside the vocabulary of ", limits_.vocab_size);
     }
   }
-  if (expected == 0) return absl::OkStatus();
-  if (free_penalty_rows_.empty()) {
-    return Disagrees("slot ", admission.slot(), " has penalties, but all ", limits_.penalty_rows,
-                     " penalty rows are taken");
+  return absl::OkStatus();
+}
+
+absl::Status SlotTable::TakeRow(const Admission& admission, Slot& slot) {
+  const bool penalties = HasPenalties(admission.sampling());
+  const bool biases = slot.sampling.num_bias > 0;
+  if (!penalties && !biases) return absl::OkStatus();
+  if (free_rows_.empty()) {
+    return Disagrees("slot ", admission.slot(), " has penalties or biases, but all ",
+                     limits_.sampling_rows, " sampling rows are taken");
   }
-  slot.sampling.penalty_row = free_penalty_rows_.back();
-  free_penalty_rows_.pop_back();
+  slot.row = free_rows_.back();
+  free_rows_.pop_back();
+  slot.sampling.penalty_row = penalties ? slot.row : -1;
+  slot.sampling.bias_row = biases ? slot.row : -1;
   return absl::OkStatus();
 }
 
@@ -225,7 +243,11 @@ absl::Status SlotTable::CheckEntry(const StepPlan& plan, int entry, Slot& slot) 
     return Disagrees("slot ", index, ": ", count, " tokens from ", start,
                      " that were neither given nor drawn here");
   }
-  if (!SamplesAt(plan, entry)) return absl::OkStatus();
+  if (!SamplesAt(plan, entry)) {
+    if (AwaitsMask(plan, entry)) return Malformed("slot ", index, ": a mask, but no draw");
+    if (!WantsAllLogits(plan, entry) || end < slot.length) return absl::OkStatus();
+    return Disagrees("slot ", index, ": a token behind ", end, " of ", slot.length, " tokens");
+  }
   if (end != slot.length) {
     return Disagrees("slot ", index, ": samples at ", end, " of ", slot.length, " tokens");
   }

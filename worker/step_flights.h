@@ -18,6 +18,7 @@ namespace regatta {
 
 struct StepFlight {
   Buffer staging;
+  Buffer masks;  // staging too; last stage
   PendingDraws pending;
   std::unique_ptr<Marker> marker;
   uint64_t step_id = 0;
@@ -44,12 +45,13 @@ class StepFlights {
   void Collected() ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends waits.
   void Abort(const std::string& reason) ABSL_LOCKS_EXCLUDED(mutex_);
+  // UNAVAILABLE after Abort.
+  absl::Status aborted() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   bool HasRoom() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return launched_ - collected_ < flights_.size() || !aborted_.ok();
   }
-  absl::Status aborted() const ABSL_LOCKS_EXCLUDED(mutex_);
 
   std::vector<StepFlight> flights_;
   mutable absl::Mutex mutex_;

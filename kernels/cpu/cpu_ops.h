@@ -59,9 +59,10 @@ class CpuOps final : public Ops {
   void JoinColumns(const Tensor& x, const Tensor& out) override;
   void PlaceTokens(const int32_t* ids, const int32_t* slots, int n, int32_t* drawn) override;
   std::unique_ptr<Draws> MakeDraws(int max_rows) override;
-  void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const PenaltyPool& pool,
+  void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const SamplePool& pool,
               const int32_t* slots, int32_t* drawn, Draws& draws) override;
-  void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) override;
+  void TokenLogprobs(const Tensor& logits, const int32_t* ids, int num_top,
+                     GivenLogprobs& result) override;
 
  private:
   // Calls fn(row) for every row on the pool, compiled for this CPU's vectors. `row_cost` is about

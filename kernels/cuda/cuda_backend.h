@@ -117,9 +117,10 @@ class CudaOps final : public Ops {
   void JoinColumns(const Tensor& x, const Tensor& out) override;
   void PlaceTokens(const int32_t* ids, const int32_t* slots, int n, int32_t* drawn) override;
   std::unique_ptr<Draws> MakeDraws(int max_rows) override;
-  void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const PenaltyPool& pool,
+  void Sample(const Tensor& logits, const std::vector<SampleRow>& rows, const SamplePool& pool,
               const int32_t* slots, int32_t* drawn, Draws& draws) override;
-  void TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) override;
+  void TokenLogprobs(const Tensor& logits, const int32_t* ids, int num_top,
+                     GivenLogprobs& result) override;
   void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                            const Tensor& residual, const Tensor& delta, const Tensor& norm_weight,
                            float eps, const Activation& out) override;

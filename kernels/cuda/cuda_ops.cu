@@ -233,7 +233,8 @@ void CudaOps::Upload(void* device, size_t device_stride, const HostRows& from) {
 void CudaOps::Reserve(int max_tokens, int max_rows, const MoeParams& moe, int expert_width,
                       int hidden, int vocab) {
   max_rows_ = std::max(max_tokens, max_rows);
-  staging_.Grow(*this, max_rows_ * sizeof(float));
+  // One log-probability of each row, and the list of its most likely tokens.
+  staging_.Grow(*this, max_rows_ * (1 + 2 * kMaxTopLogprobs) * sizeof(float));
   if (moe.num_local > 0) ReserveExperts(max_tokens, moe, expert_width, hidden);
 }
 

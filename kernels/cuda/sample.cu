@@ -1,6 +1,6 @@
-// Sampling on the device, one block per row, without sorting. In order: suppressed ids and
-// penalties, then greedy, or temperature, min-p, top-k, top-p and one draw; log-probabilities are
-// of the raw row.
+// Sampling on the device, one block per row, without sorting. In order: bias, penalties, suppressed
+// ids and mask, then greedy, or temperature, min-p, top-k, top-p and one draw; log-probabilities
+// are of the raw row.
 #include <algorithm>
 #include <cstring>
 
@@ -31,15 +31,18 @@ struct SampleArrays {
   float* listed_logprobs;
 };
 
-// Logits that the draw is made from. Suppressed ones are -infinity in memory for the time being.
+// Logits that the draw is made from. In memory, for the time being, suppressed ones are -infinity
+// and biases are added.
 struct AdjustedRow {
   const float* logits;
   const int32_t* in_prompt;  // or null
   const int32_t* in_output;
+  const uint32_t* mask;  // or null
   float repetition, presence, frequency;
 
   __device__ float Adjust(int i, float logit) const {
     if (logit != logit) return -INFINITY;
+    if (mask != nullptr && (mask[i / 32] >> (i % 32) & 1) == 0) return -INFINITY;
     if (in_prompt != nullptr) {
       const int32_t count = in_output[i];
       if (in_prompt[i] > 0 || count > 0) {
@@ -114,16 +117,43 @@ __device__ int Draw(const SampleRow& row, const AdjustedRow& logit, const Ranked
   return token < 0 ? first.id : token;
 }
 
-__device__ void ListMostLikely(const PlainRow& row, int vocab, float log_sum, const RowPlan& plan,
-                               const SampleArrays& arrays) {
+// The `count` most likely tokens of a row, most likely first.
+__device__ void ListMostLikely(const PlainRow& row, int vocab, float log_sum, int count,
+                               uint32_t* ids, float* logprobs) {
   Ranked last{INFINITY, -1};
-  for (int i = 0; i < min(plan.row.num_logprobs, vocab); ++i) {
+  for (int i = 0; i < count; ++i) {
     last = NextRanked(row, vocab, last);
     if (threadIdx.x == 0) {
-      arrays.listed_ids[plan.listed_at + i] = last.id;
-      arrays.listed_logprobs[plan.listed_at + i] = last.logit - log_sum;
+      ids[i] = last.id;
+      logprobs[i] = last.logit - log_sum;
     }
   }
+}
+
+// Adds a row's biases to its logits, or puts the logits back.
+__device__ void Bias(const SampleRow& row, const SamplePool& pool, float* logits, bool add) {
+  if (row.num_bias == 0) return;
+  const auto* ids =
+      static_cast<const int32_t*>(pool.bias_ids.data) + row.bias_row * pool.bias_ids.row_stride;
+  const auto* bias =
+      static_cast<const float*>(pool.bias.data) + row.bias_row * pool.bias.row_stride;
+  auto* hidden =
+      static_cast<float*>(pool.bias_hidden.data) + row.bias_row * pool.bias_hidden.row_stride;
+  __syncthreads();
+  for (int i = threadIdx.x; i < row.num_bias; i += kSampleThreads) {
+    if (add) hidden[i] = logits[ids[i]];
+    logits[ids[i]] = add ? hidden[i] + bias[i] : hidden[i];
+  }
+  __syncthreads();
+}
+
+// What a row without a finite logit gives.
+__device__ int LowestAllowed(const uint32_t* mask, int vocab) {
+  for (int word = 0; mask != nullptr && word < MaskWords(vocab); ++word) {
+    const int id = word * 32 + __ffs(static_cast<int>(mask[word])) - 1;
+    if (mask[word] != 0 && id < vocab) return id;
+  }
+  return 0;
 }
 
 // Hides the suppressed ids of a row behind -infinity, or puts their logits back.
@@ -144,13 +174,14 @@ __device__ void Suppress(const RowPlan& plan, const SampleArrays& arrays, float*
 }
 
 __global__ void __launch_bounds__(kSampleThreads)
-    SampleKernel(Tensor logits, PenaltyPool pool, SampleArrays arrays, const int32_t* slots,
+    SampleKernel(Tensor logits, SamplePool pool, SampleArrays arrays, const int32_t* slots,
                  int32_t* drawn) {
   const RowPlan& plan = arrays.plans[blockIdx.x];
   const SampleRow& row = plan.row;
   const int vocab = static_cast<int>(logits.shape[1]);
   float* raw = static_cast<float*>(logits.data) + blockIdx.x * logits.row_stride;
   AdjustedRow adjusted{raw,
+                       nullptr,
                        nullptr,
                        nullptr,
                        row.repetition_penalty > 0 ? row.repetition_penalty : 1,
@@ -164,18 +195,27 @@ __global__ void __launch_bounds__(kSampleThreads)
     adjusted.in_prompt = static_cast<const int32_t*>(pool.prompt_counts.data) +
                          row.penalty_row * pool.prompt_counts.row_stride;
   }
+  if (row.mask_row >= 0) {
+    adjusted.mask =
+        static_cast<const uint32_t*>(pool.masks.data) + row.mask_row * pool.masks.row_stride;
+  }
+  Bias(row, pool, raw, true);
   Suppress(plan, arrays, raw, true);
   const Ranked first = NextRanked(adjusted, vocab, {INFINITY, -1});
-  int token = first.logit == -INFINITY ? 0 : first.id;
+  int token = first.logit == -INFINITY ? LowestAllowed(adjusted.mask, vocab) : first.id;
   if (row.temperature > 0 && first.logit > -INFINITY) token = Draw(row, adjusted, first, vocab);
-  if (row.random_next) token = static_cast<int>(RandomId(row.seed, row.output_index, vocab));
+  if (row.random_next && adjusted.mask == nullptr) {
+    token = static_cast<int>(RandomId(row.seed, row.output_index, vocab));
+  }
   Suppress(plan, arrays, raw, false);
+  Bias(row, pool, raw, false);
   float logprob = 0;
   if (row.num_logprobs >= 0) {
     const PlainRow plain{raw};
     const float log_sum = LogSumExp(plain, vocab, MostLikely(plain, vocab).logit);
     logprob = raw[token] - log_sum;
-    ListMostLikely(plain, vocab, log_sum, plan, arrays);
+    ListMostLikely(plain, vocab, log_sum, min(row.num_logprobs, vocab),
+                   arrays.listed_ids + plan.listed_at, arrays.listed_logprobs + plan.listed_at);
   }
   if (threadIdx.x == 0) {
     arrays.tokens[blockIdx.x] = token;
@@ -185,12 +225,26 @@ __global__ void __launch_bounds__(kSampleThreads)
   }
 }
 
+// Results of TokenLogprobs behind one another in one area: [N], [N, K], [N, K].
+struct GivenArrays {
+  float* given;
+  uint32_t* top_ids;
+  float* top_logprobs;
+
+  GivenArrays(void* memory, int64_t rows, int top)
+      : given(static_cast<float*>(memory)),
+        top_ids(reinterpret_cast<uint32_t*>(given + rows)),
+        top_logprobs(reinterpret_cast<float*>(top_ids + rows * top)) {}
+};
+
 __global__ void __launch_bounds__(kSampleThreads)
-    TokenLogprobsKernel(Tensor logits, const int32_t* ids, float* out) {
+    TokenLogprobsKernel(Tensor logits, const int32_t* ids, int top, GivenArrays out) {
   const int vocab = static_cast<int>(logits.shape[1]);
-  const float* row = static_cast<const float*>(logits.data) + blockIdx.x * logits.row_stride;
-  const float log_sum = LogSumExp({row}, vocab, MostLikely({row}, vocab).logit);
-  if (threadIdx.x == 0) out[blockIdx.x] = row[ids[blockIdx.x]] - log_sum;
+  const PlainRow row{static_cast<const float*>(logits.data) + blockIdx.x * logits.row_stride};
+  const float log_sum = LogSumExp(row, vocab, MostLikely(row, vocab).logit);
+  if (threadIdx.x == 0) out.given[blockIdx.x] = row.logits[ids[blockIdx.x]] - log_sum;
+  const int64_t listed_at = int64_t{blockIdx.x} * top;
+  ListMostLikely(row, vocab, log_sum, top, out.top_ids + listed_at, out.top_logprobs + listed_at);
 }
 
 // Sizes of one call's arrays, and where they lie in a staging area.
@@ -273,7 +327,7 @@ std::unique_ptr<Draws> CudaOps::MakeDraws(int max_rows) {
 }
 
 void CudaOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
-                     const PenaltyPool& pool, const int32_t* slots, int32_t* drawn, Draws& draws) {
+                     const SamplePool& pool, const int32_t* slots, int32_t* drawn, Draws& draws) {
   auto& staged = static_cast<StagedDraws&>(draws);
   const int64_t vocab = logits.dim(1);
   CHECK(logits.dtype == DType::kFloat32);
@@ -296,16 +350,25 @@ void CudaOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
         "Sample");
 }
 
-void CudaOps::TokenLogprobs(const Tensor& logits, const int32_t* ids, float* out) {
+void CudaOps::TokenLogprobs(const Tensor& logits, const int32_t* ids, int num_top,
+                            GivenLogprobs& result) {
   CHECK(logits.dtype == DType::kFloat32);
+  CHECK_LE(num_top, static_cast<int>(kMaxTopLogprobs));
   const int64_t rows = logits.dim(0);
+  const int top = static_cast<int>(std::min<int64_t>(num_top, logits.dim(1)));
+  result.given.resize(rows);
+  result.top_ids.resize(rows * top);
+  result.top_logprobs.resize(rows * top);
   if (rows == 0) return;
   CHECK_LE(rows, max_rows_) << "beyond Reserve";
-  auto* device = static_cast<float*>(staging_.device.data());
-  TokenLogprobsKernel<<<static_cast<unsigned>(rows), kSampleThreads, 0, stream_>>>(logits, ids,
+  const GivenArrays device(staging_.device.data(), rows, top);
+  TokenLogprobsKernel<<<static_cast<unsigned>(rows), kSampleThreads, 0, stream_>>>(logits, ids, top,
                                                                                    device);
   Launched("TokenLogprobs");
-  CopyToHost(out, device, rows * sizeof(float));
+  CopyToHost(result.given.data(), device.given, rows * sizeof(float));
+  if (top == 0) return;
+  CopyToHost(result.top_ids.data(), device.top_ids, rows * top * sizeof(uint32_t));
+  CopyToHost(result.top_logprobs.data(), device.top_logprobs, rows * top * sizeof(float));
 }
 
 }  // namespace regatta

@@ -165,7 +165,7 @@ void ExpectNear(const std::vector<double>& got, const std::vector<double>& want,
 }
 
 SampleResult DrawNow(Ops& ops, const Tensor& logits, const std::vector<SampleRow>& rows,
-                     const PenaltyPool& pool) {
+                     const SamplePool& pool) {
   std::vector<int32_t> slots(rows.size());
   std::iota(slots.begin(), slots.end(), 0);
   const DeviceArray<int32_t> device_slots(ops, slots);

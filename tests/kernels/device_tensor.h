@@ -72,7 +72,7 @@ TestWeight NormalWeight(Ops& ops, DType dtype, int64_t out, int64_t in, Random& 
 
 // Samples and waits for the result; drawn tokens go to places that nothing reads.
 SampleResult DrawNow(Ops& ops, const Tensor& logits, const std::vector<SampleRow>& rows,
-                     const PenaltyPool& pool);
+                     const SamplePool& pool);
 
 // Half a unit in the last place, relative: the error of one rounding to `dtype`.
 double RoundingOf(DType dtype);

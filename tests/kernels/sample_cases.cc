@@ -78,7 +78,7 @@ DeviceTensor RepeatedLogits(Ops& ops, const std::vector<double>& logits, size_t 
 }
 
 std::vector<uint32_t> DrawRows(Ops& ops, const std::vector<double>& logits,
-                               const std::vector<SampleRow>& rows, const PenaltyPool& pool) {
+                               const std::vector<SampleRow>& rows, const SamplePool& pool) {
   const SampleResult result = DrawNow(ops, RepeatedLogits(ops, logits, rows.size()), rows, pool);
   EXPECT_EQ(result.tokens.size(), rows.size());
   return result.tokens;
@@ -259,18 +259,27 @@ void CheckLogprobs(Ops& ops) {
                                          {.temperature = 0.5f}};
     const SampleResult result = DrawNow(ops, logits, rows, {});
     std::vector<int32_t> ids(result.tokens.begin(), result.tokens.end());
-    std::vector<float> given(3);
-    ops.TokenLogprobs(logits, DeviceArray<int32_t>(ops, ids).data(), given.data());
+    GivenLogprobs scored;
+    ops.TokenLogprobs(logits, DeviceArray<int32_t>(ops, ids).data(), asked, scored);
+    ASSERT_EQ(scored.given.size(), 3u);
+    const size_t top = std::min<int64_t>(asked, vocab);
+    ASSERT_EQ(scored.top_ids.size(), 3 * top);
+    ASSERT_EQ(scored.top_logprobs.size(), 3 * top);
     for (int64_t r = 0; r < 3; ++r) {
       const double* row = values.data() + r * vocab;
       double sum = 0;
       for (int64_t i = 0; i < vocab; ++i) sum += std::exp(row[i]);
       const double want = row[result.tokens[r]] - std::log(sum);
-      EXPECT_NEAR(given[r], want, 1e-5);
+      EXPECT_NEAR(scored.given[r], want, 1e-5);
       EXPECT_NEAR(result.logprobs[r], r < 2 ? want : 0, 1e-5) << "the last row asked for none";
       std::multimap<double, uint32_t, std::greater<>> sorted;
       for (int64_t i = 0; i < vocab; ++i) sorted.emplace(row[i], static_cast<uint32_t>(i));
-      const size_t listed = r == 1 ? std::min<int64_t>(asked, vocab) : 0;
+      auto ranked = sorted.begin();
+      for (size_t i = r * top; i < (r + 1) * top; ++i, ++ranked) {
+        EXPECT_EQ(scored.top_ids[i], ranked->second);
+        EXPECT_NEAR(scored.top_logprobs[i], ranked->first - std::log(sum), 1e-5);
+      }
+      const size_t listed = r == 1 ? top : 0;
       ASSERT_EQ(result.top_logprobs[r].size(), listed);
       auto expected = sorted.begin();
       for (const auto& [id, logprob] : result.top_logprobs[r]) {
@@ -280,6 +289,89 @@ void CheckLogprobs(Ops& ops) {
       }
     }
   }
+}
+
+// Biases and masks over rows of one pool, greedy and drawn: what is drawn has a share of the
+// distribution that float64 gives, and the logits are as they were afterwards.
+void CheckBiasAndMask(Ops& ops) {
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  constexpr int64_t kPoolRows = 3;
+  constexpr int kBiases = 5;
+  DeviceTensor bias_ids(ops, DType::kInt32, {kPoolRows, kMaxBias});
+  DeviceTensor bias(ops, DType::kFloat32, {kPoolRows, kMaxBias});
+  DeviceTensor hidden(ops, DType::kFloat32, {kPoolRows, kMaxBias});
+  DeviceTensor masks(ops, DType::kInt32, {kPoolRows, MaskWords(kVocab)});
+  const SamplePool pool = {
+      .bias_ids = bias_ids, .bias = bias, .bias_hidden = hidden, .masks = masks};
+  for (int round = 0; round < 200; ++round) {
+    const int biased = static_cast<int>(random() % kPoolRows);
+    const int masked = static_cast<int>(random() % kPoolRows);
+    std::vector<double> logits = RandomLogits(random, 2), adjusted = logits;
+    std::vector<double> ids(kPoolRows * kMaxBias, 0), values(kPoolRows * kMaxBias, 50);
+    for (int i = 0; i < kBiases; ++i) {
+      const uint32_t id = (round + 9 * i) % kVocab;
+      ids[biased * kMaxBias + i] = id;
+      values[biased * kMaxBias + i] = static_cast<double>(random() % 17) - 8;
+      adjusted[id] += values[biased * kMaxBias + i];
+    }
+    std::vector<double> words(kPoolRows * MaskWords(kVocab), -1);
+    for (int word = 0; word < MaskWords(kVocab); ++word) {
+      words[masked * MaskWords(kVocab) + word] =
+          static_cast<int32_t>(random() & random()) | (round % 2 << 5);
+    }
+    bias_ids.Write(ids);
+    bias.Write(values);
+    masks.Write(words);
+    const auto allows = [&](int64_t id) {
+      const auto word = static_cast<int32_t>(words[masked * MaskWords(kVocab) + id / 32]);
+      return (static_cast<uint32_t>(word) >> (id % 32) & 1) != 0;
+    };
+    for (int64_t id = 0; id < kVocab; ++id) {
+      if (!allows(id)) adjusted[id] = -INFINITY;
+    }
+    const SampleRow row{.temperature = round % 3 == 0 ? 0.0f : 1.0f,
+                        .top_k = round % 3 == 2 ? 4 : 0,
+                        .seed = 5,
+                        .output_index = static_cast<uint32_t>(round),
+                        .bias_row = biased,
+                        .num_bias = kBiases,
+                        .mask_row = masked,
+                        .num_logprobs = 0};
+    const DeviceTensor device = RepeatedLogits(ops, logits, 1);
+    const std::vector<double> before = device.Read();
+    const SampleResult result = DrawNow(ops, device, {row}, pool);
+    EXPECT_EQ(device.Read(), before) << "round " << round;
+    const uint32_t token = result.tokens[0];
+    EXPECT_TRUE(allows(token)) << "round " << round << ": " << token;
+    EXPECT_GT(Distribution(adjusted, row, nullptr).at(token), 0) << "round " << round;
+    double sum = 0;
+    for (const double logit : before) sum += std::exp(logit);
+    EXPECT_NEAR(result.logprobs[0], before[token] - std::log(sum), 1e-5) << "of the raw row";
+  }
+}
+
+// A mask holds where nothing can be drawn, where ids are random, and beside the last whole word.
+void CheckMaskEdges(Ops& ops) {
+  ReserveForCases(ops);
+  DeviceTensor masks(ops, DType::kInt32, {2, MaskWords(kVocab)});
+  masks.Write({0, 1 << 10, 1 << 3, 1 << 17});  // ids 42; 3 and 49
+  const SamplePool pool = {.masks = masks};
+  const std::vector<uint32_t> suppressed = {42};
+  for (const double logit : {1.0, -HUGE_VAL, std::nan("")}) {
+    const std::vector<double> logits(kVocab, logit);
+    const std::vector<SampleRow> rows = {
+        {.mask_row = 0},
+        {.temperature = 1, .mask_row = 0},
+        {.mask_row = 0, .suppressed = suppressed.data(), .num_suppressed = 1},
+        {.mask_row = 0, .random_next = true},
+        {.mask_row = 1}};
+    EXPECT_EQ(DrawRows(ops, logits, rows, pool), (std::vector<uint32_t>{42, 42, 42, 42, 3}));
+  }
+  std::vector<double> logits(kVocab, 2);
+  logits[49] = 3;
+  logits[48] = 9;
+  EXPECT_EQ(DrawRows(ops, logits, {{.mask_row = 1}}, pool)[0], 49u);
 }
 
 // Whatever the logits say, every id alike; the log-probability is of the id that was given.
@@ -331,6 +423,8 @@ std::vector<OpCase> SampleCases() {
   cases.push_back({"SamplePenalties", CheckPenalties});
   cases.push_back({"SampleGreedyEdges", CheckGreedyEdges});
   cases.push_back({"SampleLogprobs", CheckLogprobs});
+  cases.push_back({"SampleBiasAndMask", CheckBiasAndMask});
+  cases.push_back({"SampleMaskEdges", CheckMaskEdges});
   cases.push_back({"SampleRandomNext", CheckRandomNext});
   return cases;
 }

@@ -185,14 +185,14 @@ TEST_F(FormerTest, ImpossibleLayoutsAreRefusedBeforeAnyWorkerIsTouched) {
 }
 
 TEST_F(FormerTest, OtherProtocolsAndMixedDevicesAreRefused) {
-  workers_.emplace_back(FakeWorkerOptions{.protocol_version = 2});
+  workers_.emplace_back(FakeWorkerOptions{.protocol_version = 3});
   MakePool();
   EXPECT_TRUE(Plan(2).ok());
   workers_.pop_front();
   MakePool();
   const auto protocol = Plan(2);
   EXPECT_EQ(protocol.status().code(), absl::StatusCode::kFailedPrecondition);
-  EXPECT_THAT(std::string(protocol.status().message()), HasSubstr("speaks protocol 2"));
+  EXPECT_THAT(std::string(protocol.status().message()), HasSubstr("speaks protocol 3"));
   workers_.emplace_back(FakeWorkerOptions{.device_kind = "cuda"});
   MakePool();
   EXPECT_THAT(std::string(Plan(2).status().message()), HasSubstr("mixes devices"));

@@ -336,7 +336,7 @@ TEST(SchedulerTest, RequestsMayDeclineThePrefixCache) {
 
 TEST(SchedulerTest, PenaltyRowsAreScarceAndOthersMayPass) {
   SchedulerOptions options = Options();
-  options.penalty_rows = 1;
+  options.sampling_rows = 1;
   Harness harness(options);
   for (const uint64_t id : {1, 2, 3}) {
     SequenceSpec spec = Spec(id, 4, 2);
@@ -448,7 +448,7 @@ TEST(SchedulerTest, SequencesThatCanNeverRunAreRefused) {
       {done, "all 2 output tokens"},
       {Spec(2, 60, 30), "needs 23 KV blocks of 4 tokens; there are 20"},
       {Spec(2, 65, 4), "max_num_tokens of 64"},
-      {penalized, "penalty_rows is 0"},
+      {penalized, "sampling_rows is 0"},
   };
   for (const auto& [spec, message] : cases) {
     const absl::Status status = harness->Add(spec);

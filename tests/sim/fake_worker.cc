@@ -21,7 +21,7 @@ absl::Status Refuse(const Parts&... parts) {
 FakeWorker::FakeWorker(const SchedulerOptions& options)
     : limits_(options.limits),
       block_size_(options.block_size),
-      penalty_rows_(options.penalty_rows),
+      sampling_rows_(options.sampling_rows),
       slots_(options.limits.max_batch_size()),
       block_users_(options.num_blocks),
       kv_(size_t{options.num_blocks} * options.block_size, 0xDEAD) {}
@@ -84,7 +84,7 @@ absl::Status FakeWorker::Admit(const Admission& admission) {
   if (!HasPenalty(slot.sampling)) {
     return admission.penalty_tokens_size() == 0 ? absl::OkStatus() : Refuse("penalty tokens");
   }
-  if (++used_rows_ > penalty_rows_) return Refuse("penalty rows exceeded");
+  if (++used_rows_ > sampling_rows_) return Refuse("penalty rows exceeded");
   if (admission.penalty_tokens_size() !=
       static_cast<int>(admission.prompt_length() + admission.output_length())) {
     return Refuse("penalty tokens do not cover the context");

@@ -52,7 +52,7 @@ class FakeWorker {
 
   const Limits limits_;
   const uint32_t block_size_;
-  const uint32_t penalty_rows_;
+  const uint32_t sampling_rows_;
   uint64_t last_step_ = 0;
   uint32_t used_rows_ = 0;
   std::vector<SlotState> slots_;

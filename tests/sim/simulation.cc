@@ -92,7 +92,7 @@ bool Simulation::Acceptable(const SequenceSpec& spec) const {
   if (!options_.chunked_prefill && spec.prompt_length > options_.limits.max_num_tokens()) {
     return false;
   }
-  return !HasPenalty(spec.sampling) || options_.penalty_rows > 0;
+  return !HasPenalty(spec.sampling) || options_.sampling_rows > 0;
 }
 
 uint32_t Simulation::LimitOf(const SequenceSpec& spec) const {

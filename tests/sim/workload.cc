@@ -47,7 +47,7 @@ SchedulerOptions MakeOptions(Random& random) {
   options.num_blocks = random.Between(std::max(2u, longest / 2), longest * random.Between(1, 3));
   options.stages = random.OneIn(2) ? 1 : random.Between(2, 4);
   options.max_inflight = random.Between(1, options.stages + 2);
-  options.penalty_rows = random.Between(0, 2);
+  options.sampling_rows = random.Between(0, 2);
   options.prefix_cache = !random.OneIn(3);
   options.chunked_prefill = !random.OneIn(3);
   options.prefix_cache_secret = random.Next();
@@ -103,8 +103,8 @@ std::string Describe(const SchedulerOptions& options) {
       "max_batch_size ", options.limits.max_batch_size(), ", max_num_tokens ",
       options.limits.max_num_tokens(), ", max_seq_len ", options.limits.max_seq_len(),
       ", block_size ", options.block_size, ", num_blocks ", options.num_blocks, ", stages ",
-      options.stages, ", max_inflight ", options.max_inflight, ", penalty_rows ",
-      options.penalty_rows, ", expected_output_tokens ", options.expected_output_tokens,
+      options.stages, ", max_inflight ", options.max_inflight, ", sampling_rows ",
+      options.sampling_rows, ", expected_output_tokens ", options.expected_output_tokens,
       ", prefix_cache ", options.prefix_cache, ", chunked_prefill ", options.chunked_prefill);
 }
 

@@ -24,7 +24,7 @@ SchedulerOptions OptionsOf(const FormRequest& formed, uint32_t kv_blocks) {
   options.limits = formed.limits();
   options.block_size = formed.block_size();
   options.num_blocks = kv_blocks;
-  options.penalty_rows = formed.penalty_rows();
+  options.sampling_rows = formed.sampling_rows();
   return options;
 }
 

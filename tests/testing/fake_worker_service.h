@@ -35,7 +35,7 @@ struct FakeWorkerOptions {
   uint32_t kv_blocks = 2048;
   bool kv_blocks_per_rank = false;  // a copy has so many for each of its ranks
   std::chrono::microseconds step_time{0};
-  uint32_t protocol_version = 1;
+  uint32_t protocol_version = 2;
   uint32_t num_graphs = 0;
 };
 

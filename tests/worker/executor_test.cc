@@ -8,19 +8,13 @@
 #include <random>
 
 #include "common/layout.h"
-#include "tests/testing/temp_dir.h"
 #include "tests/worker/plan_driver.h"
+#include "tests/worker/plan_fixture.h"
 #include "tests/worker/threaded_group.h"
 #include "tests/worker/tiny_models.h"
 
 namespace regatta {
 namespace {
-
-Layout LayoutOf(uint32_t tp, uint32_t pp = 1, uint32_t ep = 1) {
-  auto layout = MakeLayout(tp, pp, ep, 1);
-  CHECK(layout.ok()) << layout.status();
-  return *layout;
-}
 
 std::vector<Prompt> MixedPrompts(int count, uint32_t seed) {
   std::mt19937 random(seed);
@@ -39,18 +33,8 @@ std::vector<std::vector<uint32_t>> Tokens(const std::vector<Output>& outputs) {
   return tokens;
 }
 
-class ExecutorTest : public ::testing::Test {
+class ExecutorTest : public PlanFixture {
  protected:
-  GroupOptions Options(const std::string& config, const Layout& layout) {
-    dir_.Write("config.json", config);
-    GroupOptions options;
-    options.model.set_path(dir_.path());
-    options.model.set_dummy_weights(true);
-    options.model.set_dummy_seed(3);
-    options.layout = layout;
-    return options;
-  }
-
   std::vector<Output> Generate(const GroupOptions& options, const std::vector<Prompt>& prompts,
                                uint32_t chunk = 32) {
     auto group = ThreadedGroup::Form(options);
@@ -72,8 +56,6 @@ class ExecutorTest : public ::testing::Test {
       EXPECT_EQ(Tokens(Generate(options, prompts)), want) << LayoutName(layout);
     }
   }
-
-  TempDir dir_;
 };
 
 TEST_F(ExecutorTest, LlamaIsTheSameInEveryLayout) {
@@ -201,50 +183,7 @@ TEST_F(ExecutorTest, SeededDrawsAndPenaltiesAreTheSameInEveryLayout) {
   }
 }
 
-// A hand-made plan over one group.
-class PlanTest : public ExecutorTest {
- protected:
-  void Form(const GroupOptions& options) {
-    auto group = ThreadedGroup::Form(options);
-    ASSERT_TRUE(group.ok()) << group.status();
-    group_ = *std::move(group);
-  }
-
-  StepPlan& Start() {
-    plan_.Clear();
-    plan_.set_step_id(++step_);
-    return plan_;
-  }
-  void Admit(uint32_t slot, uint32_t prompt_length) {
-    Admission& admission = *plan_.add_admissions();
-    admission.set_slot(slot);
-    admission.set_prompt_length(prompt_length);
-  }
-  void Entry(uint32_t slot, uint32_t start, const std::vector<uint32_t>& tokens,
-             const std::vector<uint32_t>& new_blocks, uint32_t flags) {
-    plan_.add_slot(slot);
-    plan_.add_start(start);
-    plan_.add_count(tokens.empty() ? 1 : static_cast<uint32_t>(tokens.size()));
-    plan_.add_flags(flags | (tokens.empty() ? 0 : STEP_FLAG_INLINE_TOKENS));
-    plan_.add_new_block_count(static_cast<uint32_t>(new_blocks.size()));
-    for (uint32_t block : new_blocks) plan_.add_new_blocks(block);
-    for (uint32_t token : tokens) plan_.add_tokens(token);
-  }
-  absl::StatusOr<StepResult> Run() {
-    group_->Dispatch(plan_);
-    return group_->Next();
-  }
-
-  std::unique_ptr<ThreadedGroup> group_;
-  StepPlan plan_;
-  uint64_t step_ = 0;
-};
-
-std::vector<uint32_t> Range(uint32_t first, uint32_t count) {
-  std::vector<uint32_t> tokens(count);
-  for (uint32_t i = 0; i < count; ++i) tokens[i] = (first + 7 * i) % 256;
-  return tokens;
-}
+using PlanTest = PlanFixture;
 
 TEST_F(PlanTest, SlotsShareThePrefixBlocksOfOneAnother) {
   Form(Options(TinyLlama(), LayoutOf(2)));
@@ -260,41 +199,6 @@ TEST_F(PlanTest, SlotsShareThePrefixBlocksOfOneAnother) {
   const auto shared = Run();
   ASSERT_TRUE(shared.ok()) << shared.status();
   EXPECT_EQ(shared->token(0), whole->token(0));
-}
-
-TEST_F(PlanTest, GivenTokensAreScoredInPiecesAndAllRanksAgree) {
-  GroupOptions options = Options(TinyLlama(), LayoutOf(2));
-  options.max_batch_size = 3;  // rows of logits at once
-  Form(options);
-  Start();
-  Admit(0, 20);
-  const std::vector<uint32_t> prompt = Range(50, 20);
-  Entry(0, 0, prompt, {0, 1}, STEP_FLAG_SAMPLE | STEP_FLAG_LOGITS_ALL);
-  const auto result = Run();
-  ASSERT_TRUE(result.ok()) << result.status();
-  ASSERT_EQ(result->logprobs_size(), 1);
-  ASSERT_EQ(result->logprobs(0).prompt_size(), 19);
-  // Each prefix alone, its next token's log-probability among the top 20 of 256 or below them all.
-  for (uint32_t length = 1; length < 20; ++length) {
-    Start();
-    plan_.add_released_slots(0);
-    Admit(0, length);
-    plan_.mutable_admissions(0)->mutable_sampling()->set_top_logprobs(20);
-    Entry(0, 0, {prompt.begin(), prompt.begin() + length}, {2, 3}, STEP_FLAG_SAMPLE);
-    const auto prefix = Run();
-    ASSERT_TRUE(prefix.ok()) << prefix.status();
-    const Logprobs& top = prefix->logprobs(0);
-    const float given = result->logprobs(0).prompt(static_cast<int>(length) - 1);
-    bool found = false;
-    for (int i = 0; i < top.top_token_size(); ++i) {
-      if (top.top_token(i) != prompt[length]) continue;
-      found = true;
-      EXPECT_NEAR(top.top_logprob(i), given, 1e-4);
-    }
-    if (!found) {
-      EXPECT_LE(given, top.top_logprob(19) + 1e-4);
-    }
-  }
 }
 
 TEST_F(PlanTest, SuppressedIdsAreNotDrawnUntilMinTokens) {

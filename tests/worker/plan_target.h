@@ -19,7 +19,7 @@ struct GroupOptions {
   uint32_t block_size = 16;
   uint32_t max_inflight = 2;
   uint32_t max_kv_blocks = 0;
-  uint32_t penalty_rows = 2;
+  uint32_t sampling_rows = 2;
   GraphOptions graphs;
 };
 
@@ -32,6 +32,8 @@ class PlanTarget {
   virtual const GroupOptions& options() const = 0;
   virtual const Formed& formed() const = 0;
   virtual void Dispatch(const StepPlan& plan) = 0;
+  // What the sampling of one plan awaits.
+  virtual void SendMasks(const SampleInput& input) = 0;
   // The next result in step order, of the rank that samples; all ranks must agree on id and hash.
   // Otherwise the error of the rank at fault, as far as can be told.
   virtual absl::StatusOr<StepResult> Next(absl::Duration timeout = absl::Seconds(60)) = 0;

@@ -180,6 +180,12 @@ void ProcessGroup::Dispatch(const StepPlan& plan) {
   for (auto& rank : impl_->ranks) rank->stream->Write(request);
 }
 
+void ProcessGroup::SendMasks(const SampleInput& input) {
+  RunRequest request;
+  *request.mutable_sample_input() = input;
+  for (auto& rank : impl_->ranks) rank->stream->Write(request);
+}
+
 absl::StatusOr<StepResult> ProcessGroup::Next(absl::Duration timeout) {
   absl::StatusOr<StepResult> result = absl::InternalError("no rank sampled");
   for (auto& rank : impl_->ranks) {

@@ -43,6 +43,7 @@ class ProcessGroup final : public PlanTarget {
   const GroupOptions& options() const override;
   const Formed& formed() const override;
   void Dispatch(const StepPlan& plan) override;
+  void SendMasks(const SampleInput& input) override;
   absl::StatusOr<StepResult> Next(absl::Duration timeout = absl::Seconds(60)) override;
 
  private:

@@ -184,7 +184,7 @@ TEST_F(ServiceTest, AWorkerDescribesItself) {
   EXPECT_EQ(idle.device_kind(), "cpu");
   EXPECT_GT(idle.memory_bytes(), 1u << 20);
   EXPECT_EQ(idle.state(), "idle");
-  EXPECT_EQ(idle.protocol_version(), 1u);
+  EXPECT_EQ(idle.protocol_version(), 2u);
   EXPECT_EQ(idle.group_epoch(), 0u);
   EXPECT_FALSE(idle.has_resident());
   ASSERT_TRUE(FormAll({&worker}, 4)[0].ok());

@@ -21,7 +21,7 @@ constexpr SlotLimits kLimits = {.num_slots = 4,
                                 .block_size = 8,
                                 .num_blocks = 16,
                                 .vocab_size = 100,
-                                .penalty_rows = 1};
+                                .sampling_rows = 1};
 
 void AddEntry(StepPlan& plan, uint32_t slot, uint32_t start, uint32_t count, uint32_t flags,
               const std::vector<uint32_t>& blocks) {
@@ -117,8 +117,23 @@ TEST(SlotTableTest, MalformedPlansAreNamed) {
   EXPECT_THAT(ErrorOf([](auto& p) { p.add_new_blocks(1); }), HasSubstr("sums to 2"));
   EXPECT_THAT(ErrorOf([](auto& p) { p.set_new_blocks(0, 16); }), HasSubstr("block 16 of 16"));
   EXPECT_THAT(ErrorOf([](auto& p) { p.set_slot(0, 4); }), HasSubstr("slot 4 of 4"));
-  EXPECT_THAT(ErrorOf([](auto& p) { p.set_flags(0, 8 | STEP_FLAG_INLINE_TOKENS); }),
+  EXPECT_THAT(ErrorOf([](auto& p) { p.set_flags(0, 16 | STEP_FLAG_INLINE_TOKENS); }),
               HasSubstr("unknown flags"));
+  EXPECT_THAT(
+      ErrorOf([](auto& p) { p.set_flags(0, STEP_FLAG_AWAITS_MASK | STEP_FLAG_INLINE_TOKENS); }),
+      HasSubstr("slot 1: a mask, but no draw"));
+  EXPECT_THAT(ErrorOf([](auto& p) {
+                AddEntry(p, 2, 0, 1, STEP_FLAG_SAMPLE | STEP_FLAG_AWAITS_MASK, {1});
+                p.set_flags(0, p.flags(0) | STEP_FLAG_AWAITS_MASK);
+              }),
+              HasSubstr("2 entries await masks; sampling_rows is 1"));
+  EXPECT_THAT(ErrorOf([](auto& p) { p.set_flags(0, STEP_FLAG_LOGITS_ALL); }),
+              HasSubstr("count 11, but there are 10 tokens"));
+  EXPECT_THAT(ErrorOf([](auto& p) {
+                p.set_flags(0, STEP_FLAG_LOGITS_ALL);
+                p.add_tokens(1);
+              }),
+              HasSubstr("slot 1: a token behind 10 of 10 tokens"));
   EXPECT_THAT(ErrorOf([](auto& p) { p.add_released_slots(9); }), HasSubstr("released slot 9"));
   EXPECT_THAT(ErrorOf([](auto& p) { p.mutable_admissions(0)->set_slot(7); }),
               HasSubstr("admission to slot 7 of 4"));
@@ -177,9 +192,56 @@ TEST(SlotTableTest, BadSamplingIsNamed) {
               HasSubstr("suppressed id 100"));
   EXPECT_THAT(error([](auto& s) { s.set_presence_penalty(1); }),
               HasSubstr("0 penalty_tokens where 10 are due"));
+  const auto bias = [&](uint32_t token, float value) {
+    return error([&](auto& s) {
+      s.add_bias_token(token);
+      s.add_bias(value);
+      s.add_bias_token(7);
+      s.add_bias(1);
+    });
+  };
+  EXPECT_EQ(bias(99, -100), "");
+  EXPECT_THAT(bias(100, 1), HasSubstr("bias token 100 is outside"));
+  EXPECT_THAT(bias(1, nan), HasSubstr("bias nan"));
+  EXPECT_THAT(bias(1, 101), HasSubstr("bias 101 is outside -100 to 100"));
+  EXPECT_THAT(bias(7, 1), HasSubstr("bias token 7 is given twice"));
+  EXPECT_THAT(error([](auto& s) { s.add_bias(1); }), HasSubstr("0 bias tokens, 1 biases"));
+  EXPECT_THAT(error([](auto& s) {
+                s.mutable_bias_token()->Resize(1025, 1);
+                s.mutable_bias()->Resize(1025, 1);
+              }),
+              HasSubstr("at most 1024"));
 }
 
-TEST(SlotTableTest, PenaltyRowsAreLimitedAndGivenBack) {
+// Two chunks and a draw: each token predicts the next, also across the border.
+TEST(SlotTableTest, ScoredTokensAreThoseThatFollow) {
+  SlotTable slots(kLimits);
+  StepBatch batch;
+  StepPlan plan = FirstPlan(6);
+  plan.mutable_admissions(0)->mutable_sampling()->set_top_logprobs(3);
+  plan.set_flags(0, STEP_FLAG_LOGITS_ALL);
+  plan.add_tokens(6);
+  ASSERT_TRUE(slots.Apply(plan).ok());
+  BuildBatch(plan, slots, batch);
+  EXPECT_THAT(batch.token_ids, ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(batch.scored_rows, ElementsAre(0, 1, 2, 3, 4, 5));
+  EXPECT_THAT(batch.scored_ids, ElementsAre(1, 2, 3, 4, 5, 6));
+  EXPECT_EQ(batch.scored[0].count, 6);
+  EXPECT_EQ(batch.scored[0].num_top, 3);
+  slots.Advance(plan);
+  plan.Clear();
+  plan.set_step_id(2);
+  AddEntry(plan, 1, 6, 4, STEP_FLAG_LOGITS_ALL | STEP_FLAG_SAMPLE | STEP_FLAG_AWAITS_MASK, {});
+  ASSERT_TRUE(slots.Apply(plan).ok());
+  BuildBatch(plan, slots, batch);
+  EXPECT_THAT(batch.scored_rows, ElementsAre(0, 1, 2));
+  EXPECT_THAT(batch.scored_ids, ElementsAre(7, 8, 9));
+  EXPECT_EQ(batch.scored[0].count, 3);
+  EXPECT_EQ(batch.num_masks, 1);
+  EXPECT_EQ(batch.sampling[0].mask_row, 0);
+}
+
+TEST(SlotTableTest, SamplingRowsAreLimitedAndGivenBack) {
   SlotTable slots(kLimits);
   StepPlan plan;
   for (uint64_t step = 1; step <= 3; ++step) {
@@ -190,15 +252,21 @@ TEST(SlotTableTest, PenaltyRowsAreLimitedAndGivenBack) {
       Admission& admission = *plan.add_admissions();
       admission.set_slot(slot);
       admission.set_prompt_length(1);
-      admission.mutable_sampling()->set_presence_penalty(1);
-      admission.add_penalty_tokens(5);
+      if (step == 2) {
+        admission.mutable_sampling()->add_bias_token(5);
+        admission.mutable_sampling()->add_bias(1);
+      } else {
+        admission.mutable_sampling()->set_presence_penalty(1);
+        admission.add_penalty_tokens(5);
+      }
     }
     const absl::Status status = slots.Apply(plan);
     if (step < 3) {
       EXPECT_TRUE(status.ok()) << status;
-      EXPECT_EQ(slots.slot(0).sampling.penalty_row, 0);
+      EXPECT_EQ(slots.slot(0).sampling.penalty_row, step == 1 ? 0 : -1);
+      EXPECT_EQ(slots.slot(0).sampling.bias_row, step == 1 ? -1 : 0);
     } else {
-      EXPECT_THAT(status.message(), HasSubstr("all 1 penalty rows are taken"));
+      EXPECT_THAT(status.message(), HasSubstr("all 1 sampling rows are taken"));
     }
   }
 }
@@ -238,7 +306,10 @@ void CheckBatch(const StepPlan& plan, const SlotTable& slots, StepBatch& batch) 
   for (int64_t slot : batch.kv_slot) ASSERT_TRUE(slot >= 0 && slot < blocks * 8);
   for (int position : batch.positions) ASSERT_TRUE(position >= 0 && position < 30);
   for (int block : batch.block_table) ASSERT_TRUE(block >= 0 && block < blocks);
-  for (const SampleRow& row : batch.sampling) ASSERT_LT(row.penalty_row, 1);
+  for (const SampleRow& row : batch.sampling) ASSERT_LT(std::max(row.penalty_row, row.mask_row), 1);
+  ASSERT_EQ(batch.scored_rows.size(), batch.scored_ids.size());
+  for (int row : batch.scored_rows) ASSERT_TRUE(row >= 0 && row < batch.num_tokens());
+  for (int id : batch.scored_ids) ASSERT_TRUE(id >= 0 && id < 100);
 }
 
 TEST(SlotTableTest, RandomPlansAreRefusedOrSafe) {
@@ -280,7 +351,7 @@ TEST(SlotTableTest, RandomPlansAreRefusedOrSafe) {
         admission.set_output_length(random() % 2 == 0 ? 0 : number());
       }
       if (random() % 2 == 0) {
-        AddEntry(plan, random() % 4, number(), 1 + random() % 4, random() % 8, {number()});
+        AddEntry(plan, random() % 4, number(), 1 + random() % 4, random() % 16, {number()});
       }
       if (!slots.Apply(plan).ok()) break;
       ++accepted;

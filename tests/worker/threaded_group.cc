@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/blocking_counter.h"
+#include "absl/time/clock.h"
 #include "common/bounded_queue.h"
 #include "common/hash.h"
 #include "common/layout.h"
@@ -30,7 +31,7 @@ FormRequest ToFormRequest(const GroupOptions& options, uint32_t rank,
   request.set_max_kv_blocks(options.max_kv_blocks);
   request.set_max_inflight(options.max_inflight);
   request.set_timeout_ms(20000);
-  request.set_penalty_rows(options.penalty_rows);
+  request.set_sampling_rows(options.sampling_rows);
   *request.mutable_graphs() = options.graphs;
   return request;
 }
@@ -41,7 +42,10 @@ class ThreadedGroup::Impl {
       : options(options), num_ranks(RanksPerCopy(options.layout)), formed_ranks(num_ranks) {}
 
   ~Impl() {
-    for (auto& rank : ranks) rank->plans.Close();
+    for (auto& rank : ranks) {
+      rank->plans.Close();
+      rank->inputs.Close();
+    }
     for (auto& rank : ranks) {
       if (rank->thread.joinable()) rank->thread.join();
     }
@@ -78,6 +82,7 @@ class ThreadedGroup::Impl {
     std::thread thread;
     absl::StatusOr<std::unique_ptr<Executor>> executor = absl::UnknownError("not formed");
     BoundedQueue<std::string> plans{1024};
+    SampleInputs inputs;
     BoundedQueue<absl::StatusOr<StepResult>> results{1024};
   };
 
@@ -86,34 +91,35 @@ class ThreadedGroup::Impl {
         Executor::Form(ToFormRequest(options, index, id), *rank.device, stop, [](auto&) {});
     formed_ranks.DecrementCount();
     if (!rank.executor.ok()) return;
-    Executor& executor = **rank.executor;
-    uint64_t launched = 0, collected = 0;
-    bool failed = false;
-    const auto collect = [&] {
-      absl::StatusOr<StepResult> result = executor.Collect();
-      failed = !result.ok();
-      ++collected;
-      CHECK(rank.results.TryPush(std::move(result)));
-    };
-    // As many steps ahead as there are plans, as a worker's two threads would be.
-    while (!failed) {
-      const bool idle = collected == launched;
-      std::optional<std::string> plan =
-          launched - collected < options.max_inflight
-              ? rank.plans.Pop(idle ? absl::Minutes(5) : absl::ZeroDuration())
-              : std::nullopt;
-      if (!plan.has_value() && idle) break;
-      if (!plan.has_value()) {
-        collect();
-      } else if (absl::Status status = executor.Launch(*plan); status.ok()) {
-        ++launched;
-      } else {
-        CHECK(rank.results.TryPush(status));
-        failed = true;
-      }
-    }
-    if (failed) executor.Abort("a rank failed");
+    LaunchAndCollect(**rank.executor, rank);
     rank.executor = absl::UnknownError("dissolved");  // in this rank's thread, as in a process
+  }
+
+  // On two threads, as a worker does.
+  void LaunchAndCollect(Executor& executor, Rank& rank) {
+    std::atomic<bool> failed = false;
+    const auto fail = [&](const absl::Status& status) {
+      if (failed.exchange(true)) return;
+      CHECK(rank.results.TryPush(status));
+      rank.plans.Close();
+      executor.Abort("a rank failed");
+    };
+    BoundedQueue<bool> launched{1024};
+    std::thread collector([&] {
+      while (launched.Pop(absl::Minutes(5)).has_value()) {
+        absl::StatusOr<StepResult> result = executor.Collect();
+        if (!result.ok()) return fail(result.status());
+        CHECK(rank.results.TryPush(std::move(result)));
+      }
+    });
+    while (std::optional<std::string> plan = rank.plans.Pop(absl::Minutes(5))) {
+      const absl::Status status = failed ? absl::OkStatus() : executor.Launch(*plan, rank.inputs);
+      if (!status.ok()) fail(status);
+      if (failed) break;
+      CHECK(launched.TryPush(true));
+    }
+    launched.Close();
+    collector.join();
   }
 
   const GroupOptions options;
@@ -146,6 +152,21 @@ const Formed& ThreadedGroup::formed() const { return impl_->formed; }
 void ThreadedGroup::Dispatch(const StepPlan& plan) {
   const std::string bytes = plan.SerializeAsString();
   for (auto& rank : impl_->ranks) CHECK(rank->plans.TryPush(std::string(bytes)));
+}
+
+void ThreadedGroup::SendMasks(const SampleInput& input) {
+  for (auto& rank : impl_->ranks) {
+    const absl::Status status = rank->inputs.Put(input);
+    CHECK(status.ok()) << status;
+  }
+}
+
+bool ThreadedGroup::Idle(absl::Duration time) {
+  absl::SleepFor(time);
+  for (auto& rank : impl_->ranks) {
+    if (rank->results.size() > 0) return false;
+  }
+  return true;
 }
 
 absl::StatusOr<StepResult> ThreadedGroup::Next(absl::Duration timeout) {

@@ -20,6 +20,9 @@ class ThreadedGroup final : public PlanTarget {
   const GroupOptions& options() const override;
   const Formed& formed() const override;
   void Dispatch(const StepPlan& plan) override;
+  void SendMasks(const SampleInput& input) override;
+  // Whether no rank has anything for Next to take within `time`.
+  bool Idle(absl::Duration time);
   absl::StatusOr<StepResult> Next(absl::Duration timeout = absl::Seconds(60)) override;
 
  private:

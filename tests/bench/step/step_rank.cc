@@ -27,7 +27,7 @@ class Pipeline {
     if (launched_ == inflight_) RETURN_IF_ERROR(Collect());
     const std::string bytes = plan.SerializeAsString();
     const Steady::time_point start = Steady::now();
-    RETURN_IF_ERROR(executor_.Launch(bytes));
+    RETURN_IF_ERROR(executor_.Launch(bytes, inputs_));
     launch_s_ += SecondsSince(start);
     ++launched_;
     return absl::OkStatus();
@@ -54,6 +54,7 @@ class Pipeline {
   }
 
   Executor& executor_;
+  SampleInputs inputs_;  // nothing awaits any
   const uint32_t inflight_;
   uint32_t launched_ = 0;
   uint32_t dry_ = 0, collected_ = 0;
