@@ -47,7 +47,7 @@ Coordinator::~Coordinator() {
 void Coordinator::Post(absl::AnyInvocable<void()> task) { CHECK(inbox_.TryPush(std::move(task))); }
 
 void Coordinator::Run() {
-  while (!(stopping_ && groups_.empty() && !job_running_)) {
+  while (!(stopping_ && groups_.empty() && !job_running_ && compilations_ == 0)) {
     absl::Duration timeout = kTick;
     if (const std::optional<int64_t> deadline = placement_.NextDeadline()) {
       timeout =
@@ -90,6 +90,9 @@ absl::StatusOr<uint64_t> Coordinator::Submit(const GenerateRequest& request, uin
         absl::StrCat("the queue is full (max_queue_size ", options_.max_queue_size, ")"));
   }
   ASSIGN_OR_RETURN(auto accepted, MakeRequest(request, limits, clock_.NowNs()));
+  if (accepted->spec.constrained && options_.constraints == nullptr) {
+    return absl::InvalidArgumentError("constraint: constraints are not served");
+  }
   const uint64_t id = next_id_++;
   accepted->id = id;
   accepted->tag = tag;
@@ -101,6 +104,11 @@ absl::StatusOr<uint64_t> Coordinator::Submit(const GenerateRequest& request, uin
 
 void Coordinator::Take(std::unique_ptr<Request> request) {
   --in_transit_;
+  if (request->spec.constrained) return Compile(std::move(request));
+  Enqueue(std::move(request));
+}
+
+void Coordinator::Enqueue(std::unique_ptr<Request> request) {
   absl::Status status;
   {
     absl::MutexLock lock(&admission_mutex_);
@@ -115,6 +123,7 @@ void Coordinator::Cancel(uint64_t id) {
 }
 
 void Coordinator::CancelNow(uint64_t id) {
+  if (const auto compiling = compiling_.Take(id)) return EndCancelled(*compiling);
   Placement::Cancelled cancelled = placement_.Cancel(id);
   if (cancelled.request) EndCancelled(*cancelled.request);
   if (!cancelled.group) return;
@@ -175,6 +184,7 @@ void Coordinator::PlaceWaiting() {
 void Coordinator::ExpireWaiting(int64_t now_ns) {
   const absl::Status late =
       absl::DeadlineExceededError("not started within its queue timeout (queue_timeout_ms)");
+  for (const auto& request : compiling_.TakeExpired(now_ns)) request->Fail(late);
   Placement::Expired expired = placement_.TakeExpired(now_ns);
   for (const auto& request : expired.waiting) request->Fail(late);
   for (const auto& [epoch, id] : expired.placed) {
@@ -210,10 +220,11 @@ void Coordinator::CheckDrains(int64_t now_ns) {
   for (DrainJob& drain : drains_) {
     if (drain.expired || now_ns < drain.deadline_ns) continue;
     drain.expired = true;
-    drain.cancelled = placement_.num_live();
+    drain.cancelled = placement_.num_live() + compiling_.size();
+    for (const uint64_t id : compiling_.Ids()) CancelNow(id);
     for (const uint64_t id : placement_.LiveIds()) CancelNow(id);
   }
-  if (placement_.num_live() > 0) return;
+  if (placement_.num_live() + compiling_.size() > 0) return;
   for (DrainJob& drain : std::exchange(drains_, {})) {
     const uint64_t ended = finished_ - drain.finished_before;
     DrainResponse response;

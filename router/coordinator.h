@@ -21,6 +21,7 @@
 #include "common/bounded_queue.h"
 #include "common/clock.h"
 #include "proto/cluster.pb.h"
+#include "router/compiling_requests.h"
 #include "router/engine_loop.h"
 #include "router/former.h"
 #include "router/frontend.h"
@@ -33,6 +34,7 @@ struct CoordinatorOptions {
   Limits limits;  // asked for; zero fields are derived
   FormerOptions former;
   bool prefix_cache = true;
+  ConstraintCompiler* constraints = nullptr;  // null: requests with a constraint are refused
   uint32_t max_queue_size = 16384;
   uint32_t queue_timeout_ms = 0;  // of requests that give none; 0 = none
   bool ignore_priority = false;   // first come, first served, whatever requests say
@@ -57,7 +59,7 @@ class Coordinator final : public RequestSink, private EngineOwner {
   using RepartitionSink = std::function<void(const RepartitionProgress&)>;
   using DoneSink = std::function<void(absl::Status)>;
 
-  // `tokenizer` may be null. Everything by reference must outlive the cluster.
+  // `tokenizer` may be null. Everything by reference or pointer must outlive the cluster.
   Coordinator(CoordinatorOptions options, const ModelSpec& spec, const Tokenizer* tokenizer,
               Pool& pool);
   // Ends what runs (UNAVAILABLE) and gives all workers back.
@@ -120,6 +122,7 @@ class Coordinator final : public RequestSink, private EngineOwner {
   void Run();
   void Tick();
   void Take(std::unique_ptr<Request> request);
+  void Enqueue(std::unique_ptr<Request> request);
   void CancelNow(uint64_t id);
   void TakeBack(std::unique_ptr<Request> request, const absl::Status& cause);
   void EndCancelled(Request& request);
@@ -127,6 +130,11 @@ class Coordinator final : public RequestSink, private EngineOwner {
   void ExpireWaiting(int64_t now_ns);
   void CheckDrains(int64_t now_ns);
   void SetAdmission(absl::Status status) ABSL_LOCKS_EXCLUDED(admission_mutex_);
+
+  // coordinator_constraints.cc
+  using Compiled = absl::StatusOr<std::unique_ptr<OutputConstraint>>;
+  void Compile(std::unique_ptr<Request> request);
+  void OnCompiled(uint64_t id, Compiled compiled);
 
   // coordinator_groups.cc: groups come and go.
   void GroupStopped(uint64_t epoch, const absl::Status& cause,
@@ -177,6 +185,8 @@ class Coordinator final : public RequestSink, private EngineOwner {
   std::thread job_;
 
   // Of the coordinator's thread.
+  CompilingRequests compiling_;
+  uint32_t compilations_ = 0;  // that have not called back, whether or not their request has gone
   Placement placement_;
   std::map<uint64_t, Group> groups_;  // by epoch
   Layout layout_;                     // served, or to be restored

@@ -108,6 +108,7 @@ EngineOptions Coordinator::MakeEngineOptions(const FormationPlan& plan,
   EngineOptions options;
   options.epoch = group.plan.epoch;
   options.inbox_capacity = options_.engine_inbox_capacity;
+  options.vocab_size = spec_.vocab_size;
   options.step_timeout = options_.step_timeout;
   if (options.step_timeout == absl::ZeroDuration()) {
     options.step_timeout = absl::Seconds(plan.on_device ? 2 : 30);

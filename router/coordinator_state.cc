@@ -15,7 +15,7 @@ std::string Coordinator::Phase() const {
 ClusterState Coordinator::StateNow() const {
   ClusterState state;
   SchedulerState total = retired_;
-  uint32_t waiting = placement_.num_waiting();
+  uint32_t waiting = placement_.num_waiting() + compiling_.size();
   uint32_t running = 0;
   double fullest = 0;
   for (const auto& [epoch, group] : groups_) {

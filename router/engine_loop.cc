@@ -24,7 +24,9 @@ EngineLoop::EngineLoop(const EngineOptions& options, std::unique_ptr<WorkerGroup
       owner_(owner),
       inbox_(options.inbox_capacity),
       scheduler_(options.scheduler),
-      timer_(absl::ToInt64Nanoseconds(options.step_timeout)) {
+      timer_(absl::ToInt64Nanoseconds(options.step_timeout)),
+      masks_(options.mask_threads, options.vocab_size,
+             [this](SampleInput input) { group_->SendMasks(std::move(input)); }) {
   group_->Start([this](absl::StatusOr<StepResult> result) { Tell(std::move(result)); });
   thread_ = std::thread([this] { Run(); });
 }
@@ -90,6 +92,7 @@ void EngineLoop::Handle(std::unique_ptr<Request> request) {
     return;
   }
   const uint64_t id = request->id;
+  if (request->constraint != nullptr) ledger_.Add(id, request->constraint);
   live_.emplace(id, std::move(request));
 }
 
@@ -106,17 +109,39 @@ void EngineLoop::Handle(const CancelCommand& cancel) {
     return;
   }
   scheduler_.Cancel(cancel.id);
-  finished_.push_back(cancel.id);
-  live_.erase(it);
+  Forget(it);
 }
 
 void EngineLoop::Handle(absl::StatusOr<StepResult> result) {
   if (!cause_.ok()) return;
+  const size_t committed = events_.size();
   cause_ = result.ok() ? scheduler_.Commit(*result, events_) : result.status();
   if (!cause_.ok()) return;
+  if (!ledger_.idle()) AcceptTokens(result->step_id(), committed);
   const int64_t now_ns = clock_.NowNs();
   timer_.Completed(now_ns);
   event_times_ns_.resize(events_.size(), now_ns);
+}
+
+void EngineLoop::AcceptTokens(uint64_t step_id, size_t first) {
+  for (size_t i = first; i < events_.size(); ++i) {
+    const SequenceEvent& event = events_[i];
+    if (event.finish != FINISH_REASON_NONE) {
+      ledger_.Remove(event.id);
+    } else if (!ledger_.Accept(event.id, event.tokens)) {
+      const auto it = live_.find(event.id);
+      it->second->Fail(absl::InternalError(absl::StrCat(
+          "token ", event.tokens.back(), " was drawn, which the constraint does not allow")));
+      scheduler_.Cancel(event.id);
+      Forget(it);
+    }
+  }
+  ledger_.Committed(step_id);
+  ComputeDueMasks();
+}
+
+void EngineLoop::ComputeDueMasks() {
+  while (auto due = ledger_.TakeDue()) masks_.Compute(*std::move(due));
 }
 
 // The group cannot go on without what did not fit; its sequences can, elsewhere.
@@ -128,9 +153,11 @@ void EngineLoop::CheckOverflow() {
 
 void EngineLoop::CheckOverdue() {
   if (!cause_.ok() || timer_.in_flight() == 0 || clock_.NowNs() < timer_.deadline_ns()) return;
-  cause_ = absl::DeadlineExceededError(absl::StrCat(
-      "step ", timer_.oldest_step(), " took over ",
-      absl::FormatDuration(absl::Nanoseconds(timer_.limit_ns())), "; ", group_->Laggard()));
+  cause_ = absl::DeadlineExceededError(
+      absl::StrCat("step ", timer_.oldest_step(), " took over ",
+                   absl::FormatDuration(absl::Nanoseconds(timer_.limit_ns())), "; ",
+                   masks_.Computing(timer_.oldest_step()) ? "its masks are not computed yet; " : "",
+                   group_->Laggard()));
 }
 
 void EngineLoop::DispatchPlans() {
@@ -141,6 +168,9 @@ void EngineLoop::DispatchPlans() {
     timer_.Dispatched(plan->step_id(),
                       std::accumulate(plan->count().begin(), plan->count().end(), 0u), now_ns);
     group_->Dispatch(*plan);
+    if (scheduler_.awaiting().empty()) continue;
+    ledger_.Planned(plan->step_id(), scheduler_.awaiting());
+    ComputeDueMasks();
   }
   CHECK(timer_.in_flight() > 0 || !scheduler_.HasWork()) << "live sequences, but nothing to run";
 }
@@ -157,8 +187,7 @@ void EngineLoop::Publish() {
     if (streams.empty() || streams.back() != request.stream) streams.push_back(request.stream);
     if (!request.output.finished()) continue;
     if (event.finish == FINISH_REASON_NONE) scheduler_.Cancel(event.id);
-    finished_.push_back(event.id);
-    live_.erase(it);
+    Forget(it);
   }
   events_.clear();
   event_times_ns_.clear();
@@ -172,7 +201,16 @@ void EngineLoop::Publish() {
   if (!finished_.empty()) owner_.OnFinished(options_.epoch, std::exchange(finished_, {}));
 }
 
+// The request has had its last delta.
+void EngineLoop::Forget(LiveRequest request) {
+  ledger_.Remove(request->first);
+  finished_.push_back(request->first);
+  live_.erase(request);
+}
+
 void EngineLoop::HandBack() {
+  masks_.Stop();  // From here on the constraints are used by nobody.
+  ledger_ = MaskLedger();
   group_->Stop();
   inbox_.Close();
   std::vector<std::unique_ptr<Request>> handed_back;

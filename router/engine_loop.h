@@ -1,5 +1,6 @@
 // EngineLoop: runs one group. Its thread owns the group's Scheduler: plans go to the workers,
-// results come back, deltas go to clients. It owns exactly the requests it was given and has not
+// results come back, deltas go to clients; masks of constrained sequences are computed beside it
+// and follow their plans. It owns exactly the requests it was given and has not
 // ended; when it stops it hands them back. Policy is in scheduler.h.
 #pragma once
 
@@ -17,6 +18,8 @@
 #include "absl/time/time.h"
 #include "common/bounded_queue.h"
 #include "common/clock.h"
+#include "router/mask_ledger.h"
+#include "router/mask_pool.h"
 #include "router/request.h"
 #include "router/scheduler.h"
 #include "router/step_timer.h"
@@ -40,6 +43,8 @@ struct EngineOptions {
   SchedulerOptions scheduler;
   uint64_t epoch = 0;                              // of the group
   absl::Duration step_timeout = absl::Seconds(2);  // floor of the limit on a step's time
+  uint32_t vocab_size = 0;                         // of masks
+  uint32_t mask_threads = 4;                       // compute masks, once there are any
   size_t inbox_capacity = 1 << 16;  // commands; requests leave half of it to everything else
 };
 
@@ -83,7 +88,12 @@ class EngineLoop {
   void CheckOverflow();
   void CheckOverdue();
   void DispatchPlans();
+  // Constraints take the tokens of step `step_id`: events_ from `first` on.
+  void AcceptTokens(uint64_t step_id, size_t first);
+  void ComputeDueMasks();
   void Publish();
+  using LiveRequest = absl::flat_hash_map<uint64_t, std::unique_ptr<Request>>::iterator;
+  void Forget(LiveRequest request);
   void HandBack();
 
   const EngineOptions options_;
@@ -96,6 +106,8 @@ class EngineLoop {
   // Of the loop's thread.
   Scheduler scheduler_;
   StepTimer timer_;
+  MaskLedger ledger_;
+  MaskPool masks_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Request>> live_;
   std::vector<SequenceEvent> events_;    // committed, not yet published
   std::vector<int64_t> event_times_ns_;  // of events_

@@ -41,6 +41,16 @@ void GrpcWorkerGroup::Start(OnResult on_result) {
 void GrpcWorkerGroup::Dispatch(const StepPlan& plan) {
   RunRequest request;
   plan.SerializeToString(request.mutable_plan());
+  SendToAll(request);
+}
+
+void GrpcWorkerGroup::SendMasks(SampleInput input) {
+  RunRequest request;
+  *request.mutable_sample_input() = std::move(input);
+  SendToAll(request);
+}
+
+void GrpcWorkerGroup::SendToAll(const RunRequest& request) {
   const grpc::ByteBuffer message = ToByteBuffer(request);
   for (const auto& stream : streams_) {
     if (stream->Send(message)) continue;

@@ -24,8 +24,9 @@ struct GrpcWorkerGroupOptions {
   // Silence after which a rank is dead; it beats every 100 ms. The first sign of life may take
   // kFirstBeatTimeout.
   absl::Duration heartbeat_timeout = absl::Milliseconds(500);
-  // Per rank, not yet written. Only memory is bounded by it: a rank may be late with what gates no
-  // result, and the news that a plan is written may come after the plan's result.
+  // Per rank, not yet written; masks count too. Only memory is bounded by it: a rank may be late
+  // with what gates no result, and the news that a plan is written may come after the plan's
+  // result.
   size_t max_queued_plans = 256;
 };
 
@@ -39,6 +40,7 @@ class GrpcWorkerGroup final : public WorkerGroup, private RankStream::Listener {
 
   void Start(OnResult on_result) override;
   void Dispatch(const StepPlan& plan) override;
+  void SendMasks(SampleInput input) override;
   std::string Laggard() const override ABSL_LOCKS_EXCLUDED(mutex_);
   void Stop() override ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -52,6 +54,7 @@ class GrpcWorkerGroup final : public WorkerGroup, private RankStream::Listener {
       ABSL_LOCKS_EXCLUDED(mutex_);
   void OnClosed(RankStream& stream, const grpc::Status& status) override
       ABSL_LOCKS_EXCLUDED(mutex_);
+  void SendToAll(const RunRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
   // Fences once; what comes later is ignored.
   void Fence(const std::string& cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Ranks hash each plan as they got it; all must agree.

@@ -18,6 +18,21 @@ void AddLogprobs(const SequenceEvent& event, TokenDelta& delta) {
   }
 }
 
+// The columns of all places, cut into places.
+void AddPromptLogprobs(const Logprobs& columns, TokenDelta& delta) {
+  PromptLogprobs& prompt = *delta.mutable_prompt_logprobs();
+  *prompt.mutable_logprobs() = columns.prompt();
+  const int places = columns.prompt_size();
+  const int top = places == 0 ? 0 : columns.prompt_top_token_size() / places;
+  for (int place = 0; top > 0 && place < places; ++place) {
+    const auto tokens = columns.prompt_top_token().begin() + place * top;
+    const auto logprobs = columns.prompt_top_logprob().begin() + place * top;
+    TopLogprobs& listed = *prompt.add_top_logprobs();
+    listed.mutable_token_ids()->Assign(tokens, tokens + top);
+    listed.mutable_logprobs()->Assign(logprobs, logprobs + top);
+  }
+}
+
 }  // namespace
 
 OutputProcessor::OutputProcessor(OutputOptions options, const Tokenizer* tokenizer)
@@ -26,7 +41,7 @@ OutputProcessor::OutputProcessor(OutputOptions options, const Tokenizer* tokeniz
   usage_.set_prompt_tokens(options_.prompt_tokens);
   if (!options_.return_text && options_.stops.empty()) return;
   CHECK(tokenizer != nullptr);
-  detokenizer_.emplace(*tokenizer, /*skip_special_tokens=*/true);
+  detokenizer_.emplace(*tokenizer, options_.skip_special_tokens);
   if (!options_.stops.empty()) matcher_.emplace(std::move(options_.stops), options_.include_stop);
 }
 
@@ -71,6 +86,7 @@ TokenDelta OutputProcessor::Process(const SequenceEvent& event, int64_t now_ns) 
     delta.mutable_token_ids()->Assign(event.tokens.begin(), event.tokens.end());
   }
   AddLogprobs(event, delta);
+  if (event.prompt_logprobs != nullptr) AddPromptLogprobs(*event.prompt_logprobs, delta);
   if (detokenizer_) {
     std::string text = ShownText(event);
     if (options_.return_text) delta.set_text(std::move(text));

@@ -18,7 +18,8 @@ namespace regatta {
 struct OutputOptions {
   bool return_text = false;
   bool return_token_ids = false;
-  bool include_stop = false;  // show the stop string, or the text of the token that stopped
+  bool skip_special_tokens = true;  // in the text
+  bool include_stop = false;        // show the stop string, or the text of the token that stopped
   std::vector<std::string> stops;
   uint32_t min_tokens = 0;  // stop strings do not count before
   uint32_t prompt_tokens = 0;

@@ -1,6 +1,7 @@
 // Validation of client requests; see request.h.
 #include "router/request.h"
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -17,7 +18,7 @@ absl::Status Invalid(const Parts&... parts) {
   return absl::InvalidArgumentError(absl::StrCat(parts...));
 }
 
-absl::Status CheckRange(const char* field, float value, float low, float high) {
+absl::Status CheckRange(absl::string_view field, float value, float low, float high) {
   if (std::isfinite(value) && value >= low && value <= high) return absl::OkStatus();
   return Invalid(field, ": ", value, " is not within [", low, ", ", high, "]");
 }
@@ -31,6 +32,55 @@ absl::Status CheckIds(const char* field, const google::protobuf::RepeatedField<u
     }
   }
   return absl::OkStatus();
+}
+
+absl::Status CheckBias(const SamplingParams& sampling, uint32_t vocab_size) {
+  const auto& tokens = sampling.bias_token();
+  if (tokens.size() != sampling.bias_size()) {
+    return Invalid("sampling.bias: ", sampling.bias_size(), " values for ", tokens.size(),
+                   " of sampling.bias_token");
+  }
+  if (tokens.size() > kMaxBiasTokens) {
+    return Invalid("sampling.bias_token: ", tokens.size(), " ids are over the limit of ",
+                   kMaxBiasTokens);
+  }
+  RETURN_IF_ERROR(CheckIds("sampling.bias_token", tokens, vocab_size));
+  for (int i = 0; i < tokens.size(); ++i) {
+    RETURN_IF_ERROR(CheckRange(absl::StrCat("sampling.bias[", i, "]"), sampling.bias(i),
+                               -kLargestBias, kLargestBias));
+  }
+  std::vector<uint32_t> sorted(tokens.begin(), tokens.end());
+  std::sort(sorted.begin(), sorted.end());
+  const auto twice = std::adjacent_find(sorted.begin(), sorted.end());
+  if (twice == sorted.end()) return absl::OkStatus();
+  return Invalid("sampling.bias_token: ", *twice, " is given twice");
+}
+
+absl::Status CheckConstraint(const GenerateRequest& request) {
+  const Constraint& constraint = request.constraint();
+  if (constraint.kind_case() == Constraint::KIND_NOT_SET) return absl::OkStatus();
+  if (constraint.has_json_object() && !constraint.json_object()) {
+    return Invalid("constraint.json_object: false; leave the constraint out");
+  }
+  if (constraint.json_schema().size() > kMaxSchemaBytes) {
+    return Invalid("constraint.json_schema: ", constraint.json_schema().size(),
+                   " bytes are over the limit of ", kMaxSchemaBytes);
+  }
+  // Where the output is complete nothing but an end token may come.
+  if (request.ignore_eos()) return Invalid("ignore_eos: a constraint says where the output ends");
+  if (request.sampling().min_tokens() > 0) {
+    return Invalid("sampling.min_tokens: ", request.sampling().min_tokens(),
+                   ", but a constraint says where the output ends");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status CheckPromptLogprobs(const GenerateRequest& request, uint64_t prompt) {
+  const uint64_t entries = prompt * (1 + request.sampling().top_logprobs());
+  if (!request.prompt_logprobs() || entries <= kMaxPromptLogprobs) return absl::OkStatus();
+  return Invalid("prompt_logprobs: ", prompt, " tokens with top_logprobs ",
+                 request.sampling().top_logprobs(), " are ", entries,
+                 " log-probabilities, over the limit of ", kMaxPromptLogprobs);
 }
 
 absl::Status CheckSampling(const SamplingParams& sampling, uint32_t max_tokens,
@@ -54,6 +104,7 @@ absl::Status CheckSampling(const SamplingParams& sampling, uint32_t max_tokens,
         "sampling.suppressed_until_min_tokens: ", sampling.suppressed_until_min_tokens_size(),
         " ids are over the limit of ", kMaxStopTokenIds);
   }
+  RETURN_IF_ERROR(CheckBias(sampling, vocab_size));
   return CheckIds("sampling.suppressed_until_min_tokens", sampling.suppressed_until_min_tokens(),
                   vocab_size);
 }
@@ -143,7 +194,10 @@ SequenceSpec MakeSpec(const GenerateRequest& request, const RequestLimits& limit
                                                              spec.stop_token_ids.end());
   }
   spec.priority = limits.ignore_priority ? 0 : request.priority();
-  spec.prefix_cache = limits.prefix_cache && !request.no_prefix_cache();
+  spec.prompt_logprobs = request.prompt_logprobs();
+  spec.prefix_cache =
+      limits.prefix_cache && !request.no_prefix_cache() && !request.prompt_logprobs();
+  spec.constrained = request.constraint().kind_case() != Constraint::KIND_NOT_SET;
   return spec;
 }
 
@@ -161,13 +215,16 @@ absl::StatusOr<std::unique_ptr<Request>> MakeRequest(const GenerateRequest& requ
   }
   RETURN_IF_ERROR(CheckSampling(request.sampling(), request.max_tokens(), limits.model.vocab_size));
   RETURN_IF_ERROR(CheckStops(request, limits.model.vocab_size));
+  RETURN_IF_ERROR(CheckConstraint(request));
   RETURN_IF_ERROR(CheckTextWanted(request, limits));
   ASSIGN_OR_RETURN(std::vector<uint32_t> tokens, PromptTokens(request, limits));
   RETURN_IF_ERROR(CheckLength(tokens.size(), request.max_tokens(), limits));
+  RETURN_IF_ERROR(CheckPromptLogprobs(request, tokens.size()));
 
   OutputOptions output;
   output.return_text = request.return_text();
   output.return_token_ids = request.return_token_ids();
+  output.skip_special_tokens = !request.has_skip_special_tokens() || request.skip_special_tokens();
   output.include_stop = request.include_stop_in_output();
   output.stops.assign(request.stop().begin(), request.stop().end());
   output.min_tokens = request.sampling().min_tokens();
@@ -180,6 +237,7 @@ absl::StatusOr<std::unique_ptr<Request>> MakeRequest(const GenerateRequest& requ
   return std::make_unique<Request>(Request{
       .spec = MakeSpec(request, limits, std::move(tokens)),
       .output = OutputProcessor(std::move(output), limits.tokenizer),
+      .wanted = request.constraint(),
       .queue_deadline_ns = timeout_ms > 0 ? now_ns + int64_t{timeout_ms} * 1'000'000 : 0,
       .longest =
           request.max_tokens() > 0 ? prompt_length + request.max_tokens() : limits.max_seq_len,

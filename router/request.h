@@ -11,6 +11,7 @@
 #include "common/text/tokenizer.h"
 #include "proto/inference.pb.h"
 #include "router/frontend.h"
+#include "router/grammar/output_constraint.h"
 #include "router/output_processor.h"
 #include "router/scheduler.h"
 
@@ -20,6 +21,9 @@ struct Request {
   uint64_t id = 0;
   SequenceSpec spec;  // moved into the scheduler while an engine loop holds the request
   OutputProcessor output;
+  Constraint wanted;  // of the output; of no kind = none
+  // What `wanted` compiled to; has accepted the output so far. Also held by masks being computed.
+  std::shared_ptr<OutputConstraint> constraint;
   std::shared_ptr<DeltaStream> stream;
   uint64_t tag = 0;               // of the request within `stream`
   int64_t queue_deadline_ns = 0;  // 0 = none; no longer counts once the sequence has started
@@ -49,6 +53,10 @@ inline constexpr uint32_t kMaxStops = 16;
 inline constexpr uint32_t kMaxStopBytes = 256;
 inline constexpr uint32_t kMaxStopTokenIds = 128;
 inline constexpr uint32_t kMaxTopLogprobs = 20;
+inline constexpr int kMaxBiasTokens = 1024;
+inline constexpr float kLargestBias = 100;
+inline constexpr uint64_t kMaxPromptLogprobs = 1 << 20;  // of one request, top ones included
+inline constexpr size_t kMaxSchemaBytes = 64 << 10;
 inline constexpr uint32_t kMaxRequestIdBytes = 256;
 inline constexpr int32_t kMaxPriority = 1 << 20;
 

@@ -26,10 +26,14 @@ absl::Status CheckRange(const char* name, uint32_t value, uint32_t limit) {
   return Invalid("scheduler options: ", name, " is ", value, ", must be 1 to ", limit);
 }
 
-bool NeedsPenaltyRow(const SamplingParams& sampling) {
+bool HasPenalties(const SamplingParams& sampling) {
   const float repetition = sampling.repetition_penalty();
   return (repetition != 0 && repetition != 1) || sampling.presence_penalty() != 0 ||
          sampling.frequency_penalty() != 0;
+}
+
+bool TakesRow(const SequenceSpec& spec) {
+  return HasPenalties(spec.sampling) || spec.sampling.bias_token_size() > 0 || spec.constrained;
 }
 
 }  // namespace
@@ -84,8 +88,8 @@ absl::Status Scheduler::Impl::CheckSpec(const SequenceSpec& spec) const {
     return Invalid("without chunked prefill a prompt of ", spec.prompt_length,
                    " tokens exceeds the max_num_tokens of ", options_.limits.max_num_tokens());
   }
-  if (NeedsPenaltyRow(spec.sampling) && options_.sampling_rows == 0) {
-    return Invalid("penalties are asked for, but sampling_rows is 0");
+  if (TakesRow(spec) && options_.sampling_rows == 0) {
+    return Invalid("penalties, biases or a constraint are asked for, but sampling_rows is 0");
   }
   return absl::OkStatus();
 }
@@ -119,8 +123,10 @@ Sequence& Scheduler::Impl::NewSequence(SequenceSpec spec) {
   sequence.arrival = ++arrivals_;
   sequence.limit = LimitOf(spec);
   sequence.stop_from = spec.sampling.min_tokens();
-  sequence.cacheable = options_.prefix_cache && spec.prefix_cache;
-  sequence.penalties = NeedsPenaltyRow(spec.sampling);
+  // What is scored must be computed.
+  sequence.cacheable = options_.prefix_cache && spec.prefix_cache && !spec.prompt_logprobs;
+  sequence.penalties = HasPenalties(spec.sampling);
+  sequence.takes_row = TakesRow(spec);
   sequence.logprobs = spec.sampling.logprobs() || spec.sampling.top_logprobs() > 0;
   sequence.spec = std::move(spec);
   return sequence;
@@ -161,8 +167,8 @@ void Scheduler::Impl::End(Sequence& sequence) {
   sequence = Sequence{};
 }
 
-// Gives back slot, penalty row and blocks. Plans in flight may still use them: workers run plans in
-// order, so whoever gets them next comes after.
+// Gives back slot, sampling row and blocks. Plans in flight may still use them: workers run plans
+// in order, so whoever gets them next comes after.
 void Scheduler::Impl::ReleaseSlot(Sequence& sequence, SequenceState state) {
   const uint32_t slot_id = sequence.slot;
   if (!slots_[slot_id].decoding()) {
@@ -178,7 +184,7 @@ void Scheduler::Impl::ReleaseSlot(Sequence& sequence, SequenceState state) {
   released_slots_.push_back(slot_id);
   free_slots_.Give(slot_id);
   while (end_slot_ > 0 && slots_[end_slot_ - 1].free()) --end_slot_;
-  free_rows_ += sequence.penalties;
+  free_rows_ += sequence.takes_row;
   sequence.slot = kNoSlot;
   sequence.state = state;
 }
@@ -205,6 +211,7 @@ absl::Status Scheduler::Add(SequenceSpec spec) { return impl_->Add(std::move(spe
 bool Scheduler::Cancel(uint64_t id) { return impl_->Cancel(id); }
 std::optional<StepPlan> Scheduler::NextStep() { return impl_->NextStep(); }
 const std::vector<uint64_t>& Scheduler::started() const { return impl_->started(); }
+const std::vector<uint64_t>& Scheduler::awaiting() const { return impl_->awaiting(); }
 absl::Status Scheduler::Commit(const StepResult& result, std::vector<SequenceEvent>& events) {
   return impl_->Commit(result, events);
 }

@@ -20,9 +20,10 @@ struct SchedulerOptions {
   Limits limits;             // all three set; max_batch_size is the number of slots
   uint32_t block_size = 16;  // tokens per KV block
   uint32_t num_blocks = 0;
-  uint32_t stages = 1;         // pp: decoding sequences are dealt into at least this many cohorts
-  uint32_t max_inflight = 2;   // plans dispatched and not committed
-  uint32_t sampling_rows = 0;  // sequences with penalties that may hold a slot at once
+  uint32_t stages = 1;        // pp: decoding sequences are dealt into at least this many cohorts
+  uint32_t max_inflight = 2;  // plans dispatched and not committed
+  // Sequences with penalties, biases or a constraint that may hold a slot at once.
+  uint32_t sampling_rows = 0;
   bool prefix_cache = true;
   // False: a prompt runs in one step, so it may not exceed max_num_tokens. Only what is recomputed
   // after a preemption or a failure, and has grown past max_num_tokens since, is chunked all the
@@ -48,6 +49,9 @@ struct SequenceSpec {
                                          // ignored by the request)
   int32_t priority = 0;                  // larger first; FCFS within
   bool prefix_cache = true;
+  bool prompt_logprobs =
+      false;                 // of every prompt token after the first; no use of the prefix cache
+  bool constrained = false;  // its draws await masks
 };
 
 // What a commit did to one sequence. `finish` is NONE while it runs, STOP after a stop id (past
@@ -57,6 +61,8 @@ struct SequenceEvent {
   uint64_t id = 0;
   absl::InlinedVector<uint32_t, 4> tokens;
   std::vector<Logprobs> logprobs;  // one per token when asked for
+  // With the first token, when asked for: the prompt's columns of all its chunks.
+  std::unique_ptr<Logprobs> prompt_logprobs;
   FinishReason finish = FINISH_REASON_NONE;
   uint32_t num_outputs = 0;    // so far, this delta included
   uint32_t cached_tokens = 0;  // prompt tokens found in the prefix cache when first admitted
@@ -84,8 +90,8 @@ class Scheduler {
 
   // Queues a sequence. INVALID_ARGUMENT when it could never run: empty, over max_seq_len, its
   // max_output_tokens already reached, more blocks than exist, prompt over max_num_tokens without
-  // chunking, penalties without rows, id already live. Without max_output_tokens it ends (LENGTH)
-  // at max_seq_len or where the whole pool is full.
+  // chunking, penalties, biases or a constraint without rows, id already live. Without
+  // max_output_tokens it ends (LENGTH) at max_seq_len or where the whole pool is full.
   absl::Status Add(SequenceSpec spec);
   // Ends a sequence now: its blocks are free for the next plan, no further event comes. False when
   // the id is not live.
@@ -95,6 +101,8 @@ class Scheduler {
   std::optional<StepPlan> NextStep();
   // Ids of the sequences that the newest plan started for the first time.
   const std::vector<uint64_t>& started() const;
+  // Ids of the sequences whose masks the newest plan awaits, in plan order.
+  const std::vector<uint64_t>& awaiting() const;
   // Applies the result of the oldest plan in flight. INTERNAL when the result does not match that
   // plan (the group must be fenced). `events` is appended to, in plan order.
   absl::Status Commit(const StepResult& result, std::vector<SequenceEvent>& events);

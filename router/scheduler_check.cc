@@ -61,7 +61,7 @@ void Scheduler::Impl::CheckSlots() const {
       CHECK_EQ(sequence.blocks.size(), (slot.prefill_end + block_size_ - 1) / block_size_);
       ++prefilling;
     }
-    sampling_rows += sequence.penalties;
+    sampling_rows += sequence.takes_row;
   }
   CHECK_EQ(used + free_slots_.size(), max_running_);
   CHECK_EQ(sampling_rows + free_rows_, options_.sampling_rows);

@@ -1,6 +1,7 @@
 // Commit: a result resolves through the record of its own plan, never through the slots as they are
 // now.
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -34,13 +35,43 @@ absl::Status Scheduler::Impl::CheckResult(const StepResult& result) {
                                               record.samples[i].slot));
     }
   }
+  return CheckLogprobs(result, record);
+}
+
+absl::Status Scheduler::Impl::CheckLogprobs(const StepResult& result,
+                                            const PlanRecord& record) const {
   for (const Logprobs& logprobs : result.logprobs()) {
     if (logprobs.top_token_size() == logprobs.top_logprob_size()) continue;
     return absl::InternalError(absl::StrCat("result of step ", record.step_id, " has ",
                                             logprobs.top_token_size(), " top tokens, ",
                                             logprobs.top_logprob_size(), " top log-probabilities"));
   }
+  for (const Scored& scored : record.scored) {
+    const Logprobs& logprobs = result.logprobs(static_cast<int>(scored.logprobs));
+    const int count = static_cast<int>(scored.count);
+    const int top = logprobs.prompt_top_token_size();
+    if (logprobs.prompt_size() == count && logprobs.prompt_top_logprob_size() == top &&
+        top % std::max(1, count) == 0) {
+      continue;
+    }
+    return absl::InternalError(absl::StrCat(
+        "result of step ", record.step_id, " has log-probabilities of ", logprobs.prompt_size(),
+        " prompt tokens, ", top, " top tokens, ", logprobs.prompt_top_logprob_size(),
+        " top log-probabilities; expected ", count, " and as many of each for every token"));
+  }
   return absl::OkStatus();
+}
+
+void Scheduler::Impl::CommitScores(const StepResult& result, const PlanRecord& record) {
+  for (const Scored& scored : record.scored) {
+    Sequence& sequence = *sequences_[scored.sequence];
+    if (sequence.arrival != scored.arrival) continue;  // Ended since.
+    const Logprobs& chunk = result.logprobs(static_cast<int>(scored.logprobs));
+    Logprobs& all = *sequence.prompt_logprobs;
+    all.mutable_prompt()->MergeFrom(chunk.prompt());
+    all.mutable_prompt_top_token()->MergeFrom(chunk.prompt_top_token());
+    all.mutable_prompt_top_logprob()->MergeFrom(chunk.prompt_top_logprob());
+  }
 }
 
 // Sequences lie scattered in memory: fetches what the samples behind the i-th will touch.
@@ -59,15 +90,18 @@ absl::Status Scheduler::Impl::Commit(const StepResult& result, std::vector<Seque
   committed_step_ = record.step_id;
   oldest_record_ = (oldest_record_ + 1) % records_.size();
   --inflight_;
+  CommitScores(result, record);
   events.reserve(events.size() + record.samples.size());
-  int logprobs = 0;
   for (size_t i = 0; i < record.samples.size(); ++i) {
     const Sample& sample = record.samples[i];
     Prefetch(record, i);
-    const Logprobs* entry_logprobs = sample.logprobs ? &result.logprobs(logprobs++) : nullptr;
+    const Logprobs* logprobs = sample.logprobs >= 0 ? &result.logprobs(sample.logprobs) : nullptr;
     Sequence& sequence = *sequences_[sample.sequence];
     if (sequence.arrival != sample.arrival) continue;  // Ended since: its surplus token is dropped.
-    CommitToken(sequence, result.token(static_cast<int>(i)), entry_logprobs, events.emplace_back());
+    SequenceEvent& event = events.emplace_back();
+    // Who draws beside a scored chunk has none, or this chunk was its last.
+    if (!record.scored.empty()) event.prompt_logprobs = std::move(sequence.prompt_logprobs);
+    CommitToken(sequence, result.token(static_cast<int>(i)), logprobs, event);
   }
   return absl::OkStatus();
 }

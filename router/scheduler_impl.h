@@ -28,6 +28,7 @@ class Scheduler::Impl {
   absl::Status Commit(const StepResult& result, std::vector<SequenceEvent>& events);
   std::vector<SequenceSpec> TakeAll();
   const std::vector<uint64_t>& started() const { return started_; }
+  const std::vector<uint64_t>& awaiting() const { return awaiting_; }
   bool HasWork() const { return !live_.empty(); }
   SchedulerState state() const;
   void CheckInvariants() const;
@@ -39,12 +40,20 @@ class Scheduler::Impl {
     uint64_t arrival;
     uint32_t sequence;
     uint32_t slot;
-    bool logprobs;
+    int32_t logprobs;  // place in the result's; -1 = none
+  };
+  // A prompt chunk whose tokens are scored.
+  struct Scored {
+    uint64_t arrival;
+    uint32_t sequence;
+    uint32_t logprobs;  // place in the result's
+    uint32_t count;     // log-probabilities of prompt tokens
   };
   struct PlanRecord {
     uint64_t step_id = 0;
     uint32_t num_logprobs = 0;
     std::vector<Sample> samples;  // entries with SAMPLE, in plan order
+    std::vector<Scored> scored;   // entries with LOGITS_ALL, in plan order
   };
   struct PublishRange {
     uint32_t sequence, first_block, end_block;
@@ -63,6 +72,7 @@ class Scheduler::Impl {
   void Preempt(Sequence& sequence);
   void PlanDecodes(StepPlan& plan);
   void PlanEntry(StepPlan& plan, uint32_t slot_id, uint32_t count, uint32_t flags);
+  void RecordEntry(Slot& slot, uint32_t slot_id, uint32_t count, uint32_t flags);
   PlanRecord& Record(size_t age) { return records_[(oldest_record_ + age) % records_.size()]; }
 
   // scheduler_prompts.cc
@@ -82,6 +92,8 @@ class Scheduler::Impl {
 
   // scheduler_commit.cc
   absl::Status CheckResult(const StepResult& result);
+  absl::Status CheckLogprobs(const StepResult& result, const PlanRecord& record) const;
+  void CommitScores(const StepResult& result, const PlanRecord& record);
   void Prefetch(const PlanRecord& record, size_t i) const;
   void CommitToken(Sequence& sequence, uint32_t token, const Logprobs* logprobs,
                    SequenceEvent& event);
@@ -129,6 +141,7 @@ class Scheduler::Impl {
   std::vector<uint32_t> chosen_;  // slots that decode in this plan
   std::vector<PublishRange> computed_;
   std::vector<uint64_t> started_;
+  std::vector<uint64_t> awaiting_;
   SchedulerState totals_;  // counters only
 };
 

@@ -15,8 +15,10 @@ std::optional<StepPlan> Scheduler::Impl::NextStep() {
   record.step_id = step_ + 1;
   record.num_logprobs = 0;
   record.samples.clear();
+  record.scored.clear();
   computed_.clear();
   started_.clear();
+  awaiting_.clear();
   forecast_built_ = false;
 
   while (MakeRoom(ChooseDecodes())) {  // Who made room may have been chosen: choose again.
@@ -109,7 +111,7 @@ void Scheduler::Impl::PlanDecodes(StepPlan& plan) {
     if (slot.position == slot.capacity) {
       sequences_[slot.sequence]->blocks.push_back(cache_.Allocate());
     }
-    PlanEntry(plan, slot_id, 1, STEP_FLAG_SAMPLE);
+    PlanEntry(plan, slot_id, 1, slot.draw_flags);
   }
   if (!chosen_.empty()) next_cohort_slot_ = chosen_.back() + 1;
 }
@@ -129,12 +131,27 @@ void Scheduler::Impl::PlanEntry(StepPlan& plan, uint32_t slot_id, uint32_t count
   }
   plan.add_new_block_count(new_blocks);
   slot.last_step = step_ + 1;
-  if ((flags & STEP_FLAG_SAMPLE) == 0) return;
+  RecordEntry(slot, slot_id, count, flags);
+}
+
+// What the entry's result will be matched with.
+void Scheduler::Impl::RecordEntry(Slot& slot, uint32_t slot_id, uint32_t count, uint32_t flags) {
+  const bool draws = (flags & STEP_FLAG_SAMPLE) != 0;
+  const bool scores = (flags & STEP_FLAG_LOGITS_ALL) != 0;
+  PlanRecord& record = Record(inflight_);
+  const auto place = static_cast<int32_t>(record.num_logprobs);
+  record.num_logprobs += scores || (draws && slot.logprobs);
+  if (scores) {
+    record.scored.push_back({slot.rank.arrival, slot.sequence, static_cast<uint32_t>(place),
+                             draws ? count - 1 : count});
+  }
+  if (!draws) return;
   ++slot.total;
   ++slot.awaited;
-  PlanRecord& record = Record(inflight_);
-  record.samples.push_back({slot.rank.arrival, slot.sequence, slot_id, slot.logprobs});
-  record.num_logprobs += slot.logprobs;
+  record.samples.push_back({slot.rank.arrival, slot.sequence, slot_id, slot.logprobs ? place : -1});
+  if ((flags & STEP_FLAG_AWAITS_MASK) != 0) {
+    awaiting_.push_back(sequences_[slot.sequence]->spec.id);
+  }
 }
 
 }  // namespace regatta

@@ -56,9 +56,12 @@ void Scheduler::Impl::PlanChunk(StepPlan& plan, uint32_t slot_id, uint32_t count
   const Sequence& sequence = *sequences_[slot.sequence];
   const uint32_t start = slot.position;
   const auto tokens = sequence.spec.tokens.begin() + start;
-  plan.mutable_tokens()->Add(tokens, tokens + count);
   const bool last = start + count == slot.prefill_end;
-  PlanEntry(plan, slot_id, count, STEP_FLAG_INLINE_TOKENS | (last ? STEP_FLAG_SAMPLE : 0));
+  const bool follows = slot.scores && !last;  // the token behind the chunk is scored too
+  plan.mutable_tokens()->Add(tokens, tokens + count + (follows ? 1 : 0));
+  PlanEntry(plan, slot_id, count,
+            STEP_FLAG_INLINE_TOKENS | (slot.scores ? STEP_FLAG_LOGITS_ALL : 0) |
+                (last ? slot.draw_flags : 0));
   if (last) prefilling_.erase(std::find(prefilling_.begin(), prefilling_.end(), slot_id));
   totals_.prompt_tokens += count;
   if (!sequence.keys.empty()) {
@@ -86,9 +89,13 @@ bool Scheduler::Impl::TryAdmit(StepPlan& plan, Sequence& sequence, uint32_t budg
   slot.total = slot.prefill_end = sequence.num_tokens();
   slot.shared_tokens = sequence.probe.held * block_size_;
   slot.logprobs = sequence.logprobs;
+  slot.draw_flags = STEP_FLAG_SAMPLE | (sequence.spec.constrained ? STEP_FLAG_AWAITS_MASK : 0);
+  // What came of an earlier life has been sent with the first token, or is incomplete.
+  slot.scores = sequence.spec.prompt_logprobs && sequence.num_outputs() == 0;
+  if (slot.scores) sequence.prompt_logprobs = std::make_unique<Logprobs>();
   slot.bounded = sequence.spec.max_output_tokens > 0;
   waiting_.Remove(sequence);
-  free_rows_ -= sequence.penalties;
+  free_rows_ -= sequence.takes_row;
   sequence.slot = slot_id;
   sequence.state = SequenceState::kRunning;
   if (!sequence.started) {

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include "router/prefix_cache_key.h"
@@ -49,7 +50,8 @@ struct alignas(64) Sequence {
   uint32_t cached_tokens = 0;
   uint32_t index = 0;  // in the scheduler's table
   SequenceState state = SequenceState::kWaiting;
-  bool penalties = false;  // needs a penalty row while it holds a slot
+  bool penalties = false;  // its admission carries its tokens
+  bool takes_row = false;  // needs a sampling row while it holds a slot
   bool logprobs = false;   // its results carry log-probabilities
   bool cacheable = false;  // uses the prefix cache
   bool started = false;    // has been admitted before
@@ -57,6 +59,7 @@ struct alignas(64) Sequence {
   Probe probe;
   std::vector<uint32_t> blocks;  // while running, in order of position
   std::vector<BlockKey> keys;    // of the full blocks of spec.tokens, as far as they were needed
+  std::unique_ptr<Logprobs> prompt_logprobs;  // gathered since its admission
 
   Rank rank() const { return {spec.priority, arrival}; }
   uint32_t num_tokens() const { return static_cast<uint32_t>(spec.tokens.size()); }
@@ -77,8 +80,10 @@ struct alignas(64) Slot {
   uint32_t shared_tokens = 0;   // of these, in blocks that others held at admission
   uint32_t expected_total = 0;  // tokens it is expected to end with; a forecast, never a promise
   uint16_t awaited = 0;         // tokens in flight
-  bool logprobs = false;
-  bool bounded = false;  // limit comes from the request's own max_tokens
+  uint8_t draw_flags = 0;       // StepFlag bits of entries that draw
+  bool logprobs : 1 = false;    // of its draws
+  bool scores : 1 = false;      // of its prompt
+  bool bounded : 1 = false;     // limit comes from the request's own max_tokens
 
   bool free() const { return sequence == kNoSequence; }
   bool decoding() const { return position >= prefill_end; }

@@ -12,27 +12,27 @@
 
 namespace regatta {
 
-// Waiting sequences in order of service. Those that need a penalty row are queued apart, so that
+// Waiting sequences in order of service. Those that need a sampling row are queued apart, so that
 // the others can pass them while no row is free without anyone searching the queue.
 class SequenceQueue {
  public:
   void Push(Sequence& sequence) { QueueOf(sequence).emplace(sequence.rank(), &sequence); }
   void Remove(const Sequence& sequence) { CHECK_EQ(QueueOf(sequence).erase(sequence.rank()), 1u); }
 
-  // The first in order; nullptr when none is waiting that may run with or without a penalty row.
-  Sequence* Head(bool penalty_row_free) const {
+  // The first in order; nullptr when none is waiting that may run with or without a sampling row.
+  Sequence* Head(bool row_free) const {
     Sequence* head = plain_.empty() ? nullptr : plain_.begin()->second;
-    if (!penalty_row_free || penalized_.empty()) return head;
-    Sequence* other = penalized_.begin()->second;
+    if (!row_free || with_row_.empty()) return head;
+    Sequence* other = with_row_.begin()->second;
     return head == nullptr || other->rank() < head->rank() ? other : head;
   }
-  size_t size() const { return plain_.size() + penalized_.size(); }
+  size_t size() const { return plain_.size() + with_row_.size(); }
 
  private:
   using Queue = std::map<Rank, Sequence*>;
-  Queue& QueueOf(const Sequence& sequence) { return sequence.penalties ? penalized_ : plain_; }
+  Queue& QueueOf(const Sequence& sequence) { return sequence.takes_row ? with_row_ : plain_; }
   Queue plain_;
-  Queue penalized_;
+  Queue with_row_;
 };
 
 // Free slots, lowest first: the slots in use stay dense, here and in the workers' tables.

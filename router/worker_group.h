@@ -22,6 +22,9 @@ class WorkerGroup {
   virtual void Start(OnResult on_result) = 0;
   // Sends a plan to every rank; never waits for the network. After fencing it does nothing.
   virtual void Dispatch(const StepPlan& plan) = 0;
+  // Sends every rank the masks that a plan awaits; never waits for the network. Thread-safe; not
+  // after Stop.
+  virtual void SendMasks(SampleInput input) = 0;
   // The rank that is furthest behind and its newest step ids, for the message about a stuck step.
   // Thread-safe.
   virtual std::string Laggard() const = 0;

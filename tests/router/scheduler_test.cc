@@ -200,7 +200,7 @@ TEST(SchedulerTest, LengthIsNeverPassedAndTheSlotComesBackWithTheLastTokenInFlig
   ASSERT_EQ(third.admissions_size(), 1);
   EXPECT_EQ(third.admissions(0).slot(), 0u);
   EXPECT_EQ(harness.Commit()[0].finish, FINISH_REASON_NONE);
-  const SequenceEvent last = harness.Commit()[0];
+  const SequenceEvent last = std::move(harness.Commit()[0]);
   EXPECT_EQ(last.id, 1u);
   EXPECT_EQ(last.finish, FINISH_REASON_LENGTH);
   EXPECT_EQ(last.num_outputs, 2u);
@@ -216,7 +216,7 @@ TEST(SchedulerTest, MissingMaxTokensEndsAtTheContextLength) {
   harness.Step();
   harness.Step();
   harness.Plan();
-  const SequenceEvent last = harness.Commit()[0];
+  const SequenceEvent last = std::move(harness.Commit()[0]);
   EXPECT_EQ(last.finish, FINISH_REASON_LENGTH);
   EXPECT_EQ(last.num_outputs, 3u);
 }
@@ -286,7 +286,7 @@ TEST(SchedulerTest, PreemptsTheLastAndResumesItOnceNoPlanHoldsIt) {
   EXPECT_GT(outputs, 0u) << "sequence 2, before sequence 3";
   EXPECT_EQ(plan.count(0), 12 + outputs);
   EXPECT_EQ(plan.tokens(0), 2000u);
-  const SequenceEvent event = harness.Commit()[0];
+  const SequenceEvent event = std::move(harness.Commit()[0]);
   EXPECT_EQ(event.num_outputs, outputs + 1);
   EXPECT_EQ(event.preemptions, 1u);
 }
