@@ -26,40 +26,81 @@ FakeWorker::FakeWorker(const SchedulerOptions& options)
       block_users_(options.num_blocks),
       kv_(size_t{options.num_blocks} * options.block_size, 0xDEAD) {}
 
-absl::Status FakeWorker::Run(const StepPlan& plan, StepResult& result) {
+absl::Status FakeWorker::Run(const StepPlan& plan, const SampleInput& masks, StepResult& result) {
   if (plan.step_id() != ++last_step_)
     return Refuse("step ", plan.step_id(), " after ", last_step_ - 1);
   for (const uint32_t slot : plan.released_slots()) RETURN_IF_ERROR(Release(slot));
   for (const Admission& admission : plan.admissions()) RETURN_IF_ERROR(Admit(admission));
   RETURN_IF_ERROR(CheckColumns(plan));
+  RETURN_IF_ERROR(CheckMasks(plan, masks));
   result.set_step_id(plan.step_id());
-  int next_block = 0, next_token = 0;
+  int next_block = 0;
   // All tables grow before anything is computed.
   for (int i = 0; i < plan.slot_size(); ++i) RETURN_IF_ERROR(AppendBlocks(plan, i, next_block));
   if (next_block != plan.new_blocks_size()) return Refuse("blocks left over");
+  Cursor cursor{plan, std::vector<uint32_t>(masks.masks().size() / sizeof(uint32_t))};
+  std::copy(masks.masks().begin(), masks.masks().end(),
+            reinterpret_cast<char*>(cursor.masks.data()));
   for (int i = 0; i < plan.slot_size(); ++i) {
     const Entry entry{plan.slot(i), plan.start(i), plan.count(i), plan.flags(i)};
     RETURN_IF_ERROR(CheckEntry(entry));
-    SlotState& slot = slots_[entry.slot];
-    for (uint32_t j = 0; j < entry.count; ++j) {
-      const bool given = entry.flags & STEP_FLAG_INLINE_TOKENS;
-      if (given && next_token == plan.tokens_size()) return Refuse("tokens missing");
-      RETURN_IF_ERROR(Compute(slot, given ? plan.tokens(next_token++) : slot.last_token));
-    }
-    if ((entry.flags & STEP_FLAG_SAMPLE) == 0) continue;
-    const uint32_t token = Sample(slot);
-    result.add_slot(entry.slot);
-    result.add_token(token);
-    if (slot.sampling.logprobs() || slot.sampling.top_logprobs() > 0) {
-      Logprobs& logprobs = *result.add_logprobs();
-      logprobs.set_sampled(SampledLogprob(token));
-      for (uint32_t rank = 0; rank < slot.sampling.top_logprobs(); ++rank) {
-        logprobs.add_top_token(TopToken(token, rank));
-        logprobs.add_top_logprob(TopLogprob(token, rank));
-      }
+    RETURN_IF_ERROR(RunEntry(entry, cursor, result));
+  }
+  if (cursor.token != plan.tokens_size()) return Refuse("tokens left over");
+  return absl::OkStatus();
+}
+
+absl::Status FakeWorker::RunEntry(const Entry& entry, Cursor& cursor, StepResult& result) {
+  const StepPlan& plan = cursor.plan;
+  SlotState& slot = slots_[entry.slot];
+  const bool scores = entry.flags & STEP_FLAG_LOGITS_ALL;
+  const uint32_t num_top = slot.sampling.top_logprobs();
+  Logprobs logprobs;
+  for (uint32_t j = 0; j < entry.count; ++j) {
+    if (entry.given() && cursor.token == plan.tokens_size()) return Refuse("tokens missing");
+    RETURN_IF_ERROR(Compute(slot, entry.given() ? plan.tokens(cursor.token++) : slot.last_token));
+    if (!scores || (entry.draws() && j + 1 == entry.count)) continue;
+    if (cursor.token == plan.tokens_size()) return Refuse("the token behind a chunk is missing");
+    const uint32_t next = plan.tokens(cursor.token);
+    logprobs.add_prompt(GivenLogprob(Kv(slot, slot.position - 1), next));
+    for (uint32_t rank = 0; rank < num_top; ++rank) {
+      logprobs.add_prompt_top_token(TopToken(next, rank));
+      logprobs.add_prompt_top_logprob(TopLogprob(next, rank));
     }
   }
-  if (next_token != plan.tokens_size()) return Refuse("tokens left over");
+  if (scores && !entry.draws()) ++cursor.token;
+  const bool reports = slot.sampling.logprobs() || num_top > 0;
+  if (entry.draws()) {
+    absl::Span<const uint32_t> mask;
+    if (entry.flags & STEP_FLAG_AWAITS_MASK) {
+      mask = absl::MakeSpan(cursor.masks).subspan(cursor.mask_word, kMaskWords);
+      cursor.mask_word += kMaskWords;
+    }
+    const uint32_t token = Sample(slot, mask);
+    result.add_slot(entry.slot);
+    result.add_token(token);
+    if (reports) logprobs.set_sampled(SampledLogprob(token));
+    for (uint32_t rank = 0; rank < num_top; ++rank) {
+      logprobs.add_top_token(TopToken(token, rank));
+      logprobs.add_top_logprob(TopLogprob(token, rank));
+    }
+  }
+  if (scores || (entry.draws() && reports)) *result.add_logprobs() = std::move(logprobs);
+  return absl::OkStatus();
+}
+
+absl::Status FakeWorker::CheckMasks(const StepPlan& plan, const SampleInput& masks) const {
+  uint32_t awaiting = 0;
+  for (const uint32_t flags : plan.flags()) {
+    if ((flags & STEP_FLAG_AWAITS_MASK) == 0) continue;
+    if ((flags & STEP_FLAG_SAMPLE) == 0) return Refuse("a mask without a draw");
+    ++awaiting;
+  }
+  if (awaiting > sampling_rows_) return Refuse(awaiting, " entries await masks");
+  if (masks.masks().size() != awaiting * kMaskWords * sizeof(uint32_t) ||
+      (awaiting > 0 && masks.step_id() != plan.step_id())) {
+    return Refuse("the masks are not those that step ", plan.step_id(), " awaits");
+  }
   return absl::OkStatus();
 }
 
@@ -67,7 +108,7 @@ absl::Status FakeWorker::Release(uint32_t slot_id) {
   if (slot_id >= slots_.size() || !slots_[slot_id].used) return Refuse("release of slot ", slot_id);
   SlotState& slot = slots_[slot_id];
   for (const uint32_t block : slot.blocks) --block_users_[block];
-  used_rows_ -= HasPenalty(slot.sampling);
+  used_rows_ -= NeedsRow(slot.sampling);
   slot = SlotState{};
   return absl::OkStatus();
 }
@@ -81,10 +122,12 @@ absl::Status FakeWorker::Admit(const Admission& admission) {
   slot.sampling = admission.sampling();
   slot.prompt_length = admission.prompt_length();
   slot.outputs = admission.output_length();
+  if (NeedsRow(slot.sampling) && ++used_rows_ > sampling_rows_) {
+    return Refuse("sampling rows exceeded");
+  }
   if (!HasPenalty(slot.sampling)) {
     return admission.penalty_tokens_size() == 0 ? absl::OkStatus() : Refuse("penalty tokens");
   }
-  if (++used_rows_ > sampling_rows_) return Refuse("penalty rows exceeded");
   if (admission.penalty_tokens_size() !=
       static_cast<int>(admission.prompt_length() + admission.output_length())) {
     return Refuse("penalty tokens do not cover the context");
@@ -142,7 +185,7 @@ absl::Status FakeWorker::CheckEntry(const Entry& entry) {
   if (end > limits_.max_seq_len()) return Refuse("max_seq_len exceeded: ", end);
   if (end > slot.blocks.size() * block_size_) return Refuse("slot ", entry.slot, " lacks blocks");
   if (begins) slot.position = entry.start;
-  if (entry.flags & STEP_FLAG_INLINE_TOKENS) {
+  if (entry.given()) {
     if (slot.sampled) return Refuse("tokens for slot ", entry.slot, ", which has its own");
     if (end > slot.prompt_length + slot.outputs) return Refuse("more tokens than admitted");
     const bool last = end == slot.prompt_length + slot.outputs;
@@ -167,10 +210,11 @@ absl::Status FakeWorker::Compute(SlotState& slot, uint32_t token) {
   return absl::OkStatus();
 }
 
-uint32_t FakeWorker::Sample(SlotState& slot) {
+uint32_t FakeWorker::Sample(SlotState& slot, absl::Span<const uint32_t> mask) {
   uint64_t attention = 0;
   for (uint32_t i = 0; i < slot.position; ++i) attention = Attend(attention, Kv(slot, i));
-  const uint32_t token = SampleToken(attention, slot.sampling, slot.outputs++, slot.penalty_row);
+  const uint32_t token =
+      SampleToken(attention, slot.sampling, slot.outputs++, slot.penalty_row, mask);
   if (HasPenalty(slot.sampling)) slot.penalty_row += PenaltyTerm(token);
   slot.last_token = token;
   slot.sampled = true;

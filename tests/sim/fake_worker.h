@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/types/span.h"
 #include "proto/worker.pb.h"
 #include "router/scheduler.h"
 
@@ -16,9 +17,13 @@ class FakeWorker {
  public:
   explicit FakeWorker(const SchedulerOptions& options);
 
-  // Runs one plan; `result` as a sampling rank would send it. An error names what is wrong with the
-  // plan.
-  absl::Status Run(const StepPlan& plan, StepResult& result);
+  // Runs one plan with the masks it awaits; `result` as a sampling rank would send it. An error
+  // names what is wrong with the plan or the masks.
+  absl::Status Run(const StepPlan& plan, const SampleInput& masks, StepResult& result);
+  // Of a plan that awaits none.
+  absl::Status Run(const StepPlan& plan, StepResult& result) {
+    return Run(plan, SampleInput(), result);
+  }
 
  private:
   struct SlotState {
@@ -36,16 +41,28 @@ class FakeWorker {
   };
   struct Entry {
     uint32_t slot, start, count, flags;
+
+    bool given() const { return flags & (STEP_FLAG_INLINE_TOKENS | STEP_FLAG_LOGITS_ALL); }
+    bool draws() const { return flags & STEP_FLAG_SAMPLE; }
+  };
+  // A plan's columns that entries take from in turn.
+  struct Cursor {
+    const StepPlan& plan;
+    std::vector<uint32_t> masks;
+    int token = 0;
+    size_t mask_word = 0;
   };
 
   absl::Status Release(uint32_t slot_id);
   absl::Status Admit(const Admission& admission);
   absl::Status CheckColumns(const StepPlan& plan) const;
+  absl::Status CheckMasks(const StepPlan& plan, const SampleInput& masks) const;
+  absl::Status RunEntry(const Entry& entry, Cursor& cursor, StepResult& result);
   absl::Status AppendBlocks(const StepPlan& plan, int entry, int& next_block);
   absl::Status CheckEntry(const Entry& entry);
   // Writes the next position.
   absl::Status Compute(SlotState& slot, uint32_t token);
-  uint32_t Sample(SlotState& slot);
+  uint32_t Sample(SlotState& slot, absl::Span<const uint32_t> mask);
   uint64_t& Kv(const SlotState& slot, uint32_t position) {
     return kv_[size_t{slot.blocks[position / block_size_]} * block_size_ + position % block_size_];
   }

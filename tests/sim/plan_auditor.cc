@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "tests/sim/fake_model.h"
 
 namespace regatta::sim {
 namespace {
@@ -16,15 +17,16 @@ absl::Status Fault(const Parts&... parts) {
 
 }  // namespace
 
-void PlanAuditor::OnAdd(uint64_t id, int32_t priority, bool penalties, uint32_t tokens,
-                        uint32_t limit) {
-  const Rank rank{priority, ++arrivals_};
-  ranks_[id] = rank;
+void PlanAuditor::OnAdd(const SequenceSpec& spec, uint32_t limit) {
+  const Rank rank{spec.priority, ++arrivals_};
+  ranks_[spec.id] = rank;
   Live& live = live_[rank];
-  live.id = id;
-  live.penalties = penalties;
+  live.id = spec.id;
+  live.takes_row = NeedsRow(spec.sampling) || spec.constrained;
+  live.constrained = spec.constrained;
+  live.scored = spec.prompt_logprobs && spec.tokens.size() == spec.prompt_length;
   live.limit = limit;
-  live.total = tokens;
+  live.total = static_cast<uint32_t>(spec.tokens.size());
 }
 
 void PlanAuditor::OnEnd(uint64_t id) {
@@ -101,11 +103,11 @@ absl::Status PlanAuditor::CheckAdmission(const Admission& admission, uint64_t st
     return Fault("sequence ", live.id, " is admitted while step ", live.last_step, " holds it");
   }
   if (!slots_.emplace(admission.slot(), rank).second) return Fault("slot is taken");
-  // Nobody overtakes, except those that wait for a penalty row.
+  // Nobody overtakes, except those that wait for a sampling row.
   for (const auto& [other_rank, other] : live_) {
     if (!(other_rank < rank)) break;
     if (other.slot == UINT32_MAX && other.total < other.limit &&
-        (!other.penalties || live.penalties)) {
+        (!other.takes_row || live.takes_row)) {
       return Fault("sequence ", live.id, " overtakes ", other.id);
     }
   }
@@ -135,7 +137,15 @@ absl::Status PlanAuditor::CheckEntry(const StepPlan& plan, int i) {
   }
   live.position += plan.count(i);
   live.last_step = plan.step_id();
-  if (plan.flags(i) & STEP_FLAG_SAMPLE) {
+  const bool draws = plan.flags(i) & STEP_FLAG_SAMPLE;
+  if (((plan.flags(i) & STEP_FLAG_AWAITS_MASK) != 0) != (draws && live.constrained)) {
+    return Fault("mask of sequence ", live.id);
+  }
+  if (((plan.flags(i) & STEP_FLAG_LOGITS_ALL) != 0) != live.scored) {
+    return Fault("log-probabilities of the prompt of sequence ", live.id);
+  }
+  if (draws) {
+    live.scored = false;
     live.sample_step = plan.step_id();
     if (++live.total > live.limit) return Fault("sequence ", live.id, " exceeds its limit");
   }

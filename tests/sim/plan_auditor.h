@@ -18,9 +18,9 @@ class PlanAuditor {
  public:
   explicit PlanAuditor(const SchedulerOptions& options) : options_(options) {}
 
-  // `tokens` and `limit` count the sequence's tokens now and at most. SamplingParams.seed must
-  // equal the id: it identifies admissions.
-  void OnAdd(uint64_t id, int32_t priority, bool penalties, uint32_t tokens, uint32_t limit);
+  // `limit` counts the sequence's tokens at most. SamplingParams.seed must equal the id: it
+  // identifies admissions.
+  void OnAdd(const SequenceSpec& spec, uint32_t limit);
   void OnEnd(uint64_t id);
   // After every call of NextStep, before OnPlan: how many sequences it preempted.
   void OnNextStep(uint64_t preemptions);
@@ -30,7 +30,9 @@ class PlanAuditor {
  private:
   struct Live {
     uint64_t id = 0;
-    bool penalties = false;
+    bool takes_row = false;
+    bool constrained = false;
+    bool scored = false;  // its prompt, until its first token
     bool started = false;
     uint32_t limit = 0;
     uint32_t total = 0;     // tokens known and in flight

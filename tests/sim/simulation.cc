@@ -34,6 +34,11 @@ void Coverage::Add(const Coverage& other) {
   discarded_tokens += other.discarded_tokens;
   preempted_in_flight += other.preempted_in_flight;
   slots_reused_in_flight += other.slots_reused_in_flight;
+  masked_draws += other.masked_draws;
+  masks_awaited += other.masks_awaited;
+  masks_of_ended += other.masks_of_ended;
+  moved_constraints += other.moved_constraints;
+  scored_prompts += other.scored_prompts;
 }
 
 Simulation::Simulation(uint64_t seed) : workload_(MakeWorkload(seed)), random_(Mix(seed, 1)) {
@@ -49,6 +54,8 @@ void Simulation::StartGroup(const SchedulerOptions& options) {
   options_ = options;
   dispatched_.clear();
   results_.clear();
+  ledger_ = MaskLedger();
+  masks_.clear();
   scheduler_ = std::make_unique<Scheduler>(options);
   worker_ = std::make_unique<FakeWorker>(options);
   auditor_ = std::make_unique<PlanAuditor>(options);
@@ -76,6 +83,7 @@ absl::Status Simulation::Tick() {
     RETURN_IF_ERROR(Reform());
   }
   if (!random_.OneIn(4)) RETURN_IF_ERROR(Dispatch());
+  if (random_.OneIn(workload_.slowness)) ComputeMasks();
   if (!dispatched_.empty() && random_.OneIn(workload_.slowness)) RETURN_IF_ERROR(Execute());
   if (!results_.empty() && random_.OneIn(workload_.slowness)) RETURN_IF_ERROR(Deliver());
   return absl::OkStatus();
@@ -92,7 +100,7 @@ bool Simulation::Acceptable(const SequenceSpec& spec) const {
   if (!options_.chunked_prefill && spec.prompt_length > options_.limits.max_num_tokens()) {
     return false;
   }
-  return !HasPenalty(spec.sampling) || options_.sampling_rows > 0;
+  return !(NeedsRow(spec.sampling) || spec.constrained) || options_.sampling_rows > 0;
 }
 
 uint32_t Simulation::LimitOf(const SequenceSpec& spec) const {
@@ -104,7 +112,6 @@ uint32_t Simulation::LimitOf(const SequenceSpec& spec) const {
 
 absl::Status Simulation::Join(Client& client, SequenceSpec spec) {
   const bool acceptable = Acceptable(spec);
-  const uint32_t tokens = static_cast<uint32_t>(spec.tokens.size());
   const absl::Status status = scheduler_->Add(std::move(spec));
   if (status.ok() != acceptable) {
     return Fault("sequence ", client.spec.id, " acceptable: ", acceptable, "; ", status.message());
@@ -118,8 +125,13 @@ absl::Status Simulation::Join(Client& client, SequenceSpec spec) {
   client.live = true;
   client.limit = LimitOf(client.spec);
   client.preemptions = 0;
-  auditor_->OnAdd(client.spec.id, client.spec.priority, HasPenalty(client.spec.sampling), tokens,
-                  client.limit);
+  auditor_->OnAdd(client.spec, client.limit);
+  if (client.constraint == nullptr) return absl::OkStatus();
+  if (client.constraint->accepted() != client.spec.tokens.size() - client.spec.prompt_length) {
+    return Fault("the constraint of sequence ", client.spec.id, " is not where its output is");
+  }
+  coverage_.moved_constraints += client.constraint->accepted() > 0;
+  ledger_.Add(client.spec.id, client.constraint);
   return absl::OkStatus();
 }
 
@@ -128,6 +140,7 @@ absl::Status Simulation::Arrive() {
   Client& client = clients_[request.spec.id];
   client.spec = request.spec;
   client.late_stop = request.late_stop;
+  if (client.spec.constrained) client.constraint = std::make_shared<FakeConstraint>(client.spec.id);
   RETURN_IF_ERROR(Join(client, request.spec));
   if (client.live && scheduler_->Add(request.spec).ok()) return Fault("an id is live twice");
   return absl::OkStatus();
@@ -147,6 +160,7 @@ absl::Status Simulation::Cancel(Client& client) {
   if (!scheduler_->Cancel(client.spec.id)) return Fault("sequence ", client.spec.id, " is unknown");
   if (scheduler_->Cancel(client.spec.id)) return Fault("a sequence was cancelled twice");
   auditor_->OnEnd(client.spec.id);
+  ledger_.Remove(client.spec.id);
   client.live = false;
   ++client.ends;
   return absl::OkStatus();
@@ -175,16 +189,51 @@ absl::Status Simulation::Dispatch() {
   }
   RETURN_IF_ERROR(auditor_->OnPlan(*plan, scheduler_->started()));
   ++coverage_.steps;
+  RETURN_IF_ERROR(ExpectMasks(*plan));
   dispatched_.push_back(*std::move(plan));
   return absl::OkStatus();
 }
 
+absl::Status Simulation::ExpectMasks(const StepPlan& plan) {
+  const std::vector<uint64_t>& ids = scheduler_->awaiting();
+  const auto awaiting = std::count_if(plan.flags().begin(), plan.flags().end(), [](uint32_t flags) {
+    return (flags & STEP_FLAG_AWAITS_MASK) != 0;
+  });
+  if (static_cast<size_t>(awaiting) != ids.size()) return Fault("awaiting() is not the plan's");
+  if (!ids.empty()) ledger_.Planned(plan.step_id(), ids);
+  return absl::OkStatus();
+}
+
+// Those of one step, as a thread beside the scheduler's would.
+void Simulation::ComputeMasks() {
+  const auto due = ledger_.TakeDue();
+  if (!due) return;
+  SampleInput& input = masks_[due->step_id];
+  input.set_step_id(due->step_id);
+  for (const auto& constraint : due->constraints) {
+    std::vector<uint32_t> mask(kMaskWords, ~0u);
+    if (constraint != nullptr) constraint->FillMask(absl::MakeSpan(mask));
+    coverage_.masks_of_ended += constraint == nullptr;
+    input.mutable_masks()->append(reinterpret_cast<const char*>(mask.data()),
+                                  mask.size() * sizeof(uint32_t));
+  }
+}
+
 absl::Status Simulation::Execute() {
+  const auto awaits = [](uint32_t flags) { return (flags & STEP_FLAG_AWAITS_MASK) != 0; };
+  const auto& flags = dispatched_.front().flags();
+  SampleInput masks;
+  if (std::any_of(flags.begin(), flags.end(), awaits)) {
+    const auto computed = masks_.extract(dispatched_.front().step_id());
+    ++coverage_.masks_awaited;
+    if (computed.empty()) return absl::OkStatus();  // Its sampling waits.
+    masks = computed.mapped();
+  }
   // Through the wire format, as a worker gets it.
   StepPlan plan;
   if (!plan.ParseFromString(dispatched_.front().SerializeAsString())) return Fault("bad bytes");
   dispatched_.pop_front();
-  RETURN_IF_ERROR(worker_->Run(plan, results_.emplace_back()));
+  RETURN_IF_ERROR(worker_->Run(plan, masks, results_.emplace_back()));
   return absl::OkStatus();
 }
 
@@ -196,7 +245,15 @@ absl::Status Simulation::Deliver() {
   scheduler_->CheckInvariants();
   auditor_->OnCommit(result.step_id());
   coverage_.discarded_tokens += result.slot_size() - events.size();
-  for (const SequenceEvent& event : events) RETURN_IF_ERROR(OnEvent(event));
+  for (const SequenceEvent& event : events) {
+    if (event.finish != FINISH_REASON_NONE) {
+      ledger_.Remove(event.id);
+    } else if (!ledger_.Accept(event.id, event.tokens)) {
+      return Fault("the constraint of sequence ", event.id, " refuses token ", event.tokens[0]);
+    }
+    RETURN_IF_ERROR(OnEvent(event));
+  }
+  ledger_.Committed(result.step_id());
   return absl::OkStatus();
 }
 
@@ -209,9 +266,36 @@ uint32_t Simulation::NextToken(Client& client) {
     client.attention = Attend(client.attention, client.kv.back());
     if (HasPenalty(client.spec.sampling)) client.penalty_row += PenaltyTerm(token);
   }
+  std::vector<uint32_t> mask;
+  if (client.spec.constrained) {
+    FakeConstraint constraint(client.spec.id);
+    for (size_t i = client.spec.prompt_length; i < tokens.size(); ++i) constraint.Accept(tokens[i]);
+    mask.resize(kMaskWords);
+    constraint.FillMask(absl::MakeSpan(mask));
+  }
   return SampleToken(client.attention, client.spec.sampling,
                      static_cast<uint32_t>(tokens.size()) - client.spec.prompt_length,
-                     client.penalty_row);
+                     client.penalty_row, mask);
+}
+
+// They come once, whole, with the first token.
+bool Simulation::PromptLogprobsAreRight(const Client& client, const SequenceEvent& event) const {
+  const SequenceSpec& spec = client.spec;
+  if (!spec.prompt_logprobs || event.num_outputs != 1) return event.prompt_logprobs == nullptr;
+  if (event.prompt_logprobs == nullptr) return false;
+  const Logprobs& got = *event.prompt_logprobs;
+  const int places = static_cast<int>(spec.prompt_length) - 1;
+  const int top = static_cast<int>(spec.sampling.top_logprobs());
+  if (got.prompt_size() != places || got.prompt_top_token_size() != places * top) return false;
+  for (int i = 0; i < places; ++i) {
+    const uint32_t token = spec.tokens[i + 1];
+    if (got.prompt(i) != GivenLogprob(client.kv[i], token)) return false;
+    for (int j = 0; j < top; ++j) {
+      if (got.prompt_top_token(i * top + j) != TopToken(token, j)) return false;
+      if (got.prompt_top_logprob(i * top + j) != TopLogprob(token, j)) return false;
+    }
+  }
+  return true;
 }
 
 absl::Status Simulation::OnEvent(const SequenceEvent& event) {
@@ -231,6 +315,11 @@ absl::Status Simulation::OnEvent(const SequenceEvent& event) {
       (logprobs && event.logprobs[0].sampled() != SampledLogprob(expected))) {
     return Fault("log-probabilities of sequence ", event.id);
   }
+  if (!PromptLogprobsAreRight(client, event)) {
+    return Fault("log-probabilities of the prompt of sequence ", event.id);
+  }
+  coverage_.scored_prompts += event.prompt_logprobs != nullptr;
+  coverage_.masked_draws += spec.constrained;
   if (event.preemptions < client.preemptions || event.cached_tokens >= spec.tokens.size()) {
     return Fault("counters of sequence ", event.id);
   }
@@ -260,8 +349,11 @@ absl::Status Simulation::OnEvent(const SequenceEvent& event) {
 // group goes on from the tokens.
 absl::Status Simulation::Reform() {
   if (random_.OneIn(2)) {
-    while (!dispatched_.empty()) RETURN_IF_ERROR(Execute());
-    while (!results_.empty()) RETURN_IF_ERROR(Deliver());
+    while (!dispatched_.empty() || !results_.empty()) {
+      ComputeMasks();
+      if (!dispatched_.empty()) RETURN_IF_ERROR(Execute());
+      if (!results_.empty()) RETURN_IF_ERROR(Deliver());
+    }
   }
   std::vector<SequenceSpec> specs = scheduler_->TakeAll();
   const SchedulerState state = scheduler_->state();

@@ -12,7 +12,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "router/mask_ledger.h"
 #include "router/scheduler.h"
+#include "tests/sim/fake_constraint.h"
 #include "tests/sim/fake_worker.h"
 #include "tests/sim/plan_auditor.h"
 #include "tests/sim/workload.h"
@@ -24,6 +26,8 @@ struct Coverage {
   uint64_t workloads = 0, steps = 0, finished = 0, cancelled = 0, rejected = 0, preempted = 0;
   uint64_t cached_tokens = 0, reformed = 0, late_stops = 0, discarded_tokens = 0;
   uint64_t preempted_in_flight = 0, slots_reused_in_flight = 0;
+  uint64_t masked_draws = 0, masks_awaited = 0, masks_of_ended = 0, moved_constraints = 0;
+  uint64_t scored_prompts = 0;
   void Add(const Coverage& other);
 };
 
@@ -48,12 +52,15 @@ class Simulation {
     std::vector<uint64_t> kv;
     uint64_t attention = 0;
     uint64_t penalty_row = 0;
+    std::shared_ptr<FakeConstraint> constraint;  // as the router keeps it; null without
   };
 
   absl::Status Tick();
   absl::Status Arrive();
   absl::Status CancelSomebody();
   absl::Status Dispatch();
+  absl::Status ExpectMasks(const StepPlan& plan);
+  void ComputeMasks();
   absl::Status Execute();
   absl::Status Deliver();
   absl::Status Reform();
@@ -66,6 +73,7 @@ class Simulation {
   void StartGroup(const SchedulerOptions& options);
   absl::Status Join(Client& client, SequenceSpec spec);
   uint32_t NextToken(Client& client);
+  bool PromptLogprobsAreRight(const Client& client, const SequenceEvent& event) const;
 
   const Workload workload_;
   Random random_;
@@ -75,6 +83,8 @@ class Simulation {
   std::unique_ptr<PlanAuditor> auditor_;
   std::deque<StepPlan> dispatched_;  // not yet run
   std::deque<StepResult> results_;   // run, not yet delivered
+  MaskLedger ledger_;
+  std::map<uint64_t, SampleInput> masks_;  // computed, not yet used; by step
   std::map<uint64_t, Client> clients_;
   size_t arrived_ = 0;
   uint64_t ticks_ = 0;

@@ -27,10 +27,16 @@ void SetSampling(Random& random, SequenceSpec& spec) {
   if (random.OneIn(6)) sampling.set_presence_penalty(0.5f);
   if (random.OneIn(8)) sampling.set_logprobs(true);
   if (random.OneIn(10)) sampling.set_top_logprobs(2);
+  if (random.OneIn(8)) {
+    sampling.add_bias_token(random.Between(0, 1 << 20));
+    sampling.add_bias(static_cast<float>(random.Between(0, 200)) - 100);
+  }
+  spec.prompt_logprobs = random.OneIn(6);
+  spec.constrained = random.OneIn(4);
   for (uint32_t stop = 0; stop < kStopTokens; ++stop) {
     if (random.OneIn(2)) spec.stop_token_ids.push_back(stop);
   }
-  if (random.OneIn(5)) {
+  if (!spec.constrained && random.OneIn(5)) {
     sampling.set_min_tokens(random.Between(1, 6));
     sampling.mutable_suppressed_until_min_tokens()->Add(spec.stop_token_ids.begin(),
                                                         spec.stop_token_ids.end());
@@ -47,7 +53,7 @@ SchedulerOptions MakeOptions(Random& random) {
   options.num_blocks = random.Between(std::max(2u, longest / 2), longest * random.Between(1, 3));
   options.stages = random.OneIn(2) ? 1 : random.Between(2, 4);
   options.max_inflight = random.Between(1, options.stages + 2);
-  options.sampling_rows = random.Between(0, 2);
+  options.sampling_rows = random.Between(0, 4);
   options.prefix_cache = !random.OneIn(3);
   options.chunked_prefill = !random.OneIn(3);
   options.prefix_cache_secret = random.Next();
