@@ -1,0 +1,126 @@
+// From absl::Status to HTTP status, error object and headers.
+#include "router/openai/error.h"
+
+#include <algorithm>
+#include <cmath>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/cord.h"
+#include "absl/strings/str_cat.h"
+#include "common/text/utf8.h"
+#include "router/openai/json_text.h"
+#include "router/openai/views.h"
+
+namespace regatta {
+namespace {
+
+constexpr std::string_view kCodePayload = "regatta.dev/api-code";
+constexpr std::string_view kGroup = "sampling.";
+constexpr double kMaxRetryAfterSeconds = 600;
+
+struct Kind {
+  unsigned http;
+  std::string_view type;
+  std::string_view code;     // empty = null
+  std::string_view message;  // in place of the status' own; empty = its own
+};
+
+Kind KindOf(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kFailedPrecondition:
+      return {400, "invalid_request_error", "", ""};
+    case absl::StatusCode::kUnauthenticated:
+      return {401, "authentication_error", "invalid_api_key", ""};
+    case absl::StatusCode::kPermissionDenied:
+      return {403, "permission_error", "", ""};
+    case absl::StatusCode::kNotFound:
+      return {404, "invalid_request_error", "not_found", ""};
+    case absl::StatusCode::kResourceExhausted:
+      return {429, "rate_limit_error", "rate_limit_exceeded", ""};
+    case absl::StatusCode::kUnimplemented:
+      return {501, "server_error", "not_supported", "this server does not support the request"};
+    case absl::StatusCode::kUnavailable:
+    case absl::StatusCode::kAborted:
+    case absl::StatusCode::kCancelled:
+      return {503, "server_error", "service_unavailable", "the model cannot serve now; try again"};
+    case absl::StatusCode::kDeadlineExceeded:
+      return {503, "server_error", "deadline_exceeded",
+              "the request waited too long to start; try again"};
+    default:
+      return {500, "server_error", "internal_error", "the server failed; the request id names it"};
+  }
+}
+
+// "field" of "field: what"; empty when the message does not begin so.
+std::string_view ParamOf(std::string_view message) {
+  const size_t colon = message.find(": ");
+  if (colon == std::string_view::npos || colon == 0) return {};
+  std::string_view field = message.substr(0, colon);
+  const bool path = std::all_of(field.begin(), field.end(), [](char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.' || c == '[' || c == ']';
+  });
+  if (!path) return {};
+  // Our own API groups fields; this one is flat.
+  if (field.substr(0, kGroup.size()) == kGroup) field.remove_prefix(kGroup.size());
+  return field;
+}
+
+void AppendStringOrNull(std::string_view text, std::string& out) {
+  if (text.empty()) {
+    out += "null";
+  } else {
+    AppendJsonString(text, out);
+  }
+}
+
+}  // namespace
+
+absl::Status WithApiCode(absl::Status status, std::string_view code) {
+  status.SetPayload(View(kCodePayload), absl::Cord(View(code)));
+  return status;
+}
+
+unsigned HttpStatusOf(const absl::Status& status) { return KindOf(status.code()).http; }
+
+std::string ErrorJson(const absl::Status& status) {
+  const Kind kind = KindOf(status.code());
+  const auto payload = status.GetPayload(View(kCodePayload));
+  const std::string code = payload ? std::string(*payload) : std::string(kind.code);
+  std::string message;  // May quote a value that was cut within a character.
+  AppendUtf8Lossy(kind.message.empty() ? StdView(status.message()) : kind.message, message);
+  std::string out = "{\"error\":{\"message\":";
+  AppendJsonString(message, out);
+  out += ",\"type\":";
+  AppendJsonString(kind.type, out);
+  out += ",\"param\":";
+  AppendStringOrNull(kind.http == 400 ? ParamOf(message) : std::string_view(), out);
+  out += ",\"code\":";
+  AppendStringOrNull(code, out);
+  out += "}}";
+  return out;
+}
+
+HttpHeaders JsonHeaders() { return {{"content-type", "application/json"}}; }
+
+void ReplyError(Exchange& exchange, const absl::Status& status,
+                const std::function<double()>& retry_after_s) {
+  const unsigned http = HttpStatusOf(status);
+  HttpHeaders headers = JsonHeaders();
+  if (http == 429 || http == 503) {
+    const double seconds = retry_after_s ? retry_after_s() : 1;
+    const double whole = std::isnan(seconds) ? 1 : std::ceil(seconds);
+    headers.emplace_back(
+        "retry-after",
+        absl::StrCat(static_cast<int>(std::clamp(whole, 1.0, kMaxRetryAfterSeconds))));
+  }
+  exchange.Reply(http, std::move(headers), ErrorJson(status));
+}
+
+std::string ErrorEvent(const absl::Status& status) {
+  return absl::StrCat("data: ", ErrorJson(status), "\n\n");
+}
+
+}  // namespace regatta

@@ -1,0 +1,36 @@
+// Errors as the OpenAI API shows them: {"error": {"message", "type", "param", "code"}}.
+#pragma once
+
+#include <functional>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "router/http/exchange.h"
+
+namespace regatta {
+
+// `status` with the API's `code` for it ("model_not_found"), where its kind alone does not say it.
+absl::Status WithApiCode(absl::Status status, std::string_view code);
+
+// HTTP status for `status`: 400 for what the client can mend, 401, 403, 404, 413 only from the
+// server, 429 for a full queue, 503 for what later may serve (unavailable, waited too long,
+// cancelled by the server), 501, 500 for the rest.
+unsigned HttpStatusOf(const absl::Status& status);
+
+// The error object. `param` is the field that a message of the form "field: what" names. Messages
+// of 5xx are replaced by general ones: they may name addresses and paths.
+std::string ErrorJson(const absl::Status& status);
+
+// Answers with `status`. 429 and 503 tell when to come again: `retry_after_s` (may be null) in
+// whole seconds, from 1 to 600.
+void ReplyError(Exchange& exchange, const absl::Status& status,
+                const std::function<double()>& retry_after_s);
+
+// The last event of a stream that breaks after it began: "data: {"error": ...}\n\n".
+std::string ErrorEvent(const absl::Status& status);
+
+// Content type of every JSON answer.
+HttpHeaders JsonHeaders();
+
+}  // namespace regatta

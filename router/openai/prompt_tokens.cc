@@ -1,0 +1,68 @@
+// Tokens in, tokens out; see prompt_tokens.h.
+#include "router/openai/prompt_tokens.h"
+
+#include "absl/strings/str_cat.h"
+#include "router/openai/views.h"
+#include "router/request.h"
+
+namespace regatta {
+namespace {
+
+constexpr size_t kIdSuffixBytes = 8;  // "-1023" and to spare
+
+}  // namespace
+
+absl::StatusOr<std::vector<uint32_t>> TextTokens(const OpenAiContext& context,
+                                                 std::string_view field, std::string_view text,
+                                                 bool add_special_tokens) {
+  if (context.tokenizer == nullptr) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        View(field), ": the model ", context.model_names.front(), " has no tokenizer.json"));
+  }
+  const std::vector<int32_t> ids = context.tokenizer->Encode(text, add_special_tokens);
+  return std::vector<uint32_t>(ids.begin(), ids.end());
+}
+
+absl::StatusOr<std::vector<uint32_t>> GivenTokens(const OpenAiContext& context,
+                                                  std::string_view field,
+                                                  const OrderedJson& array) {
+  const auto vocab_size = static_cast<uint64_t>(context.model.vocab_size);
+  std::vector<uint32_t> tokens;
+  tokens.reserve(array.size());
+  for (const OrderedJson& id : array) {
+    if (!id.is_number_unsigned() || id.get<uint64_t>() >= vocab_size) {
+      return absl::InvalidArgumentError(absl::StrCat(View(field), "[", tokens.size(), "]: is ",
+                                                     ShownValue(id), "; expected a token id below ",
+                                                     vocab_size));
+    }
+    tokens.push_back(id.get<uint32_t>());
+  }
+  return tokens;
+}
+
+std::string TextOf(const Tokenizer& tokenizer, absl::Span<const uint32_t> tokens,
+                   bool skip_special_tokens) {
+  const std::vector<int32_t> ids(tokens.begin(), tokens.end());
+  return tokenizer.Decode(ids, skip_special_tokens);
+}
+
+void AddChoices(const SharedFields& shared, absl::Span<const uint32_t> prompt,
+                std::string_view http_id, std::vector<GenerateRequest>& choices) {
+  const std::string_view id = http_id.substr(0, kMaxRequestIdBytes - kIdSuffixBytes);
+  for (uint32_t i = 0; i < shared.n; ++i) {
+    GenerateRequest& request = choices.emplace_back(shared.request);
+    request.set_request_id(choices.size() == 1 ? std::string(id)
+                                               : absl::StrCat(View(id), "-", choices.size() - 1));
+    request.mutable_token_ids()->mutable_ids()->Assign(prompt.begin(), prompt.end());
+    request.mutable_sampling()->set_seed(SeedOfChoice(shared.seed, i));
+  }
+}
+
+absl::Status CheckMinTokens(const GenerateRequest& request) {
+  const uint32_t min_tokens = request.sampling().min_tokens();
+  if (request.max_tokens() == 0 || min_tokens <= request.max_tokens()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("min_tokens: is ", min_tokens, "; max_tokens is ", request.max_tokens()));
+}
+
+}  // namespace regatta

@@ -1,0 +1,18 @@
+// response_format: what the output must look like, as a constraint of the cluster's API.
+#pragma once
+
+#include "proto/inference.pb.h"
+#include "router/openai/request_fields.h"
+
+namespace regatta {
+
+inline constexpr size_t kMaxSchemaBytes = size_t{64} << 10;
+
+// Reads it into `request.constraint`, which stays unset for text; errors go to `fields`. A schema
+// is kept to the letter whatever its `strict` says.
+void ReadResponseFormat(RequestFields& fields, GenerateRequest& request);
+
+// Sets a constraint to the schema. INVALID_ARGUMENT naming `field`: larger than kMaxSchemaBytes.
+absl::Status SetSchema(std::string_view field, std::string schema, GenerateRequest& request);
+
+}  // namespace regatta

@@ -1,0 +1,140 @@
+// Reading and checking of tools, and schemas of forced calls.
+#include "router/openai/tools.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+
+namespace regatta {
+namespace {
+
+void ReadTool(RequestFields& fields, const OrderedJson& tool, const std::string& path,
+              Tools& tools) {
+  RequestFields of_tool(tool, path, fields.status());
+  const std::optional<std::string> type = of_tool.String("type");
+  if (!type || *type != "function") of_tool.Fail("type", "expected 'function'");
+  const OrderedJson* function = of_tool.Object("function");
+  if (function == nullptr) return of_tool.Fail("function", "is missing");
+  RequestFields of_function(*function, absl::StrCat(path, ".function"), fields.status());
+  std::string name = of_function.String("name").value_or("");
+  if (!IsToolName(name)) {
+    of_function.Fail(
+        "name", absl::StrCat("expected 1 to ", kMaxToolNameBytes, " letters, digits, '_' or '-'"));
+  }
+  if (std::find(tools.names.begin(), tools.names.end(), name) != tools.names.end()) {
+    of_function.Fail("name", absl::StrCat("'", name, "' is given twice"));
+  }
+  of_function.String("description");
+  of_function.Object("parameters");
+  of_function.Bool("strict", false);  // Kept where a call is forced; a wish where it is not.
+  of_function.RefuseOthers();
+  of_tool.RefuseOthers();
+  tools.names.push_back(std::move(name));
+}
+
+void ReadNamedChoice(RequestFields& fields, const OrderedJson& choice, Tools& tools) {
+  RequestFields of_choice(choice, "tool_choice", fields.status());
+  const std::optional<std::string> type = of_choice.String("type");
+  if (!type || *type != "function") of_choice.Fail("type", "expected 'function'");
+  const OrderedJson* function = of_choice.Object("function");
+  of_choice.RefuseOthers();
+  if (function == nullptr) return of_choice.Fail("function", "is missing");
+  RequestFields of_function(*function, "tool_choice.function", fields.status());
+  const std::string name = of_function.String("name").value_or("");
+  of_function.RefuseOthers();
+  const auto found = std::find(tools.names.begin(), tools.names.end(), name);
+  if (found == tools.names.end()) {
+    return of_function.Fail(
+        "name", absl::StrCat("'", name.substr(0, kMaxToolNameBytes), "' is none of the tools"));
+  }
+  tools.choice = Tools::kNamed;
+  tools.forced = found - tools.names.begin();
+}
+
+void ReadChoice(RequestFields& fields, Tools& tools) {
+  const OrderedJson* choice = fields.Find("tool_choice");
+  tools.choice = tools.names.empty() ? Tools::kNone : Tools::kAuto;
+  if (choice == nullptr) return;
+  if (choice->is_string() && *choice == "none") {
+    tools.choice = Tools::kNone;
+    return;
+  }
+  if (tools.names.empty()) return fields.Fail("tool_choice", "is given without tools");
+  if (choice->is_object()) return ReadNamedChoice(fields, *choice, tools);
+  if (choice->is_string() && *choice == "required") {
+    tools.choice = Tools::kRequired;
+  } else if (!choice->is_string() || *choice != "auto") {
+    fields.Fail("tool_choice", absl::StrCat("is ", ShownValue(*choice),
+                                            "; expected none, auto, required or a function"));
+  }
+}
+
+OrderedJson ParametersOf(const OrderedJson& tool) {
+  const OrderedJson& function = tool.at("function");
+  const auto found = function.find("parameters");
+  if (found == function.end() || found->is_null()) return {{"type", "object"}};
+  return *found;
+}
+
+// References within the parameters are to "#/$defs/...": definitions must stay at the root.
+absl::Status HoistDefinitions(OrderedJson& parameters, OrderedJson& root) {
+  const auto defs = parameters.find("$defs");
+  if (defs == parameters.end() || !defs->is_object()) return absl::OkStatus();
+  OrderedJson& shared = root["$defs"];
+  for (const auto& [name, definition] : defs->items()) {
+    if (shared.contains(name) && shared.at(name) != definition) {
+      return absl::InvalidArgumentError(
+          absl::StrCat("tools: define \"$defs\" '", name.substr(0, 64), "' in different ways"));
+    }
+    shared[name] = definition;
+  }
+  parameters.erase("$defs");
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+bool IsToolName(std::string_view name) {
+  return !name.empty() && name.size() <= kMaxToolNameBytes &&
+         std::all_of(name.begin(), name.end(),
+                     [](char c) { return absl::ascii_isalnum(c) || c == '_' || c == '-'; });
+}
+
+Tools ReadTools(RequestFields& fields) {
+  Tools tools;
+  if (const OrderedJson* array = fields.Array("tools", 0, kMaxTools)) {
+    for (size_t i = 0; i < array->size() && fields.ok(); ++i) {
+      ReadTool(fields, (*array)[i], absl::StrCat("tools[", i, "]"), tools);
+    }
+    if (!array->empty()) tools.definitions = array;
+  }
+  ReadChoice(fields, tools);
+  tools.parallel = fields.Bool("parallel_tool_calls", true);
+  return tools;
+}
+
+absl::StatusOr<std::string> ForcedCallSchema(const Tools& tools) {
+  if (tools.choice == Tools::kNamed) {
+    return ParametersOf((*tools.definitions)[tools.forced]).dump();
+  }
+  OrderedJson root = {{"type", "array"}, {"minItems", 1}};
+  if (!tools.parallel) root["maxItems"] = 1;
+  OrderedJson calls = OrderedJson::array();
+  for (size_t i = 0; i < tools.names.size(); ++i) {
+    OrderedJson parameters = ParametersOf((*tools.definitions)[i]);
+    if (absl::Status status = HoistDefinitions(parameters, root); !status.ok()) return status;
+    calls.push_back(
+        {{"type", "object"},
+         {"properties",
+          {{"name", {{"const", tools.names[i]}}}, {"parameters", std::move(parameters)}}},
+         {"required", {"name", "parameters"}},
+         {"additionalProperties", false}});
+  }
+  root["items"] = {{"anyOf", std::move(calls)}};
+  return root.dump();
+}
+
+}  // namespace regatta
