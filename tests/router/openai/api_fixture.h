@@ -26,6 +26,7 @@ class ApiFixture : public testing::Test {
     context_.retry_after_s = [] { return 7.2; };
     context_.fingerprint = "fp_test";
     context_.created_s = 1234;
+    context_.inline_body_bytes = 1 << 30;  // Answers come before Send returns.
     context_.tool_syntax = ToolCallSyntax::kHermes;
     // "role:content|" of every message, the names of tools and variables before them.
     context_.render_chat = [](const ChatInput& input) -> absl::StatusOr<std::string> {
