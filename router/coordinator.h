@@ -72,6 +72,12 @@ class Coordinator final : public RequestSink, private EngineOwner {
                                   std::shared_ptr<DeltaStream> stream) override;
   void Cancel(uint64_t id) override;
 
+  // Longest prompt plus output that is taken now; 0 before anything serves. Thread-safe.
+  uint32_t max_seq_len() const ABSL_LOCKS_EXCLUDED(admission_mutex_) {
+    absl::MutexLock lock(&admission_mutex_);
+    return max_seq_len_;
+  }
+
   // The answers come from the coordinator's thread and must not block it.
   void Describe(std::function<void(ClusterDescription)> reply);
   void State(std::function<void(ClusterState)> reply);

@@ -143,6 +143,12 @@ void AddHttpFlags(CLI::App& app, RouterOptions& options) {
 void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   app.add_option("--model", options.model_dir, "model directory in Hugging Face layout")
       ->required();
+  app.add_option("--served-model-name", options.served_model_names,
+                 "names by which HTTP clients ask for the model; default: the directory's name");
+  app.add_option("--tool-call-syntax", options.tool_call_syntax,
+                 "how the model writes calls of tools: auto, llama3_json, hermes or none")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"auto", "llama3_json", "hermes", "none"}));
   app.add_option("--workers", flags.workers, "workers: host:port,host:port,...");
   app.add_option("--worker-file", flags.worker_file, "file with one worker's host:port per line");
   app.add_option("--listen", options.listen, "address to serve on; port 0 = any free one")

@@ -16,6 +16,8 @@ struct RouterOptions {
   std::string listen;        // host:port
   std::string address_file;  // gets the bound address once the router serves
   std::string model_dir;
+  std::vector<std::string> served_model_names;  // empty = the model's own name
+  std::string tool_call_syntax = "auto";        // see ChooseToolCallSyntax
   TlsOptions tls;
   HttpServerOptions http;         // without `listen`: no HTTP
   std::string http_address_file;  // gets the bound address as soon as HTTP is listened on

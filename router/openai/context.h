@@ -26,7 +26,7 @@ struct OpenAiContext {
   std::function<absl::StatusOr<std::string>(const ChatInput&)> render_chat;
   GenerationDefaults defaults;
   ToolCallSyntax tool_syntax = ToolCallSyntax::kNone;
-  std::function<uint32_t()> max_seq_len;  // served now; prompt plus output
+  std::function<uint32_t()> max_seq_len;  // served now, prompt plus output; 0 = nothing yet
   std::function<double()> retry_after_s;  // for 429 and 503; may be null
   std::string fingerprint;                // system_fingerprint: names build and model
   int64_t created_s = 0;                  // Unix time, for /v1/models

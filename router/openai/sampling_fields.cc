@@ -193,7 +193,8 @@ absl::Status CheckContextLength(std::string_view field, size_t prompt_tokens, ui
                                 uint32_t max_seq_len) {
   if (prompt_tokens == 0)
     return absl::InvalidArgumentError(absl::StrCat(View(field), ": has no tokens"));
-  if (prompt_tokens + std::max(max_tokens, 1u) <= max_seq_len) return absl::OkStatus();
+  const bool fits = prompt_tokens + std::max(max_tokens, 1u) <= max_seq_len;
+  if (fits || max_seq_len == 0) return absl::OkStatus();
   return WithApiCode(
       absl::InvalidArgumentError(
           absl::StrCat(View(field), ": this model's maximum context length is ", max_seq_len,

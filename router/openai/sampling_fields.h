@@ -37,7 +37,8 @@ absl::Status CheckModel(const std::optional<std::string>& model, const OpenAiCon
                         bool optional = false);
 
 // INVALID_ARGUMENT (context_length_exceeded) unless a prompt of so many tokens and `max_tokens` (0
-// = at least one) fit into the context. `field` is what holds the prompt.
+// = at least one) fit into the context. `field` is what holds the prompt. A `max_seq_len` of 0,
+// before anything serves, is no limit: the cluster refuses then.
 absl::Status CheckContextLength(std::string_view field, size_t prompt_tokens, uint32_t max_tokens,
                                 uint32_t max_seq_len);
 

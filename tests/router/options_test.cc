@@ -119,5 +119,17 @@ TEST_F(OptionsTest, HttpIsOffUnlessAskedFor) {
               HasSubstr("http-max-connections"));
 }
 
+TEST_F(OptionsTest, ServedNamesAndToolCallsAreForTheHttpApi) {
+  EXPECT_THAT(Parse("").served_model_names, testing::IsEmpty());
+  EXPECT_EQ(Parse("").tool_call_syntax, "auto");
+  const RouterOptions options =
+      Parse("", {"--served-model-name", "org/model", "short", "--tool-call-syntax", "hermes"});
+  EXPECT_EQ(exit_code_, -1) << error_;
+  EXPECT_THAT(options.served_model_names, ElementsAre("org/model", "short"));
+  EXPECT_EQ(options.tool_call_syntax, "hermes");
+  Parse("", {"--tool-call-syntax", "pythonic"});
+  EXPECT_GT(exit_code_, 0);
+}
+
 }  // namespace
 }  // namespace regatta

@@ -345,6 +345,16 @@ TEST_F(ChatTest, FullQueuesAre429WithRetryAfter) {
   EXPECT_TRUE(sink_.at(1).cancelled);
 }
 
+TEST_F(ChatTest, BeforeAnythingServesItIs503) {
+  max_seq_len_ = 0;
+  sink_.capacity = 0;
+  sink_.refusal = absl::UnavailableError("the cluster has not started");
+  const auto exchange = Chat();
+  exchange->Run();
+  EXPECT_EQ(exchange->status(), 503u);
+  EXPECT_EQ(exchange->error()["code"], "service_unavailable");
+}
+
 TEST_F(ChatTest, LateFailuresAreAnErrorEventAndTheEnd) {
   const auto exchange = Chat({{"stream", true}, {"n", 2}});
   Push(*exchange, 0, MakeDelta("a", {1}));

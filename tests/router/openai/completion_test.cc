@@ -84,7 +84,8 @@ TEST_F(CompletionTest, WrongPromptsAreNamed) {
   EXPECT_THAT(ErrorOf({{"prompt", {-1}}}), HasSubstr("prompt[0]: is -1"));
   EXPECT_THAT(ErrorOf({{"prompt", {9223372036854775808u}}}), HasSubstr("9223372036854775808"));
   EXPECT_THAT(ErrorOf({{"prompt", {1.5}}}), HasSubstr("prompt[0]: is 1.5"));
-  EXPECT_THAT(ErrorOf({{"prompt", json::array({json::array({"a", 1})})}}), HasSubstr("prompt[0][0]: is \"a\""));
+  EXPECT_THAT(ErrorOf({{"prompt", json::array({json::array({"a", 1})})}}),
+              HasSubstr("prompt[0][0]: is \"a\""));
   EXPECT_THAT(ErrorOf({{"prompt", true}}), HasSubstr("prompt: is true"));
   EXPECT_THAT(ErrorOf({{"prompt", {true}}}), HasSubstr("prompt[0]: is true"));
   EXPECT_EQ(sink_.size(), 0u);
