@@ -183,8 +183,11 @@ absl::StatusOr<PreparedRequest> PrepareChat(const OpenAiContext& context, const 
   ASSIGN_OR_RETURN(ChatFields chat, ReadFields(context, body));
   ASSIGN_OR_RETURN(std::vector<uint32_t> tokens, ChatPromptTokens(context, chat.prompt));
   SharedFields& shared = chat.shared;
-  RETURN_IF_ERROR(CheckContextLength("messages", tokens.size(), shared.request.max_tokens(),
-                                     context.max_seq_len()));
+  const uint64_t max_tokens = shared.request.max_tokens();
+  const uint32_t max_seq_len = context.max_seq_len();
+  RETURN_IF_ERROR(CheckContextLength("messages", tokens.size(), max_tokens, max_seq_len));
+  RETURN_IF_ERROR(CheckLogprobs(shared, /*prompt_tokens=*/0,
+                                shared.n * (max_tokens > 0 ? max_tokens : max_seq_len)));
   const bool logprobs = shared.request.sampling().logprobs();
   shared.request.set_return_token_ids(shared.return_token_ids || logprobs);
   ChatAnswer answer{.identity = MakeIdentity("chatcmpl-", context),

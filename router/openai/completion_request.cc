@@ -131,6 +131,18 @@ absl::StatusOr<std::vector<Prompt>> ReadPrompts(const OpenAiContext& context,
   return prompts;
 }
 
+absl::Status CheckVolume(const CompletionFields& completion, const std::vector<Prompt>& prompts) {
+  const SharedFields& shared = completion.shared;
+  uint64_t longest = 0;
+  uint64_t tokens = 0;
+  for (const Prompt& prompt : prompts) {
+    const uint64_t echoed = completion.echo ? prompt.tokens.size() : 0;
+    longest = std::max(longest, echoed);
+    tokens += shared.n * (echoed + shared.request.max_tokens());
+  }
+  return CheckLogprobs(shared, longest, tokens);
+}
+
 }  // namespace
 
 absl::StatusOr<PreparedRequest> PrepareCompletion(const OpenAiContext& context,
@@ -142,6 +154,7 @@ absl::StatusOr<PreparedRequest> PrepareCompletion(const OpenAiContext& context,
                                                    " has no tokenizer.json and can write no text"));
   }
   ASSIGN_OR_RETURN(std::vector<Prompt> prompts, ReadPrompts(context, completion));
+  RETURN_IF_ERROR(CheckVolume(completion, prompts));
   SharedFields& shared = completion.shared;
   const bool logprobs = shared.request.sampling().logprobs();
   shared.request.set_return_token_ids(shared.return_token_ids || logprobs);

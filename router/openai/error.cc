@@ -68,6 +68,12 @@ std::string_view ParamOf(std::string_view message) {
   return field;
 }
 
+std::string_view DroppedReason(absl::StatusCode code) {
+  if (code == absl::StatusCode::kResourceExhausted) return "rejected-saturated";
+  if (code == absl::StatusCode::kDeadlineExceeded) return "rejected-ttl-expired";
+  return {};
+}
+
 void AppendStringOrNull(std::string_view text, std::string& out) {
   if (text.empty()) {
     out += "null";
@@ -115,6 +121,9 @@ void ReplyError(Exchange& exchange, const absl::Status& status,
     headers.emplace_back(
         "retry-after",
         absl::StrCat(static_cast<int>(std::clamp(whole, 1.0, kMaxRetryAfterSeconds))));
+  }
+  if (const std::string_view reason = DroppedReason(status.code()); !reason.empty()) {
+    headers.emplace_back("x-llm-d-request-dropped-reason", reason);
   }
   exchange.Reply(http, std::move(headers), ErrorJson(status));
 }

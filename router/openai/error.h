@@ -23,7 +23,8 @@ unsigned HttpStatusOf(const absl::Status& status);
 std::string ErrorJson(const absl::Status& status);
 
 // Answers with `status`. 429 and 503 tell when to come again: `retry_after_s` (may be null) in
-// whole seconds, from 1 to 600.
+// whole seconds, from 1 to 600. Requests that were dropped before any work was done on them say so
+// to gateways of llm-d.
 void ReplyError(Exchange& exchange, const absl::Status& status,
                 const std::function<double()>& retry_after_s);
 

@@ -52,6 +52,7 @@ void Generation::Push(uint64_t tag, TokenDelta delta) {
     }
     overrun_ = true;
   }
+  CancelAll();
   Fail(tag, absl::InternalError(absl::StrCat("the connection's thread stands still: ",
                                              kMaxPendingPerChoice, " deltas wait for it")));
 }
@@ -76,12 +77,19 @@ void Generation::Flush() {
 void Generation::Gone() { Stop(); }
 
 void Generation::Stop() {
-  std::vector<uint64_t> ids;
   std::shared_ptr<Exchange> exchange;  // Let go of outside the lock.
   {
     absl::MutexLock lock(&mutex_);
     exchange = std::exchange(exchange_, nullptr);
     pending_.clear();
+  }
+  CancelAll();
+}
+
+void Generation::CancelAll() {
+  std::vector<uint64_t> ids;
+  {
+    absl::MutexLock lock(&mutex_);
     ids.swap(ids_);
   }
   for (const uint64_t id : ids) context_->sink.Cancel(id);

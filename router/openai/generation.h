@@ -46,6 +46,7 @@ class Generation final : public DeltaStream, public std::enable_shared_from_this
   void Gone();
   // Ends without an answer from here on; what still runs is cancelled.
   void Stop();
+  void CancelAll();
   // On the connection's thread.
   void Drain();
   bool Take(const Item& item);

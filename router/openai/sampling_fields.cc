@@ -204,6 +204,23 @@ absl::Status CheckContextLength(std::string_view field, size_t prompt_tokens, ui
       "context_length_exceeded");
 }
 
+absl::Status CheckLogprobs(const SharedFields& shared, uint64_t prompt_tokens, uint64_t tokens) {
+  const SamplingParams& sampling = shared.request.sampling();
+  if (!sampling.logprobs()) return absl::OkStatus();
+  const uint64_t each = uint64_t{1} + sampling.top_logprobs();
+  if (prompt_tokens * each > kMaxPromptLogprobs) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("logprobs: ", each, " at each of ", prompt_tokens,
+                     " tokens of a prompt are over the limit of ", kMaxPromptLogprobs));
+  }
+  if (!shared.stream && tokens * each > kMaxWholeLogprobs) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "logprobs: ", each, " at each of up to ", tokens, " tokens are over the limit of ",
+        kMaxWholeLogprobs, " for one answer; set max_tokens, or stream"));
+  }
+  return absl::OkStatus();
+}
+
 uint64_t SeedOfChoice(std::optional<uint64_t> seed, uint32_t index) {
   if (seed) return *seed + index;
   thread_local absl::BitGen random;

@@ -42,6 +42,16 @@ absl::Status CheckModel(const std::optional<std::string>& model, const OpenAiCon
 absl::Status CheckContextLength(std::string_view field, size_t prompt_tokens, uint32_t max_tokens,
                                 uint32_t max_seq_len);
 
+// Log-probabilities that one answer may hold: of a prompt, which are written at once on the thread
+// of a connection, and of a whole answer, which waits in memory (about 64 bytes each).
+inline constexpr uint64_t kMaxPromptLogprobs = 1 << 18;
+inline constexpr uint64_t kMaxWholeLogprobs = 1 << 22;
+
+// INVALID_ARGUMENT when log-probabilities of so many tokens, the likeliest at each place included,
+// would be more than that. `prompt_tokens`: of the longest prompt that is echoed; `tokens`: of all
+// choices.
+absl::Status CheckLogprobs(const SharedFields& shared, uint64_t prompt_tokens, uint64_t tokens);
+
 // The seed of choice `index`: seeds of one request differ, and are reproducible when it gives one.
 uint64_t SeedOfChoice(std::optional<uint64_t> seed, uint32_t index);
 

@@ -339,6 +339,7 @@ TEST_F(ChatTest, FullQueuesAre429WithRetryAfter) {
   exchange->Run();
   EXPECT_EQ(exchange->status(), 429u);
   EXPECT_EQ(exchange->header("retry-after"), "8");
+  EXPECT_EQ(exchange->header("x-llm-d-request-dropped-reason"), "rejected-saturated");
   EXPECT_EQ(exchange->error()["type"], "rate_limit_error");
   EXPECT_EQ(exchange->error()["code"], "rate_limit_exceeded");
   EXPECT_TRUE(sink_.at(0).cancelled);
@@ -404,9 +405,9 @@ TEST_F(ChatTest, AThreadThatStandsStillIsNotFedForever) {
   const auto exchange = Chat({{"stream", true}});
   const auto to = sink_.at(0);
   for (int i = 0; i < 3000; ++i) to.stream->Push(0, MakeDelta("a", {1}));
+  EXPECT_TRUE(sink_.at(0).cancelled);
   to.stream->Flush();
   exchange->Run();
-  EXPECT_TRUE(sink_.at(0).cancelled);
   EXPECT_EQ(exchange->chunks(false).back()["error"]["code"], "internal_error");
 }
 

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "router/openai/completion_request.h"
+#include "router/openai/sampling_fields.h"
 #include "tests/router/openai/api_fixture.h"
 
 namespace regatta {
@@ -154,6 +155,28 @@ TEST_F(CompletionTest, EchoWithLogprobsHasTheColumnsOfThePrompt) {
       "top_logprobs":[null,{"he":-0.5},{"ll":-0.5,"bytes:\\xc3":-2.0},{"!":-0.25}],
       "text_offset":[0,0,2,2]})"));
   EXPECT_EQ(choice["text"], "he\xEF\xBF\xBD\xEF\xBF\xBD!");
+}
+
+TEST_F(CompletionTest, VolumeOfLogprobsIsLimited) {
+  max_seq_len_ = 1 << 30;
+  const auto prompt = [](size_t tokens) { return json(std::vector<int>(tokens, 5)); };
+  const size_t most = kMaxPromptLogprobs / 8;
+  const json echo = {{"echo", true}, {"logprobs", 7}, {"max_tokens", 1}, {"stream", true}};
+  json changes = echo;
+  changes["prompt"] = prompt(most);
+  EXPECT_EQ(Complete(changes)->status(), 0u);
+  changes["prompt"] = prompt(most + 1);
+  EXPECT_THAT(ErrorOf(changes), HasSubstr("logprobs: 8 at each of 32769 tokens of a prompt"));
+  const json whole = {{"logprobs", 0}, {"n", 2}};
+  changes = whole;
+  changes["max_tokens"] = kMaxWholeLogprobs / 2;
+  EXPECT_EQ(Complete(changes)->status(), 0u);
+  changes["max_tokens"] = kMaxWholeLogprobs / 2 + 1;
+  EXPECT_THAT(ErrorOf(changes), HasSubstr("set max_tokens, or stream"));
+  changes["stream"] = true;
+  EXPECT_EQ(Complete(changes)->status(), 0u);
+  EXPECT_EQ(Chat({{"logprobs", true}})->status(), 400u);  // Up to a context of 2^30 tokens.
+  EXPECT_EQ(Chat({{"logprobs", true}, {"max_tokens", 9}})->status(), 0u);
 }
 
 TEST_F(CompletionTest, MaxTokensZeroDropsTheOutput) {

@@ -78,7 +78,7 @@ TEST_F(FieldsTest, WholeNumbersHaveRanges) {
     json beside;
   };
   max_seq_len_ = UINT32_MAX;
-  const json logprobs = {{"logprobs", true}};
+  const json logprobs = {{"logprobs", true}, {"max_tokens", 9}};
   for (const Range& range :
        {Range{"n", 1, kMaxChoices, {}}, Range{"top_k", -1, INT32_MAX, {}},
         Range{"max_tokens", 1, INT32_MAX, {}}, Range{"max_completion_tokens", 1, INT32_MAX, {}},
