@@ -83,6 +83,13 @@ void RefuseOtherApis(RequestFields& fields) {
   }
 }
 
+// Some models' tags of calls are special tokens, which would not be in the text.
+bool HasSpecialTags(const OpenAiContext& context) {
+  if (context.tool_syntax != ToolCallSyntax::kHermes || context.tokenizer == nullptr) return false;
+  const std::optional<int32_t> tag = context.tokenizer->TokenId(kToolCallTag);
+  return tag && context.tokenizer->IsSpecial(*tag);
+}
+
 // What the request's tools mean for prompt, output and answer.
 absl::StatusOr<ToolUse> UseTools(const OpenAiContext& context, const Tools& tools,
                                  ChatPrompt& prompt, GenerateRequest& request) {
@@ -97,6 +104,7 @@ absl::StatusOr<ToolUse> UseTools(const OpenAiContext& context, const Tools& tool
   use.parallel = tools.parallel;
   if (tools.choice == Tools::kAuto) {
     use.syntax = context.tool_syntax;
+    if (HasSpecialTags(context)) request.set_skip_special_tokens(false);
     if (use.syntax != ToolCallSyntax::kNone) return use;
     return absl::InvalidArgumentError(
         "tools: it is not known how this model writes calls; only tool_choice none, required or a "

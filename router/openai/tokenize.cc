@@ -56,7 +56,8 @@ absl::StatusOr<std::string> TokenizeJson(const OpenAiContext& context, const Htt
   }
   const bool add_special_tokens = fields.Bool("add_special_tokens", false);
   ChatPrompt prompt = ReadChatPrompt(fields);
-  prompt.tools = ReadTools(fields).definitions;
+  const Tools tools = ReadTools(fields);
+  if (tools.choice != Tools::kNone) prompt.tools = tools.definitions;
   fields.Refuse("chat_template", "the model's own is used");
   fields.RefuseOthers();
   RETURN_IF_ERROR(status);

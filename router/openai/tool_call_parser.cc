@@ -10,7 +10,6 @@
 namespace regatta {
 namespace {
 
-constexpr std::string_view kOpenTag = "<tool_call>";
 constexpr std::string_view kCloseTag = "</tool_call>";
 constexpr std::string_view kPythonTag = "<|python_tag|>";
 
@@ -42,7 +41,7 @@ absl::StatusOr<ToolCallSyntax> ChooseToolCallSyntax(std::string_view option,
   }
   // Hermes models on Llama have both: they were trained last on <tool_call>.
   if (tokenizer == nullptr) return ToolCallSyntax::kNone;
-  if (tokenizer->TokenId(kOpenTag)) return ToolCallSyntax::kHermes;
+  if (tokenizer->TokenId(kToolCallTag)) return ToolCallSyntax::kHermes;
   if (tokenizer->TokenId(kPythonTag)) return ToolCallSyntax::kLlamaJson;
   return ToolCallSyntax::kNone;
 }
@@ -113,14 +112,14 @@ void ToolCallParser::TakeAtStart(char c, std::vector<ToolEvent>& events) {
 
 // White space is held too: before a call and at the end it belongs to nothing.
 void ToolCallParser::TakeContent(char c, std::vector<ToolEvent>& events) {
-  if (c == kOpenTag[tag_]) {
+  if (c == kToolCallTag[tag_]) {
     held_.push_back(c);
-    if (++tag_ == kOpenTag.size()) state_ = State::kBeforeObject;
+    if (++tag_ == kToolCallTag.size()) state_ = State::kBeforeObject;
     return;
   }
   if (tag_ > 0) Release(events);  // The tag has one '<': a new one can begin only here.
-  if (IsSpace(c) || c == kOpenTag[0]) {
-    tag_ = c == kOpenTag[0];
+  if (IsSpace(c) || c == kToolCallTag[0]) {
+    tag_ = c == kToolCallTag[0];
     held_.push_back(c);
     return;
   }

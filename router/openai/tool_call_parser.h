@@ -4,11 +4,11 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "absl/status/statusor.h"
 #include "common/text/tokenizer.h"
 #include "router/openai/call_object.h"
 
@@ -27,6 +27,9 @@ enum class ToolCallSyntax {
 // or "none". INVALID_ARGUMENT names the value and those known. `tokenizer` may be null.
 absl::StatusOr<ToolCallSyntax> ChooseToolCallSyntax(std::string_view option,
                                                     const Tokenizer* tokenizer);
+
+// Opens a call in kHermes.
+inline constexpr std::string_view kToolCallTag = "<tool_call>";
 
 struct ToolEvent {
   enum Kind { kContent, kCall, kArguments };

@@ -243,6 +243,20 @@ TEST_F(ChatTest, ParallelCallsCanBeSwitchedOff) {
   EXPECT_EQ(exchange->json()["choices"][0]["message"]["tool_calls"].size(), 1u);
 }
 
+TEST_F(ChatTest, SpecialTagsOfCallsAreKept) {
+  Chat({{"tools", {Tool("add")}}});
+  EXPECT_TRUE(LastRequest().skip_special_tokens());
+  handlers_.clear();
+  json special = TinyTokenizerJson();
+  special["added_tokens"].push_back(TinyAddedToken(303, "<tool_call>", /*special=*/true));
+  const auto tokenizer = LoadTiny(special);
+  context_.tokenizer = tokenizer.get();
+  Chat({{"tools", {Tool("add")}}});
+  EXPECT_FALSE(LastRequest().skip_special_tokens());
+  Chat();
+  EXPECT_TRUE(LastRequest().skip_special_tokens());
+}
+
 TEST_F(ChatTest, ToolChoiceNoneHidesTools) {
   const auto exchange = Chat({{"tools", {Tool("add")}}, {"tool_choice", "none"}});
   EXPECT_EQ(PromptText(), "user:hello|assistant:");

@@ -53,6 +53,9 @@ TEST_F(EndpointsTest, MessagesAreTokenizedAsAChatWouldBe) {
   Chat({{"tools", tools}});
   EXPECT_EQ(exchange->json()["count"], LastRequest().token_ids().ids_size());
   EXPECT_EQ(exchange->json()["tokens"][0], '[');
+  const auto hidden =
+      Post("/tokenize", {{"messages", messages}, {"tools", tools}, {"tool_choice", "none"}});
+  EXPECT_NE(hidden->json()["tokens"][0], '[');
 }
 
 TEST_F(EndpointsTest, TokensAreDetokenized) {
