@@ -69,7 +69,7 @@ std::string MutateValue(const std::string& seed, std::mt19937& random) {
 }
 
 std::string MutateBytes(std::string body, std::mt19937& random) {
-  static const std::string kBytes = std::string("\"\\{}[],:0-eE.nt \x80\xC3\xED\xFF", 22) + '\0';
+  static const std::string kBytes = std::string("\"\\{}[],:0-eE.nt \x80\xC3\xED\xFF") + '\0';
   const int changes = 1 + random() % 4;
   for (int i = 0; i < changes && !body.empty(); ++i) {
     const size_t at = random() % body.size();
