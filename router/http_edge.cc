@@ -18,6 +18,7 @@ HttpEdge::HttpEdge(const HttpServerOptions& options, std::function<bool()> servi
 
 absl::Status HttpEdge::Start(const std::string& address_file) {
   RETURN_IF_ERROR(server_.Start());
+  server_.Log(absl::StrCat("HTTP on ", server_.address()));
   if (address_file.empty()) return absl::OkStatus();
   return WriteFileAtomically(address_file, server_.address() + "\n");
 }
