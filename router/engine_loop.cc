@@ -85,6 +85,7 @@ bool EngineLoop::Receive() {
 
 void EngineLoop::Handle(std::unique_ptr<Request> request) {
   request->spec.id = request->id;
+  CHECK_EQ(request->spec.constrained, request->constraint != nullptr);
   const absl::Status status = scheduler_.Add(std::move(request->spec));
   if (!status.ok()) {
     request->Fail(status);

@@ -18,7 +18,9 @@ void MaskLedger::Remove(uint64_t id) { sequences_.erase(id); }
 void MaskLedger::Planned(uint64_t step_id, const std::vector<uint64_t>& ids) {
   uint64_t after = 0;
   for (const uint64_t id : ids) {
-    after = std::max(after, std::exchange(sequences_.at(id).newest_step, step_id));
+    const auto it = sequences_.find(id);
+    CHECK(it != sequences_.end()) << "sequence " << id << " awaits a mask of no constraint";
+    after = std::max(after, std::exchange(it->second.newest_step, step_id));
   }
   planned_.push_back({step_id, after, ids});
 }

@@ -32,7 +32,7 @@ constexpr uint32_t kRunning = 512;
 constexpr uint32_t kOutput = 1000;
 
 // Every sequence draws the same token at once.
-absl::Status DrawAtOnce(const StepPlan& plan, StepResult& result) {
+absl::Status DrawAtOnce(const StepPlan& plan, const SampleInput&, StepResult& result) {
   result.set_step_id(plan.step_id());
   for (int i = 0; i < plan.slot_size(); ++i) {
     if ((plan.flags(i) & STEP_FLAG_SAMPLE) == 0) continue;
@@ -62,7 +62,7 @@ class OneLoop final : public RequestSink, public EngineOwner {
     (*made)->id = id;
     (*made)->tag = tag;
     (*made)->stream = std::move(stream);
-    CHECK(loop_->Add(*std::move(made)));
+    CHECK(loop_->Add(*std::move(made)) == AddOutcome::kTaken);
     return id;
   }
   void Cancel(uint64_t id) override {}

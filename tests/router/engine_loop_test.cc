@@ -10,6 +10,7 @@
 
 #include "absl/synchronization/notification.h"
 #include "tests/common/text/tiny_tokenizer.h"
+#include "tests/sim/fake_constraint.h"
 #include "tests/sim/fake_worker.h"
 #include "tests/testing/collecting_stream.h"
 #include "tests/testing/fake_worker_service.h"
@@ -79,6 +80,7 @@ class BlockingGroup final : public WorkerGroup {
     go_on_.WaitForNotification();
     Answer(plan);
   }
+  void SendMasks(SampleInput input) override {}
   std::string Laggard() const override { return ""; }
   void Stop() override {}
 
@@ -90,7 +92,7 @@ class BlockingGroup final : public WorkerGroup {
  private:
   void Answer(const StepPlan& plan) {
     StepResult result;
-    const absl::Status status = run_(plan, result);
+    const absl::Status status = run_(plan, SampleInput(), result);
     on_result_(status.ok() ? absl::StatusOr<StepResult>(std::move(result)) : status);
   }
 
@@ -112,9 +114,8 @@ class EngineLoopTest : public testing::Test {
 
   std::unique_ptr<EngineLoop> Start(const LocalGroup::Faults& faults = {}) {
     auto worker = std::make_shared<sim::FakeWorker>(options_.scheduler);
-    return Start(faults, [worker](const StepPlan& plan, StepResult& result) {
-      return worker->Run(plan, result);
-    });
+    return Start(faults, [worker](const StepPlan& plan, const SampleInput& masks,
+                                  StepResult& result) { return worker->Run(plan, masks, result); });
   }
   std::unique_ptr<EngineLoop> Start(const LocalGroup::Faults& faults, PlanRunner run) {
     return std::make_unique<EngineLoop>(
@@ -133,6 +134,14 @@ class EngineLoopTest : public testing::Test {
     request->spec.tokens = Prompt(id);
     request->spec.prompt_length = request->spec.tokens.size();
     request->spec.max_output_tokens = max_tokens;
+    return request;
+  }
+
+  // Under the simulation's constraint of seed `id`.
+  std::unique_ptr<Request> MakeConstrained(uint64_t id, uint32_t max_tokens) {
+    auto request = MakeRequest(id, max_tokens);
+    request->spec.constrained = true;
+    request->constraint = std::make_shared<sim::FakeConstraint>(id);
     return request;
   }
 
@@ -164,6 +173,95 @@ TEST_F(EngineLoopTest, EveryRequestGetsItsTokensOnce) {
   EXPECT_TRUE(owner_.cause().ok());
   EXPECT_EQ(owner_.finished().size(), kRequests);
   EXPECT_EQ(loop->state().running, 0);
+}
+
+// Draws of constrained sequences follow their masks; the others do not notice.
+TEST_F(EngineLoopTest, ConstraintsHoldWhateverRunsAhead) {
+  options_.vocab_size = sim::kMaskedVocab;
+  options_.scheduler.sampling_rows = 4;
+  for (const uint32_t stages : {1u, 2u}) {
+    for (uint32_t inflight = 1; inflight <= 3; ++inflight) {
+      SCOPED_TRACE(absl::StrCat(stages, " stages, ", inflight, " in flight"));
+      options_.scheduler.stages = stages;
+      options_.scheduler.max_inflight = inflight;
+      stream_ = std::make_shared<CollectingStream>();
+      auto loop = Start({.step_time = std::chrono::microseconds(200)});
+      constexpr uint64_t kRequests = 24;
+      for (uint64_t id = 1; id <= kRequests; ++id) {
+        ASSERT_TRUE(Add(*loop, id % 2 == 0 ? MakeRequest(id, 30) : MakeConstrained(id, 30)));
+      }
+      for (uint64_t id = 1; id <= kRequests; ++id) {
+        ASSERT_TRUE(stream_->AwaitEnd(id)) << id;
+        const auto seed = id % 2 == 0 ? std::nullopt : std::optional<uint64_t>(id);
+        EXPECT_EQ(stream_->Get(id).tokens, FakeContinuation(Prompt(id), 30, seed)) << id;
+      }
+    }
+  }
+}
+
+TEST_F(EngineLoopTest, ACancelledConstraintHoldsNobodyUp) {
+  options_.vocab_size = sim::kMaskedVocab;
+  options_.scheduler.sampling_rows = 8;
+  options_.scheduler.max_inflight = 3;
+  auto loop = Start({.step_time = std::chrono::milliseconds(1)});
+  for (uint64_t id = 1; id <= 8; ++id) ASSERT_TRUE(Add(*loop, MakeConstrained(id, 200)));
+  ASSERT_TRUE(stream_->AwaitCount(1, 10));
+  for (uint64_t id = 1; id < 8; ++id) loop->Cancel(id, absl::OkStatus());
+  for (uint64_t id = 1; id < 8; ++id) {
+    ASSERT_TRUE(stream_->AwaitEnd(id));
+    const Collected got = stream_->Get(id);
+    EXPECT_EQ(got.last.finish_reason(), FINISH_REASON_CANCELLED);
+    EXPECT_EQ(got.tokens, FakeContinuation(Prompt(id), got.count, id));
+  }
+  ASSERT_TRUE(stream_->AwaitEnd(8));
+  EXPECT_EQ(stream_->Get(8).tokens, FakeContinuation(Prompt(8), 200, 8));
+}
+
+TEST_F(EngineLoopTest, ATokenThatTheConstraintRefusesFailsItsRequestAlone) {
+  options_.vocab_size = sim::kMaskedVocab;
+  options_.scheduler.sampling_rows = 8;
+  auto worker = std::make_shared<sim::FakeWorker>(options_.scheduler);
+  auto loop =
+      Start({}, [worker](const StepPlan& plan, const SampleInput& masks, StepResult& result) {
+        const absl::Status status = worker->Run(plan, masks, result);
+        for (int i = 0; i < result.slot_size() && plan.step_id() == 5; ++i) {
+          if (result.slot(i) == 0) result.set_token(i, sim::kMaskedVocab);
+        }
+        return status;
+      });
+  ASSERT_TRUE(Add(*loop, MakeConstrained(1, 50)));
+  ASSERT_TRUE(stream_->AwaitCount(1, 1));  // It has slot 0.
+  ASSERT_TRUE(Add(*loop, MakeConstrained(2, 50)));
+  ASSERT_TRUE(stream_->AwaitEnd(1));
+  EXPECT_EQ(stream_->Get(1).status.code(), absl::StatusCode::kInternal);
+  EXPECT_THAT(stream_->Get(1).status.message(), HasSubstr("token 64 was drawn"));
+  ASSERT_TRUE(stream_->AwaitEnd(2));
+  EXPECT_EQ(stream_->Get(2).tokens, FakeContinuation(Prompt(2), 50, 2));
+  EXPECT_EQ(stream_->calls_after_end(), 0);
+}
+
+// Takes its time over every mask.
+class SlowConstraint final : public OutputConstraint {
+ public:
+  void FillMask(absl::Span<uint32_t> mask) override {
+    absl::SleepFor(absl::Milliseconds(400));
+    mask[0] = 1;
+  }
+  bool Accept(uint32_t token) override { return token == 0; }
+};
+
+TEST_F(EngineLoopTest, AStepWhoseMasksTakeTooLongIsNamed) {
+  options_.vocab_size = sim::kMaskedVocab;
+  options_.scheduler.sampling_rows = 8;
+  options_.step_timeout = absl::Milliseconds(100);
+  auto loop = Start();
+  auto request = MakeConstrained(1, 50);
+  request->constraint = std::make_shared<SlowConstraint>();
+  ASSERT_TRUE(Add(*loop, std::move(request)));
+  ASSERT_TRUE(owner_.AwaitStopped());
+  EXPECT_EQ(owner_.cause().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(owner_.cause().message(), HasSubstr("its masks are not computed yet"));
+  EXPECT_NE(owner_.TakeLive().at(0)->constraint, nullptr);
 }
 
 TEST_F(EngineLoopTest, OneFlushCarriesAStepOfManyRequests) {
@@ -218,13 +316,14 @@ TEST_F(EngineLoopTest, AStopStringEndsTheSequence) {
   // Draws the text "abcabc..." whatever the context is.
   auto worker = std::make_shared<sim::FakeWorker>(options_.scheduler);
   auto drawn = std::make_shared<std::map<uint32_t, int>>();
-  auto loop = Start({}, [worker, drawn](const StepPlan& plan, StepResult& result) {
-    const absl::Status status = worker->Run(plan, result);
-    for (int i = 0; i < result.slot_size(); ++i) {
-      result.set_token(i, 'a' + (*drawn)[result.slot(i)]++ % 3);
-    }
-    return status;
-  });
+  auto loop = Start(
+      {}, [worker, drawn](const StepPlan& plan, const SampleInput& masks, StepResult& result) {
+        const absl::Status status = worker->Run(plan, masks, result);
+        for (int i = 0; i < result.slot_size(); ++i) {
+          result.set_token(i, 'a' + (*drawn)[result.slot(i)]++ % 3);
+        }
+        return status;
+      });
   OutputOptions output;
   output.return_text = true;
   output.stops = {"cab"};
@@ -262,13 +361,14 @@ void ExpectMovedSequencesGoOn(EngineOptions options, const LocalGroup::Faults& f
   auto stream = std::make_shared<CollectingStream>();
   const auto start = [&](Owner& owner, const LocalGroup::Faults& faults) {
     auto worker = std::make_shared<sim::FakeWorker>(options.scheduler);
-    return std::make_unique<EngineLoop>(options,
-                                        std::make_unique<LocalGroup>(
-                                            [worker](const StepPlan& plan, StepResult& result) {
-                                              return worker->Run(plan, result);
-                                            },
-                                            faults),
-                                        clock, owner);
+    return std::make_unique<EngineLoop>(
+        options,
+        std::make_unique<LocalGroup>(
+            [worker](const StepPlan& plan, const SampleInput& masks, StepResult& result) {
+              return worker->Run(plan, masks, result);
+            },
+            faults),
+        clock, owner);
   };
   Owner first, second;
   auto broken = start(first, faults);
@@ -325,7 +425,9 @@ class FullInboxTest : public EngineLoopTest {
     options_.inbox_capacity = 8;
     auto worker = std::make_shared<sim::FakeWorker>(options_.scheduler);
     auto group = std::make_unique<BlockingGroup>(
-        [worker](const StepPlan& plan, StepResult& out) { return worker->Run(plan, out); });
+        [worker](const StepPlan& plan, const SampleInput& masks, StepResult& out) {
+          return worker->Run(plan, masks, out);
+        });
     group_ = group.get();
     loop_ = std::make_unique<EngineLoop>(options_, std::move(group), clock_, owner_);
     EXPECT_TRUE(Add(*loop_, MakeRequest(1, 20)));

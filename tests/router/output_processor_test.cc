@@ -99,6 +99,18 @@ TEST_F(OutputProcessorTest, CharactersAreWhole) {
   EXPECT_EQ(output.Process(Event("x", 3), 1).text(), "\xC3\xA9x");
 }
 
+TEST_F(OutputProcessorTest, SpecialTokensAreShownWhenAskedFor) {
+  for (const bool skip : {true, false}) {
+    OutputOptions options;
+    options.return_text = true;
+    options.skip_special_tokens = skip;
+    OutputProcessor output(std::move(options), tokenizer_.get());
+    SequenceEvent event = Event("a", 2);
+    event.tokens.push_back(301);
+    EXPECT_EQ(output.Process(event, 1).text(), skip ? "a" : "a<|eos|>");
+  }
+}
+
 TEST_F(OutputProcessorTest, PreemptionsAddUpOverMoves) {
   OutputProcessor output = Make({});
   output.Moved();  // Not started: nothing to recompute.
@@ -131,6 +143,25 @@ TEST(OutputProcessorWithoutTextTest, CountsAndIds) {
   EXPECT_EQ(delta.logprobs_size(), 3);
   EXPECT_EQ(delta.top_logprobs_size(), 0);
   EXPECT_TRUE(delta.text().empty());
+}
+
+TEST(OutputProcessorWithoutTextTest, PromptLogprobsAreCutIntoPlaces) {
+  OutputProcessor output(OutputOptions(), nullptr);
+  SequenceEvent event = Event("a", 1);
+  event.prompt_logprobs = std::make_unique<Logprobs>();
+  for (const uint32_t place : {1, 2, 3}) {
+    event.prompt_logprobs->add_prompt(-0.5f * place);
+    for (const uint32_t rank : {0, 1}) {
+      event.prompt_logprobs->add_prompt_top_token(10 * place + rank);
+      event.prompt_logprobs->add_prompt_top_logprob(-1.0f * rank);
+    }
+  }
+  const TokenDelta delta = output.Process(event, 1);
+  EXPECT_THAT(delta.prompt_logprobs().logprobs(), testing::ElementsAre(-0.5f, -1.0f, -1.5f));
+  ASSERT_EQ(delta.prompt_logprobs().top_logprobs_size(), 3);
+  EXPECT_THAT(delta.prompt_logprobs().top_logprobs(2).token_ids(), testing::ElementsAre(30, 31));
+  EXPECT_THAT(delta.prompt_logprobs().top_logprobs(2).logprobs(), testing::ElementsAre(0, -1));
+  EXPECT_FALSE(output.Process(Event("b", 2), 2).has_prompt_logprobs());
 }
 
 TEST(OutputProcessorWithoutTextTest, TopLogprobsOfEachToken) {

@@ -131,6 +131,65 @@ TEST_F(RequestTest, SamplingErrorsNameValueAndLimit) {
               HasSubstr("min_tokens: 4 is over max_tokens 3"));
 }
 
+TEST_F(RequestTest, BiasErrorsNameValueAndLimit) {
+  const auto error = [this](const std::vector<uint32_t>& tokens, const std::vector<float>& values) {
+    return Error([&](GenerateRequest& request) {
+      SamplingParams& sampling = *request.mutable_sampling();
+      sampling.mutable_bias_token()->Add(tokens.begin(), tokens.end());
+      sampling.mutable_bias()->Add(values.begin(), values.end());
+    });
+  };
+  EXPECT_THAT(error({1, 2}, {1}),
+              HasSubstr("sampling.bias: 1 values for 2 of sampling.bias_token"));
+  EXPECT_THAT(error({1, 303}, {1, 1}), HasSubstr("sampling.bias_token[1]: 303"));
+  EXPECT_THAT(error({1, 2}, {1, -101}), HasSubstr("sampling.bias[1]: -101 is not within [-100"));
+  EXPECT_THAT(error({1}, {NAN}), HasSubstr("sampling.bias[0]: nan"));
+  EXPECT_THAT(error({4, 2, 4}, {1, 1, 1}), HasSubstr("sampling.bias_token: 4 is given twice"));
+  EXPECT_THAT(error(std::vector<uint32_t>(1025), std::vector<float>(1025)),
+              HasSubstr("1025 ids are over the limit of 1024"));
+  request_.mutable_sampling()->add_bias_token(302);
+  request_.mutable_sampling()->add_bias(100);
+  const auto made = MakeRequest(request_, limits_, 0);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_THAT((*made)->spec.sampling.bias(), ElementsAre(100));
+}
+
+TEST_F(RequestTest, AConstraintSaysWhereTheOutputEnds) {
+  const auto error = [this](const std::function<void(GenerateRequest&)>& change) {
+    return Error([&](GenerateRequest& request) {
+      request.mutable_constraint()->set_json_object(true);
+      change(request);
+    });
+  };
+  EXPECT_THAT(error([](auto& r) { r.set_ignore_eos(true); }), HasSubstr("ignore_eos"));
+  EXPECT_THAT(error([](auto& r) { r.mutable_sampling()->set_min_tokens(2); }),
+              HasSubstr("min_tokens: 2"));
+  EXPECT_THAT(error([](auto& r) { r.mutable_constraint()->set_json_object(false); }),
+              HasSubstr("json_object: false"));
+  EXPECT_THAT(
+      error([](auto& r) { r.mutable_constraint()->set_json_schema(std::string(65537, ' ')); }),
+      HasSubstr("65537 bytes are over the limit of 65536"));
+  EXPECT_FALSE((*MakeRequest(request_, limits_, 0))->spec.constrained);
+  request_.mutable_constraint()->set_json_schema("{}");
+  const auto made = MakeRequest(request_, limits_, 0);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_TRUE((*made)->spec.constrained);
+  EXPECT_EQ((*made)->wanted.json_schema(), "{}");
+}
+
+TEST_F(RequestTest, PromptLogprobsAreComputedNotCachedAndBounded) {
+  request_.set_prompt_logprobs(true);
+  const auto made = MakeRequest(request_, limits_, 0);
+  ASSERT_TRUE(made.ok()) << made.status();
+  EXPECT_TRUE((*made)->spec.prompt_logprobs);
+  EXPECT_FALSE((*made)->spec.prefix_cache);
+  limits_.max_seq_len = 100000;
+  request_.mutable_sampling()->set_top_logprobs(20);
+  EXPECT_THAT(Error([](auto& r) { r.mutable_token_ids()->mutable_ids()->Resize(49933, 1); }),
+              HasSubstr("49933 tokens with top_logprobs 20 are 1048593 log-probabilities, over the "
+                        "limit of 1048576"));
+}
+
 TEST_F(RequestTest, StopErrorsNameValueAndLimit) {
   EXPECT_THAT(Error([](auto& r) {
                 for (int i = 0; i < 17; ++i) r.add_stop("x");

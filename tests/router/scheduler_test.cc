@@ -353,6 +353,93 @@ TEST(SchedulerTest, PenaltyRowsAreScarceAndOthersMayPass) {
   EXPECT_THAT(harness->started(), ElementsAre(2));
 }
 
+TEST(SchedulerTest, BiasesAndConstraintsTakeSamplingRowsToo) {
+  SchedulerOptions options = Options();
+  options.sampling_rows = 1;
+  Harness harness(options);
+  SequenceSpec biased = Spec(1, 4, 2), constrained = Spec(2, 4, 2);
+  biased.sampling.add_bias_token(5);
+  biased.sampling.add_bias(1);
+  constrained.constrained = true;
+  harness.Add(biased).Add(constrained).Add(Spec(3, 4, 2));
+  const StepPlan plan = harness.Plan();
+  EXPECT_THAT(harness->started(), ElementsAre(1, 3));
+  EXPECT_THAT(plan.admissions(0).sampling().bias_token(), ElementsAre(5));
+  EXPECT_EQ(plan.admissions(0).penalty_tokens_size(), 0);
+  harness.Plan();
+  harness.Commit();
+  harness.Plan();
+  EXPECT_THAT(harness->started(), ElementsAre(2));
+}
+
+// Only the entry that draws, and the next plan leaves before its token is known.
+TEST(SchedulerTest, DrawsOfAConstrainedSequenceAwaitMasks) {
+  SchedulerOptions options = Options();
+  options.sampling_rows = 2;
+  options.limits.set_max_num_tokens(8);
+  Harness harness(options);
+  SequenceSpec spec = Spec(1, 10, 3);
+  spec.constrained = true;
+  harness.Add(spec).Add(Spec(2, 1, 3));
+  EXPECT_THAT(harness.Step().flags(), ElementsAre(STEP_FLAG_INLINE_TOKENS));
+  EXPECT_THAT(harness->awaiting(), IsEmpty());
+  EXPECT_THAT(harness.Plan().flags(),
+              ElementsAre(STEP_FLAG_INLINE_TOKENS | STEP_FLAG_SAMPLE | STEP_FLAG_AWAITS_MASK,
+                          STEP_FLAG_INLINE_TOKENS | STEP_FLAG_SAMPLE));
+  EXPECT_THAT(harness->awaiting(), ElementsAre(1));
+  EXPECT_THAT(harness.Plan().flags(),
+              ElementsAre(STEP_FLAG_SAMPLE | STEP_FLAG_AWAITS_MASK, STEP_FLAG_SAMPLE));
+  EXPECT_THAT(harness->awaiting(), ElementsAre(1));
+}
+
+// The prompt of ten goes in chunks of eight and two; each but the last brings the token behind it.
+TEST(SchedulerTest, PromptLogprobsComeOnceWithTheFirstToken) {
+  SchedulerOptions options = Options();
+  options.limits.set_max_num_tokens(9);
+  Scheduler scheduler(options);
+  SequenceSpec spec = Spec(1, 10, 3);
+  spec.prompt_logprobs = true;
+  ASSERT_TRUE(scheduler.Add(spec).ok());
+  std::vector<SequenceEvent> events;
+  const auto commit = [&](const StepPlan& plan, int scored) {
+    StepResult result;
+    result.set_step_id(plan.step_id());
+    if (plan.flags(0) & STEP_FLAG_SAMPLE) {
+      result.add_slot(plan.slot(0));
+      result.add_token(kToken);
+    }
+    if (scored >= 0) result.add_logprobs();
+    for (int i = 0; i < scored; ++i) result.mutable_logprobs(0)->add_prompt(plan.start(0) + i);
+    return scheduler.Commit(result, events);
+  };
+  const auto first = scheduler.NextStep();
+  EXPECT_THAT(first->flags(), ElementsAre(STEP_FLAG_INLINE_TOKENS | STEP_FLAG_LOGITS_ALL));
+  EXPECT_THAT(first->count(), ElementsAre(8));
+  EXPECT_EQ(first->tokens_size(), 9);
+  EXPECT_EQ(first->tokens(8), 1008u);
+  EXPECT_THAT(std::string(commit(*first, 7).message()), HasSubstr("7 prompt tokens"));
+  ASSERT_TRUE(commit(*first, 8).ok());
+  EXPECT_THAT(events, IsEmpty());
+  const auto second = scheduler.NextStep();
+  EXPECT_THAT(second->flags(),
+              ElementsAre(STEP_FLAG_INLINE_TOKENS | STEP_FLAG_LOGITS_ALL | STEP_FLAG_SAMPLE));
+  EXPECT_EQ(second->tokens_size(), 2);
+  ASSERT_TRUE(commit(*second, 1).ok());
+  ASSERT_EQ(events.size(), 1u);
+  ASSERT_NE(events[0].prompt_logprobs, nullptr);
+  EXPECT_THAT(events[0].prompt_logprobs->prompt(), ElementsAre(0, 1, 2, 3, 4, 5, 6, 7, 8));
+  EXPECT_THAT(events[0].logprobs, IsEmpty());
+  const auto third = scheduler.NextStep();
+  EXPECT_THAT(third->flags(), ElementsAre(STEP_FLAG_SAMPLE));
+  ASSERT_TRUE(commit(*third, -1).ok());
+  EXPECT_EQ(events[1].prompt_logprobs, nullptr);
+  // Elsewhere it goes on without them, and nothing of it was published.
+  EXPECT_EQ(scheduler.state().cached_blocks, 0u);
+  Scheduler other(options);
+  ASSERT_TRUE(other.Add(std::move(scheduler.TakeAll()[0])).ok());
+  EXPECT_THAT(other.NextStep()->flags(), ElementsAre(STEP_FLAG_INLINE_TOKENS));
+}
+
 TEST(SchedulerTest, PipelineCohortsAreEvenAndDisjoint) {
   SchedulerOptions options = Options();
   options.stages = 3;
@@ -440,6 +527,10 @@ TEST(SchedulerTest, SequencesThatCanNeverRunAreRefused) {
   truncated.tokens.pop_back();
   SequenceSpec penalized = Spec(2, 4, 2);
   penalized.sampling.set_repetition_penalty(1.5);
+  SequenceSpec biased = Spec(2, 4, 2), constrained = Spec(2, 4, 2);
+  biased.sampling.add_bias_token(1);
+  biased.sampling.add_bias(1);
+  constrained.constrained = true;
   const std::vector<std::pair<SequenceSpec, std::string>> cases = {
       {Spec(1, 4, 4), "sequence 1 is already live"},
       {Spec(2, 0, 4), "prompt is empty"},
@@ -449,6 +540,8 @@ TEST(SchedulerTest, SequencesThatCanNeverRunAreRefused) {
       {Spec(2, 60, 30), "needs 23 KV blocks of 4 tokens; there are 20"},
       {Spec(2, 65, 4), "max_num_tokens of 64"},
       {penalized, "sampling_rows is 0"},
+      {biased, "sampling_rows is 0"},
+      {constrained, "sampling_rows is 0"},
   };
   for (const auto& [spec, message] : cases) {
     const absl::Status status = harness->Add(spec);

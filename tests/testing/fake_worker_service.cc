@@ -2,7 +2,9 @@
 #include "tests/testing/fake_worker_service.h"
 
 #include <algorithm>
+#include <deque>
 #include <functional>
+#include <map>
 #include <thread>
 #include <utility>
 
@@ -33,6 +35,52 @@ uint32_t Blocks(const FormRequest& formed, const FakeWorkerOptions& options) {
       options.kv_blocks * (options.kv_blocks_per_rank ? RanksPerCopy(formed.layout()) : 1);
   return formed.max_kv_blocks() > 0 ? std::min(formed.max_kv_blocks(), available) : available;
 }
+
+// A Run stream's plans, each once the masks that it awaits have come.
+class PlanReader {
+ public:
+  using Stream = grpc::ServerReaderWriter<RunResponse, RunRequest>;
+  PlanReader(Stream& stream, bool samples) : stream_(stream), samples_(samples) {}
+
+  // False at the end of the stream.
+  bool Next() {
+    if (!bytes_.empty()) bytes_.pop_front();
+    masks_ = SampleInput();
+    while (bytes_.empty() || !TakeMasks()) {
+      RunRequest request;
+      if (!stream_.Read(&request)) return false;
+      if (request.has_sample_input()) {
+        const uint64_t step_id = request.sample_input().step_id();
+        came_[step_id] = std::move(*request.mutable_sample_input());
+      } else {
+        bytes_.push_back(std::move(*request.mutable_plan()));
+      }
+    }
+    return true;
+  }
+  const std::string& bytes() const { return bytes_.front(); }
+  const StepPlan& plan() const { return plan_; }
+  const SampleInput& masks() const { return masks_; }
+
+ private:
+  // Of the oldest plan, if it awaits any; false when they have not come.
+  bool TakeMasks() {
+    CHECK(plan_.ParseFromString(bytes_.front()));
+    const auto awaits = [](uint32_t flags) { return (flags & STEP_FLAG_AWAITS_MASK) != 0; };
+    if (!samples_ || std::none_of(plan_.flags().begin(), plan_.flags().end(), awaits)) return true;
+    auto masks = came_.extract(plan_.step_id());
+    if (masks.empty()) return false;
+    masks_ = std::move(masks.mapped());
+    return true;
+  }
+
+  Stream& stream_;
+  const bool samples_;
+  std::deque<std::string> bytes_;  // of plans; the first is the one that Next gave
+  std::map<uint64_t, SampleInput> came_;
+  StepPlan plan_;
+  SampleInput masks_;
+};
 
 }  // namespace
 
@@ -205,10 +253,9 @@ grpc::Status FakeWorkerService::RunPlans(grpc::ServerContext* context,
     }
   });
   grpc::Status status;
-  RunRequest request;
-  while (status.ok() && stream->Read(&request)) {
-    StepPlan plan;
-    CHECK(plan.ParseFromString(request.plan()));
+  PlanReader reader(*stream, samples);
+  while (status.ok() && reader.Next()) {
+    const StepPlan& plan = reader.plan();
     std::this_thread::sleep_for(options_.step_time);
     const bool faulty = plan.step_id() >= fault_step_;
     if (faulty && fault_ == Fault::kStepFails) {
@@ -220,9 +267,9 @@ grpc::Status FakeWorkerService::RunPlans(grpc::ServerContext* context,
       break;
     }
     RunResponse response;
-    const uint64_t hash = std::hash<std::string>()(request.plan());
+    const uint64_t hash = std::hash<std::string>()(reader.bytes());
     if (samples) {
-      status = ToGrpc(model.Run(plan, *response.mutable_result()));
+      status = ToGrpc(model.Run(plan, reader.masks(), *response.mutable_result()));
       response.mutable_result()->set_plan_hash(hash);
     } else {
       response.mutable_ack()->set_step_id(plan.step_id());
@@ -248,15 +295,20 @@ grpc::Status FakeWorkerService::Dissolve(grpc::ServerContext* context,
   return status;
 }
 
-std::vector<uint32_t> FakeContinuation(const std::vector<uint32_t>& prompt, uint32_t count) {
+std::vector<uint32_t> FakeContinuation(const std::vector<uint32_t>& prompt, uint32_t count,
+                                       std::optional<uint64_t> constraint_seed) {
   std::vector<uint32_t> tokens;
   uint64_t entry = 0, attention = 0;
   for (const uint32_t token : prompt) {
     entry = sim::KvEntry(entry, token);
     attention = sim::Attend(attention, entry);
   }
+  sim::FakeConstraint constraint(constraint_seed.value_or(0));
+  std::vector<uint32_t> mask(constraint_seed ? sim::kMaskWords : 0);
   while (tokens.size() < count) {
-    tokens.push_back(sim::SampleToken(attention, SamplingParams(), tokens.size(), 0));
+    if (constraint_seed) constraint.FillMask(absl::MakeSpan(mask));
+    tokens.push_back(sim::SampleToken(attention, SamplingParams(), tokens.size(), 0, mask));
+    if (constraint_seed) CHECK(constraint.Accept(tokens.back()));
     entry = sim::KvEntry(entry, tokens.back());
     attention = sim::Attend(attention, entry);
   }

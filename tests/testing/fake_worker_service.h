@@ -8,6 +8,7 @@
 #include <atomic>
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -89,7 +90,9 @@ class FakeWorkerService final : public Worker::Service {
   FormRequest resident_ ABSL_GUARDED_BY(mutex_);
 };
 
-// The first `count` tokens that the fake model draws greedily after `prompt`, end tokens ignored.
-std::vector<uint32_t> FakeContinuation(const std::vector<uint32_t>& prompt, uint32_t count);
+// The first `count` tokens that the fake model draws greedily after `prompt`, end tokens ignored;
+// under the simulation's constraint of a seed when there is one.
+std::vector<uint32_t> FakeContinuation(const std::vector<uint32_t>& prompt, uint32_t count,
+                                       std::optional<uint64_t> constraint_seed = std::nullopt);
 
 }  // namespace regatta

@@ -2,9 +2,12 @@
 // can be slowed, held or failed.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <map>
+#include <optional>
 #include <string>
 #include <thread>
 #include <utility>
@@ -17,8 +20,8 @@
 
 namespace regatta {
 
-// Executes one plan as a sampling rank would; see tests/sim/fake_worker.h.
-using PlanRunner = std::function<absl::Status(const StepPlan&, StepResult&)>;
+// Executes one plan with its masks as a sampling rank would; see tests/sim/fake_worker.h.
+using PlanRunner = std::function<absl::Status(const StepPlan&, const SampleInput&, StepResult&)>;
 
 class LocalGroup final : public WorkerGroup {
  public:
@@ -42,7 +45,9 @@ class LocalGroup final : public WorkerGroup {
           return;
         }
         StepResult result;
-        const absl::Status status = run_(*plan, result);
+        const std::optional<SampleInput> masks = AwaitMasks(*plan);
+        if (!masks) return;
+        const absl::Status status = run_(*plan, *masks, result);
         if (!status.ok()) {
           on_result(status);
           return;
@@ -53,17 +58,41 @@ class LocalGroup final : public WorkerGroup {
   }
 
   void Dispatch(const StepPlan& plan) override { (void)plans_.TryPush(StepPlan(plan)); }
+  void SendMasks(SampleInput input) override {
+    absl::MutexLock lock(&mutex_);
+    const uint64_t step_id = input.step_id();
+    masks_.emplace(step_id, std::move(input));
+  }
   std::string Laggard() const override { return "rank 0 (local) is furthest behind"; }
 
   void Stop() override {
     plans_.Close();
+    {
+      absl::MutexLock lock(&mutex_);
+      stopping_ = true;
+    }
     if (thread_.joinable()) thread_.join();
   }
 
  private:
+  // Nullopt once the group stops; empty when the plan awaits none.
+  std::optional<SampleInput> AwaitMasks(const StepPlan& plan) {
+    const auto awaits = [](uint32_t flags) { return (flags & STEP_FLAG_AWAITS_MASK) != 0; };
+    if (std::none_of(plan.flags().begin(), plan.flags().end(), awaits)) return SampleInput();
+    absl::MutexLock lock(&mutex_);
+    const auto ready = [&] { return stopping_ || masks_.contains(plan.step_id()); };
+    mutex_.Await(absl::Condition(&ready));
+    auto masks = masks_.extract(plan.step_id());
+    if (masks.empty()) return std::nullopt;
+    return std::move(masks.mapped());
+  }
+
   const PlanRunner run_;
   const Faults faults_;
   BoundedQueue<StepPlan> plans_;
+  absl::Mutex mutex_;
+  std::map<uint64_t, SampleInput> masks_;  // by step
+  bool stopping_ = false;
   std::thread thread_;
 };
 
