@@ -6,28 +6,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tests/testing/worker_pool.h"
 #include "tests/worker/plan_target.h"
 
 namespace regatta {
-
-// Idle worker processes of this test; killed at its end.
-class WorkerPool {
- public:
-  explicit WorkerPool(int count);
-  ~WorkerPool();
-
-  int size() const { return static_cast<int>(workers_.size()); }
-  const std::string& address(int worker) const { return workers_[worker].address; }
-  // SIGKILL; not reaped before the pool ends, as under a parent that does not wait.
-  void Kill(int worker);
-
- private:
-  struct Process {
-    pid_t pid;
-    std::string address;
-  };
-  std::vector<Process> workers_;
-};
 
 class ProcessGroup final : public PlanTarget {
  public:
