@@ -164,7 +164,6 @@ void RunSession::Fence(const absl::Status& reason) {
     if (fence_.ok()) fence_ = reason;
   }
   plans_.Close();
-  inputs_.Close();
   if (started_) lifecycle_.AbortRun(epoch_, std::string(reason.message()));
 }
 

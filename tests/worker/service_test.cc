@@ -95,6 +95,12 @@ class RunStream {
     request.set_plan(plan.SerializeAsString());
     stream_->Write(request);
   }
+  void SendMasks(uint64_t step, const std::string& masks) {
+    RunRequest request;
+    request.mutable_sample_input()->set_step_id(step);
+    request.mutable_sample_input()->set_masks(masks);
+    stream_->Write(request);
+  }
   // The next message that is no heartbeat; false at the end of the stream.
   bool Next(RunResponse& response) {
     while (stream_->Read(&response)) {
@@ -280,6 +286,57 @@ TEST_F(ServiceTest, RanksThatDoNotSampleAcknowledge) {
   EXPECT_EQ(result.result().token_size(), 1);
   EXPECT_EQ(ack.ack().step_id(), 1u);
   EXPECT_EQ(ack.ack().plan_hash(), result.result().plan_hash());
+}
+
+StepPlan AwaitingPlan() {
+  StepPlan plan = PlanOf(1);
+  plan.set_flags(0, plan.flags(0) | STEP_FLAG_AWAITS_MASK);
+  return plan;
+}
+
+TEST_F(ServiceTest, MasksReachTheirStepPastThePlans) {
+  TestWorker worker;
+  ASSERT_TRUE(FormAll({&worker}, 1)[0].ok());
+  RunStream stream(worker, 1, 0);
+  stream.Send(AwaitingPlan());
+  stream.Send(PlanOf(2));
+  stream.SendMasks(1, std::string(5, '\0') + '\4' + std::string(26, '\0'));  // bit 42
+  RunResponse response;
+  ASSERT_TRUE(stream.Next(response));
+  EXPECT_EQ(response.result().token(0), 42u);
+  ASSERT_TRUE(stream.Next(response));
+  EXPECT_EQ(response.result().step_id(), 2u);
+}
+
+// However it ends, at once; the rank can be given back.
+TEST_F(ServiceTest, AWaitForMasksEndsWithItsStreamOrItsGroup) {
+  uint64_t epoch = 0;
+  for (const std::string how : {"writes done", "cancelled", "dissolved", "peer lost"}) {
+    SCOPED_TRACE(how);
+    options_.layout = *MakeLayout(2, 1, 1, 1);
+    TestWorker first, second;
+    for (const grpc::Status& status : FormAll({&first, &second}, ++epoch)) ASSERT_TRUE(status.ok());
+    RunStream a(first, epoch, 0), b(second, epoch, 1);
+    for (RunStream* stream : {&a, &b}) stream->Send(AwaitingPlan());
+    absl::SleepFor(absl::Milliseconds(50));
+    const absl::Time start = absl::Now();
+    if (how == "writes done") a.CloseWrites();
+    if (how == "cancelled") a.Cancel();
+    if (how == "dissolved") {
+      EXPECT_TRUE(first.Dissolve(epoch).ok());
+    }
+    if (how == "peer lost") b.Cancel();
+    const grpc::Status status = a.Finish();
+    EXPECT_LT(absl::Now() - start, absl::Milliseconds(500));
+    EXPECT_FALSE(status.ok());
+    if (how == "writes done" || how == "peer lost") {
+      EXPECT_THAT(status.error_message(), HasSubstr("step 1, slots 0: "));
+    }
+    b.Cancel();
+    b.Finish();
+    EXPECT_TRUE(first.Dissolve(epoch).ok());
+    EXPECT_TRUE(second.Dissolve(epoch).ok());
+  }
 }
 
 TEST_F(ServiceTest, ABadPlanEndsTheStreamWithItsReason) {
