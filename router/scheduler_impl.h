@@ -72,7 +72,7 @@ class Scheduler::Impl {
   void Preempt(Sequence& sequence);
   void PlanDecodes(StepPlan& plan);
   void PlanEntry(StepPlan& plan, uint32_t slot_id, uint32_t count, uint32_t flags);
-  void RecordEntry(Slot& slot, uint32_t slot_id, uint32_t count, uint32_t flags);
+  void RecordScored(const Slot& slot, uint32_t count);
   PlanRecord& Record(size_t age) { return records_[(oldest_record_ + age) % records_.size()]; }
 
   // scheduler_prompts.cc

@@ -131,27 +131,24 @@ void Scheduler::Impl::PlanEntry(StepPlan& plan, uint32_t slot_id, uint32_t count
   }
   plan.add_new_block_count(new_blocks);
   slot.last_step = step_ + 1;
-  RecordEntry(slot, slot_id, count, flags);
-}
-
-// What the entry's result will be matched with.
-void Scheduler::Impl::RecordEntry(Slot& slot, uint32_t slot_id, uint32_t count, uint32_t flags) {
   const bool draws = (flags & STEP_FLAG_SAMPLE) != 0;
   const bool scores = (flags & STEP_FLAG_LOGITS_ALL) != 0;
-  PlanRecord& record = Record(inflight_);
-  const auto place = static_cast<int32_t>(record.num_logprobs);
-  record.num_logprobs += scores || (draws && slot.logprobs);
-  if (scores) {
-    record.scored.push_back({slot.rank.arrival, slot.sequence, static_cast<uint32_t>(place),
-                             draws ? count - 1 : count});
-  }
+  if (scores) RecordScored(slot, draws ? count - 1 : count);
   if (!draws) return;
   ++slot.total;
   ++slot.awaited;
-  record.samples.push_back({slot.rank.arrival, slot.sequence, slot_id, slot.logprobs ? place : -1});
+  PlanRecord& record = Record(inflight_);
+  if (slot.logprobs && !scores) ++record.num_logprobs;  // one message for prompt and draw
+  record.samples.push_back({slot.rank.arrival, slot.sequence, slot_id,
+                            slot.logprobs ? static_cast<int32_t>(record.num_logprobs) - 1 : -1});
   if ((flags & STEP_FLAG_AWAITS_MASK) != 0) {
     awaiting_.push_back(sequences_[slot.sequence]->spec.id);
   }
+}
+
+void Scheduler::Impl::RecordScored(const Slot& slot, uint32_t count) {
+  PlanRecord& record = Record(inflight_);
+  record.scored.push_back({slot.rank.arrival, slot.sequence, record.num_logprobs++, count});
 }
 
 }  // namespace regatta
