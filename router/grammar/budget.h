@@ -1,0 +1,52 @@
+// What compiling one schema may cost. The first overrun sticks, so that builders need not look
+// after every state that they add.
+#pragma once
+
+#include <cstddef>
+#include <utility>
+
+#include "absl/status/status.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "absl/time/time.h"
+
+namespace regatta::grammar {
+
+class Budget {
+ public:
+  Budget(size_t max_states, absl::Duration time)
+      : max_states_(max_states), time_(time), deadline_(absl::Now() + time) {}
+
+  // Counts one state. False: no more may be added.
+  bool TakeState() {
+    if (!status_.ok()) return false;
+    if (++states_ > max_states_) {
+      Set(absl::ResourceExhaustedError(
+          absl::StrCat("the schema needs more than ", max_states_, " automaton states")));
+    }
+    if (states_ % 1024 == 0) CheckTime();
+    return status_.ok();
+  }
+
+  // Looks at the clock as well.
+  const absl::Status& CheckTime() {
+    if (status_.ok() && absl::Now() > deadline_) {
+      Set(absl::DeadlineExceededError(
+          absl::StrCat("compiling the schema takes longer than ", absl::FormatDuration(time_))));
+    }
+    return status_;
+  }
+
+  const absl::Status& status() const { return status_; }
+
+ private:
+  void Set(absl::Status status) { status_ = std::move(status); }
+
+  const size_t max_states_;
+  const absl::Duration time_;
+  const absl::Time deadline_;
+  size_t states_ = 0;
+  absl::Status status_;
+};
+
+}  // namespace regatta::grammar

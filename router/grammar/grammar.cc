@@ -1,0 +1,122 @@
+// The constraint of one sequence over a shared grammar; see grammar.h.
+#include "router/grammar/grammar.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "common/check.h"
+
+namespace regatta::grammar {
+namespace {
+
+// Visits of NFA states that one mask may cost, some milliseconds; only grammars made to be slow
+// need more.
+constexpr uint64_t kMaskWork = 2'000'000;
+// A mask without any token is tried again with more work this often.
+constexpr int kMaskTries = 8;
+constexpr uint64_t kUnlimitedWork = ~uint64_t{0};
+
+}  // namespace
+
+class SequenceConstraint final : public OutputConstraint {
+ public:
+  explicit SequenceConstraint(std::shared_ptr<Grammar> grammar) : grammar_(std::move(grammar)) {
+    absl::MutexLock lock(&grammar_->mutex_);
+    top_ = {grammar_->automaton_.start(), 0, kNone};
+    grammar_->sequences_.insert(this);
+  }
+
+  ~SequenceConstraint() override {
+    absl::MutexLock lock(&grammar_->mutex_);
+    grammar_->sequences_.erase(this);
+  }
+
+  void FillMask(absl::Span<uint32_t> mask) override {
+    const TokenTable& tokens = *grammar_->tokens_;
+    CHECK_EQ(mask.size(), tokens.mask_words());
+    absl::MutexLock lock(&grammar_->mutex_);
+    grammar_->Trim();
+    bool any = false;
+    if (ended_) {
+      std::fill(mask.begin(), mask.end(), 0);
+    } else {
+      Automaton& automaton = grammar_->automaton_;
+      for (int i = 0; i < kMaskTries && !any; ++i) {
+        automaton.SetWork(kMaskWork);
+        grammar_->masks_.Fill(automaton, levels_, top_, mask);
+        any = std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; });
+        if (!automaton.out_of_work()) break;
+      }
+    }
+    // A vocabulary without a token for some byte may not be able to go on: then the text ends.
+    stuck_ = !any;
+    if (!MayEnd()) return;
+    for (uint32_t token : tokens.end_tokens()) mask[token / 32] |= uint32_t{1} << token % 32;
+  }
+
+  bool Accept(uint32_t token) override {
+    const TokenTable& tokens = *grammar_->tokens_;
+    absl::MutexLock lock(&grammar_->mutex_);
+    if (tokens.IsEndToken(token)) {
+      ended_ |= MayEnd();
+      return ended_;
+    }
+    const std::string_view bytes = tokens.TokenBytes(token);
+    if (ended_ || bytes.empty()) return false;
+    grammar_->Trim();
+    grammar_->automaton_.SetWork(kUnlimitedWork);
+    const uint32_t size = levels_.size();
+    Level level = top_;
+    for (char byte : bytes) {
+      const Outcome outcome =
+          levels_.Advance(grammar_->automaton_, static_cast<uint8_t>(byte), level);
+      if (outcome == Outcome::kGoesOn) continue;
+      levels_.Restore(size);
+      return false;
+    }
+    levels_.Keep(level, size);
+    top_ = level;
+    stuck_ = false;
+    return true;
+  }
+
+  void AppendSets(std::vector<SetId*>& sets) {
+    sets.push_back(&top_.set);
+    levels_.AppendSets(sets);
+  }
+
+ private:
+  bool MayEnd() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(grammar_->mutex_) {
+    const bool complete = top_.below == kNone && grammar_->automaton_.Info(top_.set).ends_document;
+    return ended_ || stuck_ || complete;
+  }
+
+  const std::shared_ptr<Grammar> grammar_;
+  Levels levels_;
+  Level top_;
+  bool ended_ = false;  // An end token came.
+  bool stuck_ = false;  // No token of the vocabulary goes on.
+};
+
+size_t Grammar::bytes() const {
+  absl::MutexLock lock(&mutex_);
+  return sizeof(*this) + automaton_.bytes() + masks_.bytes();
+}
+
+void Grammar::Trim() {
+  if (masks_.bytes() > kMaxGrammarBytes / 2) masks_.Clear();
+  if (automaton_.grown_bytes() <= trim_at_bytes_) return;
+  std::vector<SetId*> live;
+  for (SequenceConstraint* sequence : sequences_) sequence->AppendSets(live);
+  automaton_.Forget(live);
+  masks_.Clear();
+  // Where much of it is live, trimming at every step would gain nothing.
+  trim_at_bytes_ = std::max(kMaxGrammarBytes / 2, 2 * automaton_.grown_bytes());
+}
+
+std::unique_ptr<OutputConstraint> NewConstraint(std::shared_ptr<Grammar> grammar) {
+  return std::make_unique<SequenceConstraint>(std::move(grammar));
+}
+
+}  // namespace regatta::grammar

@@ -1,0 +1,50 @@
+// One compiled grammar, shared by all sequences that are bound to it, and their constraints.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <utility>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/container/flat_hash_set.h"
+#include "absl/synchronization/mutex.h"
+#include "router/grammar/automaton.h"
+#include "router/grammar/levels.h"
+#include "router/grammar/output_constraint.h"
+#include "router/grammar/token_masks.h"
+#include "router/grammar/token_trie.h"
+
+namespace regatta::grammar {
+
+class SequenceConstraint;
+
+// What a grammar keeps for speed is forgotten beyond this, and computed again.
+inline constexpr size_t kMaxGrammarBytes = size_t{16} << 20;
+
+// Thread-safe: constraints of one grammar take turns.
+class Grammar {
+ public:
+  Grammar(Nfa nfa, std::shared_ptr<const TokenTable> tokens)
+      : tokens_(std::move(tokens)), automaton_(std::move(nfa)), masks_(*tokens_) {}
+
+  // Memory held now; grows with use up to about kMaxGrammarBytes beside the automaton itself.
+  size_t bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
+
+ private:
+  friend class SequenceConstraint;
+
+  // Bounds the memory; ids of sets may change in all constraints.
+  void Trim() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+
+  const std::shared_ptr<const TokenTable> tokens_;
+  mutable absl::Mutex mutex_;
+  Automaton automaton_ ABSL_GUARDED_BY(mutex_);
+  TokenMasks masks_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_set<SequenceConstraint*> sequences_ ABSL_GUARDED_BY(mutex_);
+  size_t trim_at_bytes_ ABSL_GUARDED_BY(mutex_) = kMaxGrammarBytes / 2;
+};
+
+// A new constraint at the start of `grammar`, which it keeps alive.
+std::unique_ptr<OutputConstraint> NewConstraint(std::shared_ptr<Grammar> grammar);
+
+}  // namespace regatta::grammar

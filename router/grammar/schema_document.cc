@@ -1,0 +1,118 @@
+// Bounded parsing and JSON pointers; see schema_document.h.
+#include "router/grammar/schema_document.h"
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "common/status_macros.h"
+
+namespace regatta::grammar {
+namespace {
+
+std::string EscapePointer(const std::string& name) {
+  return absl::StrReplaceAll(name.substr(0, 100), {{"~", "~0"}, {"/", "~1"}});
+}
+
+// Deepest nesting of brackets outside strings; the text need not be valid.
+int Depth(std::string_view text) {
+  int depth = 0, deepest = 0;
+  bool in_string = false;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') ++i;
+      in_string = c != '"';
+      continue;
+    }
+    in_string = c == '"';
+    if (c == '{' || c == '[') deepest = std::max(deepest, ++depth);
+    if (c == '}' || c == ']') --depth;
+  }
+  return deepest;
+}
+
+// Undoes %XX, which JSON pointers in URIs may use.
+std::string PercentDecode(absl::string_view text) {
+  std::string out;
+  for (size_t i = 0; i < text.size(); ++i) {
+    uint32_t value = 0;
+    if (text[i] == '%' && i + 2 < text.size() &&
+        absl::SimpleHexAtoi(text.substr(i + 1, 2), &value)) {
+      out += static_cast<char>(value);
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  return out;
+}
+
+const OrderedJson* Member(const OrderedJson& json, const std::string& name) {
+  if (json.is_object()) {
+    const auto found = json.find(name);
+    return found == json.end() ? nullptr : &*found;
+  }
+  size_t index = 0;
+  if (!json.is_array() || !absl::SimpleAtoi(name, &index) || index >= json.size()) return nullptr;
+  return &json[index];
+}
+
+}  // namespace
+
+absl::Status Schema::Error(absl::string_view what) const {
+  return absl::InvalidArgumentError(absl::StrCat(pointer, " ", what));
+}
+
+absl::Status Schema::Error(absl::string_view key, absl::string_view what) const {
+  return absl::InvalidArgumentError(absl::StrCat(pointer, "/", key, " ", what));
+}
+
+Schema Schema::At(const std::string& key) const {
+  return {json.at(key), absl::StrCat(pointer, "/", EscapePointer(key))};
+}
+
+Schema Schema::At(const std::string& key, const std::string& name) const {
+  return {json.at(key).at(name),
+          absl::StrCat(pointer, "/", EscapePointer(key), "/", EscapePointer(name))};
+}
+
+Schema Schema::At(const std::string& key, size_t index) const {
+  return {json.at(key).at(index), absl::StrCat(pointer, "/", EscapePointer(key), "/", index)};
+}
+
+absl::StatusOr<SchemaDocument> SchemaDocument::Parse(std::string_view text) {
+  if (text.size() > kMaxSchemaBytes) {
+    return absl::ResourceExhaustedError(absl::StrCat("the JSON Schema has ", text.size(),
+                                                     " bytes, the limit is ", kMaxSchemaBytes));
+  }
+  if (const int depth = Depth(text); depth > kMaxSchemaDepth) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the JSON Schema is nested ", depth, " deep, the limit is ", kMaxSchemaDepth));
+  }
+  OrderedJson root = OrderedJson::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (root.is_discarded()) {
+    return absl::InvalidArgumentError("the JSON Schema is not valid JSON");
+  }
+  return SchemaDocument(std::move(root));
+}
+
+absl::StatusOr<Schema> SchemaDocument::Resolve(const std::string& reference) const {
+  const absl::Status unknown = absl::InvalidArgumentError(
+      absl::StrCat("$ref \"", reference.substr(0, 200),
+                   "\" points to nothing; only \"#\" and \"#/...\" within the schema work"));
+  if (reference == "#") return Root();
+  if (reference.substr(0, 2) != "#/") return unknown;
+  const OrderedJson* json = &root_;
+  for (absl::string_view part : absl::StrSplit(absl::string_view(reference).substr(2), '/')) {
+    json = Member(*json, absl::StrReplaceAll(PercentDecode(part), {{"~1", "/"}, {"~0", "~"}}));
+    if (json == nullptr) return unknown;
+  }
+  return Schema{*json, reference.substr(0, 200)};
+}
+
+}  // namespace regatta::grammar

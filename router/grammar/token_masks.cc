@@ -1,0 +1,129 @@
+// Walks over the tokens' tree; see token_masks.h.
+#include "router/grammar/token_masks.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace regatta::grammar {
+
+bool TokenMasks::FarFromLimits(const Automaton& automaton, const Level& level, uint32_t bytes) {
+  const uint32_t limit = automaton.Info(level.set).level_limit;
+  return limit == kUnlimited || (limit > level.count && limit - level.count > bytes);
+}
+
+TokenMasks::Plan TokenMasks::MakePlan(const Automaton& automaton, const Level& level) const {
+  const Automaton::SetInfo& info = automaton.Info(level.set);
+  Plan plan{0, &tokens_.all(), false};
+  if (info.free_text_max > level.count) {
+    const uint32_t left =
+        info.free_text_max == kUnlimited ? kUnlimited : info.free_text_max - level.count;
+    // Other strings beside the free text may be longer than it.
+    if (info.only_free_text || left >= tokens_.all().max_depth()) {
+      plan = {left, &tokens_.not_plain(), false};
+    }
+  }
+  plan.keep = FarFromLimits(automaton, level, plan.trie->max_depth());
+  return plan;
+}
+
+template <typename Make>
+const TokenMasks::Part& TokenMasks::Get(Parts& kept, uint64_t key, bool keep,
+                                        const Automaton& automaton, Make make) {
+  Part& scratch = scratch_[&kept == &exit_parts_];
+  if (keep) {
+    if (auto found = kept.find(key); found != kept.end()) return *found->second;
+  }
+  scratch.tokens.clear();
+  scratch.mask.clear();
+  scratch.exits.clear();
+  make(scratch);
+  if (!keep || automaton.out_of_work()) return scratch;
+  Compress(scratch);
+  auto part = std::make_unique<const Part>(scratch);
+  bytes_ += part->bytes();
+  return *(kept[key] = std::move(part));
+}
+
+void TokenMasks::Fill(Automaton& automaton, Levels& levels, const Level& top,
+                      absl::Span<uint32_t> mask) {
+  const Plan plan = MakePlan(automaton, top);
+  if (plan.plain > 0) {
+    tokens_.SetPlain(plan.plain, mask);
+  } else {
+    std::fill(mask.begin(), mask.end(), 0);
+  }
+  const uint64_t key = uint64_t{top.set} << 1 | (plan.plain > 0);
+  const Part& part = Get(top_parts_, key, plan.keep, automaton, [&](Part& made) {
+    Walk(automaton, levels, *plan.trie, 0, plan.trie->size(), 0, {top.set, top.count, kNone}, made);
+  });
+  Apply(part, mask);
+  if (part.exits.empty()) return;
+  const Level below = levels[top.below];
+  const bool keep = plan.keep && FarFromLimits(automaton, below, plan.trie->max_depth());
+  const Part& after = Get(exit_parts_, key << 31 | below.set, keep, automaton, [&](Part& made) {
+    WalkExits(automaton, levels, *plan.trie, part.exits, {below.set, below.count, kNone}, made);
+  });
+  Apply(after, mask);
+  if (after.exits.empty()) return;
+  Part& rest = scratch_[2];
+  rest.tokens.clear();
+  WalkExits(automaton, levels, *plan.trie, after.exits, levels[below.below], rest);
+  Apply(rest, mask);
+}
+
+void TokenMasks::Walk(Automaton& automaton, Levels& levels, const TokenTrie& trie, uint32_t first,
+                      uint32_t last, uint32_t depth, const Level& start, Part& part) {
+  const uint32_t size = levels.size();
+  if (path_.size() <= trie.max_depth()) path_.resize(trie.max_depth() + size_t{1});
+  path_[depth] = {start, size};
+  for (uint32_t i = first; i < last;) {
+    const TokenTrie::Node& node = trie[i];
+    const Place& from = path_[node.depth - 1];
+    levels.Restore(from.levels);
+    Level level = from.level;
+    const Outcome outcome = levels.Advance(automaton, node.byte, level);
+    if (outcome == Outcome::kGoesOn) {
+      path_[node.depth] = {level, levels.size()};
+      const absl::Span<const uint32_t> tokens = trie.TokensAt(i);
+      part.tokens.insert(part.tokens.end(), tokens.begin(), tokens.end());
+      ++i;
+      continue;
+    }
+    if (outcome == Outcome::kLeaves) part.exits.push_back({i, level.set});
+    i = node.end;
+  }
+  levels.Restore(size);
+}
+
+void TokenMasks::WalkExits(Automaton& automaton, Levels& levels, const TokenTrie& trie,
+                           absl::Span<const Exit> exits, Level below, Part& part) {
+  for (const Exit& exit : exits) {
+    const TokenTrie::Node& node = trie[exit.node];
+    const absl::Span<const uint32_t> tokens = trie.TokensAt(exit.node);
+    part.tokens.insert(part.tokens.end(), tokens.begin(), tokens.end());
+    if (node.end == exit.node + 1) continue;
+    Walk(automaton, levels, trie, exit.node + 1, node.end, node.depth,
+         Levels::Return(automaton, below, exit.complete), part);
+  }
+}
+
+void TokenMasks::Compress(Part& part) const {
+  if (part.tokens.size() > tokens_.mask_words()) {
+    part.mask.assign(tokens_.mask_words(), 0);
+    for (uint32_t token : part.tokens) part.mask[token / 32] |= uint32_t{1} << token % 32;
+    part.tokens.clear();
+  }
+}
+
+void TokenMasks::Apply(const Part& part, absl::Span<uint32_t> mask) {
+  for (size_t i = 0; i < part.mask.size(); ++i) mask[i] |= part.mask[i];
+  for (uint32_t token : part.tokens) mask[token / 32] |= uint32_t{1} << token % 32;
+}
+
+void TokenMasks::Clear() {
+  top_parts_.clear();
+  exit_parts_.clear();
+  bytes_ = 0;
+}
+
+}  // namespace regatta::grammar

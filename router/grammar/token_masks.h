@@ -1,0 +1,88 @@
+// Which tokens may come next: the tokens' tree walked through the automaton, with what does not
+// depend on lower levels kept. Not thread-safe.
+//
+// A mask has three parts. Plain text inside a string is a ready mask of the vocabulary. What the
+// current level says of the other tokens is computed once per set of states and kept, with the
+// exits: nodes of the tree at which the level is complete. What follows the exits on the level
+// below is kept per pair of sets; only tokens that close two levels and more are walked each time.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/types/span.h"
+#include "router/grammar/automaton.h"
+#include "router/grammar/levels.h"
+#include "router/grammar/token_trie.h"
+
+namespace regatta::grammar {
+
+class TokenMasks {
+ public:
+  explicit TokenMasks(const TokenTable& tokens) : tokens_(tokens) {}
+
+  // Sets the bits of the tokens that may follow `top`, whose lower levels are in `levels`, and
+  // clears all others. End tokens are not looked at. When the automaton runs out of work, tokens
+  // that need steps never taken before are left out.
+  void Fill(Automaton& automaton, Levels& levels, const Level& top, absl::Span<uint32_t> mask);
+
+  // Forgets what was kept; needed when sets have got new ids.
+  void Clear();
+  size_t bytes() const { return bytes_; }
+
+ private:
+  struct Exit {
+    uint32_t node;
+    SetId complete;
+  };
+  // Tokens as a list or, if these are many, as a mask.
+  struct Part {
+    std::vector<uint32_t> tokens;
+    std::vector<uint32_t> mask;
+    std::vector<Exit> exits;
+
+    size_t bytes() const {
+      return sizeof(Part) + (tokens.capacity() + mask.capacity()) * sizeof(uint32_t) +
+             exits.capacity() * sizeof(Exit);
+    }
+  };
+  // A level whose plain text is taken from the vocabulary, and the tree of the other tokens.
+  struct Plan {
+    uint32_t plain;  // So many plain characters may come; 0: no ready mask.
+    const TokenTrie* trie;
+    bool keep;  // No limit is so near that a token may meet it.
+  };
+  using Parts = absl::flat_hash_map<uint64_t, std::unique_ptr<const Part>>;
+
+  Plan MakePlan(const Automaton& automaton, const Level& level) const;
+  static bool FarFromLimits(const Automaton& automaton, const Level& level, uint32_t bytes);
+  // The part in `kept` under `key` when `keep`; else made by `make`, and kept unless the automaton
+  // ran out of work.
+  template <typename Make>
+  const Part& Get(Parts& kept, uint64_t key, bool keep, const Automaton& automaton, Make make);
+  // Walks the nodes first..last of a tree below a node of depth `depth`, at which one is at
+  // `start`.
+  void Walk(Automaton& automaton, Levels& levels, const TokenTrie& trie, uint32_t first,
+            uint32_t last, uint32_t depth, const Level& start, Part& part);
+  // Walks on from exits of the level on top of `below`.
+  void WalkExits(Automaton& automaton, Levels& levels, const TokenTrie& trie,
+                 absl::Span<const Exit> exits, Level below, Part& part);
+  void Compress(Part& part) const;
+  static void Apply(const Part& part, absl::Span<uint32_t> mask);
+
+  const TokenTable& tokens_;
+  Parts top_parts_;   // By set, and whether plain text is apart.
+  Parts exit_parts_;  // By that and the set below.
+  size_t bytes_ = 0;
+  Part scratch_[3];
+  struct Place {
+    Level level;
+    uint32_t levels;  // Size of Levels there.
+  };
+  std::vector<Place> path_;
+};
+
+}  // namespace regatta::grammar
