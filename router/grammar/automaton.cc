@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/check.h"
+#include "router/grammar/byte_kinds.h"
 
 namespace regatta::grammar {
 namespace {
@@ -156,12 +157,25 @@ Step Automaton::Compute(SetId set, uint8_t byte) {
     }
     if (!collected_.empty()) {
       const bool complete = nfa_.states[collected_[0]].completes != kNone;
-      step.kind = calls ? Step::kPush : complete ? Step::kPop : Step::kMove;
       step.target = Intern(kNoSpace);
+      const Step::Kind move = info_[step.target].counts ? Step::kCount : Step::kMove;
+      step.kind = calls ? Step::kPush : complete ? Step::kPop : move;
     }
   }
   table_[size_t{set} * class_count_ + class_of_[byte]] = step.kind << kIdBits | step.target;
   return step;
+}
+
+uint8_t Automaton::ComputeLoopKinds(SetId set) {
+  uint8_t kinds = static_cast<uint8_t>(~kOtherByte);
+  for (int byte = 0x20; byte < 0x7f; ++byte) {
+    const uint8_t kind = KindOfByte(static_cast<uint8_t>(byte));
+    if ((kinds & kind) == 0) continue;
+    const Step step = Next(set, static_cast<uint8_t>(byte));
+    if (step.kind != Step::kMove || step.target != set) kinds &= static_cast<uint8_t>(~kind);
+  }
+  if (!out_of_work()) info_[set].loop_kinds = kinds;
+  return kinds;
 }
 
 SetId Automaton::Return(SetId set, SetId complete) {

@@ -27,9 +27,11 @@ inline constexpr uint32_t kMaxIndent = 40;
 
 // Where a byte leads.
 struct Step {
-  enum Kind : uint32_t { kDead, kMove, kPush, kPop };
+  enum Kind : uint32_t { kMove, kDead, kCount, kPush, kPop };
   Kind kind;
-  SetId target;  // kMove: of this level; kPush: of the new one; kPop: what is complete.
+  // kMove, and kCount, which adds one to the count: of this level; kPush: of the new one; kPop:
+  // what is complete.
+  SetId target;
 };
 
 class Automaton {
@@ -41,6 +43,7 @@ class Automaton {
     bool only_free_text = true;         // Nothing else may come but the closer.
     bool counts = false;                // Arriving adds one to the count.
     bool ends_document = false;
+    int16_t loop_kinds = -1;  // See LoopKinds; negative: not known.
   };
 
   explicit Automaton(Nfa nfa);
@@ -53,6 +56,17 @@ class Automaton {
   Step Next(SetId set, uint8_t byte) {
     const uint32_t entry = table_[size_t{set} * class_count_ + class_of_[byte]];
     return entry == kUnknown ? Compute(set, byte) : Decode(entry);
+  }
+  // True when `byte` leads from `set` to `next` by a kMove taken before: most bytes of most walks.
+  bool Moves(SetId set, uint8_t byte, SetId& next) const {
+    static_assert(Step::kMove == 0);
+    next = table_[size_t{set} * class_count_ + class_of_[byte]];
+    return next >> kIdBits == Step::kMove;
+  }
+  // The kinds of bytes (byte_kinds.h) all of which lead from `set` to itself.
+  uint8_t LoopKinds(SetId set) {
+    const int known = info_[set].loop_kinds;
+    return known >= 0 ? static_cast<uint8_t>(known) : ComputeLoopKinds(set);
   }
   // The level below, at `set` when it was left, when the rules of `complete` are.
   SetId Return(SetId set, SetId complete);
@@ -74,7 +88,7 @@ class Automaton {
   using Key = std::vector<uint32_t>;  // NFA states in order, then the white space so far.
 
   static constexpr uint32_t kUnknown = ~uint32_t{0};
-  static constexpr uint32_t kIdBits = 30;
+  static constexpr uint32_t kIdBits = 29;
 
   static Step Decode(uint32_t entry) {
     return {static_cast<Step::Kind>(entry >> kIdBits), entry & ((uint32_t{1} << kIdBits) - 1)};
@@ -82,6 +96,7 @@ class Automaton {
 
   void MakeClasses();
   Step Compute(SetId set, uint8_t byte);
+  uint8_t ComputeLoopKinds(SetId set);
   bool StepWhiteSpace(SetId set, uint8_t byte, Step& step);
   // Adds `state` and whatever epsilon edges reach to the set being collected.
   void Collect(StateId state);

@@ -1,29 +1,37 @@
-// Crossing from one level to another; see levels.h.
+// Steps within and between levels; see levels.h.
 #include "router/grammar/levels.h"
 
 #include <algorithm>
 
 namespace regatta::grammar {
 
-void Levels::Count(Automaton& automaton, Level& level) {
-  ++level.count;
-  while (automaton.Info(level.set).next_limit == level.count) {
-    level.set = automaton.AtLimit(level.set);
+Outcome Levels::Take(Automaton& automaton, Step step, Level& level) {
+  switch (step.kind) {
+    case Step::kDead:
+      return Outcome::kDead;
+    case Step::kMove:
+      level.set = step.target;
+      return Outcome::kGoesOn;
+    case Step::kCount:
+      level.set = step.target;
+      ++level.count;
+      while (automaton.Info(level.set).next_limit == level.count) {
+        level.set = automaton.AtLimit(level.set);
+      }
+      return Outcome::kGoesOn;
+    case Step::kPush:
+      levels_.push_back(level);
+      level = {step.target, 0, size() - 1};
+      return Outcome::kGoesOn;
+    case Step::kPop:
+      if (level.below == kNone) {
+        level.set = step.target;
+        return Outcome::kLeaves;
+      }
+      level = Return(automaton, levels_[level.below], step.target);
+      return Outcome::kGoesOn;
   }
-}
-
-Outcome Levels::Cross(Automaton& automaton, Step step, Level& level) {
-  if (step.kind == Step::kPush) {
-    levels_.push_back(level);
-    level = {step.target, 0, size() - 1};
-    return Outcome::kGoesOn;
-  }
-  if (level.below == kNone) {
-    level.set = step.target;
-    return Outcome::kLeaves;
-  }
-  level = Return(automaton, levels_[level.below], step.target);
-  return Outcome::kGoesOn;
+  return Outcome::kDead;
 }
 
 void Levels::Keep(Level& top, uint32_t text_size) {

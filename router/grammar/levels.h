@@ -31,14 +31,10 @@ class Levels {
 
   // Moves `level` by one byte. After kLeaves `level.set` is what is complete.
   Outcome Advance(Automaton& automaton, uint8_t byte, Level& level) {
-    const Step step = automaton.Next(level.set, byte);
-    if (step.kind == Step::kMove) {
-      level.set = step.target;
-      if (automaton.Info(step.target).counts) Count(automaton, level);
-      return Outcome::kGoesOn;
-    }
-    return step.kind == Step::kDead ? Outcome::kDead : Cross(automaton, step, level);
+    return Take(automaton, automaton.Next(level.set, byte), level);
   }
+  // Takes a step of `level.set`.
+  Outcome Take(Automaton& automaton, Step step, Level& level);
 
   // `below` when `complete`, on top of it, is complete.
   static Level Return(Automaton& automaton, const Level& below, SetId complete) {
@@ -46,16 +42,15 @@ class Levels {
   }
 
   uint32_t size() const { return static_cast<uint32_t>(levels_.size()); }
-  void Restore(uint32_t size) { levels_.resize(size); }
+  void Restore(uint32_t size) {
+    if (size != levels_.size()) levels_.resize(size);
+  }
   // Keeps those below `top` alone, bottom first. Those under index `text_size` are in that order.
   void Keep(Level& top, uint32_t text_size);
   // Adds the sets to `sets`.
   void AppendSets(std::vector<SetId*>& sets);
 
  private:
-  static void Count(Automaton& automaton, Level& level);
-  Outcome Cross(Automaton& automaton, Step step, Level& level);
-
   std::vector<Level> levels_;
 };
 

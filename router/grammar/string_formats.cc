@@ -39,9 +39,9 @@ Table MakeTable() {
   const std::string days =
       absl::StrCat("(?:", n, "Y(?:", n, "M(?:", n, "D)?)?|", n, "M(?:", n, "D)?|", n, "D)");
   const std::string byte = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
-  const std::string label = "[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?";
-  const std::string host = absl::StrCat(label, "(?:\\.", label, "){0,6}");
-  const std::string atom = "[A-Za-z0-9_+-]{1,30}";
+  const std::string label = "[A-Za-z0-9]+(?:-[A-Za-z0-9]+)*";
+  const std::string host = absl::StrCat(label, "(?:\\.", label, ")*");
+  const std::string atom = "[A-Za-z0-9_+-]+";
   const std::string path = "(?:[A-Za-z0-9._~!$&'()*+,;=:@-]|%[0-9A-F]{2})*";
   const std::string hex = "[0-9a-fA-F]";
   return {
@@ -53,7 +53,7 @@ Table MakeTable() {
       {"ipv4", absl::StrCat(byte, "(?:\\.", byte, "){3}")},
       {"ipv6", Ipv6()},
       {"hostname", host},
-      {"email", absl::StrCat(atom, "(?:\\.", atom, "){0,3}@", label, "(?:\\.", label, "){1,6}")},
+      {"email", absl::StrCat(atom, "(?:\\.", atom, ")*@", label, "(?:\\.", label, ")+")},
       {"uri", absl::StrCat("[A-Za-z][A-Za-z0-9+.-]{0,20}://", host, "(?::[1-9]\\d{0,3})?(?:/", path,
                            ")*(?:\\?", path, ")?(?:#", path, ")?")},
   };

@@ -38,7 +38,6 @@ const TokenMasks::Part& TokenMasks::Get(Parts& kept, uint64_t key, bool keep,
   scratch.exits.clear();
   make(scratch);
   if (!keep || automaton.out_of_work()) return scratch;
-  Compress(scratch);
   auto part = std::make_unique<const Part>(scratch);
   bytes_ += part->bytes();
   return *(kept[key] = std::move(part));
@@ -67,6 +66,7 @@ void TokenMasks::Fill(Automaton& automaton, Levels& levels, const Level& top,
   if (after.exits.empty()) return;
   Part& rest = scratch_[2];
   rest.tokens.clear();
+  rest.mask.clear();
   WalkExits(automaton, levels, *plan.trie, after.exits, levels[below.below], rest);
   Apply(rest, mask);
 }
@@ -74,44 +74,78 @@ void TokenMasks::Fill(Automaton& automaton, Levels& levels, const Level& top,
 void TokenMasks::Walk(Automaton& automaton, Levels& levels, const TokenTrie& trie, uint32_t first,
                       uint32_t last, uint32_t depth, const Level& start, Part& part) {
   const uint32_t size = levels.size();
-  if (path_.size() <= trie.max_depth()) path_.resize(trie.max_depth() + size_t{1});
-  path_[depth] = {start, size};
+  if (sets_.size() <= trie.max_depth()) {
+    sets_.resize(trie.max_depth() + size_t{1});
+    rest_of_.resize(sets_.size());
+  }
+  rests_ = {{start.count, start.below, size}};
+  uint32_t *const sets = sets_.data(), *const rest_of = rest_of_.data();
+  sets[depth] = start.set;
+  rest_of[depth] = 0;
   for (uint32_t i = first; i < last;) {
     const TokenTrie::Node& node = trie[i];
-    const Place& from = path_[node.depth - 1];
-    levels.Restore(from.levels);
-    Level level = from.level;
-    const Outcome outcome = levels.Advance(automaton, node.byte, level);
-    if (outcome == Outcome::kGoesOn) {
-      path_[node.depth] = {level, levels.size()};
-      const absl::Span<const uint32_t> tokens = trie.TokensAt(i);
-      part.tokens.insert(part.tokens.end(), tokens.begin(), tokens.end());
-      ++i;
-      continue;
+    const Place place = {sets[node.depth - 1], rest_of[node.depth - 1]};
+    if (SetId next; automaton.Moves(place.set, node.byte, next)) {
+      if (next == place.set && (node.kinds & ~automaton.LoopKinds(next)) == 0) {
+        Add(trie.TokensFrom(i), part);
+        i = node.end;
+        continue;
+      }
+      sets[node.depth] = next;
+      rest_of[node.depth] = place.rest;
+    } else {
+      Place crossed = place;
+      const Outcome outcome = Cross(automaton, levels, node.byte, crossed);
+      if (outcome == Outcome::kLeaves) part.exits.push_back({i, crossed.set});
+      if (outcome != Outcome::kGoesOn) {
+        i = node.end;
+        continue;
+      }
+      sets[node.depth] = crossed.set;
+      rest_of[node.depth] = crossed.rest;
     }
-    if (outcome == Outcome::kLeaves) part.exits.push_back({i, level.set});
-    i = node.end;
+    Add(trie.TokensAt(i), part);
+    ++i;
   }
   levels.Restore(size);
+}
+
+Outcome TokenMasks::Cross(Automaton& automaton, Levels& levels, uint8_t byte, Place& place) {
+  const Step step = automaton.Next(place.set, byte);
+  if (step.kind == Step::kDead) return Outcome::kDead;
+  const Rest& rest = rests_[place.rest];
+  levels.Restore(rest.levels);
+  Level level = {place.set, rest.count, rest.below};
+  const Outcome outcome = levels.Take(automaton, step, level);
+  // Those of deeper places that the walk has left.
+  rests_.resize(place.rest + size_t{1});
+  rests_.push_back({level.count, level.below, levels.size()});
+  place = {level.set, place.rest + 1};
+  return outcome;
 }
 
 void TokenMasks::WalkExits(Automaton& automaton, Levels& levels, const TokenTrie& trie,
                            absl::Span<const Exit> exits, Level below, Part& part) {
   for (const Exit& exit : exits) {
     const TokenTrie::Node& node = trie[exit.node];
-    const absl::Span<const uint32_t> tokens = trie.TokensAt(exit.node);
-    part.tokens.insert(part.tokens.end(), tokens.begin(), tokens.end());
+    Add(trie.TokensAt(exit.node), part);
     if (node.end == exit.node + 1) continue;
     Walk(automaton, levels, trie, exit.node + 1, node.end, node.depth,
          Levels::Return(automaton, below, exit.complete), part);
   }
 }
 
-void TokenMasks::Compress(Part& part) const {
-  if (part.tokens.size() > tokens_.mask_words()) {
-    part.mask.assign(tokens_.mask_words(), 0);
-    for (uint32_t token : part.tokens) part.mask[token / 32] |= uint32_t{1} << token % 32;
-    part.tokens.clear();
+void TokenMasks::Add(absl::Span<const uint32_t> tokens, Part& part) const {
+  for (uint32_t token : tokens) {
+    if (part.mask.empty()) {
+      part.tokens.push_back(token);
+      if (part.tokens.size() <= tokens_.mask_words()) continue;
+      part.mask.assign(tokens_.mask_words(), 0);
+      for (uint32_t listed : part.tokens) part.mask[listed / 32] |= uint32_t{1} << listed % 32;
+      part.tokens.clear();
+    } else {
+      part.mask[token / 32] |= uint32_t{1} << token % 32;
+    }
   }
 }
 

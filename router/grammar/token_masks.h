@@ -55,6 +55,17 @@ class TokenMasks {
     const TokenTrie* trie;
     bool keep;  // No limit is so near that a token may meet it.
   };
+  // Where the walk stands at one depth. Most bytes change the set alone, so the rest is kept once
+  // for all depths that share it: a byte then costs little more than two loads.
+  struct Rest {
+    uint32_t count;
+    uint32_t below;
+    uint32_t levels;  // Size of Levels there.
+  };
+  struct Place {
+    SetId set;
+    uint32_t rest;  // Index into rests_.
+  };
   using Parts = absl::flat_hash_map<uint64_t, std::unique_ptr<const Part>>;
 
   Plan MakePlan(const Automaton& automaton, const Level& level) const;
@@ -67,10 +78,13 @@ class TokenMasks {
   // `start`.
   void Walk(Automaton& automaton, Levels& levels, const TokenTrie& trie, uint32_t first,
             uint32_t last, uint32_t depth, const Level& start, Part& part);
+  // Moves `place` by one byte, whatever that takes.
+  Outcome Cross(Automaton& automaton, Levels& levels, uint8_t byte, Place& place);
   // Walks on from exits of the level on top of `below`.
   void WalkExits(Automaton& automaton, Levels& levels, const TokenTrie& trie,
                  absl::Span<const Exit> exits, Level below, Part& part);
-  void Compress(Part& part) const;
+  // Notes `tokens` as allowed.
+  void Add(absl::Span<const uint32_t> tokens, Part& part) const;
   static void Apply(const Part& part, absl::Span<uint32_t> mask);
 
   const TokenTable& tokens_;
@@ -78,11 +92,9 @@ class TokenMasks {
   Parts exit_parts_;  // By that and the set below.
   size_t bytes_ = 0;
   Part scratch_[3];
-  struct Place {
-    Level level;
-    uint32_t levels;  // Size of Levels there.
-  };
-  std::vector<Place> path_;
+  std::vector<Rest> rests_;
+  std::vector<SetId> sets_;        // Of the place at each depth.
+  std::vector<uint32_t> rest_of_;  // Its rest.
 };
 
 }  // namespace regatta::grammar

@@ -6,6 +6,7 @@
 
 #include "common/check.h"
 #include "common/text/utf8.h"
+#include "router/grammar/byte_kinds.h"
 
 namespace regatta::grammar {
 namespace {
@@ -32,8 +33,12 @@ TokenTrie::TokenTrie(std::vector<Entry> entries) {
   std::vector<uint32_t> path;  // Nodes from the top to the last one.
   std::string_view last;
   auto close_to = [&](size_t depth) {
-    for (; path.size() > depth; path.pop_back()) {
+    while (path.size() > depth) {
+      const Node& node = nodes_[path.back()];
+      const uint8_t kinds = node.kinds | KindOfByte(node.byte);
       nodes_[path.back()].end = static_cast<uint32_t>(nodes_.size());
+      path.pop_back();
+      if (!path.empty()) nodes_[path.back()].kinds |= kinds;
     }
   };
   for (const Entry& entry : entries) {
@@ -45,14 +50,14 @@ TokenTrie::TokenTrie(std::vector<Entry> entries) {
     for (size_t i = common; i < bytes.size(); ++i) {
       path.push_back(static_cast<uint32_t>(nodes_.size()));
       nodes_.push_back({0, static_cast<uint32_t>(tokens_.size()), static_cast<uint16_t>(i + 1),
-                        static_cast<uint8_t>(bytes[i])});
+                        static_cast<uint8_t>(bytes[i]), 0});
     }
     tokens_.push_back(entry.token);
     max_depth_ = std::max(max_depth_, static_cast<uint16_t>(bytes.size()));
     last = bytes;
   }
   close_to(0);
-  nodes_.push_back({0, static_cast<uint32_t>(tokens_.size()), 0, 0});
+  nodes_.push_back({0, static_cast<uint32_t>(tokens_.size()), 0, 0, 0});
   nodes_.shrink_to_fit();
 }
 

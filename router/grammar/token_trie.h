@@ -21,6 +21,7 @@ class TokenTrie {
     uint32_t first_token;  // Its own tokens are those up to the next node's first.
     uint16_t depth;        // Bytes down to here, this one's included; at least 1.
     uint8_t byte;
+    uint8_t kinds;  // Of all bytes below it (byte_kinds.h).
   };
 
   struct Entry {
@@ -37,7 +38,12 @@ class TokenTrie {
   // The tokens that end at `node`.
   absl::Span<const uint32_t> TokensAt(uint32_t node) const {
     const uint32_t first = nodes_[node].first_token;
-    return absl::MakeConstSpan(tokens_).subspan(first, nodes_[node + 1].first_token - first);
+    return {tokens_.data() + first, nodes_[node + 1].first_token - first};
+  }
+  // The tokens that go on below `node`, and those that end there.
+  absl::Span<const uint32_t> TokensFrom(uint32_t node) const {
+    const uint32_t first = nodes_[node].first_token;
+    return {tokens_.data() + first, nodes_[nodes_[node].end].first_token - first};
   }
   // Length of the longest token.
   uint16_t max_depth() const { return max_depth_; }
