@@ -15,6 +15,9 @@ constexpr uint32_t kNoSpace = 0;
 constexpr uint32_t kOneSpace = 1;
 constexpr uint32_t kLineBreak = 2;
 
+// What a new step costs beside its visits, in visits.
+constexpr uint64_t kStepWork = 50;
+
 // True when a state has more than epsilon edges: only such a state is a member of sets.
 bool IsMember(const NfaState& state) {
   return !state.edges.empty() || !state.calls.empty() || state.white_space != kNone ||
@@ -140,6 +143,7 @@ bool Automaton::StepWhiteSpace(SetId set, uint8_t byte, Step& step) {
 Step Automaton::Compute(SetId set, uint8_t byte) {
   Step step = {Step::kDead, 0};
   if (work_ == 0) return step;
+  work_ -= std::min(work_, kStepWork);
   ++round_;
   if (!StepWhiteSpace(set, byte, step)) {
     bool calls = false;

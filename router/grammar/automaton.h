@@ -73,7 +73,7 @@ class Automaton {
   // `set` when the count has reached its next_limit.
   SetId AtLimit(SetId set);
 
-  // Allows that many visits of NFA states for steps never taken before.
+  // Allows that many visits of NFA states for steps never taken before (some nanoseconds each).
   void SetWork(uint64_t work) { work_ = work; }
   bool out_of_work() const { return work_ == 0; }
 

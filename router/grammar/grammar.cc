@@ -12,7 +12,7 @@ namespace {
 
 // Visits of NFA states that one mask may cost, some milliseconds; only grammars made to be slow
 // need more.
-constexpr uint64_t kMaskWork = 2'000'000;
+constexpr uint64_t kMaskWork = 1'000'000;
 // A mask without any token is tried again with more work this often.
 constexpr int kMaskTries = 8;
 constexpr uint64_t kUnlimitedWork = ~uint64_t{0};
@@ -102,6 +102,19 @@ class SequenceConstraint final : public OutputConstraint {
 size_t Grammar::bytes() const {
   absl::MutexLock lock(&mutex_);
   return sizeof(*this) + automaton_.bytes() + masks_.bytes();
+}
+
+// Sets are numbered as they are found, and walking from one finds those that may follow it.
+bool Grammar::WorkAhead() {
+  absl::MutexLock lock(&mutex_);
+  if (next_ahead_ >= automaton_.sets() || next_ahead_ >= kMaxSetsAhead ||
+      automaton_.grown_bytes() + masks_.bytes() > kMaxBytesAhead) {
+    return false;
+  }
+  Levels none;
+  automaton_.SetWork(kMaskWork);
+  masks_.Prepare(automaton_, none, next_ahead_++);
+  return true;
 }
 
 void Grammar::Trim() {

@@ -21,11 +21,19 @@ class SequenceConstraint;
 // What a grammar keeps for speed is forgotten beyond this, and computed again.
 inline constexpr size_t kMaxGrammarBytes = size_t{16} << 20;
 
+// How many sets of states are looked at ahead of their use, and the memory that may take.
+inline constexpr SetId kMaxSetsAhead = 4096;
+inline constexpr size_t kMaxBytesAhead = kMaxGrammarBytes / 4;
+
 // Thread-safe: constraints of one grammar take turns.
 class Grammar {
  public:
   Grammar(Nfa nfa, std::shared_ptr<const TokenTable> tokens)
       : tokens_(std::move(tokens)), automaton_(std::move(nfa)), masks_(*tokens_) {}
+
+  // Computes ahead what masks will need, a piece of some milliseconds at most. False when there is
+  // nothing more to do, or enough was done.
+  bool WorkAhead() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Memory held now; grows with use up to about kMaxGrammarBytes beside the automaton itself.
   size_t bytes() const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -41,6 +49,7 @@ class Grammar {
   Automaton automaton_ ABSL_GUARDED_BY(mutex_);
   TokenMasks masks_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<SequenceConstraint*> sequences_ ABSL_GUARDED_BY(mutex_);
+  SetId next_ahead_ ABSL_GUARDED_BY(mutex_) = 0;
   size_t trim_at_bytes_ ABSL_GUARDED_BY(mutex_) = kMaxGrammarBytes / 2;
 };
 

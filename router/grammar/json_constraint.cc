@@ -79,7 +79,13 @@ class JsonConstraintCompiler final : public ConstraintCompiler {
   void Work() {
     while (!queue_.closed()) {
       std::optional<std::string> schema = queue_.Pop(absl::Seconds(1));
-      if (schema) Answer(*schema, CompileNow(*schema));
+      if (!schema) continue;
+      absl::StatusOr<std::shared_ptr<Grammar>> grammar = CompileNow(*schema);
+      Answer(*schema, grammar);
+      // While nobody waits. The pauses let sequences have the grammar.
+      while (grammar.ok() && queue_.size() == 0 && !queue_.closed() && (*grammar)->WorkAhead()) {
+        std::this_thread::yield();
+      }
     }
   }
 
@@ -90,7 +96,7 @@ class JsonConstraintCompiler final : public ConstraintCompiler {
     return std::make_shared<Grammar>(std::move(nfa), tokens_);
   }
 
-  void Answer(const std::string& schema, absl::StatusOr<std::shared_ptr<Grammar>> result) {
+  void Answer(const std::string& schema, const absl::StatusOr<std::shared_ptr<Grammar>>& result) {
     std::vector<Done> waiting;
     {
       absl::MutexLock lock(&mutex_);

@@ -43,6 +43,19 @@ const TokenMasks::Part& TokenMasks::Get(Parts& kept, uint64_t key, bool keep,
   return *(kept[key] = std::move(part));
 }
 
+const TokenMasks::Part& TokenMasks::GetTop(Automaton& automaton, Levels& levels, const Plan& plan,
+                                           const Level& top) {
+  return Get(top_parts_, Key(plan, top.set), plan.keep, automaton, [&](Part& made) {
+    Walk(automaton, levels, *plan.trie, 0, plan.trie->size(), 0, {top.set, top.count, kNone}, made);
+  });
+}
+
+void TokenMasks::Prepare(Automaton& automaton, Levels& levels, SetId set) {
+  const Level top = {set, 0, kNone};
+  const Plan plan = MakePlan(automaton, top);
+  if (plan.keep) GetTop(automaton, levels, plan, top);
+}
+
 void TokenMasks::Fill(Automaton& automaton, Levels& levels, const Level& top,
                       absl::Span<uint32_t> mask) {
   const Plan plan = MakePlan(automaton, top);
@@ -51,17 +64,15 @@ void TokenMasks::Fill(Automaton& automaton, Levels& levels, const Level& top,
   } else {
     std::fill(mask.begin(), mask.end(), 0);
   }
-  const uint64_t key = uint64_t{top.set} << 1 | (plan.plain > 0);
-  const Part& part = Get(top_parts_, key, plan.keep, automaton, [&](Part& made) {
-    Walk(automaton, levels, *plan.trie, 0, plan.trie->size(), 0, {top.set, top.count, kNone}, made);
-  });
+  const Part& part = GetTop(automaton, levels, plan, top);
   Apply(part, mask);
   if (part.exits.empty()) return;
   const Level below = levels[top.below];
   const bool keep = plan.keep && FarFromLimits(automaton, below, plan.trie->max_depth());
-  const Part& after = Get(exit_parts_, key << 31 | below.set, keep, automaton, [&](Part& made) {
-    WalkExits(automaton, levels, *plan.trie, part.exits, {below.set, below.count, kNone}, made);
-  });
+  const Part& after =
+      Get(exit_parts_, Key(plan, top.set) << 31 | below.set, keep, automaton, [&](Part& made) {
+        WalkExits(automaton, levels, *plan.trie, part.exits, {below.set, below.count, kNone}, made);
+      });
   Apply(after, mask);
   if (after.exits.empty()) return;
   Part& rest = scratch_[2];

@@ -29,6 +29,9 @@ class TokenMasks {
   // that need steps never taken before are left out.
   void Fill(Automaton& automaton, Levels& levels, const Level& top, absl::Span<uint32_t> mask);
 
+  // Makes the part that belongs to `set` alone, if it will be kept.
+  void Prepare(Automaton& automaton, Levels& levels, SetId set);
+
   // Forgets what was kept; needed when sets have got new ids.
   void Clear();
   size_t bytes() const { return bytes_; }
@@ -68,6 +71,9 @@ class TokenMasks {
   };
   using Parts = absl::flat_hash_map<uint64_t, std::unique_ptr<const Part>>;
 
+  // The key of what is kept for a set.
+  static uint64_t Key(const Plan& plan, SetId set) { return uint64_t{set} << 1 | (plan.plain > 0); }
+  const Part& GetTop(Automaton& automaton, Levels& levels, const Plan& plan, const Level& top);
   Plan MakePlan(const Automaton& automaton, const Level& level) const;
   static bool FarFromLimits(const Automaton& automaton, const Level& level, uint32_t bytes);
   // The part in `kept` under `key` when `keep`; else made by `make`, and kept unless the automaton
