@@ -174,10 +174,7 @@ void Scheduler::Impl::ReleaseSlot(Sequence& sequence, SequenceState state) {
   if (!slots_[slot_id].decoding()) {
     prefilling_.erase(std::find(prefilling_.begin(), prefilling_.end(), slot_id));
   }
-  // Last block first: what depends on a prefix is evicted before the prefix.
-  for (auto block = sequence.blocks.rbegin(); block != sequence.blocks.rend(); ++block) {
-    pool_.Release(*block);
-  }
+  pool_.Release(sequence.blocks);
   sequence.blocks.clear();
   sequence.last_step = slots_[slot_id].last_step;
   slots_[slot_id] = Slot{};

@@ -142,7 +142,7 @@ void Scheduler::Impl::CommitToken(Sequence& sequence, uint32_t token, const Logp
   End(sequence);
 }
 
-// Appends the keys of blocks that have become full since.
+// Appends the keys of blocks that have become full since; they will be looked up or published.
 void Scheduler::Impl::ExtendKeys(Sequence& sequence) const {
   if (!sequence.cacheable) return;
   const std::vector<uint32_t>& tokens = sequence.spec.tokens;
@@ -151,6 +151,7 @@ void Scheduler::Impl::ExtendKeys(Sequence& sequence) const {
     keys.push_back(MakeBlockKey(options_.prefix_cache_secret,
                                 keys.empty() ? BlockKey{} : keys.back(),
                                 {tokens.data() + keys.size() * block_size_, block_size_}));
+    cache_.Prefetch(keys.back());
   }
 }
 

@@ -81,7 +81,6 @@ class Scheduler::Impl {
   uint32_t ChunkSize(uint32_t position, uint32_t end, uint32_t budget, bool first) const;
   bool TryAdmit(StepPlan& plan, Sequence& sequence, uint32_t budget, bool first);
   bool HasRoom(Sequence& sequence);
-  void PrefetchKey(const std::vector<BlockKey>& keys, size_t index) const;
   void ProbeCache(Sequence& sequence);
   void TakeBlocks(Sequence& sequence);
   void WriteAdmission(const Sequence& sequence, Admission& admission) const;
@@ -139,6 +138,7 @@ class Scheduler::Impl {
 
   // Scratch of NextStep.
   std::vector<uint32_t> chosen_;  // slots that decode in this plan
+  std::vector<uint32_t> found_;   // blocks that the last probe found
   std::vector<PublishRange> computed_;
   std::vector<uint64_t> started_;
   std::vector<uint64_t> awaiting_;

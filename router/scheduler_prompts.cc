@@ -139,35 +139,26 @@ bool Scheduler::Impl::HasRoom(Sequence& sequence) {
   }
 }
 
-// A few keys behind the one in hand are looked up next.
-void Scheduler::Impl::PrefetchKey(const std::vector<BlockKey>& keys, size_t index) const {
-  if (index + 4 < keys.size()) cache_.Prefetch(keys[index + 4]);
-}
-
 // How much of the sequence the cache holds: at most all but one token, so that there is something
 // to draw the next one from.
 void Scheduler::Impl::ProbeCache(Sequence& sequence) {
   ExtendKeys(sequence);
-  sequence.probe = {round_, 0, 0};
   const size_t most =
       std::min<size_t>(sequence.keys.size(), (sequence.num_tokens() - 1) / block_size_);
-  for (; sequence.probe.blocks < most; ++sequence.probe.blocks) {
-    PrefetchKey(sequence.keys, sequence.probe.blocks);
-    const uint32_t block = cache_.Find(sequence.keys[sequence.probe.blocks]);
-    if (block == BlockPool::kNone) return;
-    sequence.probe.held += pool_.references(block) > 0;
-  }
+  found_.clear();
+  cache_.FindPrefix(absl::MakeConstSpan(sequence.keys).first(most), found_);
+  sequence.probe = {round_, static_cast<uint32_t>(found_.size()), 0};
+  for (const uint32_t block : found_) sequence.probe.held += pool_.references(block) > 0;
 }
 
+// Those found by the probe, of this very round, before any is allocated, which might evict them.
 void Scheduler::Impl::TakeBlocks(Sequence& sequence) {
+  CHECK_EQ(found_.size(), size_t{sequence.probe.blocks});
   const uint32_t blocks = CeilDivide(sequence.num_tokens(), block_size_);
   sequence.blocks.reserve(blocks + 1);
-  for (uint32_t i = 0; i < sequence.probe.blocks;
-       ++i) {  // Before any is allocated, which might evict them.
-    sequence.blocks.push_back(cache_.Find(sequence.keys[i]));
-    pool_.Share(sequence.blocks.back());
-  }
-  while (sequence.blocks.size() < blocks) sequence.blocks.push_back(cache_.Allocate());
+  sequence.blocks.assign(found_.begin(), found_.end());
+  pool_.Share(found_);
+  cache_.Allocate(blocks - sequence.probe.blocks, sequence.blocks);
 }
 
 void Scheduler::Impl::WriteAdmission(const Sequence& sequence, Admission& admission) const {
@@ -217,10 +208,9 @@ void Scheduler::Impl::AddToForecast(Slot& slot) {
 void Scheduler::Impl::PublishPrompts() {
   for (const PublishRange& range : computed_) {
     const Sequence& sequence = *sequences_[range.sequence];
-    for (uint32_t i = range.first_block; i < range.end_block; ++i) {
-      PrefetchKey(sequence.keys, i);
-      if (!pool_.reusable(sequence.blocks[i])) cache_.Publish(sequence.blocks[i], sequence.keys[i]);
-    }
+    const uint32_t first = range.first_block, count = range.end_block - first;
+    cache_.Publish(absl::MakeConstSpan(sequence.blocks).subspan(first, count),
+                   absl::MakeConstSpan(sequence.keys).subspan(first, count));
   }
 }
 

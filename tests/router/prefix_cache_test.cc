@@ -73,7 +73,7 @@ TEST(PrefixCacheTest, EvictsTheLeastRecentlyFreedWhenNoBlankOneIsLeft) {
   PrefixCache cache(pool, true);
   for (uint32_t i = 0; i < 3; ++i) cache.Publish(cache.Allocate(), Key(i));
   for (const uint32_t i : {1u, 0u, 2u}) pool.Release(cache.Find(Key(i)));
-  pool.Share(cache.Find(Key(1)));  // Used again: now the most recent.
+  pool.Share({cache.Find(Key(1))});  // Used again: now the most recent.
   pool.Release(cache.Find(Key(1)));
   for (const uint32_t evicted : {0u, 2u, 1u}) {
     EXPECT_NE(cache.Find(Key(evicted)), BlockPool::kNone);
@@ -96,6 +96,30 @@ TEST(PrefixCacheTest, HoldsAsManyBlocksAsThePoolThroughManyGenerations) {
     EXPECT_EQ(cache.Find(Key(i)) != BlockPool::kNone, i >= 4 * kBlocks) << i;
   }
   cache.CheckInvariants();
+}
+
+// Of a prompt longer than what is fetched ahead: what is found ends at the first block that is
+// gone.
+TEST(PrefixCacheTest, FindsThePartOfAPromptThatIsStillThere) {
+  constexpr uint32_t kBlocks = 200;
+  BlockPool pool(kBlocks);
+  PrefixCache cache(pool, true);
+  std::vector<BlockKey> keys;
+  for (uint32_t i = 0; i < kBlocks; ++i) keys.push_back(Key(i));
+  std::vector<uint32_t> blocks, found;
+  cache.Allocate(kBlocks, blocks);
+  ASSERT_TRUE(cache.Publish(blocks[7], keys[7]));  // One is findable already.
+  cache.Publish(blocks, keys);
+  cache.FindPrefix(keys, found);
+  EXPECT_EQ(found, blocks);
+  pool.Release(blocks);
+  std::vector<uint32_t> taken;
+  cache.Allocate(kBlocks / 2, taken);
+  EXPECT_THAT(taken, testing::ElementsAreArray(blocks.rbegin(), blocks.rbegin() + kBlocks / 2));
+  cache.CheckInvariants();
+  cache.FindPrefix(keys, found);  // Appends.
+  ASSERT_EQ(found.size(), kBlocks + kBlocks / 2);
+  EXPECT_TRUE(std::equal(found.begin() + kBlocks, found.end(), blocks.begin()));
 }
 
 // Keys whose searches begin at four neighbouring slots, two of them at the end of the table: what
@@ -131,6 +155,12 @@ TEST(PrefixCacheTest, DisabledFindsNothing) {
   const uint32_t block = cache.Allocate();
   EXPECT_FALSE(cache.Publish(block, Key(1)));
   EXPECT_EQ(cache.Find(Key(1)), BlockPool::kNone);
+  std::vector<uint32_t> blocks;
+  cache.Allocate(1, blocks);
+  cache.Publish(blocks, {Key(1)});
+  blocks.clear();
+  cache.FindPrefix({Key(1)}, blocks);
+  EXPECT_TRUE(blocks.empty());
   cache.CheckInvariants();
 }
 
