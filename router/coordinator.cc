@@ -172,12 +172,16 @@ void Coordinator::TakeBack(std::unique_ptr<Request> request, const absl::Status&
 }
 
 void Coordinator::PlaceWaiting() {
+  placement_.Resume();
   while (std::optional<Placement::Assignment> next = placement_.Next()) {
     const AddOutcome outcome = groups_.at(next->group).engine->Add(std::move(next->request));
     if (outcome == AddOutcome::kTaken) continue;
     placement_.Return(std::move(next->request));
-    if (outcome == AddOutcome::kFull) return;  // The next tick tries again.
-    placement_.RemoveGroup(next->group);       // Its OnStopped is on its way.
+    if (outcome == AddOutcome::kFull) {
+      placement_.Pause(next->group);  // The next tick tries again.
+    } else {
+      placement_.RemoveGroup(next->group);  // Its OnStopped is on its way.
+    }
   }
 }
 

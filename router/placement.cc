@@ -24,6 +24,7 @@ absl::Status Placement::Enqueue(std::unique_ptr<Request>&& request) {
   }
   const SequenceSpec& spec = request->spec;
   Live live{.turn = {-spec.priority, request->id},
+            .prompt = spec.prompt_length,
             .longest = request->longest,
             .deadline_ns = request->queue_deadline_ns};
   if (live.deadline_ns > 0) deadlines_.emplace(live.deadline_ns, request->id);
@@ -50,11 +51,17 @@ void Placement::AddGroup(uint64_t group, uint32_t capacity) {
 
 void Placement::RemoveGroup(uint64_t group) { groups_.erase(group); }
 
+void Placement::Pause(uint64_t group) { groups_.at(group).paused = true; }
+
+void Placement::Resume() {
+  for (auto& [id, group] : groups_) group.paused = false;
+}
+
 std::optional<uint64_t> Placement::ChooseGroup(const Request& request) const {
   std::optional<uint64_t> least;
   uint64_t least_load = 0;
   for (const auto& [id, group] : groups_) {
-    if (group.sequences >= group.capacity) continue;
+    if (!group.has_room()) continue;
     if (!least || group.load < least_load) {
       least = id;
       least_load = group.load;
@@ -63,7 +70,7 @@ std::optional<uint64_t> Placement::ChooseGroup(const Request& request) const {
   if (!least || groups_.size() == 1 || !request.spec.prefix_cache) return least;
   const auto known = affinity_.Find(request.spec.tokens, request.spec.prompt_length);
   const auto it = known ? groups_.find(*known) : groups_.end();
-  if (it == groups_.end() || it->second.sequences >= it->second.capacity) return least;
+  if (it == groups_.end() || !it->second.has_room()) return least;
   return it->second.load <= least_load + options_.affinity_slack_tokens ? known : least;
 }
 
@@ -159,6 +166,12 @@ std::vector<uint64_t> Placement::LiveIds() const {
 uint32_t Placement::LongestSequence() const {
   uint32_t longest = 0;
   for (const auto& [id, live] : live_) longest = std::max(longest, live.longest);
+  return longest;
+}
+
+uint32_t Placement::LongestPrompt() const {
+  uint32_t longest = 0;
+  for (const auto& [id, live] : live_) longest = std::max(longest, live.prompt);
   return longest;
 }
 

@@ -39,6 +39,9 @@ class Placement {
   // Its sequences are still counted until Return or Finished.
   void RemoveGroup(uint64_t group);
   size_t num_groups() const { return groups_.size(); }
+  // The group takes nothing until Resume: it is out of breath, others are not.
+  void Pause(uint64_t group);
+  void Resume();
 
   struct Assignment {
     uint64_t group;
@@ -79,6 +82,7 @@ class Placement {
   size_t num_waiting() const { return waiting_.size(); }
   // Longest prompt plus asked output of any live request.
   uint32_t LongestSequence() const;
+  uint32_t LongestPrompt() const;
 
  private:
   struct Turn {
@@ -90,6 +94,7 @@ class Placement {
     Turn turn;
     uint64_t group = 0;    // 0 = waiting
     uint32_t tokens = 0;   // what it adds to its group's load
+    uint32_t prompt = 0;   // tokens
     uint32_t longest = 0;  // Request::longest
     int64_t deadline_ns = 0;
     bool cancelled = false;
@@ -98,6 +103,9 @@ class Placement {
     uint32_t capacity = 0;
     uint32_t sequences = 0;
     uint64_t load = 0;  // tokens
+    bool paused = false;
+
+    bool has_room() const { return sequences < capacity && !paused; }
   };
   std::unique_ptr<Request> TakeRequest(uint64_t id);
   void Unplace(Live& live);

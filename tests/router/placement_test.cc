@@ -78,6 +78,36 @@ TEST(PlacementTest, TheLeastLoadedGroupIsChosen) {
   EXPECT_LE(std::max(tokens[1], tokens[2]) - std::min(tokens[1], tokens[2]), 1000);
 }
 
+TEST(PlacementTest, APausedGroupHoldsUpNobody) {
+  Placement placement({.block_size = 1});
+  placement.AddGroup(1, 100);
+  placement.AddGroup(2, 100);
+  const auto place = [&](uint64_t id) {
+    EXPECT_TRUE(placement.Enqueue(MakeRequest(id)).ok());
+    const auto next = placement.Next();
+    return next ? next->group : 0;
+  };
+  const uint64_t home = place(1);
+  placement.Pause(home);
+  EXPECT_EQ(place(2), 3 - home);  // Not the one that knows the prompt.
+  placement.Pause(3 - home);
+  EXPECT_EQ(place(3), 0);
+  placement.Resume();
+  EXPECT_EQ(placement.Next()->request->id, 3);
+}
+
+TEST(PlacementTest, TheLongestLiveOnesAreKnown) {
+  Placement placement({});
+  ASSERT_TRUE(placement.Enqueue(MakeRequest(1, Prompt(0, 70))).ok());
+  ASSERT_TRUE(placement.Enqueue(MakeRequest(2, Prompt(0, 30))).ok());
+  placement.AddGroup(1, 1);
+  ASSERT_EQ(placement.Next()->request->id, 1);
+  EXPECT_EQ(placement.LongestPrompt(), 70);
+  EXPECT_EQ(placement.LongestSequence(), 80);
+  placement.Finished(1);
+  EXPECT_EQ(placement.LongestPrompt(), 30);
+}
+
 TEST(PlacementTest, SharedPrefixesMeetUnlessTheirGroupIsMuchBusier) {
   Placement placement({.block_size = 4, .affinity_slack_tokens = 100});
   placement.AddGroup(1, 1000);
