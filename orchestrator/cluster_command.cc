@@ -21,6 +21,9 @@ namespace {
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(10);  // beyond what the router may take
+// A repartition plans, drains its last steps and dissolves besides forming; twice when it falls
+// back.
+constexpr absl::Duration kPauseTimeout = absl::Minutes(2);
 
 struct ClusterFlags {
   std::string url;
@@ -57,7 +60,8 @@ absl::Status Repartition(const ClusterFlags& flags) {
   request.set_timeout_ms(static_cast<uint32_t>(std::lround(flags.timeout_s * 1e3)));
   ASSIGN_OR_RETURN(const auto channel, Dial(flags));
   grpc::ClientContext context;
-  SetDeadline(context, absl::Seconds(flags.timeout_s) + kAnswerTimeout);
+  // The layout asked for gets its time, and the old one as much when that fails.
+  SetDeadline(context, 2 * absl::Seconds(flags.timeout_s) + kPauseTimeout);
   const auto stream = Cluster::NewStub(channel)->Repartition(&context, request);
   std::string last;
   for (RepartitionProgress progress; stream->Read(&progress);) {
@@ -114,7 +118,10 @@ void AddRepartition(CLI::App& cluster, const std::shared_ptr<ClusterFlags>& flag
   layout.require_option(1, 0);
   command.add_flag("--keep-limits", flags->keep_limits,
                    "the limits of now, instead of those derived for the new layout");
-  command.add_option("--timeout", flags->timeout_s, "seconds until the router gives up")
+  command
+      .add_option("--timeout", flags->timeout_s,
+                  "seconds that the layout may take to form; the old one gets as many "
+                  "when it fails")
       ->check(CLI::Range(1.0, 3600.0))
       ->capture_default_str();
 }

@@ -149,7 +149,7 @@ class Coordinator final : public RequestSink, private EngineOwner {
   EngineOptions MakeEngineOptions(const FormationPlan& plan, const FormedGroup& group) const;
   void RunJob(std::function<Formation()> work, std::function<void(Formation)> then);
   Formation FormNow(const Layout& layout, const Limits& asked, const std::set<size_t>& busy,
-                    absl::Duration timeout, bool wait);
+                    absl::Duration describe_timeout, absl::Duration form_timeout, bool wait);
   void Build(FormationPlan plan, absl::Duration timeout, Formation& formation);
   void Restore(int64_t now_ns);
   void GiveWorkersBack();

@@ -51,12 +51,13 @@ void Coordinator::Build(FormationPlan plan, absl::Duration timeout, Formation& f
 }
 
 Coordinator::Formation Coordinator::FormNow(const Layout& layout, const Limits& asked,
-                                            const std::set<size_t>& busy, absl::Duration timeout,
-                                            bool wait) {
+                                            const std::set<size_t>& busy,
+                                            absl::Duration describe_timeout,
+                                            absl::Duration form_timeout, bool wait) {
   Formation formation;
-  auto plan = former_.Plan(layout, asked, busy, timeout, wait);
+  auto plan = former_.Plan(layout, asked, busy, describe_timeout, wait);
   formation.status = plan.status();
-  if (plan.ok()) Build(*std::move(plan), options_.form_timeout, formation);
+  if (plan.ok()) Build(*std::move(plan), form_timeout, formation);
   return formation;
 }
 
@@ -83,16 +84,20 @@ absl::Status Coordinator::Start() {
   Log(absl::StrCat("forming ", LayoutName(layout_), " from ", pool_.size(),
                    pool_.size() == 1 ? " worker" : " workers"));
   Post([this, &ready, &status] {
-    RunJob([this] { return FormNow(layout_, asked_limits_, {}, options_.start_timeout, true); },
-           [this, &ready, &status](Formation formation) {
-             status = formation.status;
-             if (status.ok()) {
-               WarnOfGraphsOnCpu(formation.plan);
-               AddGroups(formation);
-             }
-             started_ = status.ok();
-             ready.Notify();
-           });
+    RunJob(
+        [this] {
+          return FormNow(layout_, asked_limits_, {}, options_.start_timeout, options_.form_timeout,
+                         true);
+        },
+        [this, &ready, &status](Formation formation) {
+          status = formation.status;
+          if (status.ok()) {
+            WarnOfGraphsOnCpu(formation.plan);
+            AddGroups(formation);
+          }
+          started_ = status.ok();
+          ready.Notify();
+        });
   });
   ready.WaitForNotification();
   return status;
@@ -220,7 +225,8 @@ void Coordinator::Restore(int64_t now_ns) {
       [this, missing, limits, busy]() mutable {
         Formation formation;
         for (; missing.copies() > 0; missing.set_copies(missing.copies() - 1)) {
-          formation = FormNow(missing, limits, busy, kDescribeTimeout, false);
+          formation =
+              FormNow(missing, limits, busy, kDescribeTimeout, options_.form_timeout, false);
           if (formation.status.ok() || missing.copies() == 1) break;
         }
         return formation;

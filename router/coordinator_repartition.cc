@@ -25,6 +25,22 @@ absl::Status CheckHolds(const std::vector<FormedGroup>& groups, uint32_t block_s
   return absl::OkStatus();
 }
 
+// Whether what is live may run under the new limits; without chunks a prompt must fit one step.
+absl::Status CheckFits(const Placement& live, const Limits& limits, bool chunked_prefill) {
+  const uint32_t longest = live.LongestSequence(), prompt = live.LongestPrompt();
+  if (longest > limits.max_seq_len()) {
+    return absl::InvalidArgumentError(absl::StrCat("a live sequence may need ", longest,
+                                                   " tokens, over the new max_seq_len ",
+                                                   limits.max_seq_len()));
+  }
+  if (!chunked_prefill && prompt > limits.max_num_tokens()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("without chunked prefill a live prompt of ", prompt,
+                     " tokens exceeds the new max_num_tokens ", limits.max_num_tokens()));
+  }
+  return absl::OkStatus();
+}
+
 double Seconds(int64_t from_ns, int64_t to_ns) {
   return absl::ToDoubleSeconds(absl::Nanoseconds(to_ns - from_ns));
 }
@@ -71,11 +87,9 @@ void Coordinator::ContinueRepartition() {
 
 void Coordinator::OnRepartitionPlanned(Formation formation) {
   absl::Status status = formation.status;
-  const uint32_t longest = placement_.LongestSequence();
-  const uint32_t max_seq_len = formation.plan.request.limits().max_seq_len();
-  if (status.ok() && longest > max_seq_len) {
-    status = absl::InvalidArgumentError(absl::StrCat(
-        "a live sequence may need ", longest, " tokens, over the new max_seq_len ", max_seq_len));
+  const Limits limits = formation.plan.request.limits();
+  if (status.ok()) {
+    status = CheckFits(placement_, limits, options_.former.limits.chunked_prefill);
   }
   if (!status.ok()) return FinishRepartition(status);
   repartition_->plan = std::move(formation.plan);
@@ -83,7 +97,8 @@ void Coordinator::OnRepartitionPlanned(Formation formation) {
   {
     // What comes from now on must fit both layouts.
     absl::MutexLock lock(&admission_mutex_);
-    max_seq_len_ = std::min(max_seq_len_, max_seq_len);
+    max_seq_len_ = std::min(max_seq_len_, limits.max_seq_len());
+    max_num_tokens_ = std::min(max_num_tokens_, limits.max_num_tokens());
   }
   RepartitionProgress progress;
   progress.set_stage("draining");
@@ -115,7 +130,7 @@ void Coordinator::FormRepartition() {
               CheckHolds(formation.groups, formation.plan.request.block_size(), longest);
         }
         if (formation.status.ok()) return formation;
-        Formation fallback = FormNow(old_layout, old_limits, {}, kDescribeTimeout, false);
+        Formation fallback = FormNow(old_layout, old_limits, {}, kDescribeTimeout, timeout, false);
         fallback.fell_back = fallback.status.ok();
         fallback.status = formation.status;
         return fallback;

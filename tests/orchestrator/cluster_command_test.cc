@@ -62,9 +62,10 @@ class RecordingCluster final : public Cluster::Service {
     *description = SmallCluster();
     return grpc::Status::OK;
   }
-  grpc::Status Repartition(grpc::ServerContext*, const RepartitionRequest* request,
+  grpc::Status Repartition(grpc::ServerContext* context, const RepartitionRequest* request,
                            grpc::ServerWriter<RepartitionProgress>* writer) override {
     repartition = *request;
+    wait = absl::FromChrono(context->deadline() - std::chrono::system_clock::now());
     if (request->layout().pp() > 1) {
       return {grpc::StatusCode::INVALID_ARGUMENT, "pp 3 does not divide; what fits: tp2"};
     }
@@ -87,6 +88,7 @@ class RecordingCluster final : public Cluster::Service {
   }
 
   RepartitionRequest repartition;
+  absl::Duration wait;  // until the client gives up
   DrainRequest drain;
 };
 
@@ -160,6 +162,7 @@ TEST_F(ClusterCommandTest, RepartitionAsksForTheLayoutAndPrintsTimes) {
   EXPECT_EQ(layout.copies(), 3u);
   EXPECT_TRUE(service_.repartition.keep_limits());
   EXPECT_EQ(service_.repartition.timeout_ms(), 7000u);
+  EXPECT_GT(service_.wait, absl::Seconds(7 + 7 + 60));  // Two formings and all around them.
   EXPECT_THAT(output_, HasSubstr("draining       0%  5 live sequences\n"));
   EXPECT_THAT(output_,
               HasSubstr("done in 1.50 s: draining 0.00 s, dissolving 0.00 s, forming 1.25"));

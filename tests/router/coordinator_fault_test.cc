@@ -165,6 +165,29 @@ TEST_F(CoordinatorFaultTest, AnImpossibleRepartitionKeepsTheLayout) {
   ExpectExact(1, 30);
 }
 
+// Such a prompt could never be computed again.
+TEST_F(CoordinatorFaultTest, WithoutChunksALivePromptMustFitTheNewSteps) {
+  AddWorkers(1, milliseconds(1));
+  options_.former.limits.chunked_prefill = false;
+  ASSERT_TRUE(Start(*MakeLayout(1, 1, 1, 1)).ok());
+  ASSERT_EQ(PromptOf(36).size(), 40);
+  ASSERT_TRUE(Submit(36, 500).ok());
+  ASSERT_TRUE(stream_->AwaitCount(36, 1));
+  RepartitionRequest request;
+  *request.mutable_layout() = *MakeLayout(1, 1, 1, 1);
+  request.mutable_limits()->set_max_batch_size(16);
+  request.mutable_limits()->set_max_num_tokens(39);
+  const absl::Status status = Repartition(request);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("a live prompt of 40 tokens exceeds the new max_num_tokens 39"));
+  request.mutable_limits()->set_max_num_tokens(40);
+  const absl::Status fits = Repartition(request);
+  EXPECT_TRUE(fits.ok()) << fits;
+  ASSERT_TRUE(stream_->AwaitEnd(36, absl::Seconds(60)));
+  EXPECT_EQ(stream_->Get(36).tokens, FakeContinuation(PromptOf(36), 500));
+}
+
 TEST_F(CoordinatorFaultTest, AFailedRepartitionFallsBack) {
   AddWorkers(2, milliseconds(1));
   ASSERT_TRUE(Start(*MakeLayout(2, 1, 1, 1)).ok());
