@@ -6,6 +6,8 @@
 #include <iostream>
 
 #include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "common/config.h"
 #include "common/version.h"
 
@@ -44,6 +46,16 @@ std::vector<std::string> NormalizeArguments(int argc, char** argv) {
   std::vector<std::string> arguments;
   for (int i = argc - 1; i > 0; --i) arguments.push_back(NormalizeName(argv[i]));
   return arguments;
+}
+
+CLI::Validator FiniteRange(double least, double most) {
+  const std::string range = absl::StrCat("[", least, " - ", most, "]");
+  const auto check = [least, most, range](const std::string& text) -> std::string {
+    double value = 0;
+    if (absl::SimpleAtod(text, &value) && value >= least && value <= most) return "";
+    return absl::StrCat("Value ", text, " not in range ", range);
+  };
+  return CLI::Validator(check, absl::StrCat("FLOAT in ", range));
 }
 
 void AddTlsFlags(CLI::App& app, TlsOptions& tls) {

@@ -9,13 +9,17 @@
 
 namespace CLI {
 class App;
-}
+class Validator;
+}  // namespace CLI
 
 namespace regatta {
 
 // argv without the program name, in the reversed order that CLI::App::parse(std::vector) takes,
 // with `_` turned into `-` in the names of long flags (values are left alone).
 std::vector<std::string> NormalizeArguments(int argc, char** argv);
+
+// For numbers from `least` to `most`. Unlike CLI::Range it refuses "nan".
+CLI::Validator FiniteRange(double least, double most);
 
 // Adds --tls-cert, --tls-key, --tls-ca and --insecure.
 void AddTlsFlags(CLI::App& app, TlsOptions& tls);

@@ -74,7 +74,7 @@ void AddLayoutFlags(CLI::App& command, BenchmarkOptions& options) {
   OnlyLaunches(command
                    .add_option("--kv-cache-free-gpu-mem-fraction", options.kv_cache_fraction,
                                "of the memory left after weights (default 0.9)")
-                   ->check(CLI::Range(0.0, 1.0)),
+                   ->check(FiniteRange(0.0, 1.0)),
                options);
 }
 
@@ -103,7 +103,7 @@ void AddClusterFlags(CLI::App& command, BenchmarkOptions& options) {
   add("--dummy-router-skew", options.dummy_router_skew,
       "popularity of dummy experts falls as rank^-skew (default 0: all alike)")
       ->needs(dummy)
-      ->check(CLI::Range(0.0, kMaxRouterSkew));
+      ->check(FiniteRange(0.0, kMaxRouterSkew));
   add("--device", options.device,
       "what ranks run on: cuda, cpu, or auto: GPUs where there are any (default)")
       ->check(CLI::IsMember({"auto", "cuda", "cpu"}));
@@ -113,7 +113,7 @@ void AddClusterFlags(CLI::App& command, BenchmarkOptions& options) {
       "where regatta-worker and regatta-router are (default: next to this program)");
   command.add_option("--launch-timeout", options.launch_timeout_s, "seconds until it must serve")
       ->capture_default_str()
-      ->check(CLI::Range(0.001, kOneDayS))
+      ->check(FiniteRange(0.001, kOneDayS))
       ->group("Cluster");
 }
 
@@ -140,13 +140,13 @@ void AddLoadFlags(CLI::App& command, BenchmarkOptions& options) {
       .add_option("--max-time-per-point", options.max_time_per_point_s,
                   "seconds after which a point issues no more requests; 0 = none (default: 12 on "
                   "CPU ranks unless --num-requests is given, none on GPUs)")
-      ->check(CLI::Range(0.0, kOneDayS))
+      ->check(FiniteRange(0.0, kOneDayS))
       ->group("Load");
   command
       .add_option("--stall-timeout", options.stall_timeout_s,
                   "seconds without any token after which requests are given up")
       ->capture_default_str()
-      ->check(CLI::Range(0.001, kOneDayS))
+      ->check(FiniteRange(0.001, kOneDayS))
       ->group("Load");
 }
 

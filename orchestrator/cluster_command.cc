@@ -122,7 +122,7 @@ void AddRepartition(CLI::App& cluster, const std::shared_ptr<ClusterFlags>& flag
       .add_option("--timeout", flags->timeout_s,
                   "seconds that the layout may take to form; the old one gets as many "
                   "when it fails")
-      ->check(CLI::Range(1.0, 3600.0))
+      ->check(FiniteRange(1.0, 3600.0))
       ->capture_default_str();
 }
 
@@ -150,7 +150,7 @@ void AddClusterCommand(CLI::App& app, CommandContext& context) {
             "Admits no more requests; waits for the running ones, then cancels what is left.",
             Drain, flags, context)
       .add_option("--deadline", flags->deadline_s, "seconds that running requests get")
-      ->check(CLI::Range(0.0, 3600.0))
+      ->check(FiniteRange(0.0, 3600.0))
       ->capture_default_str();
 }
 

@@ -48,10 +48,10 @@ void AddNullServerCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str();
   command.add_option("--address-file", flags->address_file, "write the bound address there");
   command.add_option("--ttft-ms", flags->ttft_ms, "from request to first token")
-      ->check(CLI::Range(0.0, 3.6e6))
+      ->check(FiniteRange(0.0, 3.6e6))
       ->capture_default_str();
   command.add_option("--interval-ms", flags->interval_ms, "between messages of a request")
-      ->check(CLI::Range(0.0, 3.6e6))
+      ->check(FiniteRange(0.0, 3.6e6))
       ->capture_default_str();
   command.add_option("--tokens-per-message", flags->tokens_per_message, "tokens in each message")
       ->check(CLI::Range(1u, 4096u))

@@ -150,6 +150,7 @@ int main(int argc, char** argv) {
   for (const std::string& key : options.ignored_keys) {
     regatta::LogLine("configuration key '" + key + "' is TensorRT-LLM's and has no effect here");
   }
+  for (const std::string& warning : options.warnings) regatta::LogLine(warning);
   regatta::Signals signals;
   signals.Watch();
   const absl::Status status = regatta::Serve(options, signals);

@@ -2,8 +2,10 @@
 #include "router/options.h"
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <fstream>
 #include <iostream>
+#include <iterator>
 #include <optional>
 #include <set>
 #include <utility>
@@ -11,6 +13,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/config.h"
 #include "common/flags.h"
@@ -165,7 +168,7 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   app.add_option("--dummy-router-skew", flags.dummy_router_skew,
                  "popularity of dummy experts falls as rank^-skew; 0 = all alike")
       ->needs(dummy)
-      ->check(CLI::Range(0.0, kMaxRouterSkew));
+      ->check(FiniteRange(0.0, kMaxRouterSkew));
   app.add_option("--quantization", flags.quantization,
                  "auto (as the checkpoint is), fp8 (quantise a plain checkpoint as it is loaded), "
                  "or fp8_static (dummy weights as a calibrated checkpoint has them)");
@@ -181,7 +184,7 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   const auto add_timeout = [&app](const std::string& name, double& value, const std::string& text) {
     app.add_option(name, value, text + " (seconds)")
         ->capture_default_str()
-        ->check(CLI::Range(0.0, 86400.0))
+        ->check(FiniteRange(0.0, 86400.0))
         ->group("Timeouts");
   };
   add_timeout("--start-timeout", flags.start_timeout, "for workers to answer at start");
@@ -271,6 +274,21 @@ absl::Status ApplyConfig(const ServerConfig& config, CoordinatorOptions& options
   return absl::OkStatus();
 }
 
+// A flag may lower the largest batch below the file's graphs: those above it would never run.
+void DropLargeGraphs(uint32_t max_batch_size, ServerConfig& config,
+                     std::vector<std::string>& warnings) {
+  auto& sizes = *config.mutable_cuda_graph_config()->mutable_batch_sizes();
+  std::vector<uint32_t> dropped;
+  std::copy_if(sizes.begin(), sizes.end(), std::back_inserter(dropped),
+               [&](uint32_t size) { return size > max_batch_size; });
+  if (dropped.empty()) return;
+  sizes.erase(std::remove_if(sizes.begin(), sizes.end(),
+                             [&](uint32_t size) { return size > max_batch_size; }),
+              sizes.end());
+  warnings.push_back(absl::StrCat("cuda_graph_config.batch_sizes: ", absl::StrJoin(dropped, ", "),
+                                  " dropped, over --max-batch-size ", max_batch_size));
+}
+
 absl::Status Resolve(const Flags& flags, RouterOptions& options) {
   RETURN_IF_ERROR(CheckListen("--listen", options.listen));
   if (!options.http.listen.empty()) RETURN_IF_ERROR(CheckListen("--http", options.http.listen));
@@ -282,6 +300,9 @@ absl::Status Resolve(const Flags& flags, RouterOptions& options) {
     RETURN_IF_ERROR(LoadServerConfig(flags.config, config, options.ignored_keys));
   }
   config.MergeFrom(flags.server);
+  if (flags.server.has_max_batch_size() && config.cuda_graph_config().batch_sizes_size() > 0) {
+    DropLargeGraphs(flags.server.max_batch_size(), config, options.warnings);
+  }
   CoordinatorOptions& coordinator = options.coordinator;
   RETURN_IF_ERROR(ApplyConfig(config, coordinator));
   coordinator.former.model.set_path(options.model_dir);

@@ -25,6 +25,7 @@ struct RouterOptions {
   bool exit_with_parent = false;
   PoolOptions pool;
   CoordinatorOptions coordinator;
+  std::vector<std::string> warnings;      // about what flags and file say together
   std::vector<std::string> ignored_keys;  // of the file: known to TensorRT-LLM, without effect here
 };
 

@@ -68,8 +68,29 @@ TEST_F(OptionsTest, GraphSizesComeInOrderAndOnce) {
   const auto article = Graphs("cuda_graph_config: {max_batch_size: 3840, padding_enabled: true}");
   EXPECT_FALSE(article->exact());
   EXPECT_EQ(article->max_batch_size(), 3840);
-  EXPECT_THAT(Error("cuda_graph_config: {batch_sizes: [8]}", {"--max-batch-size", "4"}),
+}
+
+TEST_F(OptionsTest, GraphsOverAFlagsLargestBatchAreDroppedAndNamed) {
+  const std::string yaml = "cuda_graph_config: {batch_sizes: [16, 1, 4, 8]}\nmax_batch_size: 16";
+  const RouterOptions options = Parse(yaml, {"--max-batch-size", "4"});
+  ASSERT_EQ(exit_code_, -1) << error_;
+  EXPECT_THAT(options.coordinator.former.graphs->batch_sizes(), ElementsAre(1, 4));
+  EXPECT_THAT(options.warnings, ElementsAre("cuda_graph_config.batch_sizes: 16, 8 dropped, over "
+                                            "--max-batch-size 4"));
+  EXPECT_TRUE(Parse(yaml).warnings.empty());
+  // The file alone must agree with itself.
+  EXPECT_THAT(Error("cuda_graph_config: {batch_sizes: [8]}\nmax_batch_size: 4"),
               HasSubstr("batch_sizes has 8; at most max_batch_size 4"));
+}
+
+TEST_F(OptionsTest, NumbersMustBeFinite) {
+  for (const char* value : {"nan", "-nan", "inf", "1e400", "-1", "x", ""}) {
+    EXPECT_THAT(Error("", {"--start-timeout", value}), HasSubstr("not in range [0 - 86400]"))
+        << value;
+  }
+  EXPECT_THAT(Error("", {"--kv-cache-free-gpu-mem-fraction", "nan"}), HasSubstr("nan"));
+  Parse("", {"--start-timeout", "1.5e1"});
+  EXPECT_EQ(exit_code_, -1) << error_;
 }
 
 TEST_F(OptionsTest, FirstComeFirstServedIgnoresPriorities) {
