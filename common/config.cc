@@ -109,7 +109,7 @@ class YamlReader {
       }
       const std::string given = Canonical(entry.first.Scalar());
       // TensorRT-LLM's way to turn graphs off.
-      const bool no_graphs = given == "cuda_graph_config" && entry.second.IsNull();
+      const bool no_graphs = path.empty() && given == "cuda_graph_config" && entry.second.IsNull();
       const std::string key = no_graphs ? "use_cuda_graph" : given;
       const YAML::Node value = no_graphs ? YAML::Node("false") : entry.second;
       const std::string full = path.empty() ? key : absl::StrCat(path, ".", key);

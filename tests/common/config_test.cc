@@ -72,6 +72,8 @@ TEST(ConfigTest, GraphsAreTurnedOffInTensorRtLlmsTwoWays) {
   EXPECT_FALSE(Parse("cuda_graph_config: {}").has_use_cuda_graph());
   EXPECT_THAT(ErrorOf("use_cuda_graph: true\ncuda_graph_config: null\n"),
               HasSubstr("line 2: 'use_cuda_graph': given twice"));
+  EXPECT_THAT(ErrorOf("kv_cache_config:\n  cuda_graph_config: null\n"),
+              HasSubstr("line 2: 'kv_cache_config.cuda_graph_config': unknown key"));
 }
 
 TEST(ConfigTest, EmptyFilesAreFine) {
