@@ -30,6 +30,25 @@ const Json& ObjectAt(const Json& parent, const char* key) {
 // [128, 128], in either spelling.
 bool IsKnownBlock(const Json& block) { return block == Json::array({kScaleBlock, kScaleBlock}); }
 
+// Whether keys and values are to be kept in E4M3. Not given, numbers are whole ones, as in
+// compressed-tensors.
+absl::StatusOr<bool> ReadKvCacheScheme(const Fields& config) {
+  if (!config.Has("kv_cache_scheme")) return false;
+  const Json& scheme = config.Raw("kv_cache_scheme");
+  const std::string path = config.PathOf("kv_cache_scheme");
+  if (!scheme.is_object()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(path, " holds ", scheme.type_name(), "; expected an object"));
+  }
+  absl::Status status;
+  Fields fields(scheme, absl::StrCat(path, "."), status);
+  const std::string type = fields.StringOr("type", "int");
+  const int bits = fields.IntOr("num_bits", 8, 0, 64);
+  RETURN_IF_ERROR(status);
+  if (type == "float" && bits == 8) return true;
+  return Unknown(absl::StrCat("a kv_cache_scheme of type ", type, " with ", bits, " bits"));
+}
+
 // The FP8 algorithm of ModelOpt: constants found by calibration, one per matrix and input.
 absl::StatusOr<QuantizationSpec> ParseModelOpt(const Json& config, const std::string& path) {
   absl::Status status;
@@ -44,7 +63,8 @@ absl::StatusOr<QuantizationSpec> ParseModelOpt(const Json& config, const std::st
   }
   spec.scheme = QuantizationScheme::kTensor;
   spec.scale_name = "weight_scale";
-  spec.kv_cache = kv_algorithm == "FP8" || fields.Has("kv_cache_scheme");
+  ASSIGN_OR_RETURN(const bool kv_scheme, ReadKvCacheScheme(fields));
+  spec.kv_cache = kv_algorithm == "FP8" || kv_scheme;
   return spec;
 }
 
@@ -62,7 +82,7 @@ CompressedArgs ReadArgs(const Json& group, const char* key, absl::Status& status
   CompressedArgs args;
   args.strategy = fields.StringOr("strategy", "tensor");
   args.dynamic = fields.BoolOr("dynamic", false);
-  args.group_size = fields.IntOr("group_size", 0, 0, 1 << 20);
+  args.group_size = fields.IntOr("group_size", 0, -1, 1 << 20);  // -1 is none, like 0
   args.is_float8 =
       fields.StringOr("type", "") == "float" && fields.IntOr("num_bits", 0, 0, 64) == 8;
   args.text = absl::StrCat(key, " ", args.is_float8 ? "fp8" : "of another type", " per ",
@@ -87,7 +107,7 @@ absl::StatusOr<QuantizationSpec> ParseCompressedTensors(const Json& config) {
   RETURN_IF_ERROR(status);
   QuantizationSpec spec;
   spec.scale_name = "weight_scale";
-  spec.kv_cache = fields.Has("kv_cache_scheme");
+  ASSIGN_OR_RETURN(spec.kv_cache, ReadKvCacheScheme(fields));
   const bool both = weights.is_float8 && inputs.is_float8 && !weights.dynamic;
   const auto is = [&](const char* weight_strategy, const char* input_strategy, bool dynamic) {
     return both && weights.strategy == weight_strategy && inputs.strategy == input_strategy &&
@@ -112,7 +132,7 @@ absl::StatusOr<QuantizationSpec> ParseFp8(const Json& config) {
   const std::string activations = fields.StringOr("activation_scheme", "dynamic");
   RETURN_IF_ERROR(status);
   QuantizationSpec spec;
-  spec.kv_cache = fields.Has("kv_cache_scheme");
+  ASSIGN_OR_RETURN(spec.kv_cache, ReadKvCacheScheme(fields));
   if (fields.Has("weight_block_size")) {
     if (!IsKnownBlock(fields.Raw("weight_block_size")) || activations != "dynamic") {
       return Unknown(absl::StrCat("fp8 with weight_block_size ",

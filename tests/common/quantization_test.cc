@@ -5,6 +5,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "common/layout.h"
 #include "common/limits.h"
 #include "common/quantization_config.h"
@@ -52,8 +53,10 @@ TEST(QuantizationConfig, ReadsPublishedSchemes) {
   EXPECT_EQ(fixed.scheme, QuantizationScheme::kTensor);
   EXPECT_FALSE(fixed.kv_cache);
   for (const char* strategy : {R"("strategy": "channel")", R"("strategy": "tensor")"}) {
-    EXPECT_EQ(Parse(Compressed(strategy, R"("strategy": "token", "dynamic": true)")).scheme,
-              QuantizationScheme::kChannel);
+    EXPECT_EQ(
+        Parse(Compressed(strategy, R"("strategy": "token", "group_size": -1, "dynamic": true)"))
+            .scheme,
+        QuantizationScheme::kChannel);
   }
   EXPECT_EQ(Parse(Compressed(R"("strategy": "block", "block_structure": [128, 128])",
                              R"("strategy": "group", "group_size": 128, "dynamic": true)"))
@@ -98,6 +101,26 @@ TEST(QuantizationConfig, RefusesOthersByNameAndListsTheKnown) {
   const Json wrong = {{"quant_method", "fp8"}, {"activation_scheme", 3}};
   EXPECT_THAT(ParseQuantizationConfig(wrong).status().message(),
               HasSubstr("quantization_config.activation_scheme is 3"));
+}
+
+constexpr char kTensorScales[] = R"({"quant_method": "fp8", "activation_scheme": "static")";
+
+TEST(QuantizationConfig, KeysAndValuesMustBeFp8) {
+  const auto with = [](const std::string& scheme) {
+    return ParseQuantizationConfig(
+        Json::parse(absl::StrCat(kTensorScales, ", \"kv_cache_scheme\": ", scheme, "}")));
+  };
+  EXPECT_TRUE(with(R"({"type": "float", "num_bits": 8})")->kv_cache);
+  EXPECT_FALSE(with("null")->kv_cache);
+  for (const char* other : {R"({"type": "int", "num_bits": 8})", R"({"num_bits": 8})",
+                            R"({"type": "float", "num_bits": 4})"}) {
+    EXPECT_EQ(with(other).status().code(), absl::StatusCode::kUnimplemented) << other;
+    EXPECT_THAT(std::string(with(other).status().message()), HasSubstr("kv_cache_scheme of type"));
+  }
+  EXPECT_EQ(with(R"("fp8")").status().message(),
+            "quantization_config.kv_cache_scheme holds string; expected an object");
+  EXPECT_THAT(std::string(with(R"({"type": 8})").status().message()),
+              HasSubstr("kv_cache_scheme.type is 8; expected a string"));
 }
 
 TEST(ResolveQuantization, TheCheckpointWinsWhereItIsQuantised) {
