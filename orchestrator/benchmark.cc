@@ -142,7 +142,7 @@ absl::Status Run::StartServing() {
             << "); logs in " << directory_->path() << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
   std::vector<HostFinding> findings;
-  if (options_.device != "cpu") findings = Diagnose(ReadDoctorFacts());
+  if (options_.device != "cpu") findings = Diagnose(ReadDoctorFacts(WorldSize(layout)));
   ASSIGN_OR_RETURN(serving_, LaunchCluster(options_, layout, MeansOf(options_, dataset_),
                                            directory_->path(), stop_));
   if (RunsOnGpus(serving_.description)) TakeFindings(std::move(findings));
@@ -153,7 +153,7 @@ absl::Status Run::StartServing() {
 void Run::TakeFindings(std::vector<HostFinding> findings) {
   findings_ = std::move(findings);
   for (const HostFinding& finding : findings_) {
-    if (finding.level() == kOk) continue;
+    if (finding.level() == kOk || finding.level() == kNote) continue;
     std::cerr << "! " << finding.level() << ": " << FindingLine(finding) << "\n";
   }
 }

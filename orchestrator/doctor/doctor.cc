@@ -1,7 +1,10 @@
 // Facts through rules; see doctor.h.
 #include "orchestrator/doctor/doctor.h"
 
+#include <cstdlib>
 #include <iterator>
+#include <optional>
+#include <string>
 #include <utility>
 
 #include "orchestrator/doctor/finding.h"
@@ -32,10 +35,15 @@ HostFinding NoGpus(const absl::Status& status) {
 
 }  // namespace
 
-DoctorFacts ReadDoctorFacts() {
+DoctorFacts ReadDoctorFacts(uint32_t ranks) {
   DoctorFacts facts;
   facts.host = ReadHostFacts("");
   facts.gpus = ReadGpus(kNvml, "");
+  const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
+  if (facts.gpus.ok()) {
+    MarkUsedGpus(visible == nullptr ? std::nullopt : std::optional<std::string>(visible), ranks,
+                 *facts.gpus);
+  }
   facts.build = ReadBuild();
   return facts;
 }
@@ -44,7 +52,7 @@ std::vector<HostFinding> Diagnose(const DoctorFacts& facts) {
   std::vector<HostFinding> findings;
   int num_gpus = 0;
   if (facts.gpus.ok()) {
-    num_gpus = static_cast<int>(facts.gpus->gpus.size());
+    num_gpus = facts.gpus->num_used();
     Append(BuildFindings(facts.build, *facts.gpus), findings);
     Append(GpuFindings(*facts.gpus), findings);
     Append(TopologyFindings(*facts.gpus, facts.host), findings);

@@ -19,8 +19,9 @@ struct DoctorFacts {
   BuildFacts build;
 };
 
-// Reads this host; takes well under a second.
-DoctorFacts ReadDoctorFacts();
+// Reads this host; takes well under a second. `ranks` are to run on GPUs that CUDA_VISIBLE_DEVICES
+// shows; 0 = as many as it shows.
+DoctorFacts ReadDoctorFacts(uint32_t ranks);
 
 // All rules, in the order of a report: driver, libraries, GPUs, host.
 std::vector<HostFinding> Diagnose(const DoctorFacts& facts);

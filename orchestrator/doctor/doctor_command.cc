@@ -12,7 +12,7 @@ namespace regatta {
 namespace {
 
 int RunDoctor(bool json) {
-  const std::vector<HostFinding> findings = Diagnose(ReadDoctorFacts());
+  const std::vector<HostFinding> findings = Diagnose(ReadDoctorFacts(0));
   std::cout << (json ? DoctorJson(findings) : DoctorText(findings));
   const bool problem =
       std::any_of(findings.begin(), findings.end(),
@@ -35,6 +35,7 @@ void AddDoctorCommand(CLI::App& app, CommandContext& context) {
       "  regatta doctor --json | jq '.findings[] | select(.level != \"ok\")'\n"
       "A sweep that launches ranks on this host's GPUs looks too, and writes what it finds into "
       "its results.\n"
+      "GPUs that CUDA_VISIBLE_DEVICES hides get notes, not warnings.\n"
       "Exit codes: 0 no problem (perhaps warnings), 1 a problem.");
   command.callback([json, &context] { context.chosen = [json] { return RunDoctor(*json); }; });
 }

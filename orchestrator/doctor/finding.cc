@@ -28,7 +28,8 @@ HostFinding MakeFinding(const std::string& level, const std::string& subject,
 void GpuFindingList::Add(int gpu, const std::string& level, const std::string& what,
                          const std::string& value, const std::string& limit,
                          const std::string& mend) {
-  HostFinding finding = MakeFinding(level, "", what, value, limit, mend);
+  const bool lowered = level != kOk && !used_.at(gpu);
+  HostFinding finding = MakeFinding(lowered ? kNote : level, "", what, value, limit, mend);
   const std::string bytes = finding.SerializeAsString();
   const auto same = std::find_if(entries_.begin(), entries_.end(), [&](const Entry& entry) {
     return entry.finding.SerializeAsString() == bytes;

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "proto/results.pb.h"
@@ -9,6 +10,7 @@
 namespace regatta {
 
 inline constexpr char kOk[] = "ok";
+inline constexpr char kNote[] = "note";        // about what ranks do not use
 inline constexpr char kWarning[] = "warning";  // figures suffer
 inline constexpr char kProblem[] = "problem";  // ranks fail, or results cannot be trusted
 
@@ -22,6 +24,9 @@ HostFinding MakeFinding(const std::string& level, const std::string& subject,
 // but the GPU become one, about all of them.
 class GpuFindingList {
  public:
+  // `used`, by GPU: what is found at the others is at most a note.
+  explicit GpuFindingList(std::vector<bool> used) : used_(std::move(used)) {}
+
   // `{gpu}` in `mend` becomes the ids of the GPUs, as `nvidia-smi -i` takes them: 0,1,3.
   void Add(int gpu, const std::string& level, const std::string& what, const std::string& value,
            const std::string& limit, const std::string& mend);
@@ -32,6 +37,7 @@ class GpuFindingList {
     std::vector<int> gpus;
     HostFinding finding;
   };
+  const std::vector<bool> used_;
   std::vector<Entry> entries_;
 };
 

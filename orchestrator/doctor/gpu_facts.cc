@@ -45,6 +45,8 @@ std::optional<uint64_t> Wide(std::optional<unsigned long long> value) { return v
 void ReadIdentity(const Device& device, const std::string& root, GpuFacts& facts) {
   char name[96] = "";
   if (device.Try("GetName", static_cast<char*>(name), unsigned{sizeof(name)})) facts.name = name;
+  char uuid[96] = "";
+  if (device.Try("GetUUID", static_cast<char*>(uuid), unsigned{sizeof(uuid)})) facts.uuid = uuid;
   int major = 0, minor = 0;
   if (device.Try("GetCudaComputeCapability", &major, &minor)) {
     facts.compute_capability = 10 * major + minor;

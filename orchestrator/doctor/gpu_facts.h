@@ -12,7 +12,9 @@ namespace regatta {
 
 // Empty optionals: this GPU or driver does not tell.
 struct GpuFacts {
+  bool used = true;  // by ranks; see MarkUsedGpus
   std::string name;
+  std::string uuid;                            // GPU-8-4-4-4-12 hexadecimal digits
   std::string pci_id;                          // as in /sys/bus/pci/devices: 0000:3b:00.0
   std::optional<int> compute_capability;       // 90 = 9.0
   uint64_t memory_bytes = 0, memory_used = 0;  // without the driver's reserve where it tells
@@ -36,7 +38,17 @@ struct GpuInventory {
   int cuda_version = 0;  // the newest that the driver runs: 13000 = 13.0
   std::vector<GpuFacts> gpus;
   std::vector<std::vector<bool>> peer_access;  // [i][j]: GPU i reads memory of GPU j
+
+  std::vector<bool> used() const;  // by GPU
+  int num_used() const;
 };
+
+// Marks the GPUs that CUDA shows to programs: those that `visible`, the value of
+// CUDA_VISIBLE_DEVICES, names by number or by the beginning of their uuid, up to the first that is
+// not there; all when it is not set. Of these the first `ranks`, unless that is 0. CUDA is taken to
+// count GPUs as NVML does, as it does where they are alike.
+void MarkUsedGpus(const std::optional<std::string>& visible, uint32_t ranks,
+                  GpuInventory& inventory);
 
 // Asks `library` (libnvidia-ml.so.1; a fake in tests). `root` is that of ReadHostFacts, for NUMA
 // nodes. NOT_FOUND: no driver here; UNAVAILABLE: there is one and it does not answer, with its

@@ -142,7 +142,7 @@ void ComputeMode(int gpu, const GpuFacts& facts, GpuFindingList& list) {
 }  // namespace
 
 std::vector<HostFinding> GpuFindings(const GpuInventory& inventory) {
-  GpuFindingList list;
+  GpuFindingList list(inventory.used());
   // By rule, then by GPU: what concerns all GPUs alike stays one line.
   for (auto rule :
        {Identity, Power, Clocks, Slowdown, Mig, Ecc, Persistence, OtherUsers, ComputeMode}) {

@@ -12,8 +12,8 @@ namespace regatta {
 // Findings about each GPU by itself; alike GPUs share one.
 std::vector<HostFinding> GpuFindings(const GpuInventory& inventory);
 
-// Findings about several GPUs: peer access, NVLink, the fabric of NVSwitch, the way to the CPUs of
-// `host`. Empty without GPUs.
+// Findings about the GPUs in use together: peer access, NVLink, the fabric of NVSwitch, the way to
+// the CPUs of `host`. Empty without GPUs.
 std::vector<HostFinding> TopologyFindings(const GpuInventory& inventory, const HostFacts& host);
 
 }  // namespace regatta

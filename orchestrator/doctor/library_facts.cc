@@ -81,7 +81,7 @@ std::vector<HostFinding> BuildFindings(const BuildFacts& build, const GpuInvento
   if (inventory.gpus.empty()) return {};
   std::vector<HostFinding> findings = {CudaOfDriver(build, inventory)};
   for (const LibraryFacts& library : build.libraries) {
-    const bool used = library.name != "NCCL" || inventory.gpus.size() > 1;
+    const bool used = library.name != "NCCL" || inventory.num_used() > 1;
     findings.push_back(LibraryFound(library, build.cuda_version > 0 && used));
   }
   return findings;

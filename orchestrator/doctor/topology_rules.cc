@@ -16,6 +16,7 @@ HostFinding PeerAccess(const GpuInventory& inventory) {
   std::vector<std::string> missing;
   for (size_t i = 0; i < inventory.gpus.size(); ++i) {
     for (size_t j = i + 1; j < inventory.gpus.size(); ++j) {
+      if (!inventory.gpus[i].used || !inventory.gpus[j].used) continue;
       const bool both = inventory.peer_access[i][j] && inventory.peer_access[j][i];
       if (!both) missing.push_back(absl::StrCat(i, "-", j));
     }
@@ -28,20 +29,19 @@ HostFinding PeerAccess(const GpuInventory& inventory) {
 }
 
 HostFinding NvLinks(const GpuInventory& inventory) {
-  const auto of = [](const GpuFacts& gpu) { return gpu.active_nvlinks; };
-  const auto [least, most] =
-      std::minmax_element(inventory.gpus.begin(), inventory.gpus.end(),
-                          [&](const GpuFacts& a, const GpuFacts& b) { return of(a) < of(b); });
+  std::vector<int> counts;
+  for (const GpuFacts& gpu : inventory.gpus) {
+    if (gpu.used) counts.push_back(gpu.active_nvlinks);
+  }
+  const auto [least, most] = std::minmax_element(counts.begin(), counts.end());
   const std::string down = "nvidia-smi nvlink --status";
-  if (of(*most) == 0) {
+  if (*most == 0) {
     return MakeFinding(kWarning, kGpus, "NVLink", "none", "ranks sum over PCIe without it",
                        "nvidia-smi topo -m  # to choose GPUs that share a switch");
   }
-  std::vector<std::string> counts;
-  for (const GpuFacts& gpu : inventory.gpus) counts.push_back(absl::StrCat(of(gpu)));
-  const bool equal = of(*least) == of(*most);
+  const bool equal = *least == *most;
   return MakeFinding(equal ? kOk : kProblem, kGpus, "NVLink",
-                     equal ? absl::StrCat(of(*most), " links each")
+                     equal ? absl::StrCat(*most, " links each")
                            : absl::StrCat(absl::StrJoin(counts, ", "), " links by GPU"),
                      "as many on every GPU", down);
 }
@@ -77,11 +77,11 @@ void NearCpus(const GpuInventory& inventory, const HostFacts& host, GpuFindingLi
 }  // namespace
 
 std::vector<HostFinding> TopologyFindings(const GpuInventory& inventory, const HostFacts& host) {
-  GpuFindingList list;
+  GpuFindingList list(inventory.used());
   Fabric(inventory, list);
   NearCpus(inventory, host, list);
   std::vector<HostFinding> findings = list.Take();
-  if (inventory.gpus.size() < 2) return findings;
+  if (inventory.num_used() < 2) return findings;
   findings.push_back(PeerAccess(inventory));
   findings.push_back(NvLinks(inventory));
   return findings;

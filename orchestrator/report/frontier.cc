@@ -95,7 +95,7 @@ std::string SweepCaveat(const SweepReport& sweep) {
   if (!sweep.completed()) parts.push_back("sweep not completed");
   if (sweep.insecure()) parts.push_back("plaintext gRPC off loopback");
   for (const HostFinding& finding : sweep.environment().findings()) {
-    if (finding.level() == "ok") continue;
+    if (finding.level() == "ok" || finding.level() == "note") continue;
     parts.push_back(absl::StrCat(finding.subject(), ": ", finding.what(), " ", finding.value()));
   }
   return absl::StrJoin(parts, "; ");

@@ -99,7 +99,7 @@ TEST(Doctor, JsonHasEveryField) {
 }
 
 TEST(Doctor, ThisHostIsDiagnosed) {
-  const std::vector<HostFinding> findings = Diagnose(ReadDoctorFacts());
+  const std::vector<HostFinding> findings = Diagnose(ReadDoctorFacts(0));
   ExpectMendsWhereNeeded(findings);
   EXPECT_EQ(Find(findings, "CPUs").subject(), "host");
 }

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/orchestrator/doctor/findings.h"
 
 namespace regatta {
@@ -155,6 +156,54 @@ TEST(GpuRules, WhatTheDriverDoesNotTellIsNotFound) {
   inventory.gpus[0].name = "GPU";
   for (const HostFinding& finding : GpuFindings(inventory)) {
     EXPECT_EQ(finding.level(), "ok") << finding.DebugString();
+  }
+}
+
+std::string UsedWith(const std::optional<std::string>& visible, uint32_t ranks) {
+  GpuInventory inventory = Inventory(4);
+  for (int i = 0; i < 4; ++i) inventory.gpus[i].uuid = absl::StrCat("GPU-", i, "e-", i);
+  MarkUsedGpus(visible, ranks, inventory);
+  std::string used;
+  for (int i = 0; i < 4; ++i) {
+    if (inventory.gpus[i].used) absl::StrAppend(&used, i);
+  }
+  return used;
+}
+
+TEST(UsedGpus, AreThoseThatCudaShows) {
+  EXPECT_EQ(UsedWith(std::nullopt, 0), "0123");
+  EXPECT_EQ(UsedWith(std::nullopt, 2), "01");
+  EXPECT_EQ(UsedWith("3, 1", 0), "13");
+  EXPECT_EQ(UsedWith("3,1", 1), "3") << "the first rank takes the first that is named";
+  EXPECT_EQ(UsedWith("GPU-2e,0", 0), "02");
+  EXPECT_EQ(UsedWith("1,7,2", 0), "1") << "CUDA stops at what is not there";
+  for (const char* none : {"", "-1", "GPU-9", "MIG-2e"}) EXPECT_EQ(UsedWith(none, 0), "") << none;
+}
+
+TEST(UsedGpus, OthersAreNotedAtMost) {
+  GpuInventory inventory = Inventory(3);
+  inventory.gpus[1].ecc = false;
+  inventory.gpus[1].mig = true;
+  inventory.gpus[1].active_nvlinks = 0;
+  inventory.gpus[1].fabric_state = 1;
+  inventory.peer_access[0][1] = false;
+  MarkUsedGpus("0,2", 0, inventory);
+  std::vector<HostFinding> findings = GpuFindings(inventory);
+  for (const HostFinding& finding : TopologyFindings(inventory, HostFacts())) {
+    findings.push_back(finding);
+  }
+  ExpectMendsWhereNeeded(findings);
+  std::vector<std::string> noted;
+  for (const HostFinding& finding : findings) {
+    if (finding.level() == "ok") continue;
+    EXPECT_EQ(finding.level(), "note") << finding.DebugString();
+    EXPECT_EQ(finding.subject(), "GPU 1");
+    noted.push_back(finding.what());
+  }
+  EXPECT_THAT(noted, ::testing::ElementsAre("MIG", "ECC", "NVSwitch fabric"));
+  MarkUsedGpus("2", 0, inventory);
+  for (const HostFinding& finding : TopologyFindings(inventory, HostFacts())) {
+    EXPECT_NE(finding.subject(), "GPUs") << "one GPU has no peer";
   }
 }
 
