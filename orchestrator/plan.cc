@@ -10,6 +10,7 @@
 #include "absl/strings/str_split.h"
 #include "common/layout.h"
 #include "common/limits.h"
+#include "common/quantization.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -77,7 +78,11 @@ const std::vector<Gpu>& KnownGpus() {
   return *gpus;
 }
 
-absl::StatusOr<std::string> RenderPlan(const ModelSpec& spec, const PlanInput& input) {
+absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanInput& input) {
+  ModelSpec spec = checkpoint;
+  // Whoever plans fp8_static will have calibrated scales.
+  ASSIGN_OR_RETURN(spec.quantization,
+                   ResolveQuantization(input.quantization, true, checkpoint.quantization));
   ASSIGN_OR_RETURN(const Layout layout, MakeLayout(input.tp, input.pp, input.ep, input.dp));
   RETURN_IF_ERROR(CheckLayout(spec, layout));
   LimitsInput limits{.tp = input.tp, .pp = input.pp, .kv_cache_fraction = input.kv_cache_fraction};
@@ -112,8 +117,9 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& spec, const PlanInput& i
   const auto line = [&out](const char* name, const std::string& value) {
     absl::StrAppendFormat(&out, "  %-28s %s\n", name, value);
   };
-  line("Weights", absl::StrFormat("%.2f GiB, %.2f GiB per GPU", advice->weight_gib,
-                                  advice->weight_gib / ranks));
+  const std::string scheme = QuantizationName(spec.quantization);
+  line("Weights", absl::StrFormat("%.2f GiB, %.2f GiB per GPU%s%s", advice->weight_gib,
+                                  advice->weight_gib / ranks, scheme.empty() ? "" : ", ", scheme));
   line("KV cache",
        absl::StrFormat("%.2f GiB (%.0f %% of what is left), %.2f GiB per GPU", advice->kv_gib,
                        input.kv_cache_fraction * 100, advice->kv_gib / ranks));

@@ -15,7 +15,8 @@ struct PlanInput {
   std::string gpu = "H200";   // a name of KnownGpus()
   double gpu_memory_gib = 0;  // overrides the name's memory when set
   uint32_t tp = 1, pp = 1, ep = 1, dp = 1;
-  std::string dtype = "auto";  // of weights: auto | float32 | bfloat16 | float16 | fp8
+  std::string dtype = "auto";         // of weights: auto | float32 | bfloat16 | float16 | fp8
+  std::string quantization = "auto";  // see ResolveQuantization
   std::string kv_cache_dtype = "auto";
   double kv_cache_fraction = 0.9;
   uint32_t mean_input_length = 1024;

@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 
+#include "common/flags.h"
 #include "common/layout.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
@@ -32,7 +33,7 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--gpu", input->gpu, "GPU by name (H200, H100, A100-80GB, L40S, ...)")
       ->capture_default_str();
   command.add_option("--gpu-memory-gib", input->gpu_memory_gib, "memory of one GPU instead")
-      ->check(CLI::Range(0.001, 65536.0));
+      ->check(FiniteRange(0.001, 65536.0));
   const auto add_size = [&](const char* names, uint32_t& value, const char* text) {
     command.add_option(names, value, text)->check(CLI::Range(1u, kMaxRanks))->capture_default_str();
   };
@@ -42,12 +43,17 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
   add_size("--dp", input->dp, "independent copies");
   command.add_option("--dtype", input->dtype, "of weights: auto, float32, bfloat16, float16, fp8")
       ->capture_default_str();
+  command
+      .add_option(
+          "--quantization", input->quantization,
+          "auto (as the checkpoint is), fp8 (made while loading) or fp8_static (calibrated)")
+      ->capture_default_str();
   command.add_option("--kv-cache-dtype", input->kv_cache_dtype, "of the KV cache, likewise")
       ->capture_default_str();
   command
       .add_option("--kv-cache-free-gpu-mem-fraction", input->kv_cache_fraction,
                   "share of the memory left after weights that the KV cache gets")
-      ->check(CLI::Range(0.01, 1.0))
+      ->check(FiniteRange(0.01, 1.0))
       ->capture_default_str();
   command.add_option("--target-input-len", input->mean_input_length, "mean prompt length")
       ->check(CLI::Range(1u, kMaxLength))
@@ -61,7 +67,8 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
       "Examples:\n"
       "  regatta plan --model Llama-3.1-8B-Instruct --gpu H200 --target-input-len 128 "
       "--target-output-len 128\n"
-      "  regatta plan --model Llama-3.3-70B-Instruct --gpu H100 --tp 4 --dtype fp8");
+      "  regatta plan --model Llama-3.3-70B-Instruct --gpu H100 --tp 4 --quantization fp8 "
+      "--kv-cache-dtype fp8");
   command.callback([model, input, &context] {
     context.chosen = [model, input] { return ExitCodeOf(PrintPlan(*model, *input)); };
   });

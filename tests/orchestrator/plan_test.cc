@@ -47,6 +47,23 @@ TEST(Plan, UnknownGpuAndDtype_AreNamedWithTheKnown) {
   EXPECT_THAT(std::string(RenderPlan(spec, input).status().message()), HasSubstr("int3"));
 }
 
+// Layers shrink, embedding and head do not; the cache has a dtype of its own.
+TEST(Plan, QuantizationMakesRoom) {
+  const ModelSpec spec = Load("llama-3.1-8b");
+  PlanInput input = Article("H200");
+  EXPECT_THAT(*RenderPlan(spec, input), HasSubstr("14.96 GiB, 14.96 GiB per GPU\n"));
+  input.quantization = "fp8";
+  EXPECT_THAT(*RenderPlan(spec, input),
+              HasSubstr("8.46 GiB, 8.46 GiB per GPU, fp8 per channel (online)\n"));
+  EXPECT_THAT(*RenderPlan(spec, input), HasSubstr("KV per token                 128.0 KiB\n"));
+  input.quantization = "fp8_static";
+  input.kv_cache_dtype = "fp8";
+  EXPECT_THAT(*RenderPlan(spec, input), HasSubstr("fp8 per tensor\n"));
+  EXPECT_THAT(*RenderPlan(spec, input), HasSubstr("KV per token                 64.0 KiB\n"));
+  input.quantization = "int4";
+  EXPECT_THAT(std::string(RenderPlan(spec, input).status().message()), HasSubstr("int4"));
+}
+
 TEST(Plan, ImpossibleLayout_NamesThoseThatFit) {
   PlanInput input = Article("H200");
   input.tp = 3;
