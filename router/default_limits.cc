@@ -37,6 +37,12 @@ absl::Status CheckAsked(const ModelSpec& spec, const Limits& asked) {
   return absl::OkStatus();
 }
 
+// Of keys and values; `plain_bytes` is what "auto" means unless the checkpoint asks for fp8.
+double KvBytesPerElement(const std::string& dtype, const ModelSpec& spec, double plain_bytes) {
+  if (dtype == "auto") return spec.quantization.kv_cache ? 1 : plain_bytes;
+  return dtype == "fp8" ? 1 : dtype == "float32" ? 4 : 2;
+}
+
 LimitsInput MakeInput(const ModelSpec& spec, const LimitsPolicy& policy, const Layout& layout,
                       double memory_gib, bool on_device, uint32_t max_seq_len) {
   LimitsInput input;
@@ -45,11 +51,9 @@ LimitsInput MakeInput(const ModelSpec& spec, const LimitsPolicy& policy, const L
   input.pp = std::max(layout.pp(), 1u);
   const bool float32 = policy.dtype == "float32" || (policy.dtype == "auto" && !on_device);
   const double plain_bytes = float32 ? 4 : 2;
-  const bool fp8_cache = policy.kv_cache_dtype == "fp8" ||
-                         (policy.kv_cache_dtype == "auto" && spec.quantization.kv_cache);
   input.weight_bytes_per_element =
       on_device ? spec.WeightBytesPerParameter(plain_bytes) : plain_bytes;  // CPU ranks unpack
-  input.kv_bytes_per_element = fp8_cache ? 1 : plain_bytes;
+  input.kv_bytes_per_element = KvBytesPerElement(policy.kv_cache_dtype, spec, plain_bytes);
   input.kv_cache_fraction = policy.kv_cache_fraction;
   input.mean_input_length = std::max(1u, std::min(policy.mean_input_length, max_seq_len / 2));
   input.mean_output_length = std::max(1u, std::min(policy.mean_output_length, max_seq_len / 2));

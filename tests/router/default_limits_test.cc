@@ -41,6 +41,19 @@ TEST(DefaultLimitsTest, DevicesGetTheHeuristic) {
   EXPECT_THAT(limits.limits.reasoning(), HasSubstr("max_batch_size"));
 }
 
+// The cache's own dtype counts, not that of the weights.
+TEST(DefaultLimitsTest, KeysAndValuesCountInTheirOwnDtype) {
+  const auto reasoning = [](const std::string& dtype, const std::string& kv_dtype) {
+    const LimitsPolicy policy{.dtype = dtype, .kv_cache_dtype = kv_dtype};
+    return Derive({Device(79.65)}, policy).limits.reasoning();
+  };
+  EXPECT_EQ(reasoning("auto", "auto"), reasoning("auto", "bfloat16"));
+  EXPECT_EQ(reasoning("float32", "auto"), reasoning("float32", "float32"));
+  EXPECT_NE(reasoning("auto", "float32"), reasoning("auto", "bfloat16"));
+  EXPECT_NE(reasoning("float32", "float16"), reasoning("float32", "float32"));
+  EXPECT_NE(reasoning("auto", "fp8"), reasoning("auto", "bfloat16"));
+}
+
 TEST(DefaultLimitsTest, AskedLimitsAreKeptAndSaid) {
   Limits asked;
   asked.set_max_batch_size(77);
