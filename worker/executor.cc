@@ -64,7 +64,10 @@ class ShardExecutor final : public Executor {
   absl::Status BuildModel();
   absl::Status AllocateCache();
   absl::Status BuildFlights();
+  bool HasGraphs() const { return ops_->HasGraphs() && !request_.graphs().disabled(); }
+  StepGraphs::Shapes ShapesOfGraphs() const;
   absl::Status RecordGraphs();
+  absl::Status WithRoomForGraphs(const absl::Status& failed, uint64_t free_bytes) const;
   absl::StatusOr<std::vector<int64_t>> GatherFromAllRanks(int64_t mine);
   absl::Status Report(const char* stage, double fraction) const;
 
@@ -94,6 +97,7 @@ class ShardExecutor final : public Executor {
   std::unique_ptr<Communicator> world_;
   RankCommunicators communicators_;
   ShardWeights weights_;
+  KvRoom kv_room_;
   KvCache cache_;
   std::unique_ptr<Model> model_;
   std::unique_ptr<SlotTable> slots_;
@@ -215,7 +219,7 @@ absl::Status ShardExecutor::Form() {
   RETURN_IF_ERROR(BuildFlights());
   RETURN_IF_ERROR(TuneProducts(limits_, *model_, *inputs_, *ops_, *world_,
                                [this](double done) { return Report("tune", done); }));
-  if (ops_->HasGraphs() && !request_.graphs().disabled()) RETURN_IF_ERROR(RecordGraphs());
+  if (HasGraphs()) RETURN_IF_ERROR(RecordGraphs());
   formed_.set_vocab_size(static_cast<uint32_t>(spec_.vocab_size));
   formed_.set_weight_bytes(weights_.num_bytes);
   formed_.set_dtype(DTypeName(weights_.dtype));
@@ -274,15 +278,19 @@ absl::Status ShardExecutor::AllocateCache() {
       uint64_t{request_.limits().max_batch_size()} * limits_.max_blocks_per_slot();
   // All have loaded when this is known: ranks may share the memory.
   RETURN_IF_ERROR(GatherFromAllRanks(0).status());
-  const uint64_t free_bytes = device_.FreeMemory(*ops_, world_->size());
-  const uint64_t mine = NumKvBlocks(shape, free_bytes, request_.kv_cache_fraction(), useful,
-                                    request_.max_kv_blocks());
+  kv_room_ = {.free_bytes = device_.FreeMemory(*ops_, world_->size()),
+              .fraction = request_.kv_cache_fraction(),
+              .reserved_bytes = HasGraphs() ? StepGraphs::ReservedBytes(ShapesOfGraphs()) : 0};
+  const uint64_t mine = NumKvBlocks(shape, kv_room_, useful, request_.max_kv_blocks());
   ASSIGN_OR_RETURN(const std::vector<int64_t> all, GatherFromAllRanks(static_cast<int64_t>(mine)));
   const int64_t blocks = *std::min_element(all.begin(), all.end());
   if (blocks == 0) {
     return absl::ResourceExhaustedError(
         absl::StrCat("no room for one KV block of ", shape.BlockBytes(), " bytes in ",
-                     request_.kv_cache_fraction(), " of ", free_bytes, " bytes left"));
+                     request_.kv_cache_fraction(), " of ", kv_room_.free_bytes, " bytes left",
+                     kv_room_.reserved_bytes == 0
+                         ? ""
+                         : absl::StrCat(", ", kv_room_.reserved_bytes, " kept for graphs")));
   }
   ASSIGN_OR_RETURN(cache_, KvCache::Allocate(shape, blocks, *ops_));
   for (int layer = 0; shape.dtype == DType::kFloat8E4M3 && layer < shape.num_layers; ++layer) {
@@ -331,22 +339,37 @@ absl::Status ShardExecutor::BuildFlights() {
   return Report("allocate", 1);
 }
 
+StepGraphs::Shapes ShardExecutor::ShapesOfGraphs() const {
+  return {.sizes = GraphSizes(request_.graphs(), static_cast<int>(std::min(
+                                                     limits_.num_slots, limits_.max_num_tokens))),
+          .contexts = GraphContexts(static_cast<int>(limits_.max_seq_len)),
+          .padding = !request_.graphs().exact()};
+}
+
 absl::Status ShardExecutor::RecordGraphs() {
   const Steady::time_point start = Steady::now();
   const uint64_t free_before = ops_->FreeDeviceMemory();
-  const StepGraphs::Shapes shapes = {
-      .sizes = GraphSizes(request_.graphs(),
-                          static_cast<int>(std::min(limits_.num_slots, limits_.max_num_tokens))),
-      .contexts = GraphContexts(static_cast<int>(limits_.max_seq_len)),
-      .padding = !request_.graphs().exact()};
-  ASSIGN_OR_RETURN(graphs_,
-                   StepGraphs::Record(shapes, *model_, *inputs_, *ops_,
-                                      [this](double done) { return Report("capture", done); }));
+  auto graphs = StepGraphs::Record(ShapesOfGraphs(), *model_, *inputs_, *ops_,
+                                   [this](double done) { return Report("capture", done); });
+  if (!graphs.ok()) return WithRoomForGraphs(graphs.status(), free_before);
+  graphs_ = *std::move(graphs);
   const uint64_t free_now = ops_->FreeDeviceMemory();
   formed_.set_num_graphs(static_cast<uint32_t>(graphs_->count()));
   formed_.set_graph_bytes(free_before > free_now ? free_before - free_now : 0);
   formed_.set_capture_seconds(SecondsSince(start));
   return absl::OkStatus();
+}
+
+// What would help when the cache had left less than graphs may need.
+absl::Status ShardExecutor::WithRoomForGraphs(const absl::Status& failed,
+                                              uint64_t free_bytes) const {
+  if (absl::IsCancelled(failed) || free_bytes >= kv_room_.reserved_bytes) return failed;
+  const double fraction = FractionThatLeaves(
+      formed_.kv_bytes(), kv_room_.reserved_bytes - free_bytes, kv_room_.free_bytes);
+  return absl::ResourceExhaustedError(absl::StrCat(
+      failed.message(), "; ", free_bytes >> 20, " MiB were left for graphs, which may take ",
+      kv_room_.reserved_bytes >> 20, ": a kv_cache_fraction of ", fraction, " instead of ",
+      kv_room_.fraction, " (kv_cache_config.free_gpu_memory_fraction) leaves them room"));
 }
 
 absl::StatusOr<std::vector<int64_t>> ShardExecutor::GatherFromAllRanks(int64_t mine) {

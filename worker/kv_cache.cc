@@ -2,18 +2,26 @@
 #include "worker/kv_cache.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 
 namespace regatta {
 
-uint64_t NumKvBlocks(const KvShape& shape, uint64_t free_bytes, double fraction, uint64_t useful,
-                     uint64_t limit) {
-  const double usable = static_cast<double>(free_bytes) * fraction;
-  const uint64_t fitting = static_cast<uint64_t>(usable / static_cast<double>(shape.BlockBytes()));
-  const uint64_t blocks = std::min(fitting, useful);
+uint64_t KvRoom::usable_bytes() const {
+  const auto share = static_cast<uint64_t>(static_cast<double>(free_bytes) * fraction);
+  return std::min(share, free_bytes - std::min(free_bytes, reserved_bytes));
+}
+
+uint64_t NumKvBlocks(const KvShape& shape, const KvRoom& room, uint64_t useful, uint64_t limit) {
+  const uint64_t blocks = std::min(room.usable_bytes() / shape.BlockBytes(), useful);
   return limit == 0 ? blocks : std::min(blocks, limit);
+}
+
+double FractionThatLeaves(uint64_t cache_bytes, uint64_t missing_bytes, uint64_t free_bytes) {
+  const double smaller = static_cast<double>(cache_bytes - std::min(cache_bytes, missing_bytes));
+  return std::max(0.01, std::floor(100 * smaller / static_cast<double>(free_bytes)) / 100);
 }
 
 absl::StatusOr<KvCache> KvCache::Allocate(const KvShape& shape, uint64_t num_blocks, Ops& ops) {

@@ -24,10 +24,22 @@ struct KvShape {
   }
 };
 
-// Blocks to allocate: what `fraction` of `free_bytes` holds, but no more than `useful` (every slot
-// at its longest) and `limit` (0 = none).
-uint64_t NumKvBlocks(const KvShape& shape, uint64_t free_bytes, double fraction, uint64_t useful,
-                     uint64_t limit);
+// Memory that a cache may take: `fraction` of what is free, but never what is reserved for others.
+struct KvRoom {
+  uint64_t free_bytes = 0;
+  double fraction = 0;
+  uint64_t reserved_bytes = 0;
+
+  uint64_t usable_bytes() const;
+};
+
+// Blocks to allocate: what `room` holds, but no more than `useful` (every slot at its longest) and
+// `limit` (0 = none).
+uint64_t NumKvBlocks(const KvShape& shape, const KvRoom& room, uint64_t useful, uint64_t limit);
+
+// The largest fraction, in hundredths, with which a cache of `cache_bytes` would leave
+// `missing_bytes` more of `free_bytes`; at least 0.01.
+double FractionThatLeaves(uint64_t cache_bytes, uint64_t missing_bytes, uint64_t free_bytes);
 
 class KvCache {
  public:

@@ -14,6 +14,8 @@ namespace {
 constexpr int kLargestSize = 256;
 constexpr int kShortestContext = 512;
 constexpr int kContextFactor = 4;
+constexpr uint64_t kMiB = uint64_t{1} << 20;
+constexpr uint64_t kGraphBytes = 2 * kMiB, kLoadedBytes = 64 * kMiB;
 
 }  // namespace
 
@@ -38,6 +40,11 @@ std::vector<int> GraphContexts(int max_seq_len) {
   }
   contexts.push_back(max_seq_len);
   return contexts;
+}
+
+uint64_t StepGraphs::ReservedBytes(const Shapes& shapes) {
+  const size_t count = shapes.sizes.size() * shapes.contexts.size();
+  return count == 0 ? 0 : count * kGraphBytes + kLoadedBytes;
 }
 
 absl::StatusOr<std::unique_ptr<StepGraphs>> StepGraphs::Record(

@@ -2,6 +2,7 @@
 // that a step costs the host one launch instead of hundreds. Empty on backends that record nothing.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <vector>
 
@@ -31,6 +32,10 @@ class StepGraphs {
     std::vector<int> sizes, contexts;  // rising
     bool padding = true;               // smaller batches may take the next larger size
   };
+
+  // Device memory that recording may take, to be left free for it. Generous: a graph of a dense
+  // layer stack takes about 0.8 MiB, kernels that are loaded on the way a few tens.
+  static uint64_t ReservedBytes(const Shapes& shapes);
 
   // Records every size and context; all ranks of a group must do so at once. `report` is told the
   // fraction done and may end it. INTERNAL names what failed.

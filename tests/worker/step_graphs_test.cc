@@ -30,6 +30,14 @@ TEST(GraphSizesTest, WhatIsAskedForIsTaken) {
   EXPECT_THAT(GraphSizes(options, 4096), ElementsAre(3, 48));
 }
 
+TEST(GraphMemoryTest, IsReservedByTheNumberOfGraphs) {
+  EXPECT_EQ(StepGraphs::ReservedBytes({}), 0);
+  const uint64_t one = StepGraphs::ReservedBytes({.sizes = {1}, .contexts = {512}});
+  const uint64_t six = StepGraphs::ReservedBytes({.sizes = {1, 2, 4}, .contexts = {512, 2048}});
+  EXPECT_GT(one, 32 << 20) << "what is loaded at first use";
+  EXPECT_GE(six - one, 5 << 20);
+}
+
 TEST(GraphContextsTest, GrowToTheLongestSequence) {
   EXPECT_THAT(GraphContexts(256), ElementsAre(256));
   EXPECT_THAT(GraphContexts(8192), ElementsAre(512, 2048, 8192));
