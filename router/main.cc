@@ -20,8 +20,11 @@
 #include "common/status_macros.h"
 #include "router/cluster_service.h"
 #include "router/coordinator.h"
+#include "router/grammar/json_constraint.h"
 #include "router/http_edge.h"
 #include "router/inference_service.h"
+#include "router/openai/routes.h"
+#include "router/openai_front.h"
 #include "router/options.h"
 
 namespace regatta {
@@ -71,6 +74,13 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& mode
   return Tokenizer::Load(model_dir);
 }
 
+// Null for models without a tokenizer, whose tokens stand for no text.
+std::unique_ptr<ConstraintCompiler> MakeConstraints(const ModelSpec& spec,
+                                                    const Tokenizer* tokenizer) {
+  if (tokenizer == nullptr) return nullptr;
+  return MakeJsonConstraintCompiler(*tokenizer, spec.eos_token_ids);
+}
+
 absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const RouterOptions& options,
                                                           InferenceService& inference,
                                                           ClusterService& cluster,
@@ -102,6 +112,8 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Pool> pool, Pool::Create(options.pool));
   std::atomic<grpc::HealthCheckServiceInterface*> health = nullptr;
   std::atomic<bool> serving = false;
+  const std::unique_ptr<ConstraintCompiler> constraints = MakeConstraints(spec, tokenizer.get());
+  options.coordinator.constraints = constraints.get();
   options.coordinator.log = LogLine;
   options.http.log = LogLine;
   options.coordinator.on_serving = [&health, &serving](bool now) {
@@ -117,7 +129,16 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
   health = server->GetHealthCheckService();
   // Early, so that probes hear of a model that is being loaded.
   HttpEdge http(options.http, [&serving] { return serving.load(); });
-  if (!options.http.listen.empty()) RETURN_IF_ERROR(http.Start(options.http_address_file));
+  if (!options.http.listen.empty()) {
+    ASSIGN_OR_RETURN(OpenAiContext api,
+                     MakeOpenAiContext(options, spec, tokenizer.get(), coordinator));
+    const auto add = [&http](const std::string& method, const std::string& path,
+                             HttpHandler handler) {
+      http.server().Route(method, path, std::move(handler));
+    };
+    AddOpenAiRoutes(add, std::move(api));
+    RETURN_IF_ERROR(http.Start(options.http_address_file));
+  }
   absl::Status status = coordinator.Start();
   if (status.ok() && !options.address_file.empty()) {
     status = WriteFileAtomically(options.address_file, address + "\n");

@@ -56,7 +56,6 @@ inline constexpr uint32_t kMaxTopLogprobs = 20;
 inline constexpr int kMaxBiasTokens = 1024;
 inline constexpr float kLargestBias = 100;
 inline constexpr uint64_t kMaxPromptLogprobs = 1 << 20;  // of one request, top ones included
-inline constexpr size_t kMaxSchemaBytes = 64 << 10;
 inline constexpr uint32_t kMaxRequestIdBytes = 256;
 inline constexpr int32_t kMaxPriority = 1 << 20;
 

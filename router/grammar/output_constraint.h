@@ -2,6 +2,7 @@
 // know JSON, and the engine, which knows masks.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -11,6 +12,8 @@
 #include "proto/inference.pb.h"
 
 namespace regatta {
+
+inline constexpr size_t kMaxSchemaBytes = size_t{64} << 10;  // of one JSON Schema
 
 // The state of one sequence: where its output stands. One thread at a time.
 class OutputConstraint {

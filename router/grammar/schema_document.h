@@ -9,13 +9,13 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "router/grammar/output_constraint.h"
 
 namespace regatta::grammar {
 
 // Keeps members in the order given: that is the order in which properties are written.
 using OrderedJson = nlohmann::ordered_json;
 
-inline constexpr size_t kMaxSchemaBytes = 64 << 10;
 inline constexpr int kMaxSchemaDepth = 64;
 
 // A schema and where it stands: a JSON pointer in the notation "#/properties/a".

@@ -10,7 +10,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "router/http/string_views.h"
+#include "common/string_views.h"
 #include "router/http/target.h"
 
 namespace regatta {
@@ -19,7 +19,7 @@ namespace {
 constexpr size_t kMaxRequestIdBytes = 128;
 
 absl::string_view Header(const HttpRequest& request, absl::string_view name) {
-  return AsAbsl(request.Header({name.data(), name.size()}));
+  return View(request.Header({name.data(), name.size()}));
 }
 
 bool IsRequestId(absl::string_view id) {

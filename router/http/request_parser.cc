@@ -10,7 +10,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "router/http/string_views.h"
+#include "common/string_views.h"
 
 namespace regatta {
 namespace {
@@ -107,7 +107,7 @@ class RequestParser::Impl final : public http::basic_parser<true> {
     if (hosts > 1 || (hosts == 0 && !http10_)) Fail(400, "there must be one host header");
     if (keys > 1) Fail(400, "there must be at most one authorization header");
     expects_continue_ =
-        !http10_ && absl::EqualsIgnoreCase(AsAbsl(request_.Header("expect")), "100-continue");
+        !http10_ && absl::EqualsIgnoreCase(View(request_.Header("expect")), "100-continue");
     return fault_.status == 0 ? Step::kHeader : Step::kError;
   }
 

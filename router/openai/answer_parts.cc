@@ -4,8 +4,8 @@
 #include "absl/random/random.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/string_views.h"
 #include "router/openai/json_text.h"
-#include "router/openai/views.h"
 
 namespace regatta {
 

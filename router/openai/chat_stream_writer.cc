@@ -3,10 +3,10 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/string_views.h"
 #include "router/openai/chat_answer.h"
 #include "router/openai/json_text.h"
 #include "router/openai/logprobs.h"
-#include "router/openai/views.h"
 
 namespace regatta {
 namespace {

@@ -8,9 +8,9 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
+#include "common/string_views.h"
 #include "common/text/utf8.h"
 #include "router/openai/json_text.h"
-#include "router/openai/views.h"
 
 namespace regatta {
 namespace {

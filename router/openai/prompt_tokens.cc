@@ -2,7 +2,7 @@
 #include "router/openai/prompt_tokens.h"
 
 #include "absl/strings/str_cat.h"
-#include "router/openai/views.h"
+#include "common/string_views.h"
 #include "router/request.h"
 
 namespace regatta {

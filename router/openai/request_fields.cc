@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/config.h"
-#include "router/openai/views.h"
+#include "common/string_views.h"
 
 namespace regatta {
 namespace {

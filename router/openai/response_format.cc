@@ -6,8 +6,8 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/string_views.h"
 #include "router/openai/tools.h"
-#include "router/openai/views.h"
 
 namespace regatta {
 namespace {

@@ -2,11 +2,10 @@
 #pragma once
 
 #include "proto/inference.pb.h"
+#include "router/grammar/output_constraint.h"
 #include "router/openai/request_fields.h"
 
 namespace regatta {
-
-inline constexpr size_t kMaxSchemaBytes = size_t{64} << 10;
 
 // Reads it into `request.constraint`, which stays unset for text; errors go to `fields`. A schema
 // is kept to the letter whatever its `strict` says.

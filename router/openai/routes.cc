@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/string_views.h"
 #include "router/openai/chat_request.h"
 #include "router/openai/completion_request.h"
 #include "router/openai/error.h"
@@ -14,7 +15,6 @@
 #include "router/openai/long_prompt_pool.h"
 #include "router/openai/models.h"
 #include "router/openai/tokenize.h"
-#include "router/openai/views.h"
 
 namespace regatta {
 namespace {

@@ -9,8 +9,8 @@
 #include "absl/random/random.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/string_views.h"
 #include "router/openai/error.h"
-#include "router/openai/views.h"
 #include "router/request.h"
 
 namespace regatta {
@@ -208,10 +208,10 @@ absl::Status CheckLogprobs(const SharedFields& shared, uint64_t prompt_tokens, u
   const SamplingParams& sampling = shared.request.sampling();
   if (!sampling.logprobs()) return absl::OkStatus();
   const uint64_t each = uint64_t{1} + sampling.top_logprobs();
-  if (prompt_tokens * each > kMaxPromptLogprobs) {
+  if (prompt_tokens * each > kMaxEchoedLogprobs) {
     return absl::InvalidArgumentError(
         absl::StrCat("logprobs: ", each, " at each of ", prompt_tokens,
-                     " tokens of a prompt are over the limit of ", kMaxPromptLogprobs));
+                     " tokens of a prompt are over the limit of ", kMaxEchoedLogprobs));
   }
   if (!shared.stream && tokens * each > kMaxWholeLogprobs) {
     return absl::InvalidArgumentError(absl::StrCat(

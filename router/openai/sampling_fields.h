@@ -44,7 +44,7 @@ absl::Status CheckContextLength(std::string_view field, size_t prompt_tokens, ui
 
 // Log-probabilities that one answer may hold: of a prompt, which are written at once on the thread
 // of a connection, and of a whole answer, which waits in memory (about 64 bytes each).
-inline constexpr uint64_t kMaxPromptLogprobs = 1 << 18;
+inline constexpr uint64_t kMaxEchoedLogprobs = 1 << 18;
 inline constexpr uint64_t kMaxWholeLogprobs = 1 << 22;
 
 // INVALID_ARGUMENT when log-probabilities of so many tokens, the likeliest at each place included,

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "router/openai/views.h"
+#include "common/string_views.h"
 
 namespace regatta {
 namespace {

@@ -160,7 +160,7 @@ TEST_F(CompletionTest, EchoWithLogprobsHasTheColumnsOfThePrompt) {
 TEST_F(CompletionTest, VolumeOfLogprobsIsLimited) {
   max_seq_len_ = 1 << 30;
   const auto prompt = [](size_t tokens) { return json(std::vector<int>(tokens, 5)); };
-  const size_t most = kMaxPromptLogprobs / 8;
+  const size_t most = kMaxEchoedLogprobs / 8;
   const json echo = {{"echo", true}, {"logprobs", 7}, {"max_tokens", 1}, {"stream", true}};
   json changes = echo;
   changes["prompt"] = prompt(most);
