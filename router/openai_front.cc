@@ -26,6 +26,7 @@ absl::StatusOr<OpenAiContext> MakeOpenAiContext(const RouterOptions& options, co
   const auto retry = std::make_shared<RetryAfterWatch>(
       [&coordinator](auto reply) { coordinator.State(std::move(reply)); });
   api.retry_after_s = [retry] { return retry->Seconds(); };
+  api.log = options.http.log;
   api.fingerprint = absl::StrCat("fp_", std::string(BuildCommit()).substr(0, 10));
   api.created_s = absl::ToUnixSeconds(absl::Now());
   return api;

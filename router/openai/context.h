@@ -28,8 +28,10 @@ struct OpenAiContext {
   ToolCallSyntax tool_syntax = ToolCallSyntax::kNone;
   std::function<uint32_t()> max_seq_len;  // served now, prompt plus output; 0 = nothing yet
   std::function<double()> retry_after_s;  // for 429 and 503; may be null
-  std::string fingerprint;                // system_fingerprint: names build and model
-  int64_t created_s = 0;                  // Unix time, for /v1/models
+  std::function<void(const std::string&)>
+      log;                  // lines for operators; from several threads; may be null
+  std::string fingerprint;  // system_fingerprint: names build and model
+  int64_t created_s = 0;    // Unix time, for /v1/models
 
   // Requests with larger bodies are read, rendered and tokenised on threads of their own, so that a
   // long prompt delays nobody else; more of them than wait at once are refused.

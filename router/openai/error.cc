@@ -10,6 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/string_views.h"
 #include "common/text/utf8.h"
+#include "router/openai/context.h"
 #include "router/openai/json_text.h"
 
 namespace regatta {
@@ -74,6 +75,13 @@ std::string_view DroppedReason(absl::StatusCode code) {
   return {};
 }
 
+void LogFailure(const HttpRequest& request, const absl::Status& status,
+                const OpenAiContext& context) {
+  if (HttpStatusOf(status) != 500 || !context.log) return;
+  context.log(absl::StrCat(request.path, " failed, x-request-id ", request.id, ": ",
+                           status.ToString(absl::StatusToStringMode::kWithNoExtraData)));
+}
+
 void AppendStringOrNull(std::string_view text, std::string& out) {
   if (text.empty()) {
     out += "null";
@@ -111,12 +119,12 @@ std::string ErrorJson(const absl::Status& status) {
 
 HttpHeaders JsonHeaders() { return {{"content-type", "application/json"}}; }
 
-void ReplyError(Exchange& exchange, const absl::Status& status,
-                const std::function<double()>& retry_after_s) {
+void ReplyError(Exchange& exchange, const absl::Status& status, const OpenAiContext& context) {
+  LogFailure(exchange.request(), status, context);
   const unsigned http = HttpStatusOf(status);
   HttpHeaders headers = JsonHeaders();
   if (http == 429 || http == 503) {
-    const double seconds = retry_after_s ? retry_after_s() : 1;
+    const double seconds = context.retry_after_s ? context.retry_after_s() : 1;
     const double whole = std::isnan(seconds) ? 1 : std::ceil(seconds);
     headers.emplace_back(
         "retry-after",
@@ -128,8 +136,12 @@ void ReplyError(Exchange& exchange, const absl::Status& status,
   exchange.Reply(http, std::move(headers), ErrorJson(status));
 }
 
-std::string ErrorEvent(const absl::Status& status) {
-  return absl::StrCat("data: ", ErrorJson(status), "\n\n");
+void BreakEvents(Exchange& exchange, std::string pending, const absl::Status& status,
+                 const OpenAiContext& context) {
+  LogFailure(exchange.request(), status, context);
+  absl::StrAppend(&pending, "data: ", ErrorJson(status), "\n\n");
+  exchange.SendEvents(pending);
+  exchange.EndEvents();
 }
 
 }  // namespace regatta

@@ -1,7 +1,6 @@
 // Errors as the OpenAI API shows them: {"error": {"message", "type", "param", "code"}}.
 #pragma once
 
-#include <functional>
 #include <string>
 #include <string_view>
 
@@ -9,6 +8,8 @@
 #include "router/http/exchange.h"
 
 namespace regatta {
+
+struct OpenAiContext;
 
 // `status` with the API's `code` for it ("model_not_found"), where its kind alone does not say it.
 absl::Status WithApiCode(absl::Status status, std::string_view code);
@@ -22,14 +23,15 @@ unsigned HttpStatusOf(const absl::Status& status);
 // of 5xx are replaced by general ones: they may name addresses and paths.
 std::string ErrorJson(const absl::Status& status);
 
-// Answers with `status`. 429 and 503 tell when to come again: `retry_after_s` (may be null) in
-// whole seconds, from 1 to 600. Requests that were dropped before any work was done on them say so
-// to gateways of llm-d.
-void ReplyError(Exchange& exchange, const absl::Status& status,
-                const std::function<double()>& retry_after_s);
+// Answers with `status`. 429 and 503 tell when to come again: `context.retry_after_s` in whole
+// seconds, from 1 to 600. Requests that were dropped before any work was done on them say so to
+// gateways of llm-d. What the client is not told (500) is logged.
+void ReplyError(Exchange& exchange, const absl::Status& status, const OpenAiContext& context);
 
-// The last event of a stream that breaks after it began: "data: {"error": ...}\n\n".
-std::string ErrorEvent(const absl::Status& status);
+// Ends a stream that breaks after it began, by a last event "data: {"error": ...}\n\n" behind
+// `pending`. Logs likewise.
+void BreakEvents(Exchange& exchange, std::string pending, const absl::Status& status,
+                 const OpenAiContext& context);
 
 // Content type of every JSON answer.
 HttpHeaders JsonHeaders();

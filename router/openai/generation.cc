@@ -162,10 +162,9 @@ void Generation::Break(const absl::Status& status) {
   if (exchange == nullptr) return;
   if (stream_ && (started_ || !out_.empty())) {
     if (!std::exchange(started_, true)) exchange->StartEvents({});
-    exchange->SendEvents(out_ + ErrorEvent(status));
-    exchange->EndEvents();
+    BreakEvents(*exchange, std::move(out_), status, *context_);
   } else {
-    ReplyError(*exchange, status, context_->retry_after_s);
+    ReplyError(*exchange, status, *context_);
   }
 }
 

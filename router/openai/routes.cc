@@ -38,13 +38,13 @@ absl::Status CheckContentType(const HttpRequest& request) {
 void Generate(Prepare prepare, const ContextPtr& context,
               const std::shared_ptr<Exchange>& exchange) {
   absl::StatusOr<PreparedRequest> prepared = prepare(*context, exchange->request());
-  if (!prepared.ok()) return ReplyError(*exchange, prepared.status(), context->retry_after_s);
+  if (!prepared.ok()) return ReplyError(*exchange, prepared.status(), *context);
   Generation::Start(context, exchange, *std::move(prepared));
 }
 
 void Reply(const absl::StatusOr<std::string>& json, const OpenAiContext& context,
            Exchange& exchange) {
-  if (!json.ok()) return ReplyError(exchange, json.status(), context.retry_after_s);
+  if (!json.ok()) return ReplyError(exchange, json.status(), context);
   exchange.Reply(200, JsonHeaders(), *json);
 }
 
@@ -53,7 +53,7 @@ HttpHandler BySize(ContextPtr context, std::shared_ptr<LongPromptPool> pool, Wor
   return [context = std::move(context), pool = std::move(pool),
           work = std::move(work)](std::shared_ptr<Exchange> exchange) {
     if (const absl::Status status = CheckContentType(exchange->request()); !status.ok()) {
-      return ReplyError(*exchange, status, context->retry_after_s);
+      return ReplyError(*exchange, status, *context);
     }
     if (exchange->request().body.size() <= context->inline_body_bytes) {
       return work(context, exchange);
@@ -63,7 +63,7 @@ HttpHandler BySize(ContextPtr context, std::shared_ptr<LongPromptPool> pool, Wor
     ReplyError(*exchange,
                absl::ResourceExhaustedError(absl::StrCat(context->max_waiting_long_prompts,
                                                          " long prompts are waiting already")),
-               context->retry_after_s);
+               *context);
   };
 }
 

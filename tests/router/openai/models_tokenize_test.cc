@@ -108,11 +108,23 @@ TEST(ErrorTest, TheObjectNamesTheField) {
   EXPECT_EQ(error(absl::InvalidArgumentError("\xE2\x82"))["message"], "\uFFFD");
 }
 
-TEST(ErrorTest, RetryAfterIsWholeSecondsWithinBounds) {
-  const auto header = [](const absl::Status& status, double seconds) {
-    FakeExchange exchange{HttpRequest()};
-    ReplyError(exchange, status, [seconds] { return seconds; });
-    return exchange.header("retry-after");
+class ErrorReplyTest : public ApiFixture {
+ protected:
+  // The answer to a request that fails with `status`, of x-request-id "r-1".
+  std::shared_ptr<FakeExchange> Fails(const absl::Status& status) {
+    HttpRequest request;
+    request.path = "/v1/x";
+    request.id = "r-1";
+    const auto exchange = std::make_shared<FakeExchange>(std::move(request));
+    ReplyError(*exchange, status, context_);
+    return exchange;
+  }
+};
+
+TEST_F(ErrorReplyTest, RetryAfterIsWholeSecondsWithinBounds) {
+  const auto header = [this](const absl::Status& status, double seconds) {
+    context_.retry_after_s = [seconds] { return seconds; };
+    return Fails(status)->header("retry-after");
   };
   const absl::Status full = absl::ResourceExhaustedError("x");
   EXPECT_EQ(header(full, 0), "1");
@@ -121,9 +133,17 @@ TEST(ErrorTest, RetryAfterIsWholeSecondsWithinBounds) {
   EXPECT_EQ(header(full, NAN), "1");
   EXPECT_EQ(header(absl::UnavailableError("x"), 3), "3");
   EXPECT_EQ(header(absl::InvalidArgumentError("x"), 3), "");
-  FakeExchange exchange{HttpRequest()};
-  ReplyError(exchange, full, nullptr);
-  EXPECT_EQ(exchange.header("retry-after"), "1");
+  context_.retry_after_s = nullptr;
+  EXPECT_EQ(Fails(full)->header("retry-after"), "1");
+}
+
+TEST_F(ErrorReplyTest, WhatTheClientIsNotToldIsLogged) {
+  std::vector<std::string> lines;
+  context_.log = [&lines](const std::string& line) { lines.push_back(line); };
+  Fails(absl::UnavailableError("10.0.0.1 is away"));
+  EXPECT_THAT(lines, testing::IsEmpty());
+  EXPECT_THAT(Fails(absl::InternalError("/a/path"))->body(), testing::Not(HasSubstr("/a/path")));
+  EXPECT_THAT(lines, testing::ElementsAre("/v1/x failed, x-request-id r-1: INTERNAL: /a/path"));
 }
 
 TEST(JsonTextTest, TextIsEscapedAsJsonWants) {
