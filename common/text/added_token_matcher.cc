@@ -99,6 +99,8 @@ std::optional<AddedTokenMatcher::Span> AddedTokenMatcher::Extent(const AddedToke
     if (!u_isUWhiteSpace(ReadBackward(text, &before))) break;
     match.begin = before;
   }
+  // White space that a token before took is not walked over again.
+  if (token.rstrip && match.end < consumed) match.end = consumed;
   while (token.rstrip && match.end < text.size()) {
     size_t after = match.end;
     if (!u_isUWhiteSpace(ReadForward(text, &after))) break;

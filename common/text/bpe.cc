@@ -2,12 +2,15 @@
 // long ones keep a heap.
 #include "common/text/bpe.h"
 
+#include <unicode/utf8.h>
+
 #include <algorithm>
 #include <functional>
 #include <string>
 
 #include "absl/algorithm/container.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -16,6 +19,14 @@ namespace {
 // Below it, scanning an array beats a heap.
 constexpr size_t kShortPiece = 48;
 constexpr uint32_t kNone = UINT32_MAX;
+// U+2581, which stands for a space in vocabularies of sentencepiece.
+constexpr std::string_view kWordMark = "\u2581";
+
+// The first mark at or after `from`, or the end of `text`. Its first byte is rare in most texts.
+size_t FindMark(std::string_view text, size_t from) {
+  size_t found = text.find(kWordMark, from);
+  return found == std::string_view::npos ? text.size() : found;
+}
 
 uint64_t PairKey(int32_t left, int32_t right) {
   return static_cast<uint64_t>(static_cast<uint32_t>(left)) << 32 | static_cast<uint32_t>(right);
@@ -23,26 +34,38 @@ uint64_t PairKey(int32_t left, int32_t right) {
 
 }  // namespace
 
-absl::StatusOr<BpeModel> BpeModel::Create(const BpeSpec& spec, const Vocabulary& vocabulary) {
+absl::StatusOr<BpeModel> BpeModel::Create(const BpeSpec& spec, bool byte_level,
+                                          const Vocabulary& vocabulary) {
   BpeModel model(vocabulary);
+  model.byte_level_ = byte_level;
+  model.ignore_merges_ = spec.ignore_merges;
+  model.fallback_.fill(-1);
   for (int byte = 0; byte < 256; ++byte) {
     char c = static_cast<char>(byte);
-    model.byte_ids_[byte] = vocabulary.FindBytes(std::string_view(&c, 1));
+    model.symbols_[byte] = vocabulary.FindBytes(std::string_view(&c, 1));
+    if (!spec.byte_fallback) continue;
+    std::string name = absl::StrFormat("<0x%02X>", byte);
+    model.fallback_[byte] = vocabulary.FindInModel(name).value_or(-1);
   }
-  bool complete = !absl::c_linear_search(model.byte_ids_, -1);
-  if (spec.unk_token.has_value() &&
-      !complete) {  // Else it never occurs, and some files name one that is not there.
-    std::optional<int32_t> id = vocabulary.FindInModel(*spec.unk_token);
-    if (!id.has_value()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("model.unk_token: \"", *spec.unk_token, "\" is not in model.vocab"));
-    }
-    model.unk_id_ = *id;
-    model.fuse_unk_ = spec.fuse_unk;
-  }
+  RETURN_IF_ERROR(model.FindUnknown(spec));
   RETURN_IF_ERROR(model.AddMerges(spec));
-  model.FindWholeTokens(spec.ignore_merges);
+  model.cut_words_ = !byte_level && !spec.ignore_merges && !model.MergesAcrossWords(spec);
+  model.FindWholeTokens();
   return model;
+}
+
+// Sets unk_id_ where it may occur; some files name one that is not there and is never needed.
+absl::Status BpeModel::FindUnknown(const BpeSpec& spec) {
+  const auto& every = byte_level_ ? symbols_ : fallback_;
+  if (!spec.unk_token.has_value() || !absl::c_linear_search(every, -1)) return absl::OkStatus();
+  std::optional<int32_t> id = vocabulary_->FindInModel(*spec.unk_token);
+  if (!id.has_value()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("model.unk_token: \"", *spec.unk_token, "\" is not in model.vocab"));
+  }
+  unk_id_ = *id;
+  fuse_unk_ = spec.fuse_unk;
+  return absl::OkStatus();
 }
 
 absl::Status BpeModel::AddMerges(const BpeSpec& spec) {
@@ -61,21 +84,32 @@ absl::Status BpeModel::AddMerges(const BpeSpec& spec) {
       }
       ids[i] = *id;
     }
-    merges_[PairKey(ids[0], ids[1])] = {.rank = static_cast<uint32_t>(rank), .id = ids[2]};
+    uint32_t order =
+        spec.merge_ranks.empty() ? static_cast<uint32_t>(rank) : spec.merge_ranks[rank];
+    merges_[PairKey(ids[0], ids[1])] = {.rank = order, .id = ids[2]};
   }
   return absl::OkStatus();
 }
 
+// Words begin at the mark that stands for a space. In most vocabularies no token holds it behind
+// anything else, so that what comes before a word never changes its tokens.
+bool BpeModel::MergesAcrossWords(const BpeSpec& spec) const {
+  if (vocabulary_->FindBytes(kWordMark) < 0) return true;
+  return absl::c_any_of(spec.merges, [](const auto& merge) {
+    return merge.second.starts_with(kWordMark) && !merge.first.ends_with(kWordMark);
+  });
+}
+
 // Most pieces of ordinary text are one token: knowing which tokens stand for themselves saves
 // merging them.
-void BpeModel::FindWholeTokens(bool ignore_merges) {
+void BpeModel::FindWholeTokens() {
   Scratch scratch;
   std::vector<int32_t> ids;
   std::vector<bool> whole(vocabulary_->size());
   for (const auto& [bytes, id] : vocabulary_->model_tokens()) {
     ids.clear();
-    if (!ignore_merges) Encode(bytes, scratch, ids);
-    whole[id] = ignore_merges || (ids.size() == 1 && ids[0] == id);
+    if (!ignore_merges_) Encode(bytes, scratch, ids);
+    whole[id] = ignore_merges_ || (ids.size() == 1 && ids[0] == id);
   }
   whole_ = std::move(whole);
 }
@@ -86,32 +120,76 @@ BpeModel::Merge BpeModel::FindMerge(int32_t left, int32_t right) const {
 }
 
 void BpeModel::Encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const {
-  if (!whole_.empty()) {
-    int32_t id = vocabulary_->FindBytes(piece);
-    if (id >= 0 && whole_[id]) {
-      out.push_back(id);
-      return;
-    }
+  while (cut_words_ && !piece.empty()) {
+    size_t marks = 0;  // A run of marks belongs to the word behind it.
+    while (piece.substr(marks).starts_with(kWordMark)) marks += kWordMark.size();
+    size_t end = FindMark(piece, marks);
+    EncodeWord(piece.substr(0, end), scratch, out);
+    piece.remove_prefix(end);
   }
-  Symbols(piece, scratch.ids);
-  if (scratch.ids.size() < kShortPiece) {
-    MergeShort(scratch);
+  if (!piece.empty()) EncodeWord(piece, scratch, out);
+}
+
+void BpeModel::EncodeWord(std::string_view word, Scratch& scratch,
+                          std::vector<int32_t>& out) const {
+  absl::Span<const int32_t> known = scratch.cache.Find(word);
+  if (!known.empty()) {
+    out.insert(out.end(), known.begin(), known.end());
+    return;
+  }
+  int32_t id = whole_.empty() ? -1 : vocabulary_->FindBytes(word);
+  if (id >= 0 && whole_[id]) {
+    scratch.ids.assign(1, id);
   } else {
-    MergeLong(scratch);
+    byte_level_ ? ByteSymbols(word, scratch.ids) : CharacterSymbols(word, scratch.ids);
+    scratch.ids.size() < kShortPiece ? MergeShort(scratch) : MergeLong(scratch);
   }
+  if (!whole_.empty()) scratch.cache.Insert(word, scratch.ids);
   out.insert(out.end(), scratch.ids.begin(), scratch.ids.end());
 }
 
-void BpeModel::Symbols(std::string_view piece, std::vector<int32_t>& ids) const {
+void BpeModel::ByteSymbols(std::string_view piece, std::vector<int32_t>& ids) const {
   ids.clear();
   bool fusing = false;  // The byte before became unk_token and so may take this one in.
   for (char c : piece) {
-    int32_t id = byte_ids_[static_cast<uint8_t>(c)];
+    int32_t id = symbols_[static_cast<uint8_t>(c)];
     bool unknown = id < 0;
     if (unknown) id = unk_id_;
     if (id >= 0 && !(unknown && fusing)) ids.push_back(id);
     fusing = unknown && fuse_unk_;
   }
+}
+
+// An unk_token waits for the next character that has a token, behind byte tokens in between: so
+// `tokenizers` orders them.
+void BpeModel::CharacterSymbols(std::string_view piece, std::vector<int32_t>& ids) const {
+  ids.clear();
+  bool waiting = false;
+  for (size_t begin = 0, end; begin < piece.size(); begin = end) {
+    end = begin;
+    U8_FWD_1(reinterpret_cast<const uint8_t*>(piece.data()), end, piece.size());
+    std::string_view character = piece.substr(begin, end - begin);
+    int32_t id = character.size() == 1 ? symbols_[static_cast<uint8_t>(character[0])]
+                                       : vocabulary_->FindBytes(character);
+    if (id >= 0) {
+      if (waiting) ids.push_back(unk_id_);
+      waiting = false;
+      ids.push_back(id);
+    } else if (!AppendByteTokens(character, ids) && unk_id_ >= 0) {
+      if (waiting && !fuse_unk_) ids.push_back(unk_id_);
+      waiting = true;
+    }
+  }
+  if (waiting) ids.push_back(unk_id_);
+}
+
+// False, and nothing appended, when a byte has no token.
+bool BpeModel::AppendByteTokens(std::string_view character, std::vector<int32_t>& ids) const {
+  for (char c : character) {
+    if (fallback_[static_cast<uint8_t>(c)] < 0) return false;
+  }
+  for (char c : character) ids.push_back(fallback_[static_cast<uint8_t>(c)]);
+  return true;
 }
 
 void BpeModel::MergeShort(Scratch& scratch) const {
@@ -140,7 +218,7 @@ void BpeModel::MergeShort(Scratch& scratch) const {
 // Symbols form a linked list over positions; the heap holds (rank << 32 | left position) and may be
 // out of date.
 void BpeModel::MergeLong(Scratch& scratch) const {
-  auto& [ids, merges, next, previous, heap] = scratch;
+  auto& [ids, merges, next, previous, heap, unused] = scratch;
   auto count = static_cast<uint32_t>(ids.size());
   next.resize(count);
   previous.resize(count);

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "common/text/tokenizer_spec.h"
 #include "common/text/vocabulary.h"
+#include "common/text/word_cache.h"
 
 namespace regatta {
 
@@ -28,28 +29,39 @@ class BpeModel {
     std::vector<Merge> merges;
     std::vector<uint32_t> next, previous;
     std::vector<uint64_t> heap;
+    WordCache cache;  // So one Scratch serves one model.
   };
 
-  // `vocabulary` must outlive the model. INVALID_ARGUMENT when a merge or unk_token names an
-  // unknown token.
-  static absl::StatusOr<BpeModel> Create(const BpeSpec& spec, const Vocabulary& vocabulary);
+  // `vocabulary` must outlive the model. Symbols are bytes if `byte_level`, else characters.
+  // INVALID_ARGUMENT when a merge or unk_token names an unknown token.
+  static absl::StatusOr<BpeModel> Create(const BpeSpec& spec, bool byte_level,
+                                         const Vocabulary& vocabulary);
 
-  // Appends the token ids of `piece` (any bytes, below 4 GiB) in O(n log n). Bytes without a token
-  // are left out, or become unk_token where the model has one.
+  // Appends the token ids of `piece` (UTF-8 unless symbols are bytes; below 4 GiB) in O(n log n).
+  // Symbols without a token become byte tokens or unk_token where the model has them, else nothing.
   void Encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const;
 
  private:
   explicit BpeModel(const Vocabulary& vocabulary) : vocabulary_(&vocabulary) {}
 
+  absl::Status FindUnknown(const BpeSpec& spec);
   absl::Status AddMerges(const BpeSpec& spec);
-  void FindWholeTokens(bool ignore_merges);
+  void FindWholeTokens();
+  bool MergesAcrossWords(const BpeSpec& spec) const;
   Merge FindMerge(int32_t left, int32_t right) const;
-  void Symbols(std::string_view piece, std::vector<int32_t>& ids) const;
+  void EncodeWord(std::string_view word, Scratch& scratch, std::vector<int32_t>& out) const;
+  void ByteSymbols(std::string_view piece, std::vector<int32_t>& ids) const;
+  void CharacterSymbols(std::string_view piece, std::vector<int32_t>& ids) const;
+  bool AppendByteTokens(std::string_view character, std::vector<int32_t>& ids) const;
   void MergeShort(Scratch& scratch) const;
   void MergeLong(Scratch& scratch) const;
 
   const Vocabulary* vocabulary_;
-  std::array<int32_t, 256> byte_ids_;  // -1: no token.
+  bool byte_level_ = true;
+  bool ignore_merges_ = false;
+  bool cut_words_ = false;             // Nothing merges across the beginning of a word.
+  std::array<int32_t, 256> symbols_;   // Of a byte, or of an ASCII character; -1: no token.
+  std::array<int32_t, 256> fallback_;  // "<0xE2>" of each byte; -1: none.
   int32_t unk_id_ = -1;
   bool fuse_unk_ = false;
   absl::flat_hash_map<uint64_t, Merge> merges_;  // (left id << 32 | right id)

@@ -1,11 +1,12 @@
-// Text of one growing sequence, released as soon as its UTF-8 is complete. Knows neither stop
-// strings nor requests.
+// Text of one growing sequence, released as soon as it is certain. Knows neither stop strings nor
+// requests.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "absl/types/span.h"
+#include "common/text/decoder.h"
 #include "common/text/tokenizer.h"
 
 namespace regatta {
@@ -18,17 +19,19 @@ class Detokenizer {
   Detokenizer(const Tokenizer& tokenizer, bool skip_special_tokens)
       : tokenizer_(&tokenizer), skip_special_tokens_(skip_special_tokens) {}
 
-  // The text that `ids` complete: whole characters only. At most three bytes, the beginning of a
-  // character that later ids may complete, are held back; ill-formed UTF-8 becomes U+FFFD at once.
+  // The text that `ids` complete: whole characters only. Byte-level tokenizers hold back at most
+  // three bytes, the beginning of a character that later ids may complete; ill-formed UTF-8 becomes
+  // U+FFFD at once. Where bytes are tokens of their own ("<0xE2>"), a run of them is held until
+  // another token ends it: `tokenizers` makes all of it U+FFFD if any of it is ill-formed.
   std::string Append(absl::Span<const int32_t> ids);
 
-  // What Append holds back, as U+FFFD (or nothing). The sequence then begins anew.
+  // What Append holds back, ill-formed UTF-8 as U+FFFD (or nothing). The sequence then begins anew.
   std::string Finish();
 
  private:
   const Tokenizer* tokenizer_;
   bool skip_special_tokens_;
-  std::string held_;
+  Decoder::State state_;
 };
 
 }  // namespace regatta

@@ -64,42 +64,88 @@ size_t NextCharacter(std::string_view text, size_t i) {
   return i;
 }
 
+// A piece begins at every `mark`.
+void SplitBefore(const std::string& mark, std::string_view text, PreTokenizer::Emit emit) {
+  size_t begin = 0;
+  while (begin < text.size()) {
+    size_t end = text.find(mark, begin + (text.substr(begin).starts_with(mark) ? mark.size() : 0));
+    if (end == std::string_view::npos) end = text.size();
+    emit(text.substr(begin, end - begin));
+    begin = end;
+  }
+}
+
 }  // namespace
+
+absl::StatusOr<PreTokenizer::Stage> PreTokenizer::CreateStage(const SplitStage& spec) {
+  Stage stage{.add_prefix_space = spec.add_prefix_space};
+  if (spec.metaspace.has_value()) {
+    ASSIGN_OR_RETURN(PatternReplacer replacer,
+                     PatternReplacer::Create(ReplaceRule{" ", true, spec.metaspace->replacement}));
+    stage.metaspace = Metaspace{*spec.metaspace, std::move(replacer)};
+  }
+  if (!spec.split.has_value()) return stage;
+  const SplitPattern& split = *spec.split;
+  // The known patterns leave no text between their matches, so these behaviours mean the same.
+  bool every_match = split.behavior == SplitBehavior::kIsolated ||
+                     (split.behavior == SplitBehavior::kRemoved && split.invert);
+  if (!split.literal && every_match) stage.known = KnownSplit::Of(split.text);
+  if (stage.known.has_value()) return stage;
+  ASSIGN_OR_RETURN(stage.regex, Regex::Compile(split.text, split.literal));
+  stage.behavior = split.behavior;
+  stage.invert = split.invert;
+  return stage;
+}
 
 absl::StatusOr<PreTokenizer> PreTokenizer::Create(const std::vector<SplitStage>& stages) {
   PreTokenizer result;
   for (size_t i = 0; i < stages.size(); ++i) {
-    Stage stage{.add_prefix_space = stages[i].add_prefix_space};
-    if (const std::optional<SplitPattern>& split = stages[i].split; split.has_value()) {
-      absl::StatusOr<Regex> regex = Regex::Compile(split->text, split->literal);
-      if (!regex.ok()) {
-        return absl::Status(regex.status().code(), absl::StrCat("pre-tokenizer stage ", i, ": ",
-                                                                regex.status().message()));
-      }
-      stage.regex = *std::move(regex);
-      stage.behavior = split->behavior;
-      stage.invert = split->invert;
+    absl::StatusOr<Stage> stage = CreateStage(stages[i]);
+    if (!stage.ok()) {
+      return absl::Status(stage.status().code(),
+                          absl::StrCat("pre-tokenizer stage ", i, ": ", stage.status().message()));
     }
-    result.stages_.push_back(std::move(stage));
+    result.stages_.push_back(*std::move(stage));
   }
   return result;
 }
 
-void PreTokenizer::RunStage(size_t index, std::string_view text, Regex::Scratch& scratch,
-                            Emit emit) const {
+void PreTokenizer::RunStage(size_t index, std::string_view text, bool first,
+                            Regex::Scratch& scratch, Emit emit) const {
   if (text.empty()) return;
   if (index == stages_.size()) return emit(text);
   const Stage& stage = stages_[index];
-  std::string prefixed;
+  std::string replaced, prefixed;
+  if (stage.metaspace.has_value()) {
+    const MetaspaceRule& rule = stage.metaspace->rule;
+    text = stage.metaspace->replacer.Apply(text, replaced);
+    bool prepend = rule.prepend == MetaspaceRule::Prepend::kAlways ||
+                   (rule.prepend == MetaspaceRule::Prepend::kFirst && first);
+    if (prepend && !text.starts_with(rule.replacement)) {
+      prefixed.assign(rule.replacement).append(text);
+      text = prefixed;
+    }
+  }
   if (stage.add_prefix_space && !text.starts_with(' ')) {
     prefixed.assign(" ").append(text);
     text = prefixed;
   }
-  if (!stage.regex.has_value()) return RunStage(index + 1, text, scratch, emit);
-  bool last = index + 1 == stages_.size();
-  if (last) return SplitByRegex(stage, text, scratch, emit);
-  SplitByRegex(stage, text, scratch,
-               [&](std::string_view piece) { RunStage(index + 1, piece, scratch, emit); });
+  const char* begin = text.data();
+  auto next = [&](std::string_view piece) {
+    RunStage(index + 1, piece, first && piece.data() == begin, scratch, emit);
+  };
+  if (stage.metaspace.has_value() && stage.metaspace->rule.split) {
+    SplitBefore(stage.metaspace->rule.replacement, text, next);
+  } else if (stage.known.has_value()) {
+    for (size_t from = 0, end; from < text.size(); from = end) {
+      end = stage.known->PieceEnd(text, from);
+      next(text.substr(from, end - from));
+    }
+  } else if (stage.regex.has_value()) {
+    SplitByRegex(stage, text, scratch, next);
+  } else {
+    next(text);
+  }
 }
 
 void PreTokenizer::SplitByRegex(const Stage& stage, std::string_view text, Regex::Scratch& scratch,

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
+#include <mutex>
 #include <system_error>
 #include <utility>
 
@@ -51,13 +52,44 @@ absl::Status CheckTemplate(const std::vector<int32_t>& ids, const Vocabulary& vo
   return absl::OkStatus();
 }
 
-void NormalizeAddedTokens(TokenizerSpec& spec) {
+absl::Status NormalizeAddedTokens(TokenizerSpec& spec) {
+  ASSIGN_OR_RETURN(Normalizer normalizer, Normalizer::Create(spec.normalizers));
+  Normalizer::Scratch scratch;
   for (AddedToken& token : spec.added_tokens) {
-    std::string storage;
     token.text =
-        token.normalized ? Normalize(spec.normalizers, token.content, storage) : token.content;
+        token.normalized ? normalizer.Apply(token.content, /*first=*/true, scratch) : token.content;
   }
+  return absl::OkStatus();
 }
+
+// Working memory of one call.
+struct Scratch {
+  Normalizer::Scratch normalizer;
+  Regex::Scratch regex;
+  BpeModel::Scratch bpe;
+};
+
+// Scratch for calls at the same time, kept from one call to the next with the words it has seen.
+class ScratchPool {
+ public:
+  std::unique_ptr<Scratch> Take() {
+    std::lock_guard lock(mutex_);
+    if (free_.empty()) return std::make_unique<Scratch>();
+    std::unique_ptr<Scratch> scratch = std::move(free_.back());
+    free_.pop_back();
+    return scratch;
+  }
+
+  void GiveBack(std::unique_ptr<Scratch> scratch) {
+    std::lock_guard lock(mutex_);
+    if (free_.size() < kMostKept) free_.push_back(std::move(scratch));
+  }
+
+ private:
+  static constexpr size_t kMostKept = 32;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Scratch>> free_;
+};
 
 }  // namespace
 
@@ -69,11 +101,13 @@ struct Tokenizer::Parts {
   Vocabulary vocabulary;
   AddedTokenMatcher verbatim;    // Tokens matched in the text as it came.
   AddedTokenMatcher normalized;  // Tokens matched after normalisation.
-  std::vector<UnicodeForm> normalizers;
+  Normalizer normalizer;
   PreTokenizer pre_tokenizer;
   std::optional<BpeModel> model;
+  Decoder decoder;
   std::vector<int32_t> prefix;
   std::vector<int32_t> suffix;
+  ScratchPool scratches;  // Guarded by itself.
 };
 
 absl::Status Tokenizer::Parts::Build(const TokenizerSpec& spec) {
@@ -83,9 +117,10 @@ absl::Status Tokenizer::Parts::Build(const TokenizerSpec& spec) {
   }
   ASSIGN_OR_RETURN(verbatim, AddedTokenMatcher::Create(std::move(plain)));
   ASSIGN_OR_RETURN(normalized, AddedTokenMatcher::Create(std::move(to_normalize)));
-  normalizers = spec.normalizers;
+  ASSIGN_OR_RETURN(normalizer, Normalizer::Create(spec.normalizers));
   ASSIGN_OR_RETURN(pre_tokenizer, PreTokenizer::Create(spec.pre_tokenizers));
-  ASSIGN_OR_RETURN(model, BpeModel::Create(spec.model, vocabulary));
+  ASSIGN_OR_RETURN(model, BpeModel::Create(spec.model, spec.byte_level, vocabulary));
+  ASSIGN_OR_RETURN(decoder, Decoder::Create(spec, vocabulary));
   RETURN_IF_ERROR(CheckTemplate(spec.prefix, vocabulary));
   RETURN_IF_ERROR(CheckTemplate(spec.suffix, vocabulary));
   prefix = spec.prefix;
@@ -109,7 +144,11 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& pa
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(std::string_view json) {
   ASSIGN_OR_RETURN(TokenizerSpec spec, ParseTokenizerJson(json));
-  NormalizeAddedTokens(spec);
+  RETURN_IF_ERROR(NormalizeAddedTokens(spec));
+  return FromSpec(spec);
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromSpec(const TokenizerSpec& spec) {
   ASSIGN_OR_RETURN(Vocabulary vocabulary, Vocabulary::Create(spec));
   auto parts = std::make_unique<Parts>(std::move(vocabulary));
   RETURN_IF_ERROR(parts->Build(spec));
@@ -119,44 +158,49 @@ absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(std::string_view 
 std::vector<int32_t> Tokenizer::Encode(std::string_view text, bool add_special_tokens,
                                        bool parse_special) const {
   CHECK_LE(text.size(), kMaxTextBytes);
-  std::string repaired, composed;
+  std::string repaired;
   if (!IsValidUtf8(text)) {
     AppendUtf8Lossy(text, repaired);
     text = repaired;
   }
   std::vector<int32_t> ids;
   if (add_special_tokens) ids = parts_->prefix;
-  Regex::Scratch regex_scratch;
-  BpeModel::Scratch bpe_scratch;
-  auto on_token = [&](int32_t id) { ids.push_back(id); };
-  auto on_piece = [&](std::string_view piece) { parts_->model->Encode(piece, bpe_scratch, ids); };
+  std::unique_ptr<Scratch> scratch = parts_->scratches.Take();
+  bool begins_part = true, first = true;  // Whether a stretch of text begins the input.
+  auto on_token = [&](int32_t id) {
+    ids.push_back(id);
+    begins_part = first = false;
+  };
+  auto on_piece = [&](std::string_view piece) { parts_->model->Encode(piece, scratch->bpe, ids); };
   auto on_normal_text = [&](std::string_view part) {
-    parts_->pre_tokenizer.Split(part, regex_scratch, on_piece);
+    parts_->pre_tokenizer.Split(part, first && begins_part, scratch->regex, on_piece);
+    begins_part = false;
   };
   auto on_text = [&](std::string_view part) {
-    part = Normalize(parts_->normalizers, part, composed);
+    first = part.data() == text.data();
+    begins_part = true;
+    part = parts_->normalizer.Apply(part, first, scratch->normalizer);
     parts_->normalized.Split(part, parse_special, on_normal_text, on_token);
   };
   parts_->verbatim.Split(text, parse_special, on_text, on_token);
+  parts_->scratches.GiveBack(std::move(scratch));
   if (add_special_tokens) ids.insert(ids.end(), parts_->suffix.begin(), parts_->suffix.end());
   return ids;
 }
 
-std::string_view Tokenizer::TokenBytes(int32_t id) const { return parts_->vocabulary.Bytes(id); }
+std::string_view Tokenizer::TokenBytes(int32_t id) const { return parts_->decoder.TokenBytes(id); }
 
 bool Tokenizer::IsSpecial(int32_t id) const { return parts_->vocabulary.IsSpecial(id); }
 
 std::string Tokenizer::Decode(absl::Span<const int32_t> ids, bool skip_special_tokens) const {
-  std::string bytes;
-  for (int32_t id : ids) {
-    if (skip_special_tokens && IsSpecial(id)) continue;
-    bytes.append(TokenBytes(id));
-  }
-  if (IsValidUtf8(bytes)) return bytes;
+  Decoder::State state;
   std::string text;
-  AppendUtf8Lossy(bytes, text);
+  parts_->decoder.Append(ids, skip_special_tokens, state, text);
+  parts_->decoder.Finish(state, text);
   return text;
 }
+
+const Decoder& Tokenizer::decoder() const { return parts_->decoder; }
 
 int32_t Tokenizer::vocab_size() const { return parts_->vocabulary.size(); }
 

@@ -1,5 +1,5 @@
-// Text to token ids and back, from a Hugging Face tokenizer.json (byte-level BPE). Knows no
-// requests and no chat templates.
+// Text to token ids and back, from a Hugging Face tokenizer.json or a sentencepiece tokenizer.model
+// (BPE over bytes or characters). Knows no requests and no chat templates.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
+#include "common/text/decoder.h"
 
 namespace regatta {
 
@@ -35,15 +36,19 @@ class Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, bool add_special_tokens,
                               bool parse_special = true) const;
 
-  // Bytes of one token, maybe only a part of a UTF-8 sequence; the content of an added token (in
-  // normal form where it is `normalized`); empty for unknown ids. Lives as long as the tokenizer.
+  // Bytes of one token in the middle of a text, maybe only a part of a UTF-8 sequence; the content
+  // of an added token (in normal form where it is `normalized`); empty for unknown ids. Lives as
+  // long as the tokenizer.
   std::string_view TokenBytes(int32_t id) const;
 
   bool IsSpecial(int32_t id) const;
 
-  // The text of `ids`: their bytes one after another, ill-formed UTF-8 replaced by U+FFFD. Unknown
+  // The text of `ids` as the decoder puts it together, ill-formed UTF-8 replaced by U+FFFD. Unknown
   // ids give nothing.
   std::string Decode(absl::Span<const int32_t> ids, bool skip_special_tokens) const;
+
+  // What Decode runs on, for texts that grow (common/text/detokenizer).
+  const Decoder& decoder() const;
 
   // One more than the highest id; ids in between may be unused.
   int32_t vocab_size() const;
@@ -57,8 +62,9 @@ class Tokenizer {
  private:
   struct Parts;
   explicit Tokenizer(std::unique_ptr<Parts> parts);
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> FromSpec(const TokenizerSpec& spec);
 
-  std::unique_ptr<const Parts> parts_;
+  std::unique_ptr<Parts> parts_;
 };
 
 }  // namespace regatta

@@ -1,57 +1,18 @@
-// Components of tokenizer.json to TokenizerSpec. Each kind may be a Sequence of its own kind,
-// nested to a bounded depth.
+// Components of tokenizer.json to TokenizerSpec, but for the decoder. Each kind may be a Sequence
+// of its own kind.
 #include "common/text/tokenizer_components.h"
 
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "absl/functional/function_ref.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "common/text/component_json.h"
+#include "common/text/known_split.h"
 
 namespace regatta {
 namespace {
-
-constexpr int kMaxNesting = 8;
-
-// The pattern that a ByteLevel pre-tokeniser applies by itself (GPT-2, src/encoder.py).
-constexpr char kGpt2Pattern[] =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+)";
-
-absl::StatusOr<std::string> TypeOf(const JsonNode& node) {
-  ASSIGN_OR_RETURN(JsonNode type, node.Get("type"));
-  return type.String();
-}
-
-absl::Status Unsupported(const JsonNode& node, const std::string& type, const char* supported) {
-  return absl::UnimplementedError(
-      absl::StrCat(node.path(), ".type: \"", type, "\" is not supported (", supported, ")"));
-}
-
-// An optional boolean field.
-absl::StatusOr<bool> Flag(const JsonNode& node, const char* key, bool otherwise) {
-  if (!node.Has(key)) return otherwise;
-  ASSIGN_OR_RETURN(JsonNode field, node.Get(key));
-  return field.Bool();
-}
-
-using Visit = absl::FunctionRef<absl::Status(const JsonNode& node, const std::string& type)>;
-
-// Calls `visit` for a component, or for each member of a Sequence, whose list is called `list`.
-absl::Status ForEachComponent(const JsonNode& node, const char* list, Visit visit, int depth = 0) {
-  ASSIGN_OR_RETURN(std::string type, TypeOf(node));
-  if (type != "Sequence") return visit(node, type);
-  if (depth == kMaxNesting) {
-    return node.Error(absl::StrCat("is nested deeper than ", kMaxNesting, " sequences"));
-  }
-  ASSIGN_OR_RETURN(JsonNode members, node.Get(list));
-  ASSIGN_OR_RETURN(size_t count, members.ArraySize());
-  for (size_t i = 0; i < count; ++i) {
-    RETURN_IF_ERROR(ForEachComponent(members.At(i), list, visit, depth + 1));
-  }
-  return absl::OkStatus();
-}
 
 absl::Status ParseNormalizer(const JsonNode& node, const std::string& type, TokenizerSpec& spec) {
   for (auto [name, form] : {std::pair{"NFC", UnicodeForm::kNfc},
@@ -59,10 +20,27 @@ absl::Status ParseNormalizer(const JsonNode& node, const std::string& type, Toke
                             {"NFKC", UnicodeForm::kNfkc},
                             {"NFKD", UnicodeForm::kNfkd}}) {
     if (type != name) continue;
-    spec.normalizers.push_back(form);
+    spec.normalizers.emplace_back(form);
     return absl::OkStatus();
   }
-  return Unsupported(node, type, "NFC, NFD, NFKC, NFKD and Sequence are");
+  if (type == "Lowercase") {
+    spec.normalizers.emplace_back(LowercaseRule{});
+  } else if (type == "Strip") {
+    StripRule rule;
+    ASSIGN_OR_RETURN(rule.left, OptionalFlag(node, "strip_left", true));
+    ASSIGN_OR_RETURN(rule.right, OptionalFlag(node, "strip_right", true));
+    spec.normalizers.emplace_back(rule);
+  } else if (type == "Prepend") {
+    ASSIGN_OR_RETURN(std::string text, StringField(node, "prepend"));
+    spec.normalizers.emplace_back(std::in_place_type<PrependRule>, std::move(text));
+  } else if (type == "Replace") {
+    ASSIGN_OR_RETURN(ReplaceRule rule, ParseReplace(node));
+    spec.normalizers.emplace_back(std::move(rule));
+  } else {
+    return UnsupportedComponent(
+        node, type, "NFC, NFD, NFKC, NFKD, Lowercase, Strip, Prepend, Replace and Sequence are");
+  }
+  return absl::OkStatus();
 }
 
 absl::StatusOr<SplitBehavior> ParseBehavior(const JsonNode& node) {
@@ -85,12 +63,12 @@ absl::StatusOr<SplitPattern> ParseSplit(const JsonNode& node) {
   ASSIGN_OR_RETURN(split.text, text.String());
   ASSIGN_OR_RETURN(JsonNode behavior, node.Get("behavior"));
   ASSIGN_OR_RETURN(split.behavior, ParseBehavior(behavior));
-  ASSIGN_OR_RETURN(split.invert, Flag(node, "invert", false));
+  ASSIGN_OR_RETURN(split.invert, OptionalFlag(node, "invert", false));
   return split;
 }
 
 absl::StatusOr<SplitPattern> ParseDigits(const JsonNode& node) {
-  ASSIGN_OR_RETURN(bool individual, Flag(node, "individual_digits", false));
+  ASSIGN_OR_RETURN(bool individual, OptionalFlag(node, "individual_digits", false));
   return SplitPattern{
       .text = "\\p{N}",
       .behavior = individual ? SplitBehavior::kIsolated : SplitBehavior::kContiguous};
@@ -98,39 +76,54 @@ absl::StatusOr<SplitPattern> ParseDigits(const JsonNode& node) {
 
 absl::StatusOr<SplitStage> ParseByteLevel(const JsonNode& node) {
   SplitStage stage;
-  ASSIGN_OR_RETURN(stage.add_prefix_space, Flag(node, "add_prefix_space", true));
-  ASSIGN_OR_RETURN(bool use_regex, Flag(node, "use_regex", true));
-  if (use_regex) stage.split = SplitPattern{.text = kGpt2Pattern};
+  ASSIGN_OR_RETURN(stage.add_prefix_space, OptionalFlag(node, "add_prefix_space", true));
+  ASSIGN_OR_RETURN(bool use_regex, OptionalFlag(node, "use_regex", true));
+  if (use_regex) stage.split = SplitPattern{.text = KnownSplit::kGpt2};
+  return stage;
+}
+
+// Words and runs of signs; what is between them goes. \w of the library's Rust patterns holds the
+// joiners.
+constexpr char kWhitespacePattern[] = R"([\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}]+)"
+                                      R"(|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\x{200C}\x{200D}\s]+)";
+
+absl::StatusOr<SplitStage> ParsePreTokenizer(const JsonNode& node, const std::string& type) {
+  SplitStage stage;
+  if (type == "Split") {
+    ASSIGN_OR_RETURN(stage.split, ParseSplit(node));
+  } else if (type == "Digits") {
+    ASSIGN_OR_RETURN(stage.split, ParseDigits(node));
+  } else if (type == "Whitespace") {
+    stage.split = SplitPattern{
+        .text = kWhitespacePattern, .behavior = SplitBehavior::kRemoved, .invert = true};
+  } else if (type == "WhitespaceSplit") {
+    stage.split = SplitPattern{.text = "\\s", .behavior = SplitBehavior::kRemoved};
+  } else if (type == "Metaspace") {
+    ASSIGN_OR_RETURN(stage.metaspace, ParseMetaspace(node));
+  } else if (type == "ByteLevel") {
+    return ParseByteLevel(node);
+  } else {
+    return UnsupportedComponent(
+        node, type,
+        "Split, Digits, Whitespace, WhitespaceSplit, Metaspace, ByteLevel and Sequence are");
+  }
   return stage;
 }
 
 // ByteLevel turns text into its byte alphabet, so patterns after it would see other characters: it
 // must come last.
 absl::Status ParsePreTokenizers(const JsonNode& node, TokenizerSpec& spec) {
-  bool byte_level = false;
-  auto visit = [&](const JsonNode& part, const std::string& type) -> absl::Status {
-    if (byte_level) {
-      return absl::UnimplementedError(
-          absl::StrCat(part.path(), ": no pre-tokenizer is supported after ByteLevel"));
-    }
-    SplitStage stage;
-    if (type == "Split") {
-      ASSIGN_OR_RETURN(stage.split, ParseSplit(part));
-    } else if (type == "Digits") {
-      ASSIGN_OR_RETURN(stage.split, ParseDigits(part));
-    } else if (type == "ByteLevel") {
-      ASSIGN_OR_RETURN(stage, ParseByteLevel(part));
-      byte_level = true;
-    } else {
-      return Unsupported(part, type, "Split, Digits, ByteLevel and Sequence are");
-    }
-    spec.pre_tokenizers.push_back(std::move(stage));
-    return absl::OkStatus();
-  };
-  RETURN_IF_ERROR(ForEachComponent(node, "pretokenizers", visit));
-  if (byte_level) return absl::OkStatus();
-  return absl::UnimplementedError(
-      absl::StrCat(node.path(), ": only pipelines that end in ByteLevel are supported"));
+  return ForEachComponent(
+      node, "pretokenizers", [&](const JsonNode& part, const std::string& type) -> absl::Status {
+        if (spec.byte_level) {
+          return absl::UnimplementedError(
+              absl::StrCat(part.path(), ": no pre-tokenizer is supported after ByteLevel"));
+        }
+        spec.byte_level = type == "ByteLevel";
+        ASSIGN_OR_RETURN(SplitStage stage, ParsePreTokenizer(part, type));
+        spec.pre_tokenizers.push_back(std::move(stage));
+        return absl::OkStatus();
+      });
 }
 
 absl::StatusOr<std::vector<int32_t>> TemplateIds(const JsonNode& processor, const JsonNode& piece) {
@@ -181,23 +174,20 @@ absl::Status ParseComponents(const JsonNode& root, TokenizerSpec& spec) {
           return ParseNormalizer(part, type, spec);
         }));
   }
-  ASSIGN_OR_RETURN(JsonNode pre_tokenizer, root.Get("pre_tokenizer"));
-  RETURN_IF_ERROR(ParsePreTokenizers(pre_tokenizer, spec));
+  if (root.Has("pre_tokenizer")) {
+    ASSIGN_OR_RETURN(JsonNode node, root.Get("pre_tokenizer"));
+    RETURN_IF_ERROR(ParsePreTokenizers(node, spec));
+  }
   if (root.Has("post_processor")) {
     ASSIGN_OR_RETURN(JsonNode node, root.Get("post_processor"));
     RETURN_IF_ERROR(ForEachComponent(
         node, "processors", [&](const JsonNode& part, const std::string& type) -> absl::Status {
           if (type == "ByteLevel") return absl::OkStatus();  // Moves offsets only.
           if (type == "TemplateProcessing") return ParseTemplate(part, spec);
-          return Unsupported(part, type, "ByteLevel, TemplateProcessing and Sequence are");
+          return UnsupportedComponent(part, type, "ByteLevel, TemplateProcessing and Sequence are");
         }));
   }
-  ASSIGN_OR_RETURN(JsonNode decoder, root.Get("decoder"));
-  return ForEachComponent(decoder, "decoders",
-                          [](const JsonNode& part, const std::string& type) -> absl::Status {
-                            if (type == "ByteLevel") return absl::OkStatus();
-                            return Unsupported(part, type, "ByteLevel is");
-                          });
+  return ParseDecoder(root, spec);
 }
 
 }  // namespace regatta

@@ -81,7 +81,7 @@ absl::Status ParseMerges(const JsonNode& node, BpeSpec& model) {
   return absl::OkStatus();
 }
 
-// Refuses the options of BPE models whose alphabet is not bytes.
+// Refuses what no model that runs here has.
 absl::Status CheckPlainBpe(const JsonNode& model) {
   if (model.Has("dropout") && model.value()["dropout"] != 0.0) {
     return absl::UnimplementedError(
@@ -92,10 +92,6 @@ absl::Status CheckPlainBpe(const JsonNode& model) {
       return absl::UnimplementedError(
           absl::StrCat(model.path(), ".", key, ": only null and \"\" are supported"));
     }
-  }
-  if (model.Has("byte_fallback") && model.value()["byte_fallback"] != false) {
-    return absl::UnimplementedError(
-        absl::StrCat(model.path(), ".byte_fallback: only false is supported"));
   }
   return absl::OkStatus();
 }
@@ -120,8 +116,9 @@ absl::StatusOr<BpeSpec> ParseModel(const JsonNode& node) {
     ASSIGN_OR_RETURN(JsonNode unk, node.Get("unk_token"));
     ASSIGN_OR_RETURN(model.unk_token, unk.String());
   }
-  for (auto [key, flag] :
-       {std::pair{"fuse_unk", &model.fuse_unk}, {"ignore_merges", &model.ignore_merges}}) {
+  for (auto [key, flag] : {std::pair{"fuse_unk", &model.fuse_unk},
+                           {"byte_fallback", &model.byte_fallback},
+                           {"ignore_merges", &model.ignore_merges}}) {
     if (!node.Has(key)) continue;
     ASSIGN_OR_RETURN(JsonNode field, node.Get(key));
     ASSIGN_OR_RETURN(*flag, field.Bool());

@@ -3,6 +3,7 @@
 
 #include <unicode/utf8.h>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 
@@ -41,6 +42,11 @@ size_t ValidPrefix(std::string_view bytes) {
 
 bool IsAscii(std::string_view bytes) { return SkipAscii(bytes, 0) == bytes.size(); }
 
+size_t CharacterCount(std::string_view text) {
+  return std::count_if(text.begin(), text.end(),
+                       [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; });
+}
+
 bool IsValidUtf8(std::string_view bytes) { return ValidPrefix(bytes) == bytes.size(); }
 
 void AppendUtf8Lossy(std::string_view bytes, std::string& out) {
@@ -55,6 +61,17 @@ void AppendUtf8Lossy(std::string_view bytes, std::string& out) {
     U8_NEXT(reinterpret_cast<const uint8_t*>(bytes.data()), skipped, bytes.size(), c);
     out.append(kReplacement);
     bytes.remove_prefix(skipped);
+  }
+}
+
+void AppendUtf8PerByte(std::string_view bytes, std::string& out) {
+  while (!bytes.empty()) {
+    size_t valid = ValidPrefix(bytes);
+    out.append(bytes.substr(0, valid));
+    bytes.remove_prefix(valid);
+    if (bytes.empty()) return;
+    out.append(kReplacement);
+    bytes.remove_prefix(1);
   }
 }
 

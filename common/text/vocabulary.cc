@@ -1,5 +1,5 @@
 // Building the vocabulary: model tokens are turned from the byte-level alphabet into bytes once,
-// here.
+// here, where they are written in it.
 #include "common/text/vocabulary.h"
 
 #include <algorithm>
@@ -13,6 +13,7 @@ namespace regatta {
 
 absl::StatusOr<Vocabulary> Vocabulary::Create(const TokenizerSpec& spec) {
   Vocabulary vocabulary;
+  vocabulary.byte_level_ = spec.byte_level;
   int32_t highest = -1;
   size_t bytes = 0;
   for (const auto& [written, id] : spec.model.vocab) {
@@ -43,12 +44,16 @@ std::optional<int32_t> Vocabulary::Find(std::string_view written) const {
 }
 
 std::optional<int32_t> Vocabulary::FindInModel(std::string_view written) const {
-  if (std::optional<std::string> bytes = BytesOfByteLevel(written)) {
+  if (std::optional<std::string> bytes = BytesOf(written)) {
     int32_t id = FindBytes(*bytes);
     return id < 0 ? std::nullopt : std::optional(id);
   }
   auto it = model_unmapped_.find(written);
   return it == model_unmapped_.end() ? std::nullopt : std::optional(it->second);
+}
+
+std::optional<std::string> Vocabulary::BytesOf(std::string_view written) const {
+  return byte_level_ ? BytesOfByteLevel(written) : std::string(written);
 }
 
 std::string_view Vocabulary::Store(std::string_view bytes) {
@@ -65,7 +70,7 @@ absl::Status Vocabulary::AddModelToken(std::string_view written, int32_t id) {
                                                    " is already that of another token"));
   }
   taken_[id] = true;
-  std::optional<std::string> bytes = BytesOfByteLevel(written);
+  std::optional<std::string> bytes = BytesOf(written);
   bytes_[id] = Store(bytes.has_value() ? *bytes : written);
   (bytes.has_value() ? model_bytes_ : model_unmapped_).emplace(bytes_[id], id);
   return absl::OkStatus();

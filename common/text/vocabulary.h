@@ -37,7 +37,7 @@ class Vocabulary {
   // The same within the model's own vocabulary.
   std::optional<int32_t> FindInModel(std::string_view written) const;
 
-  // The model's tokens by their bytes, as far as the byte alphabet can write them.
+  // The model's tokens by their bytes: what the byte alphabet writes, or else plain text as it is.
   const absl::flat_hash_map<std::string_view, int32_t>& model_tokens() const {
     return model_bytes_;
   }
@@ -51,9 +51,12 @@ class Vocabulary {
  private:
   bool Known(int32_t id) const { return id >= 0 && id < size(); }
   std::string_view Store(std::string_view bytes);
+  // The bytes that a model token stands for; nullopt when it is not of the alphabet.
+  std::optional<std::string> BytesOf(std::string_view written) const;
   absl::Status AddModelToken(std::string_view written, int32_t id);
   absl::Status AddAddedToken(const AddedToken& token);
 
+  bool byte_level_ = false;
   std::vector<char> arena_;  // Allocated once: everything below views it.
   std::vector<std::string_view> bytes_;
   std::vector<bool> special_;

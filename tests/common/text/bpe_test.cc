@@ -65,11 +65,12 @@ TEST(Bpe, EqualsTheDefinition) {
   for (int round = 0; round < 60; ++round) {
     int letters = 2 + static_cast<int>(random() % 4);
     TokenizerSpec spec;
+    spec.byte_level = true;
     spec.model = RandomSpec(random, letters, 5 + static_cast<int>(random() % 60));
     spec.model.ignore_merges = round % 3 == 0;
     auto vocabulary = Vocabulary::Create(spec);
     ASSERT_TRUE(vocabulary.ok()) << vocabulary.status();
-    auto model = BpeModel::Create(spec.model, *vocabulary);
+    auto model = BpeModel::Create(spec.model, spec.byte_level, *vocabulary);
     ASSERT_TRUE(model.ok()) << model.status();
     BpeModel::Scratch scratch;
     for (int n = 0; n < 60; ++n) {
@@ -88,6 +89,7 @@ TEST(Bpe, EqualsTheDefinition) {
 
 TEST(Bpe, UnknownBytesBecomeUnkTokens) {
   TokenizerSpec spec;
+  spec.byte_level = true;
   spec.model.vocab = {{"<unk>", 0}, {"a", 1}, {"b", 2}, {"ab", 3}};
   spec.model.merges = {{"a", "b"}};
   spec.model.unk_token = "<unk>";
@@ -95,7 +97,7 @@ TEST(Bpe, UnknownBytesBecomeUnkTokens) {
     spec.model.fuse_unk = fuse;
     auto vocabulary = Vocabulary::Create(spec);
     ASSERT_TRUE(vocabulary.ok());
-    auto model = BpeModel::Create(spec.model, *vocabulary);
+    auto model = BpeModel::Create(spec.model, spec.byte_level, *vocabulary);
     ASSERT_TRUE(model.ok());
     BpeModel::Scratch scratch;
     std::vector<int32_t> ids;

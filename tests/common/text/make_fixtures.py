@@ -29,6 +29,8 @@ GPT4O = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
+TEKKEN = GPT4O.replace("(?i:'s|'t|'re|'ve|'m|'ll|'d)?", "").replace(r"\p{N}{1,3}", r"\p{N}")
+
 WORDS = """
 the of and to in is that it for was on are as with his they at be this have from or one had by word
 but not what all were we when your can said there use an each which she do how their if will up
@@ -151,6 +153,15 @@ SPECIALS = [
     "<|a|>b",
     "<|a|><",
     "<|a",
+    "<s>",
+    "</s>",
+    "<unk>",
+    "[INST] x [/INST]",
+    "<s><s>",
+    " <s> ",
+    "<0x41>",
+    "\u2581",
+    "a\u2581b \u2581\u2581",
 ]
 
 
@@ -341,6 +352,140 @@ def stages_drop():
     return t
 
 
+def tekken_style():
+    t = train(
+        "tekken",
+        [split(Regex(TEKKEN)), pre_tokenizers.ByteLevel(False, use_regex=False)],
+        ignore_merges=True,
+    )
+    t.add_special_tokens(["<unk>", "<s>", "</s>", "[INST]", "[/INST]"])
+    return t
+
+
+def sentencepiece_style(name, normalizer, stage, decoder, bytes_known=range(256), extra=(), **model):
+    """Pieces of words behind U+2581; specials, then byte tokens, come first, as in Llama 2."""
+    trained = Tokenizer(models.BPE(unk_token="<unk>"))
+    trained.pre_tokenizer = pre_tokenizers.Metaspace()
+    rng = random.Random(name)
+    corpus = [
+        make_text(rng) if i % 4 == 0 else " ".join(rng.choice(WORDS) for _ in range(12))
+        for i in range(3000)
+    ]
+    corpus = [text.translate({0: None}).replace("<0x", "") for text in corpus]
+    trained.train_from_iterator(
+        corpus,
+        trainers.BpeTrainer(
+            vocab_size=800, limit_alphabet=300, show_progress=False, special_tokens=["<unk>"]
+        ),
+    )
+    data = json.loads(trained.to_str())["model"]
+    first = ["<unk>", "<s>", "</s>"] + [f"<0x{b:02X}>" for b in bytes_known] + list(extra)
+    rest = [token for token in sorted(data["vocab"], key=data["vocab"].get) if token not in first]
+    vocab = {token: i for i, token in enumerate(first + rest)}
+    merges = [tuple(pair) for pair in data["merges"]]
+    if extra:  # Runs of spaces, as Llama 2 has them.
+        merges += [(extra[0][0] * (len(x) // 2), extra[0][0] * (len(x) // 2)) for x in extra]
+    t = Tokenizer(
+        models.BPE(vocab, merges, unk_token="<unk>", fuse_unk=True, byte_fallback=True, **model)
+    )
+    if normalizer:
+        t.normalizer = normalizer
+    if stage:
+        t.pre_tokenizer = stage
+    t.decoder = decoder
+    t.add_special_tokens(["<unk>", "<s>", "</s>"])
+    t.post_processor = processors.TemplateProcessing(
+        single="<s> $A", pair="<s> $A <s> $B", special_tokens=[("<s>", vocab["<s>"])]
+    )
+    return t
+
+
+RUNS = ["\u2581" * 2, "\u2581" * 4, "\u2581" * 8, "\u2581" * 16]
+
+
+def llama2_decoder(*last):
+    return decoders.Sequence(
+        [decoders.Replace("\u2581", " "), decoders.ByteFallback(), decoders.Fuse(), *last]
+    )
+
+
+def llama2_style():
+    """The older file: a normaliser writes the spaces, before every stretch of text one."""
+    return sentencepiece_style(
+        "llama2",
+        normalizers.Sequence(
+            [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+        ),
+        None,
+        llama2_decoder(decoders.Strip(" ", 1, 0)),
+        extra=RUNS,
+    )
+
+
+def mistral_style():
+    """The newer file: Metaspace writes the spaces, one before the beginning only."""
+    return sentencepiece_style(
+        "mistral",
+        None,
+        pre_tokenizers.Metaspace("\u2581", "first", split=False),
+        llama2_decoder(decoders.Strip(" ", 1, 0)),
+        extra=RUNS,
+    )
+
+
+def metaspace_always():
+    """Not all bytes have tokens, so <unk> occurs; added tokens of all kinds."""
+    t = sentencepiece_style(
+        "always",
+        None,
+        pre_tokenizers.Metaspace("\u2581", "always", split=True),
+        decoders.Metaspace("\u2581", "always"),
+        bytes_known=range(0x80, 0xE3),
+    )
+    t.add_tokens(ADDED[:5] + ADDED[6:])
+    return t
+
+
+def metaspace_never():
+    t = sentencepiece_style(
+        "never",
+        normalizers.Sequence(
+            [
+                normalizers.Strip(),
+                normalizers.Lowercase(),
+                normalizers.Replace(Regex(r"[\r\n]+"), " "),
+                normalizers.Replace("--", "\u2014"),
+                normalizers.NFKC(),
+            ]
+        ),
+        pre_tokenizers.Sequence(
+            [pre_tokenizers.Digits(True), pre_tokenizers.Metaspace("\u2581", "never", split=False)]
+        ),
+        decoders.Sequence(
+            [
+                decoders.ByteFallback(),
+                decoders.Metaspace("\u2581", "never"),
+                decoders.Fuse(),
+                decoders.Replace("e", "E"),
+                decoders.Strip(" ", 2, 0),
+            ]
+        ),
+    )
+    t.add_tokens([AddedToken("Anchor", normalized=True), AddedToken("[INST]", normalized=False)])
+    return t
+
+
+def words_only():
+    return sentencepiece_style(
+        "words",
+        normalizers.NFD(),
+        pre_tokenizers.Sequence([pre_tokenizers.WhitespaceSplit(), pre_tokenizers.Whitespace()]),
+        decoders.Sequence([decoders.Strip("a", 1, 0), decoders.Fuse()]),
+        bytes_known=(),
+        ignore_merges=True,
+    )
+
+
 def golden(tokenizer, texts, rng):
     plain, parsed, decoded, skipped = [], [], [], []
     for text in texts:
@@ -407,7 +552,7 @@ def main():
     parser.add_argument(
         "--check", type=pathlib.Path, help="folder for a larger golden of the committed fixtures"
     )
-    parser.add_argument("--count", type=int, default=260, help="number of texts")
+    parser.add_argument("--count", type=int, default=110, help="number of texts")
     parser.add_argument("--seed", default="texts")
     args = parser.parse_args()
     rng = random.Random(args.seed)
@@ -421,7 +566,20 @@ def main():
     out = args.check or FOLDER
     out.mkdir(exist_ok=True)
     result = {"texts": texts, "lossy": lossy(), "tokenizers": {}}
-    for make in (llama3_style, qwen2_style, gpt2_style, gpt4o_style, stages_unk, stages_drop):
+    for make in (
+        llama3_style,
+        qwen2_style,
+        gpt2_style,
+        gpt4o_style,
+        tekken_style,
+        llama2_style,
+        mistral_style,
+        metaspace_always,
+        metaspace_never,
+        words_only,
+        stages_unk,
+        stages_drop,
+    ):
         path = FOLDER / f"{make.__name__}.json"
         if not args.check:
             make().save(str(path), pretty=False)

@@ -89,8 +89,8 @@ TEST(TokenizerJson, RefusesBadModels) {
       {"unknown result", [](json& j) { j["model"]["merges"][1] = "q x"; }, kInvalid,
        "merges[1]: \"qx\""},
       {"dropout", [](json& j) { j["model"]["dropout"] = 0.1; }, kUnsupported, "dropout"},
-      {"byte_fallback", [](json& j) { j["model"]["byte_fallback"] = true; }, kUnsupported,
-       "byte_fallback"},
+      {"byte_fallback", [](json& j) { j["model"]["byte_fallback"] = 1; }, kInvalid,
+       "byte_fallback: must be a boolean"},
       {"suffix", [](json& j) { j["model"]["end_of_word_suffix"] = "</w>"; }, kUnsupported,
        "end_of_word_suffix"},
       {"flag", [](json& j) { j["model"]["ignore_merges"] = 1; }, kInvalid,
@@ -134,20 +134,44 @@ TEST(TokenizerJson, RefusesBadComponents) {
   ExpectRefused({
       {"normalizer",
        [](json& j) {
-         j["normalizer"] = {{"type", "Lowercase"}};
+         j["normalizer"] = {{"type", "Nmt"}};
        },
-       kUnsupported, "\"Lowercase\""},
+       kUnsupported, "\"Nmt\""},
+      {"empty pattern",
+       [](json& j) {
+         j["normalizer"] = {{"type", "Replace"}, {"pattern", {{"String", ""}}}, {"content", "x"}};
+       },
+       kInvalid, "pattern: must not be empty"},
       {"no type", [](json& j) { j["normalizer"] = json::object(); }, kInvalid,
        "normalizer: has no field \"type\""},
-      {"no pre_tokenizer", [](json& j) { j["pre_tokenizer"] = nullptr; }, kInvalid,
-       "pre_tokenizer"},
-      {"metaspace",
+      {"no pre_tokenizer", [](json& j) { j["pre_tokenizer"] = nullptr; }, kUnsupported,
+       "pre-tokenizers that do not end in it"},
+      {"bert",
        [](json& j) {
-         j["pre_tokenizer"] = {{"type", "Metaspace"}};
+         j["pre_tokenizer"] = {{"type", "BertPreTokenizer"}};
        },
-       kUnsupported, "\"Metaspace\""},
+       kUnsupported, "\"BertPreTokenizer\""},
+      {"metaspace scheme",
+       [](json& j) {
+         j["pre_tokenizer"] = {
+             {"type", "Metaspace"}, {"replacement", "_"}, {"prepend_scheme", "last"}};
+       },
+       kInvalid, "\"last\", must be always, first or never"},
+      {"metaspace contradiction",
+       [](json& j) {
+         j["pre_tokenizer"] = {{"type", "Metaspace"},
+                               {"replacement", "_"},
+                               {"add_prefix_space", false},
+                               {"prepend_scheme", "first"}};
+       },
+       kInvalid, "contradicts"},
+      {"metaspace long",
+       [](json& j) {
+         j["pre_tokenizer"] = {{"type", "Metaspace"}, {"replacement", "ab"}};
+       },
+       kInvalid, "must be one character"},
       {"no byte level", [](json& j) { j["pre_tokenizer"] = Split("a"); }, kUnsupported,
-       "end in ByteLevel"},
+       "pre-tokenizers that do not end in it"},
       {"after byte level",
        [](json& j) {
          j["pre_tokenizer"] = {{"type", "Sequence"},
@@ -192,6 +216,22 @@ TEST(TokenizerJson, RefusesBadComponents) {
          j["decoder"] = {{"type", "WordPiece"}};
        },
        kUnsupported, "\"WordPiece\""},
+      {"decoder of characters",
+       [](json& j) {
+         j["decoder"] = {{"type", "Fuse"}};
+       },
+       kUnsupported, "other than ByteLevel"},
+      {"decoder order",
+       [](json& j) {
+         j["decoder"] = {{"type", "Sequence"},
+                         {"decoders", {j["decoder"], {{"type", "ByteFallback"}}}}};
+       },
+       kUnsupported, "ByteFallback behind Fuse"},
+      {"strip",
+       [](json& j) {
+         j["decoder"] = {{"type", "Strip"}, {"content", " "}, {"start", -1}, {"stop", 0}};
+       },
+       kInvalid, "decoder.start: is -1"},
   });
 }
 
