@@ -16,6 +16,7 @@
 #include "common/text/bpe.h"
 #include "common/text/normalizer.h"
 #include "common/text/pre_tokenizer.h"
+#include "common/text/sentencepiece_model.h"
 #include "common/text/tokenizer_spec.h"
 #include "common/text/utf8.h"
 #include "common/text/vocabulary.h"
@@ -39,6 +40,23 @@ absl::StatusOr<std::string> ReadFile(const std::string& path) {
   if (!file.good() && !file.eof())
     return absl::UnavailableError(absl::StrCat(path, ": cannot be read"));
   return contents;
+}
+
+// The contents of a file that need not be there; empty without it.
+absl::StatusOr<std::string> ReadOptionalFile(const std::string& path) {
+  absl::StatusOr<std::string> contents = ReadFile(path);
+  if (absl::IsNotFound(contents.status())) return std::string();
+  return contents;
+}
+
+// The tokenizer file that `path` means.
+std::filesystem::path FindFile(const std::filesystem::path& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_directory(path, ignored)) return path;
+  std::filesystem::path json = path / "tokenizer.json", model = path / "tokenizer.model";
+  bool only_model =
+      !std::filesystem::exists(json, ignored) && std::filesystem::exists(model, ignored);
+  return only_model ? model : json;
 }
 
 // Ids that the post-processor adds must belong to tokens, or the model would be fed rows that do
@@ -132,14 +150,26 @@ Tokenizer::Tokenizer(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
 Tokenizer::~Tokenizer() = default;
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::Load(const std::string& path) {
-  std::error_code ignored;
-  bool is_directory = std::filesystem::is_directory(path, ignored);
-  std::string file = is_directory ? absl::StrCat(path, "/tokenizer.json") : path;
-  ASSIGN_OR_RETURN(std::string json, ReadFile(file));
-  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = FromJson(json);
+  std::filesystem::path file = FindFile(path);
+  ASSIGN_OR_RETURN(std::string contents, ReadFile(file));
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer;
+  if (file.extension() == ".model") {
+    std::filesystem::path folder = file.parent_path();
+    ASSIGN_OR_RETURN(std::string config, ReadOptionalFile(folder / "tokenizer_config.json"));
+    ASSIGN_OR_RETURN(std::string added, ReadOptionalFile(folder / "added_tokens.json"));
+    tokenizer = FromSentencePiece(contents, config, added);
+  } else {
+    tokenizer = FromJson(contents);
+  }
   if (tokenizer.ok()) return tokenizer;
   return absl::Status(tokenizer.status().code(),
-                      absl::StrCat(file, ": ", tokenizer.status().message()));
+                      absl::StrCat(file.string(), ": ", tokenizer.status().message()));
+}
+
+absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromSentencePiece(
+    std::string_view model, std::string_view config_json, std::string_view added_tokens_json) {
+  ASSIGN_OR_RETURN(TokenizerSpec spec, SpecOfSentencePiece(model, config_json, added_tokens_json));
+  return FromSpec(spec);
 }
 
 absl::StatusOr<std::unique_ptr<Tokenizer>> Tokenizer::FromJson(std::string_view json) {

@@ -20,12 +20,18 @@ namespace regatta {
 // threads.
 class Tokenizer {
  public:
-  // Reads `path`, a tokenizer.json or a directory that holds one. NOT_FOUND, INVALID_ARGUMENT
-  // naming the field, or UNIMPLEMENTED naming the component that is not supported.
+  // Reads `path`: a tokenizer.json, a tokenizer.model (sentencepiece) with the
+  // tokenizer_config.json and added_tokens.json beside it, or a directory that holds one of them,
+  // tokenizer.json first. NOT_FOUND, INVALID_ARGUMENT naming the field, or UNIMPLEMENTED naming the
+  // component that is not supported.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> Load(const std::string& path);
 
-  // The same from the file's contents.
+  // The same from the contents of tokenizer.json.
   static absl::StatusOr<std::unique_ptr<Tokenizer>> FromJson(std::string_view json);
+
+  // The same from the contents of tokenizer.model; the other two may be empty.
+  static absl::StatusOr<std::unique_ptr<Tokenizer>> FromSentencePiece(
+      std::string_view model, std::string_view config_json, std::string_view added_tokens_json);
 
   ~Tokenizer();
 

@@ -130,7 +130,7 @@ TEST(TokenizerJson, RefusesBadAddedTokens) {
   });
 }
 
-TEST(TokenizerJson, RefusesBadComponents) {
+TEST(TokenizerJson, RefusesBadNormalizers) {
   ExpectRefused({
       {"normalizer",
        [](json& j) {
@@ -144,6 +144,11 @@ TEST(TokenizerJson, RefusesBadComponents) {
        kInvalid, "pattern: must not be empty"},
       {"no type", [](json& j) { j["normalizer"] = json::object(); }, kInvalid,
        "normalizer: has no field \"type\""},
+  });
+}
+
+TEST(TokenizerJson, RefusesBadPreTokenizers) {
+  ExpectRefused({
       {"no pre_tokenizer", [](json& j) { j["pre_tokenizer"] = nullptr; }, kUnsupported,
        "pre-tokenizers that do not end in it"},
       {"bert",
@@ -198,6 +203,11 @@ TEST(TokenizerJson, RefusesBadComponents) {
       {"deep",
        [](json& j) { j["pre_tokenizer"] = Sequence("pretokenizers", 9, j["pre_tokenizer"]); },
        kInvalid, "nested deeper"},
+  });
+}
+
+TEST(TokenizerJson, RefusesBadPostProcessorsAndDecoders) {
+  ExpectRefused({
       {"post",
        [](json& j) {
          j["post_processor"] = {{"type", "BertProcessing"}};
