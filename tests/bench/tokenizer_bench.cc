@@ -1,9 +1,10 @@
-// Tokenizer throughput in MB of text per second and core, on English-like text, with a small and a
-// large vocabulary.
+// Tokenizer throughput in MB of text per second and core, on English-like text: bytes and
+// characters (sentencepiece) as symbols, small and large vocabularies.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
 #include <cmath>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -20,6 +21,7 @@ namespace {
 
 constexpr size_t kWords = 50'000;
 constexpr size_t kLargeVocabulary = 128'000;
+constexpr size_t kPieceVocabulary = 32'000;
 constexpr char kLlama3Pattern[] =
     R"((?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+)";
 
@@ -70,26 +72,35 @@ std::string MakeText(size_t bytes) {
   return text;
 }
 
-// A vocabulary of 128,000 tokens: all bytes, and the beginnings of words behind a space, merged
-// letter by letter.
-std::string MakeLargeTokenizerJson() {
-  nlohmann::json vocab, merges = nlohmann::json::array();
-  auto add = [&](const std::string& token) {
-    size_t id = vocab.size();
-    return vocab.emplace(token, id).second;
-  };
-  for (char c = '!'; c <= '~'; ++c) add(std::string(1, c));
-  add("Ġ");
-  add("Ċ");
+// Adds the beginnings of the lexicon's words behind `space`, merged letter by letter, until there
+// are `limit` tokens.
+void AddWords(const std::string& space, size_t limit, nlohmann::json& vocab,
+              nlohmann::json& merges) {
   for (const std::string& word : Lexicon()) {
-    std::string token = "Ġ";
+    std::string token = space;
     for (char c : word) {
-      if (vocab.size() == kLargeVocabulary) break;
+      if (vocab.size() == limit) return;
       std::string longer = token + c;
-      if (add(longer)) merges.push_back({token, std::string(1, c)});
+      size_t id = vocab.size();
+      if (vocab.emplace(longer, id).second) merges.push_back({token, std::string(1, c)});
       token = longer;
     }
   }
+}
+
+// Letters and signs, `space` and `line`.
+nlohmann::json MakeAlphabet(const std::string& space, const std::string& line) {
+  nlohmann::json vocab;
+  for (char c = '!'; c <= '~'; ++c) vocab.emplace(std::string(1, c), vocab.size());
+  vocab.emplace(space, vocab.size());
+  vocab.emplace(line, vocab.size());
+  return vocab;
+}
+
+// A vocabulary of 128,000 tokens over bytes.
+std::string MakeLargeTokenizerJson() {
+  nlohmann::json vocab = MakeAlphabet("Ġ", "Ċ"), merges = nlohmann::json::array();
+  AddWords("Ġ", kLargeVocabulary, vocab, merges);
   nlohmann::json split = {{"type", "Split"},
                           {"pattern", {{"Regex", kLlama3Pattern}}},
                           {"behavior", "Isolated"},
@@ -102,15 +113,39 @@ std::string MakeLargeTokenizerJson() {
   return document.dump();
 }
 
-const Tokenizer& SmallTokenizer() {
-  static const auto& tokenizer = *new std::unique_ptr<Tokenizer>(
-      Tokenizer::Load(REGATTA_SOURCE_DIR "/tests/common/text/fixtures/llama3_style.json").value());
+// A vocabulary of 32,000 tokens over characters, in the form of Llama 2 and Mistral.
+std::string MakePieceTokenizerJson() {
+  const std::string mark = "\u2581";
+  nlohmann::json vocab = MakeAlphabet(mark, "<0x0A>"), merges = nlohmann::json::array();
+  AddWords(mark, kPieceVocabulary, vocab, merges);
+  nlohmann::json prepend = {{"type", "Prepend"}, {"prepend", mark}};
+  nlohmann::json replace = {{"type", "Replace"}, {"pattern", {{"String", " "}}}, {"content", mark}};
+  nlohmann::json document = {
+      {"model", {{"type", "BPE"}, {"vocab", vocab}, {"merges", merges}, {"byte_fallback", true}}},
+      {"normalizer", {{"type", "Sequence"}, {"normalizers", {prepend, replace}}}},
+      {"decoder", {{"type", "ByteFallback"}}}};
+  return document.dump();
+}
+
+const Tokenizer& Fixture(const std::string& name) {
+  static auto& loaded = *new std::map<std::string, std::unique_ptr<Tokenizer>>;
+  std::unique_ptr<Tokenizer>& tokenizer = loaded[name];
+  if (tokenizer == nullptr) {
+    std::string path = REGATTA_SOURCE_DIR "/tests/common/text/fixtures/" + name + ".json";
+    tokenizer = Tokenizer::Load(path).value();
+  }
   return *tokenizer;
 }
 
 const Tokenizer& LargeTokenizer() {
   static const auto& tokenizer =
       *new std::unique_ptr<Tokenizer>(Tokenizer::FromJson(MakeLargeTokenizerJson()).value());
+  return *tokenizer;
+}
+
+const Tokenizer& PieceTokenizer() {
+  static const auto& tokenizer =
+      *new std::unique_ptr<Tokenizer>(Tokenizer::FromJson(MakePieceTokenizerJson()).value());
   return *tokenizer;
 }
 
@@ -127,7 +162,7 @@ void Encode(benchmark::State& state, const Tokenizer& tokenizer, const std::stri
 }
 
 void BM_EncodeSmallVocabulary(benchmark::State& state) {
-  Encode(state, SmallTokenizer(), MakeText(state.range(0)));
+  Encode(state, Fixture("llama3_style"), MakeText(state.range(0)));
 }
 BENCHMARK(BM_EncodeSmallVocabulary)->Arg(1 << 10)->Arg(1 << 20)->Unit(benchmark::kMicrosecond);
 
@@ -136,11 +171,36 @@ void BM_EncodeLargeVocabulary(benchmark::State& state) {
 }
 BENCHMARK(BM_EncodeLargeVocabulary)->Arg(1 << 10)->Arg(1 << 20)->Unit(benchmark::kMicrosecond);
 
-// One word of a million letters, which must not cost more than its share.
-void BM_EncodeOneLongWord(benchmark::State& state) {
-  Encode(state, SmallTokenizer(), std::string(1 << 20, 'a'));
+void BM_EncodeSmallPieces(benchmark::State& state) {
+  Encode(state, Fixture("llama2_style"), MakeText(state.range(0)));
 }
-BENCHMARK(BM_EncodeOneLongWord)->Unit(benchmark::kMillisecond);
+BENCHMARK(BM_EncodeSmallPieces)->Arg(1 << 10)->Arg(1 << 20)->Unit(benchmark::kMicrosecond);
+
+void BM_EncodeLargePieces(benchmark::State& state) {
+  Encode(state, PieceTokenizer(), MakeText(state.range(0)));
+}
+BENCHMARK(BM_EncodeLargePieces)->Arg(1 << 10)->Arg(1 << 20)->Unit(benchmark::kMicrosecond);
+
+// One piece of so many equal letters or blanks, which must not cost more than its share.
+void BM_EncodeLongRun(benchmark::State& state, const std::string& name, char c) {
+  Encode(state, Fixture(name), std::string(state.range(0), c));
+}
+BENCHMARK_CAPTURE(BM_EncodeLongRun, letters, "llama3_style", 'a')
+    ->RangeMultiplier(4)
+    ->Range(1 << 18, 1 << 22)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_EncodeLongRun, blanks, "llama3_style", ' ')
+    ->RangeMultiplier(4)
+    ->Range(1 << 18, 1 << 22)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_EncodeLongRun, piece_letters, "llama2_style", 'a')
+    ->RangeMultiplier(4)
+    ->Range(1 << 18, 1 << 22)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_EncodeLongRun, piece_blanks, "llama2_style", ' ')
+    ->RangeMultiplier(4)
+    ->Range(1 << 18, 1 << 22)
+    ->Unit(benchmark::kMillisecond);
 
 void BM_LoadLargeVocabulary(benchmark::State& state) {
   std::string json = MakeLargeTokenizerJson();
@@ -150,7 +210,7 @@ BENCHMARK(BM_LoadLargeVocabulary)->Unit(benchmark::kMillisecond);
 
 // One token at a time, as a stream does.
 void BM_Detokenize(benchmark::State& state) {
-  const Tokenizer& tokenizer = SmallTokenizer();
+  const Tokenizer& tokenizer = Fixture("llama3_style");
   std::vector<int32_t> ids = tokenizer.Encode(MakeText(1 << 16), /*add_special_tokens=*/false);
   for (auto _ : state) {
     Detokenizer detokenizer(tokenizer, /*skip_special_tokens=*/true);

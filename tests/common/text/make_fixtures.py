@@ -1,13 +1,10 @@
 #!/usr/bin/env python3
-"""Trains the small tokenizers of tests/common/text/fixtures and stores what HF `tokenizers`
-makes of many texts with them.
+"""Trains the small tokenizers of tests/common/text/fixtures, each with the structure of a family's tokenizer.json, and stores
+what HF `tokenizers` makes of texts with them: golden.json in full for a few, agreement.json as digests for many.
 
 Run once, the results are committed: pip install tokenizers==0.23.3 && python3 make_fixtures.py
-With --check DIR --count N it trains nothing and writes a larger golden of the same fixtures to DIR,
-for tokenizer_golden_test DIR/golden.json.
 """
 
-import argparse
 import json
 import pathlib
 import random
@@ -16,7 +13,11 @@ import unicodedata
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, normalizers
 from tokenizers import pre_tokenizers, processors, trainers
 
+import agreement
+from generated_text import GeneratedTexts
+
 FOLDER = pathlib.Path(__file__).parent / "fixtures"
+DIGESTS = 5000  # Texts of agreement.json.
 LLAMA3 = (
     r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}"
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -133,6 +134,14 @@ SPECIALS = [
     "<|im_end|>",
     "<tool_call>",
     "</tool_call>",
+    "<|endoftext|>",
+    "<think>",
+    "</think>\n\n",
+    "<tool_response>",
+    "<|start_header_id|>user<|end_header_id|>\n\n",
+    "<|reserved_special_token_1|>",
+    "[TOOL_CALLS]",
+    "[INST]",
     "<|eot_id",
     "<|eot_id|>>",
     "|eot_id|>",
@@ -165,56 +174,54 @@ SPECIALS = [
 ]
 
 
-def assigned(rng):
-    """A character of any plane; newer ones only where normalisation leaves them alone, because the
-    library's tables are older."""
-    while True:
-        c = chr(
-            rng.choice(
-                [
-                    rng.randrange(0x3000),
-                    rng.randrange(0x10000),
-                    rng.randrange(0x10000, 0x30000),
-                    rng.randrange(0xE0000, 0xE01F0),
-                    rng.randrange(0xF0000, 0x110000),
-                ]
-            )
-        )
-        old = unicodedata.ucd_3_2_0.category(c) != "Cn"
-        plain = unicodedata.normalize("NFKD", c) == c and unicodedata.combining(c) == 0
-        if unicodedata.category(c) not in ("Cn", "Cs") and (old or plain):
-            return c
+# Bytes at the edges of what UTF-8 allows.
+ILL_FORMED = bytes.fromhex("417f809fa0bfc0c1c2dfe0e1ecedeeeff0f1f3f4f5ff8f90")
 
 
-def fragment(rng):
-    kind = rng.randrange(13)
-    if kind <= 3:
-        words = [rng.choice(WORDS) for _ in range(rng.randrange(1, 9))]
-        return " ".join(w.capitalize() if rng.random() < 0.1 else w for w in words) + rng.choice(
-            [".", ",", "", "!", "?", ":", ";"]
-        )
-    if kind == 4:
-        return rng.choice(CODE)
-    if kind == 5:
-        return "".join(rng.choice(SPACES) for _ in range(rng.randrange(1, 5)))
-    if kind == 6:
-        return rng.choice(SCRIPTS)
-    if kind == 7:
-        return rng.choice(EMOJI) * rng.choice([1, 1, 3])
-    if kind == 8:
-        return rng.choice(SPECIALS)
-    if kind == 9:
-        return "".join(assigned(rng) for _ in range(rng.randrange(1, 7)))
-    if kind == 10:
-        return str(rng.randrange(10 ** rng.randrange(1, 12)))
-    if kind == 11:
-        return "".join(chr(rng.randrange(0x80)) for _ in range(rng.randrange(1, 8)))
-    return rng.choice("ax= -_*#.\n0é") * rng.randrange(2, 70)
+def is_settled(c):
+    """Whether all tables agree on character `c`: newer ones count only where normalisation leaves them alone, because the
+    library's tables are older. Nothing is assigned in planes 4 to 13."""
+    if 0x40000 <= ord(c) < 0xE0000:
+        return True
+    old = unicodedata.ucd_3_2_0.category(c) != "Cn"
+    plain = unicodedata.normalize("NFKD", c) == c and unicodedata.combining(c) == 0
+    return unicodedata.category(c) not in ("Cn", "Cs") and (old or plain)
 
 
-def make_text(rng):
-    joints = ["", " ", " ", "  ", "\n"]
-    return "".join(fragment(rng) + rng.choice(joints) for _ in range(rng.randrange(1, 7)))
+def ranges(begin, end, accept):
+    """Code points of [begin, end) that are accepted, as [first, last]."""
+    found = []
+    for c in range(begin, end):
+        if not accept(chr(c)):
+            continue
+        if found and found[-1][1] == c - 1:
+            found[-1][1] = c
+        else:
+            found.append([c, c])
+    return found
+
+
+def make_pools():
+    """What generated_text.py puts texts together from."""
+    limits = [0, 0x80, 0x250, 0x3000, 0x10000, 0x20000, 0x40000, 0xE0000, 0xF0000, 0x110000]
+    characters = {f"from {begin:#x}": ranges(begin, end, is_settled) for begin, end in zip(limits, limits[1:])}
+    old_mark = lambda c: unicodedata.ucd_3_2_0.combining(c) != 0
+    characters["marks"] = ranges(0x300, 0x10000, old_mark)
+    strings = {
+        "words": WORDS, "code": CODE, "spaces": SPACES, "scripts": SCRIPTS, "emoji": EMOJI, "specials": SPECIALS,
+        "ends": [".", ",", "", "!", "?", ":", ";"], "joints": ["", " ", " ", "  ", "\n"], "runs": list("ax= -_*#.\n0é😀"),
+    }
+    return {"strings": strings, "characters": characters, "ill_formed": list(ILL_FORMED)}
+
+
+def corpus(seed, texts):
+    """Texts to train on: English words, and every fourth one anything."""
+    rng = random.Random(seed)
+    generated = GeneratedTexts()
+    anything = lambda: generated.text(rng.getrandbits(40)).decode("utf-8", "ignore")
+    return [
+        anything() if i % 4 == 0 else " ".join(rng.choice(WORDS) for _ in range(12)) for i in range(texts)
+    ]
 
 
 def split(pattern, behavior="isolated", invert=False):
@@ -228,16 +235,12 @@ def train(name, stages, normalizer=None, alphabet=True, vocab=1200, **model):
         tokenizer.normalizer = normalizer
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.post_processor = processors.ByteLevel(trim_offsets=False)
-    rng = random.Random(name)
-    corpus = [
-        make_text(rng) if i % 4 == 0 else " ".join(rng.choice(WORDS) for _ in range(12))
-        for i in range(6000)
-    ]
+    sentences = corpus(name, 6000)
     if not alphabet:
-        corpus = [text.encode("ascii", "ignore").decode().replace("\x00", "") for text in corpus]
+        sentences = [text.encode("ascii", "ignore").decode().replace("\x00", "") for text in sentences]
     specials = ["<unk>"] if model.get("unk_token") else []
     tokenizer.train_from_iterator(
-        corpus,
+        sentences,
         trainers.BpeTrainer(
             vocab_size=vocab,
             show_progress=False,
@@ -255,8 +258,8 @@ def llama3_style():
         ignore_merges=True,
     )
     t.add_special_tokens(
-        ["<|begin_of_text|>", "<|end_of_text|>", "<|eot_id|>"]
-        + [f"<|reserved_{i}|>" for i in range(20)]
+        ["<|begin_of_text|>", "<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"]
+        + [f"<|reserved_special_token_{i}|>" for i in range(12)]
     )
     bos = ("<|begin_of_text|>", t.token_to_id("<|begin_of_text|>"))
     t.post_processor = processors.Sequence(
@@ -270,15 +273,27 @@ def llama3_style():
     return t
 
 
-def qwen2_style():
+def qwen_style(name, added):
     t = train(
-        "qwen2",
+        name,
         [split(Regex(QWEN2)), pre_tokenizers.ByteLevel(False, use_regex=False)],
         normalizers.NFC(),
+        continuing_subword_prefix="",
+        end_of_word_suffix="",
     )
     t.add_special_tokens(["<|endoftext|>", "<|im_start|>", "<|im_end|>"])
-    t.add_tokens([AddedToken(x, normalized=False) for x in ("<tool_call>", "</tool_call>")])
+    t.add_tokens([AddedToken(x, normalized=False) for x in added])
     return t
+
+
+def qwen2_style():
+    """Qwen2.5 adds the tokens of tools, which are not special."""
+    return qwen_style("qwen2", ["<tool_call>", "</tool_call>"])
+
+
+def qwen3_style():
+    tags = [f"<{slash}{name}>" for name in ("tool_call", "tool_response", "think") for slash in ("", "/")]
+    return qwen_style("qwen3", tags)
 
 
 def gpt2_style():
@@ -366,14 +381,9 @@ def sentencepiece_style(name, normalizer, stage, decoder, bytes_known=range(256)
     """Pieces of words behind U+2581; specials, then byte tokens, come first, as in Llama 2."""
     trained = Tokenizer(models.BPE(unk_token="<unk>"))
     trained.pre_tokenizer = pre_tokenizers.Metaspace()
-    rng = random.Random(name)
-    corpus = [
-        make_text(rng) if i % 4 == 0 else " ".join(rng.choice(WORDS) for _ in range(12))
-        for i in range(3000)
-    ]
-    corpus = [text.translate({0: None}).replace("<0x", "") for text in corpus]
+    sentences = [text.translate({0: None}).replace("<0x", "") for text in corpus(name, 3000)]
     trained.train_from_iterator(
-        corpus,
+        sentences,
         trainers.BpeTrainer(
             vocab_size=800, limit_alphabet=300, show_progress=False, special_tokens=["<unk>"]
         ),
@@ -400,6 +410,7 @@ def sentencepiece_style(name, normalizer, stage, decoder, bytes_known=range(256)
     return t
 
 
+INSTRUCTIONS = ["[INST]", "[/INST]", "[TOOL_CALLS]", "[AVAILABLE_TOOLS]", "[/AVAILABLE_TOOLS]"]
 RUNS = ["\u2581" * 2, "\u2581" * 4, "\u2581" * 8, "\u2581" * 16]
 
 
@@ -422,15 +433,32 @@ def llama2_style():
     )
 
 
+def mixtral_style():
+    """Structure of the older file, with tokens of instructions and tools."""
+    t = sentencepiece_style(
+        "mixtral",
+        normalizers.Sequence(
+            [normalizers.Prepend("\u2581"), normalizers.Replace(" ", "\u2581")]
+        ),
+        None,
+        llama2_decoder(decoders.Strip(" ", 1, 0)),
+        extra=RUNS,
+    )
+    t.add_special_tokens(INSTRUCTIONS)
+    return t
+
+
 def mistral_style():
     """The newer file: Metaspace writes the spaces, one before the beginning only."""
-    return sentencepiece_style(
+    t = sentencepiece_style(
         "mistral",
         None,
         pre_tokenizers.Metaspace("\u2581", "first", split=False),
         llama2_decoder(decoders.Strip(" ", 1, 0)),
         extra=RUNS,
     )
+    t.add_special_tokens(INSTRUCTIONS)
+    return t
 
 
 def metaspace_always():
@@ -514,81 +542,36 @@ def golden(tokenizer, texts, rng):
 def lossy():
     """Ill-formed UTF-8 and what Python makes of it."""
     rng = random.Random("lossy")
-    lead = bytes(
-        [
-            0x41,
-            0x7F,
-            0x80,
-            0x9F,
-            0xA0,
-            0xBF,
-            0xC0,
-            0xC1,
-            0xC2,
-            0xDF,
-            0xE0,
-            0xE1,
-            0xEC,
-            0xED,
-            0xEE,
-            0xEF,
-            0xF0,
-            0xF1,
-            0xF3,
-            0xF4,
-            0xF5,
-            0xFF,
-            0x8F,
-            0x90,
-        ]
-    )
-    cases = [bytes(rng.choice(lead) for _ in range(rng.randrange(1, 9))) for _ in range(600)]
+    cases = [bytes(rng.choice(ILL_FORMED) for _ in range(rng.randrange(1, 9))) for _ in range(600)]
     cases += ["aé€😀".encode()[:n] for n in range(11)]
     return [[case.hex(), case.decode("utf-8", "replace")] for case in cases]
 
 
+def write(path, value):
+    path.write_text(json.dumps(value, ensure_ascii=False, separators=(",", ":")), encoding="utf-8")
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument(
-        "--check", type=pathlib.Path, help="folder for a larger golden of the committed fixtures"
-    )
-    parser.add_argument("--count", type=int, default=110, help="number of texts")
-    parser.add_argument("--seed", default="texts")
-    args = parser.parse_args()
-    rng = random.Random(args.seed)
-    texts = (
-        ["", " ", "a", "\u0000", "Hello, world!"]
-        + SCRIPTS
-        + EMOJI
-        + SPECIALS
-        + [make_text(rng) for _ in range(args.count)]
-    )
-    out = args.check or FOLDER
-    out.mkdir(exist_ok=True)
+    FOLDER.mkdir(exist_ok=True)
+    write(FOLDER / "pools.json", make_pools())
+    generated = GeneratedTexts()
+    texts = ["", " ", "a", "\u0000", "Hello, world!"] + SCRIPTS + EMOJI + SPECIALS
+    texts += [generated.text(i).decode("utf-8", "replace") for i in range(40)]
+    rng = random.Random("ids")
     result = {"texts": texts, "lossy": lossy(), "tokenizers": {}}
-    for make in (
-        llama3_style,
-        qwen2_style,
-        gpt2_style,
-        gpt4o_style,
-        tekken_style,
-        llama2_style,
-        mistral_style,
-        metaspace_always,
-        metaspace_never,
-        words_only,
-        stages_unk,
-        stages_drop,
-    ):
-        path = FOLDER / f"{make.__name__}.json"
-        if not args.check:
-            make().save(str(path), pretty=False)
-            if make is stages_unk:  # The older spelling of merges.
-                data = json.loads(path.read_text())
-                data["model"]["merges"] = [" ".join(pair) for pair in data["model"]["merges"]]
-                path.write_text(json.dumps(data, ensure_ascii=False, separators=(",", ":")))
-        result["tokenizers"][make.__name__] = golden(Tokenizer.from_file(str(path)), texts, rng)
-    (out / "golden.json").write_text(json.dumps(result, ensure_ascii=False, separators=(",", ":")))
+    digests = {}
+    for name in agreement.NAMES:
+        path = FOLDER / f"{name}.json"
+        globals()[name]().save(str(path), pretty=False)
+        if name == "stages_unk":  # The older spelling of merges.
+            data = json.loads(path.read_text())
+            data["model"]["merges"] = [" ".join(pair) for pair in data["model"]["merges"]]
+            write(path, data)
+        result["tokenizers"][name] = golden(Tokenizer.from_file(str(path)), texts, rng)
+        digests[name] = agreement.digests(name, 0, DIGESTS)
+        print(name)
+    write(FOLDER / "golden.json", result)
+    write(FOLDER / "agreement.json", digests)
 
 
 if __name__ == "__main__":

@@ -8,9 +8,11 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <random>
 #include <thread>
 #include <vector>
 
+#include "common/text/detokenizer.h"
 #include "tests/common/text/tiny_tokenizer.h"
 
 namespace regatta {
@@ -130,31 +132,63 @@ TEST(Tokenizer, ThreadsShareOneTokenizer) {
   for (std::thread& thread : threads) thread.join();
 }
 
-// A megabyte of anything is tokenised in time proportional to its length. Each takes about 0.2 s at
-// most; quadratic behaviour would take minutes.
+// Letters and digits without any order or break.
+std::string LongWord(size_t bytes) {
+  std::mt19937 random(8);
+  std::string word;
+  while (word.size() < bytes) word.push_back("abcdefghijklmnopqrstuvwxyzABC"[random() % 29]);
+  return word;
+}
+
+std::vector<std::string> AdversarialTexts(size_t bytes) {
+  std::vector<std::string> texts = {LongWord(bytes), Repeat(" ", bytes) + "x",
+                                    std::string(bytes, '\0')};
+  for (const char* unit : {"a",
+                           "A",
+                           " ",
+                           "\n",
+                           "\r\n ",
+                           "\n  ",
+                           " \u3000",
+                           "'",
+                           "<",
+                           "<|eot_id|",
+                           "<|eot_id|>",
+                           "<|reserved_special_token_1",
+                           "<s",
+                           "<s>",
+                           "<s> ",
+                           "[INST",
+                           "<0x41>",
+                           "\u2581",
+                           "\u2581\u2581a",
+                           "\xFF",
+                           "\xF0\x9F",
+                           "\u0301\u0316",
+                           "\u1161",
+                           "\u3007",
+                           "😀",
+                           "\U00050000"}) {
+    texts.push_back(Repeat(unit, bytes));
+  }
+  return texts;
+}
+
+// A megabyte of anything is tokenised and put together again in time proportional to its length.
+// Each takes about 0.3 s at most; quadratic behaviour would take minutes.
 TEST(Tokenizer, AdversarialTextsTakeLinearTime) {
   constexpr size_t kBytes = 1 << 20;
-  const std::vector<std::string> texts = {Repeat("a", kBytes),
-                                          Repeat("A", kBytes),
-                                          Repeat(" ", kBytes),
-                                          Repeat(" ", kBytes) + "x",
-                                          Repeat("\n", kBytes),
-                                          Repeat("\r\n ", kBytes),
-                                          Repeat("<", kBytes),
-                                          Repeat("<|eot_id|", kBytes),
-                                          Repeat("<|eot_id|>", kBytes),
-                                          Repeat("\xFF", kBytes),
-                                          Repeat("\xF0\x9F", kBytes),
-                                          std::string(kBytes, '\0'),
-                                          Repeat("\u0301\u0316", kBytes),
-                                          Repeat("\u1161", kBytes),
-                                          Repeat("'", kBytes)};
-  for (const char* name : {"llama3_style", "qwen2_style", "gpt4o_style", "stages_drop"}) {
+  const std::vector<std::string> texts = AdversarialTexts(kBytes);
+  for (const char* name : {"llama3_style", "qwen2_style", "tekken_style", "stages_drop",
+                           "llama2_style", "mistral_style"}) {
     auto tokenizer = Tokenizer::Load(kFixtures + "/" + name + ".json");
     ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
     for (const std::string& text : texts) {
       auto begin = std::chrono::steady_clock::now();
       Ids ids = (*tokenizer)->Encode(text, true);
+      Detokenizer detokenizer(**tokenizer, /*skip_special_tokens=*/false);
+      for (int32_t id : ids) detokenizer.Append({id});
+      detokenizer.Finish();
       std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - begin;
       EXPECT_LT(seconds.count(), 5.0) << name << ": " << text.substr(0, 12);
     }
