@@ -1,17 +1,20 @@
 // tokenizer.model to TokenizerSpec: scores become merges, special pieces become added tokens.
 #include <algorithm>
+#include <cmath>
 #include <functional>
 #include <map>
 #include <nlohmann/json.hpp>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/text/component_json.h"
 #include "common/text/json_node.h"
 #include "common/text/sentencepiece_model.h"
+#include "common/text/utf8.h"
 
 namespace regatta {
 namespace {
@@ -19,8 +22,24 @@ namespace {
 using PieceType = SentencePieceModel::PieceType;
 
 constexpr char kMark[] = "\u2581";  // Stands for a space.
+// Every way to cut a piece in two is looked up, so a huge one must not occupy the start; trainers
+// make at most 512 characters.
+constexpr size_t kMaxPieceBytes = 4096;
 
-absl::Status CheckSupported(const SentencePieceModel& model) {
+absl::Status CheckPiece(const SentencePieceModel::Piece& piece, size_t id) {
+  auto refuse = [id](const std::string& what) {
+    return absl::InvalidArgumentError(absl::StrCat("sentencepiece: piece ", id, " ", what));
+  };
+  if (piece.text.size() > kMaxPieceBytes) {
+    return refuse(absl::StrCat("has ", piece.text.size(), " bytes, the limit is ", kMaxPieceBytes));
+  }
+  if (piece.text.empty()) return refuse("is empty");
+  if (!IsValidUtf8(piece.text)) return refuse("is not valid UTF-8");
+  if (!std::isfinite(piece.score)) return refuse(absl::StrCat("has the score ", piece.score));
+  return absl::OkStatus();
+}
+
+absl::Status CheckModel(const SentencePieceModel& model) {
   auto refuse = [](const char* what) {
     return absl::UnimplementedError(absl::StrCat("sentencepiece: ", what, " is not supported"));
   };
@@ -28,8 +47,14 @@ absl::Status CheckSupported(const SentencePieceModel& model) {
   if (model.normalizes) return refuse("a character map (normalization_rule_name)");
   if (model.space_is_suffix) return refuse("treat_whitespace_as_suffix");
   if (!model.escape_spaces) return refuse("escape_whitespaces false");
-  for (const SentencePieceModel::Piece& piece : model.pieces) {
-    if (piece.type == PieceType::kUnused) return refuse("an unused piece");
+  absl::flat_hash_set<std::string_view> texts;
+  for (size_t id = 0; id < model.pieces.size(); ++id) {
+    RETURN_IF_ERROR(CheckPiece(model.pieces[id], id));
+    if (!texts.insert(model.pieces[id].text).second) {
+      return absl::InvalidArgumentError(absl::StrCat("sentencepiece: piece ", id, " \"",
+                                                     model.pieces[id].text, "\" occurs twice"));
+    }
+    if (model.pieces[id].type == PieceType::kUnused) return refuse("an unused piece");
   }
   return absl::OkStatus();
 }
@@ -186,7 +211,7 @@ absl::StatusOr<TokenizerSpec> SpecOfSentencePiece(std::string_view model_bytes,
                                                   std::string_view config_json,
                                                   std::string_view added_tokens_json) {
   ASSIGN_OR_RETURN(SentencePieceModel model, ParseSentencePieceModel(model_bytes));
-  RETURN_IF_ERROR(CheckSupported(model));
+  RETURN_IF_ERROR(CheckModel(model));
   ASSIGN_OR_RETURN(nlohmann::json config_file, ParseJson(config_json, "tokenizer_config.json"));
   ASSIGN_OR_RETURN(nlohmann::json added_file, ParseJson(added_tokens_json, "added_tokens.json"));
   JsonNode config(config_file, "tokenizer_config");

@@ -22,6 +22,13 @@ Ids BytesAsIds(const std::string& bytes) {
   return ids;
 }
 
+std::unique_ptr<Tokenizer> LoadFixture(const std::string& name) {
+  auto tokenizer =
+      Tokenizer::Load(REGATTA_SOURCE_DIR "/tests/common/text/fixtures/" + name + ".json");
+  CHECK(tokenizer.ok()) << tokenizer.status();
+  return *std::move(tokenizer);
+}
+
 // Feeds `ids` cut into three parts at `first` and `second` and compares with decoding them at once.
 void CheckCuts(const Tokenizer& tokenizer, const Ids& ids, size_t first, size_t second) {
   absl::Span<const int32_t> all(ids);
@@ -96,6 +103,70 @@ TEST(Detokenizer, SpecialTokensAreSkippedOrShown) {
   Detokenizer shown(*tokenizer, false), skipped(*tokenizer, true);
   EXPECT_EQ(shown.Append({259, 301, 302}), "hello<|eos|><tool>");
   EXPECT_EQ(skipped.Append({259, 301, 302}), "hello<tool>");
+}
+
+// Random ids, among them runs of byte tokens, special and unknown ones, in every kind of decoder.
+TEST(Detokenizer, EveryDecoderAtEveryPairOfCuts) {
+  std::mt19937 random(4);
+  for (const char* name : {"llama2_style", "mistral_style", "mixtral_style", "tekken_style",
+                           "metaspace_always", "metaspace_never", "words_only"}) {
+    SCOPED_TRACE(name);
+    auto tokenizer = LoadFixture(name);
+    for (int round = 0; round < 200; ++round) {
+      Ids ids(random() % 10);
+      uint32_t limit = round % 2 == 0 ? 260 : tokenizer->vocab_size() + 3;
+      for (int32_t& id : ids) id = static_cast<int32_t>(random() % limit);
+      for (size_t first = 0; first <= ids.size(); ++first) {
+        for (size_t second = first; second <= ids.size(); ++second) {
+          CheckCuts(*tokenizer, ids, first, second);
+        }
+      }
+    }
+  }
+}
+
+TEST(Detokenizer, ByteTokensAreHeldUntilTheirRunEnds) {
+  auto tokenizer = LoadFixture("llama2_style");
+  auto id = [&](const char* token) { return tokenizer->TokenId(token).value(); };
+  Detokenizer detokenizer(*tokenizer, /*skip_special_tokens=*/true);
+  EXPECT_EQ(detokenizer.Append({id("<s>"), id("\u2581the"), id("<0xE2>"), id("<0x82>")}), "the");
+  EXPECT_EQ(detokenizer.Append({id("<0xAC>")}), "");
+  EXPECT_EQ(detokenizer.Append({id("</s>")}), "");  // Skipped, so it does not end the run.
+  EXPECT_EQ(detokenizer.Append({id("\u2581the")}), "\u20AC the");
+  EXPECT_EQ(detokenizer.Append({id("<0xE2>"), id("<0x41>"), id("a")}), "\uFFFD\uFFFDa");
+  EXPECT_EQ(detokenizer.Append({id("<0x41>")}), "");
+  EXPECT_EQ(detokenizer.Finish(), "A");
+  EXPECT_EQ(detokenizer.Append({id("\u2581the")}), "the");  // Begun anew: no space.
+}
+
+TEST(Detokenizer, UnknownIdsAndNothingGiveNothing) {
+  for (const char* name : {"llama2_style", "llama3_style"}) {
+    auto tokenizer = LoadFixture(name);
+    Detokenizer detokenizer(*tokenizer, false);
+    EXPECT_EQ(detokenizer.Append({}), "");
+    EXPECT_EQ(detokenizer.Append({-1, INT32_MIN, INT32_MAX, tokenizer->vocab_size()}), "");
+    EXPECT_EQ(detokenizer.Finish(), "");
+  }
+}
+
+// What is held grows with a run of byte tokens, the time only with it.
+TEST(Detokenizer, AMillionByteTokens) {
+  auto tokenizer = LoadFixture("mistral_style");
+  std::string expected;
+  Ids ids;
+  for (int i = 0; i < 250'000; ++i) {
+    for (const char* token : {"<0xF0>", "<0x9F>", "<0x98>", "<0x80>"}) {
+      ids.push_back(tokenizer->TokenId(token).value());
+    }
+    expected += "😀";
+  }
+  Detokenizer detokenizer(*tokenizer, false);
+  std::string text;
+  for (int32_t id : ids) text += detokenizer.Append({id});
+  EXPECT_EQ(text, "");
+  EXPECT_TRUE(detokenizer.Finish() == expected);
+  ids.pop_back();
+  EXPECT_EQ(tokenizer->Decode(ids, false).size(), ids.size() * 3);  // One U+FFFD for each byte.
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <random>
@@ -181,6 +182,40 @@ TEST(SentencePiece, RefusesWhatItCannotDo) {
     auto tokenizer = Tokenizer::FromSentencePiece(model, "", "");
     EXPECT_EQ(tokenizer.status().code(), absl::StatusCode::kUnimplemented);
     EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr(message));
+  }
+}
+
+// A serialised piece of the model: text, score.
+std::string Piece(const std::string& text, float score) {
+  std::string message = "\x0A";
+  auto varint = [](std::string& out, size_t value) {
+    for (; value >= 0x80; value >>= 7) out.push_back(static_cast<char>(value | 0x80));
+    out.push_back(static_cast<char>(value));
+  };
+  varint(message, text.size());
+  message.append(text).push_back('\x15');
+  message.append(reinterpret_cast<const char*>(&score), sizeof(score));
+  std::string piece = "\x0A";
+  varint(piece, message.size());
+  return piece + message;
+}
+
+TEST(SentencePiece, RefusesBadPieces) {
+  const std::string model = Train(kLlama);
+  ASSERT_TRUE(Tokenizer::FromSentencePiece(model + Piece("new", -9), "", "").ok());
+  struct Bad {
+    std::string piece;
+    const char* message;
+  };
+  for (const Bad& bad :
+       std::vector<Bad>{{Piece(std::string(4097, 'a'), -9), "has 4097 bytes, the limit is 4096"},
+                        {Piece("a\xFF", -9), "is not valid UTF-8"},
+                        {Piece("new", std::nanf("")), "has the score nan"},
+                        {Piece("", -9), "is empty"},
+                        {Piece("new", -9) + Piece("new", -9), "\"new\" occurs twice"}}) {
+    auto tokenizer = Tokenizer::FromSentencePiece(model + bad.piece, "", "");
+    EXPECT_EQ(tokenizer.status().code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_THAT(std::string(tokenizer.status().message()), HasSubstr(bad.message));
   }
 }
 
