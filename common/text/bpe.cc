@@ -1,11 +1,10 @@
 // Byte-pair encoding: always the adjacent pair of lowest rank, leftmost first. Short pieces scan,
-// long ones keep a heap.
+// long ones keep a queue.
 #include "common/text/bpe.h"
 
 #include <unicode/utf8.h>
 
 #include <algorithm>
-#include <functional>
 #include <string>
 
 #include "absl/algorithm/container.h"
@@ -16,7 +15,7 @@
 namespace regatta {
 namespace {
 
-// Below it, scanning an array beats a heap.
+// Below it, scanning an array beats a queue.
 constexpr size_t kShortPiece = 48;
 constexpr uint32_t kNone = UINT32_MAX;
 // U+2581, which stands for a space in vocabularies of sentencepiece.
@@ -215,36 +214,25 @@ void BpeModel::MergeShort(Scratch& scratch) const {
   ids.resize(count);
 }
 
-// Symbols form a linked list over positions; the heap holds (rank << 32 | left position) and may be
-// out of date.
+// Symbols form a linked list over positions; what the queue gives may be out of date.
 void BpeModel::MergeLong(Scratch& scratch) const {
-  auto& [ids, merges, next, previous, heap, unused] = scratch;
+  auto& [ids, merges, next, previous, queue, unused] = scratch;
   auto count = static_cast<uint32_t>(ids.size());
   next.resize(count);
   previous.resize(count);
   merges.resize(count);
-  heap.clear();
-  auto queue = [&](uint32_t left) {
+  queue.Clear();
+  auto push = [&](uint32_t left) {
     merges[left] = next[left] == kNone ? Merge() : FindMerge(ids[left], ids[next[left]]);
-    if (merges[left].rank == kNoMerge) return false;
-    heap.push_back(static_cast<uint64_t>(merges[left].rank) << 32 | left);
-    return true;
+    if (merges[left].rank != kNoMerge) queue.Push(merges[left].rank, left);
   };
   for (uint32_t i = 0; i < count; ++i) {
     next[i] = i + 1 < count ? i + 1 : kNone;
     previous[i] = i == 0 ? kNone : i - 1;
+    push(i);
   }
-  for (uint32_t i = 0; i < count; ++i) queue(i);
-  std::make_heap(heap.begin(), heap.end(), std::greater<>());
-  auto push = [&](uint32_t left) {
-    if (queue(left)) std::push_heap(heap.begin(), heap.end(), std::greater<>());
-  };
-  while (!heap.empty()) {
-    std::pop_heap(heap.begin(), heap.end(), std::greater<>());
-    uint64_t top = heap.back();
-    heap.pop_back();
-    auto left = static_cast<uint32_t>(top);
-    if (merges[left].rank != top >> 32) continue;  // The pair has changed since.
+  for (uint32_t rank, left; queue.Pop(rank, left);) {
+    if (merges[left].rank != rank) continue;  // The pair has changed since.
     uint32_t right = next[left];
     ids[left] = merges[left].id;
     ids[right] = -1;

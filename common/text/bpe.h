@@ -8,6 +8,7 @@
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/status/statusor.h"
+#include "common/text/merge_queue.h"
 #include "common/text/tokenizer_spec.h"
 #include "common/text/vocabulary.h"
 #include "common/text/word_cache.h"
@@ -28,7 +29,7 @@ class BpeModel {
     std::vector<int32_t> ids;
     std::vector<Merge> merges;
     std::vector<uint32_t> next, previous;
-    std::vector<uint64_t> heap;
+    MergeQueue queue;
     WordCache cache;  // So one Scratch serves one model.
   };
 
@@ -37,7 +38,8 @@ class BpeModel {
   static absl::StatusOr<BpeModel> Create(const BpeSpec& spec, bool byte_level,
                                          const Vocabulary& vocabulary);
 
-  // Appends the token ids of `piece` (UTF-8 unless symbols are bytes; below 4 GiB) in O(n log n).
+  // Appends the token ids of `piece` (UTF-8 unless symbols are bytes; below 4 GiB), in linear time
+  // but for merges that tie or come out of order, which are sorted.
   // Symbols without a token become byte tokens or unk_token where the model has them, else nothing.
   void Encode(std::string_view piece, Scratch& scratch, std::vector<int32_t>& out) const;
 

@@ -202,6 +202,22 @@ BENCHMARK_CAPTURE(BM_EncodeLongRun, piece_blanks, "llama2_style", ' ')
     ->Range(1 << 18, 1 << 22)
     ->Unit(benchmark::kMillisecond);
 
+// Letters in no order and without a break.
+void BM_EncodeLongWord(benchmark::State& state, const std::string& name) {
+  std::mt19937 random(3);
+  std::string word(state.range(0), ' ');
+  for (char& c : word) c = static_cast<char>('a' + random() % 26);
+  Encode(state, Fixture(name), word);
+}
+BENCHMARK_CAPTURE(BM_EncodeLongWord, bytes, "llama3_style")
+    ->RangeMultiplier(4)
+    ->Range(1 << 18, 1 << 22)
+    ->Unit(benchmark::kMillisecond);
+BENCHMARK_CAPTURE(BM_EncodeLongWord, pieces, "llama2_style")
+    ->RangeMultiplier(4)
+    ->Range(1 << 18, 1 << 22)
+    ->Unit(benchmark::kMillisecond);
+
 void BM_LoadLargeVocabulary(benchmark::State& state) {
   std::string json = MakeLargeTokenizerJson();
   for (auto _ : state) CHECK(Tokenizer::FromJson(json).ok());

@@ -175,7 +175,7 @@ std::vector<std::string> AdversarialTexts(size_t bytes) {
 }
 
 // A megabyte of anything is tokenised and put together again in time proportional to its length.
-// Each takes about 0.3 s at most; quadratic behaviour would take minutes.
+// Each takes about 0.1 s; quadratic behaviour would take minutes.
 TEST(Tokenizer, AdversarialTextsTakeLinearTime) {
   constexpr size_t kBytes = 1 << 20;
   const std::vector<std::string> texts = AdversarialTexts(kBytes);
