@@ -8,7 +8,7 @@ cd "$(dirname "$0")/../.."
 build=build/release-cuda
 programs=(regatta regatta-router regatta-worker)
 tests=(cuda_ops_test cuda_ops_bench cuda_executor_test cuda_golden_test reference_logits peer_all_reduce_test nccl_group_test
-  all_reduce_bench step_bench)
+  cuda_draw_test all_reduce_bench step_bench)
 [ -f "$build/build.ninja" ] ||
   cmake --preset release -DREGATTA_CUDA=ON -DREGATTA_TESTS=ON -B "$build" --log-level=WARNING
 rm -f build/gpu.tar.xz  # never an old one after a failure
