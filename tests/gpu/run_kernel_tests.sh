@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Tests, memory checks and rates of the CUDA operations on this machine's GPU 0.
 #   tests/gpu/run_kernel_tests.sh [FOLDER]
-# FOLDER holds cuda_ops_test and cuda_ops_bench, built elsewhere; without it both are built here.
+# FOLDER holds cuda_ops_test, cuda_ops_bench and perhaps cuda_draw_test, built elsewhere; without it both are built here.
 # Logs go to $OUT (default: build/gpu).
 set -uo pipefail
 cd "$(dirname "$0")/../.."
@@ -39,6 +39,11 @@ for seed in ${SEEDS:-$((RANDOM + 1)) $((RANDOM + 1))}; do
   echo "== all, seed $seed: exit $code, $(grep -c '^\[       OK' "$log") passed"
   ((code == 0)) || { status=1; grep -B8 -E '^\[  FAILED  \].*GetParam' "$log" | cut -c1-300 | head -24; tail -2 "$log"; }
 done
+
+if [[ -x $binaries/cuda_draw_test ]]; then
+  timeout "${SUITE_TIMEOUT:-60}" "$binaries/cuda_draw_test" >"$OUT/draws.log" 2>&1 || { status=1; grep -A6 Failure "$OUT/draws.log" | head -40; }
+  echo "== draws of a group: $(tail -1 "$OUT/draws.log")"
+fi
 
 # Reduced sets, awkward shapes first: every operation for stray accesses; for races, which are slow to
 # look for, the kernels that share memory between threads.
