@@ -207,11 +207,13 @@ void BenchSample(Ops& ops, int rows, const char* what, const SampleRow& row) {
   }
   const Matrix logits(ops, rows, vocab, DType::kFloat32);
   ops.CopyToDevice(logits.tensor().data, values.data(), values.size() * 4);
-  const Buffer places = ops.Allocate(rows * sizeof(int32_t));  // all 0: one place for all
+  const Buffer slots = ops.Allocate(rows * sizeof(int32_t));  // all 0: one place for all
+  const Buffer drawn = ops.Allocate(sizeof(int32_t));
   const std::unique_ptr<Draws> draws = ops.MakeDraws(rows);
   const double seconds = SecondsOf(ops, 10, [&](int) {
-    auto* place = static_cast<int32_t*>(places.data());
-    ops.Sample(logits.tensor(), std::vector<SampleRow>(rows, row), {}, place, place, *draws);
+    ops.Sample(logits.tensor(), std::vector<SampleRow>(rows, row), {},
+               static_cast<const int32_t*>(slots.data()), static_cast<int32_t*>(drawn.data()),
+               *draws);
   });
   char name[64];
   std::snprintf(name, sizeof(name), "Sample %d x %ld, %s", rows, vocab, what);
