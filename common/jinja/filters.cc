@@ -1,0 +1,196 @@
+// Filters of single values, and the table of all.
+#include "common/jinja/filters.h"
+
+#include <charconv>
+#include <cmath>
+#include <cstdlib>
+#include <limits>
+
+#include "common/jinja/errors.h"
+#include "common/jinja/operators.h"
+#include "common/jinja/print.h"
+#include "common/jinja/unicode.h"
+#include "common/status_macros.h"
+
+namespace regatta::jinja {
+namespace {
+
+absl::StatusOr<Value> Default(Runtime&, const Value& subject, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const Bound bound,
+                   Bound::Make("default", arguments, {"default_value", "boolean"}));
+  const bool replaced = subject.IsUndefined() || (bound.Truthy(1) && !subject.Truthy());
+  if (!replaced) return subject;
+  return bound.Has(0) ? bound.At(0) : Value("");
+}
+
+absl::StatusOr<Value> Abs(Runtime&, const Value& subject, const Arguments& arguments) {
+  RETURN_IF_ERROR(Bound::Make("abs", arguments, {}).status());
+  if (subject.kind() == Kind::kFloat) return Value(std::fabs(subject.number()));
+  if (!subject.IsIntegral()) return Error("bad operand type for abs(): '", subject.TypeName(), "'");
+  if (subject.integer() < 0) return Negate(subject);
+  return Value(subject.integer());
+}
+
+// int(text, base) of Python without its underscores: nothing when it is no such number.
+std::optional<Integer> ParseInteger(std::string_view text, int64_t base) {
+  text = Strip(text, Ends::kBoth);
+  bool negative = false;
+  if (!text.empty() && (text[0] == '-' || text[0] == '+')) {
+    negative = text[0] == '-';
+    text.remove_prefix(1);
+  }
+  if (text.size() > 2 && text[0] == '0' && base == 16 && (text[1] | 0x20) == 'x') {
+    text.remove_prefix(2);
+  }
+  int64_t value = 0;
+  const auto [end, error] =
+      std::from_chars(text.data(), text.data() + text.size(), value, static_cast<int>(base));
+  if (text.empty() || text[0] == '-' || error != std::errc() || end != text.data() + text.size()) {
+    return std::nullopt;
+  }
+  return negative ? -Integer{value} : Integer{value};
+}
+
+std::optional<double> ParseFloat(std::string_view text) {
+  text = Strip(text, Ends::kBoth);
+  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
+  double value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || end != text.data() + text.size()) return std::nullopt;
+  // Too large or too small: the limit it goes to.
+  if (error == std::errc::result_out_of_range)
+    return std::strtod(std::string(text).c_str(), nullptr);
+  if (error != std::errc()) return std::nullopt;
+  return value;
+}
+
+std::optional<Integer> Truncated(double value) {
+  constexpr double kLimit = 1e38;  // within 128 bits
+  if (!(std::fabs(value) < kLimit)) return std::nullopt;
+  return static_cast<Integer>(value);
+}
+
+absl::StatusOr<Value> Int(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const Bound bound, Bound::Make("int", arguments, {"default", "base"}));
+  ASSIGN_OR_RETURN(const int64_t base, bound.Int(1, 10));
+  if (base < 2 || base > 36) return Error("int() base must be >= 2 and <= 36");
+  std::optional<Integer> value;
+  if (subject.IsIntegral()) value = subject.integer();
+  if (subject.kind() == Kind::kFloat) value = Truncated(subject.number());
+  if (subject.IsString()) {
+    RETURN_IF_ERROR(runtime.SpendText(subject.string().size()));
+    value = ParseInteger(subject.string(), base);
+    const std::optional<double> real = value ? std::nullopt : ParseFloat(subject.string());
+    if (real) value = Truncated(*real);
+  }
+  if (value) return Value(*value);
+  return bound.Has(0) ? bound.At(0) : Value(Integer{0});
+}
+
+absl::StatusOr<Value> Float(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const Bound bound, Bound::Make("float", arguments, {"default"}));
+  if (subject.IsNumber()) return Value(subject.number());
+  if (subject.IsString()) {
+    RETURN_IF_ERROR(runtime.SpendText(subject.string().size()));
+    if (const auto value = ParseFloat(subject.string())) return Value(*value);
+  }
+  return bound.Has(0) ? bound.At(0) : Value(0.0);
+}
+
+absl::StatusOr<Value> Round(Runtime&, const Value& subject, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const Bound bound, Bound::Make("round", arguments, {"precision", "method"}));
+  ASSIGN_OR_RETURN(const int64_t precision, bound.Int(0, 0));
+  ASSIGN_OR_RETURN(const std::string_view method, bound.String(1, "common"));
+  if (method != "common" && method != "ceil" && method != "floor") {
+    return Error("method must be common, ceil or floor");
+  }
+  if (!subject.IsNumber()) return Error("type ", subject.TypeName(), " has no rounding");
+  if (precision < -300 || precision > 300) return Error("round() precision is beyond 300");
+  const double scale = std::pow(10.0, static_cast<double>(precision));
+  const double scaled = subject.number() * scale;
+  if (method == "ceil") return Value(std::ceil(scaled) / scale);
+  if (method == "floor") return Value(std::floor(scaled) / scale);
+  if (subject.IsIntegral() && precision >= 0) return subject;
+  // Correctly rounded in decimal, as Python's.
+  if (precision < 0) return Value(std::nearbyint(scaled) / scale);
+  char text[700];
+  std::snprintf(text, sizeof(text), "%.*f", static_cast<int>(precision), subject.number());
+  return Value(ParseFloat(text).value_or(subject.number()));
+}
+
+absl::StatusOr<Value> String(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  RETURN_IF_ERROR(Bound::Make("string", arguments, {}).status());
+  if (subject.IsString()) return subject;
+  ASSIGN_OR_RETURN(std::string text, Str(subject, runtime));
+  return Value(std::move(text));
+}
+
+// json.dumps' indent: None, a number of blanks, or a text.
+absl::Status SetIndent(const Value& indent, JsonStyle& style) {
+  constexpr Integer kMost = 64;
+  if (indent.IsNone()) return absl::OkStatus();
+  style.multiline = true;
+  style.item_separator = ",";
+  if (indent.IsString()) {
+    style.indent = indent.string();
+  } else if (indent.IsIntegral()) {
+    if (indent.integer() > kMost) return Error("tojson() indents by at most 64");
+    style.indent.assign(static_cast<size_t>(std::max<Integer>(0, indent.integer())), ' ');
+  } else {
+    return Error("tojson() takes an indent of type int or str, not ", indent.TypeName());
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<Value> ToJson(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(
+      const Bound bound,
+      Bound::Make("tojson", arguments, {"ensure_ascii", "indent", "separators", "sort_keys"}));
+  JsonStyle style;
+  style.ensure_ascii = bound.Truthy(0);
+  style.sort_keys = bound.Truthy(3);
+  if (bound.Has(1)) RETURN_IF_ERROR(SetIndent(bound.At(1), style));
+  if (bound.HasValue(2)) {
+    ASSIGN_OR_RETURN(const Values pair, Iterate(bound.At(2), runtime));
+    if (pair.size() != 2 || !pair[0].IsString() || !pair[1].IsString()) {
+      return Error("tojson() takes separators as two strings");
+    }
+    style.item_separator = pair[0].string();
+    style.key_separator = pair[1].string();
+  }
+  std::string text;
+  RETURN_IF_ERROR(AppendJson(subject, style, runtime, text));
+  return Value(std::move(text));
+}
+
+// The attribute, never the item.
+absl::StatusOr<Value> Attr(Runtime& runtime, const Value& subject, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const Bound bound, Bound::Make("attr", arguments, {"name"}, 1));
+  ASSIGN_OR_RETURN(const std::string_view name, bound.String(0, ""));
+  const Methods methods = FindMethods(name);
+  const bool only_method = !subject.IsDict() || methods.of_dict != nullptr;
+  if (only_method) return GetAttribute(subject, bound.At(0).string_ptr(), methods, runtime);
+  return Value(Undefined{.text = bound.At(0).string_ptr(), .owner = subject.TypeName()});
+}
+
+struct Entry {
+  const char* name;
+  Builtin filter;
+};
+constexpr Entry kFilters[] = {{"abs", Abs},         {"attr", Attr},     {"d", Default},
+                              {"default", Default}, {"float", Float},   {"int", Int},
+                              {"round", Round},     {"string", String}, {"tojson", ToJson}};
+
+}  // namespace
+
+Builtin FindFilter(std::string_view name) {
+  for (const Entry& entry : kFilters) {
+    if (name == entry.name) return entry.filter;
+  }
+  for (const auto find : {FindTextFilter, FindItemFilter, FindChoiceFilter}) {
+    if (const Builtin filter = find(name); filter != nullptr) return filter;
+  }
+  return nullptr;
+}
+
+}  // namespace regatta::jinja
