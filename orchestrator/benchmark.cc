@@ -135,16 +135,17 @@ absl::Status Run::StartServing() {
                                                       LayoutName(cluster.layout())));
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_));
-  const std::string model = std::filesystem::path(options_.model + "/").parent_path().filename();
+  ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster));
+  const std::string model =
+      std::filesystem::path(options_.cluster.model + "/").parent_path().filename();
   ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, model, LayoutName(layout)));
   std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
   std::vector<HostFinding> findings;
-  if (options_.device != "cpu") findings = Diagnose(ReadDoctorFacts(WorldSize(layout)));
-  ASSIGN_OR_RETURN(serving_, LaunchCluster(options_, layout, MeansOf(options_, dataset_),
-                                           directory_->path(), stop_));
+  if (options_.cluster.device != "cpu") findings = Diagnose(ReadDoctorFacts(WorldSize(layout)));
+  ASSIGN_OR_RETURN(serving_, LaunchBenchmarkCluster(options_, layout, MeansOf(options_, dataset_),
+                                                    directory_->path(), stop_));
   if (RunsOnGpus(serving_.description)) TakeFindings(std::move(findings));
   return absl::OkStatus();
 }

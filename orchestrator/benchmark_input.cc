@@ -21,10 +21,10 @@ constexpr double kCpuSecondsPerPoint = 12;
 constexpr uint32_t kMaxSyntheticPrompts = 4096;
 
 absl::StatusOr<Dataset> MakeSynthetic(const BenchmarkOptions& options, uint32_t requests) {
-  if (options.model.empty()) {
+  if (options.cluster.model.empty()) {
     return absl::InvalidArgumentError("give --dataset FILE, or --model DIR for synthetic prompts");
   }
-  ASSIGN_OR_RETURN(const auto vocabulary, LoadOrdinaryTokens(options.model, ""));
+  ASSIGN_OR_RETURN(const auto vocabulary, LoadOrdinaryTokens(options.cluster.model, ""));
   SyntheticOptions synthetic;
   synthetic.num_requests = std::clamp(requests, 1u, kMaxSyntheticPrompts);
   synthetic.seed = options.random_seed;
@@ -55,12 +55,12 @@ absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, ui
   if (options.dataset.empty()) return MakeSynthetic(options, requests);
   ASSIGN_OR_RETURN(Dataset dataset, LoadDataset(options.dataset));
   Shuffle(options.random_seed, dataset.entries);
-  if (HasFile(options.model, "tokenizer.json")) {
-    RETURN_IF_ERROR(TokenizePrompts(options.model, dataset));
+  if (HasFile(options.cluster.model, "tokenizer.json")) {
+    RETURN_IF_ERROR(TokenizePrompts(options.cluster.model, dataset));
   }
-  if (HasFile(options.model, "config.json")) {
-    ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model));
-    RETURN_IF_ERROR(CheckTokenIds(dataset, spec.vocab_size, options.model));
+  if (HasFile(options.cluster.model, "config.json")) {
+    ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.cluster.model));
+    RETURN_IF_ERROR(CheckTokenIds(dataset, spec.vocab_size, options.cluster.model));
   }
   return dataset;
 }

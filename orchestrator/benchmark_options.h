@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "common/credentials.h"
+#include "orchestrator/cluster_options.h"
 
 namespace CLI {
 class App;
@@ -17,7 +18,6 @@ namespace regatta {
 
 struct BenchmarkOptions {
   // Input.
-  std::string model;              // directory; optional with url
   std::string dataset;            // JSON Lines; empty = synthetic prompts
   uint32_t num_requests = 0;      // per point; 0 = max(10 x concurrency, 32)
   std::optional<int64_t> eos_id;  // not given or -1: end tokens are ignored (but see answers)
@@ -25,22 +25,8 @@ struct BenchmarkOptions {
   uint32_t target_output_len = 0;
   uint64_t random_seed = 420;  // of synthetic prompts and of the order
   // Cluster.
-  std::string url;     // empty = launch one here
-  std::string config;  // YAML of the router
-  std::optional<uint32_t> tp, pp, ep, dp;
-  std::optional<uint32_t> max_batch_size, max_num_tokens, max_seq_len;
-  std::optional<double> kv_cache_fraction;
-  std::string dtype;
-  std::string backend = "regatta";
-  std::string quantization;    // empty = as the checkpoint is
-  std::string kv_cache_dtype;  // empty = auto
-  bool dummy_weights = false;
-  std::optional<double> dummy_router_skew;
-  std::string device = "auto";  // auto, cuda or cpu
-  uint32_t threads = 0;         // per CPU rank; 0 = the CPUs shared among ranks
-  std::string bin_dir;          // of regatta-worker and regatta-router
-  double launch_timeout_s = 120;
-  std::vector<std::string> launch_flags;  // names of those given that only a launch heeds
+  std::string url;         // empty = launch one here
+  ClusterOptions cluster;  // to be launched; its model is optional with url
   TlsOptions tls;
   // Load.
   bool streaming = true;

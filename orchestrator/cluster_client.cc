@@ -105,6 +105,20 @@ absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::C
   return description;
 }
 
+absl::StatusOr<ClusterState> ReadClusterState(const std::shared_ptr<grpc::Channel>& channel,
+                                              absl::Duration timeout) {
+  grpc::ClientContext context;
+  SetDeadline(context, timeout);
+  const auto stream = Cluster::NewStub(channel)->Watch(&context, WatchRequest());
+  ClusterState state;
+  const bool came = stream->Read(&state);
+  context.TryCancel();
+  const grpc::Status status = stream->Finish();
+  if (came) return state;
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      absl::StrCat("Cluster.Watch: ", status.error_message()));
+}
+
 absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout) {
   using grpc::health::v1::HealthCheckResponse;
   grpc::ClientContext context;

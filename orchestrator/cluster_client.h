@@ -17,6 +17,10 @@ namespace regatta {
 absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::Channel>& channel,
                                                    absl::Duration timeout);
 
+// The load of this moment: the first message of Cluster.Watch.
+absl::StatusOr<ClusterState> ReadClusterState(const std::shared_ptr<grpc::Channel>& channel,
+                                              absl::Duration timeout);
+
 // OK when the server behind `channel` says that it serves; UNAVAILABLE when it answers that it does
 // not (forming, draining, without a group).
 absl::Status CheckHealth(const std::shared_ptr<grpc::Channel>& channel, absl::Duration timeout);

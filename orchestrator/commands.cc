@@ -7,16 +7,12 @@
 #include "absl/strings/str_replace.h"
 
 namespace regatta {
-namespace {
-
 std::string ShellQuoted(const std::string& word) {
   constexpr char kPlain[] =
       "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_=+./:,@%";
   if (!word.empty() && word.find_first_not_of(kPlain) == std::string::npos) return word;
   return absl::StrCat("'", absl::StrReplaceAll(word, {{"'", "'\\''"}}), "'");
 }
-
-}  // namespace
 
 int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kExitOk;

@@ -20,6 +20,7 @@ struct CommandContext {
 
 void AddPrepareDatasetCommand(CLI::App& app, CommandContext& context);
 void AddThroughputCommand(CLI::App& app, CommandContext& context);
+void AddServeCommand(CLI::App& app, CommandContext& context);
 void AddSweepCommand(CLI::App& app, CommandContext& context);
 void AddReportCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);
@@ -39,6 +40,9 @@ inline constexpr char kExitCodesHelp[] =
 
 // Prints a status that is not OK to stderr; its exit code.
 int ExitCodeOf(const absl::Status& status);
+
+// `word` as a shell reads it back.
+std::string ShellQuoted(const std::string& word);
 
 // `argv` quoted so that a shell runs the same command again.
 std::string QuoteCommandLine(int argc, char** argv);

@@ -29,12 +29,14 @@ uint32_t ThreadsPerRank(const LaunchOptions& options) {
   return std::max(1u, std::thread::hardware_concurrency() / std::max(1u, options.workers));
 }
 
-std::string FirstLine(const std::string& path) {
-  std::string line;
+std::vector<std::string> Lines(const std::string& path) {
+  std::vector<std::string> lines;
   std::ifstream file(path);
-  std::getline(file, line);
-  absl::StripAsciiWhitespace(&line);
-  return line;
+  for (std::string line; std::getline(file, line);) {
+    absl::StripAsciiWhitespace(&line);
+    if (!line.empty()) lines.push_back(line);
+  }
+  return lines;
 }
 
 }  // namespace
@@ -50,9 +52,11 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Launch(const LaunchO
   cluster->deadline_ = absl::Now() + options.ready_timeout;
   ASSIGN_OR_RETURN(const std::vector<std::string> devices, cluster->ChooseDevices(stop));
   RETURN_IF_ERROR(cluster->StartWorkers(devices));
+  const size_t of_each = options.restart_workers ? options.workers : 1;
   for (const auto& worker : cluster->workers_) {
-    ASSIGN_OR_RETURN(const std::string address, cluster->AwaitAddress(worker->name(), stop));
-    cluster->worker_addresses_.push_back(address);
+    ASSIGN_OR_RETURN(const auto addresses, cluster->AwaitAddresses(*worker, of_each, stop));
+    cluster->worker_addresses_.insert(cluster->worker_addresses_.end(), addresses.begin(),
+                                      addresses.end());
   }
   RETURN_IF_ERROR(cluster->StartRouter());
   RETURN_IF_ERROR(cluster->AwaitCluster(stop));
@@ -62,7 +66,7 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Launch(const LaunchO
 LocalCluster::~LocalCluster() {
   channel_.reset();  // a router waits for its clients to leave
   // The router first: it dissolves its groups in order while the workers still answer.
-  StopAll(router_, kGrace);
+  StopAll(router_, options_.router_grace);
   StopAll(workers_, kGrace);
 }
 
@@ -78,6 +82,8 @@ std::string LocalCluster::AddressFile(const std::string& name) const {
 absl::Status LocalCluster::StartProgram(const std::string& program, const std::string& name,
                                         std::vector<std::string> arguments) {
   arguments.insert(arguments.begin(), ProgramPath(program));
+  std::error_code absent;
+  std::filesystem::remove(AddressFile(name), absent);  // of an earlier cluster
   for (const std::string& more :
        {std::string("--listen"), std::string("127.0.0.1:0"), std::string("--address-file"),
         AddressFile(name), std::string("--exit-with-parent")}) {
@@ -128,10 +134,14 @@ absl::StatusOr<std::vector<std::string>> LocalCluster::ChooseDevices(
 }
 
 absl::Status LocalCluster::StartWorkers(const std::vector<std::string>& devices) {
+  const std::string threads = absl::StrCat(ThreadsPerRank(options_));
+  if (options_.restart_workers) {
+    return StartProgram("regatta-worker", "workers",
+                        {"--devices", absl::StrJoin(devices, ","), "--threads", threads});
+  }
   for (uint32_t rank = 0; rank < options_.workers; ++rank) {
-    RETURN_IF_ERROR(StartProgram(
-        "regatta-worker", absl::StrCat("worker-", rank),
-        {"--device", devices[rank], "--threads", absl::StrCat(ThreadsPerRank(options_))}));
+    RETURN_IF_ERROR(StartProgram("regatta-worker", absl::StrCat("worker-", rank),
+                                 {"--device", devices[rank], "--threads", threads}));
   }
   return absl::OkStatus();
 }
@@ -140,6 +150,7 @@ absl::Status LocalCluster::StartRouter() {
   std::vector<std::string> arguments = options_.router_arguments;
   arguments.push_back("--workers");
   arguments.push_back(absl::StrJoin(worker_addresses_, ","));
+  forming_.emplace((fs::path(options_.log_dir) / "router.log").string());
   return StartProgram("regatta-router", "router", std::move(arguments));
 }
 
@@ -159,32 +170,34 @@ absl::Status LocalCluster::Check() {
 
 absl::Status LocalCluster::CheckRunning(const std::atomic<bool>& stop) {
   if (stop.load()) return absl::CancelledError("interrupted");
+  if (options_.on_progress) {
+    const FormStage stage =
+        forming_.has_value() ? forming_->FurthestBehind() : FormStage{"", "start", 0};
+    options_.on_progress(stage.stage, stage.fraction);
+  }
   return Check();
 }
 
-absl::StatusOr<std::string> LocalCluster::AwaitAddress(const std::string& name,
-                                                       const std::atomic<bool>& stop) {
-  std::string before;
+absl::StatusOr<std::vector<std::string>> LocalCluster::AwaitAddresses(
+    const ChildProcess& child, size_t count, const std::atomic<bool>& stop) {
+  std::vector<std::string> before;
   while (absl::Now() < deadline_) {
-    const std::string address = FirstLine(AddressFile(name));
+    std::vector<std::string> addresses = Lines(AddressFile(child.name()));
     // Seen twice: a file being written may hold half of it.
-    if (!address.empty() && address == before) return address;
-    before = address;
+    if (addresses.size() == count && addresses == before) return addresses;
+    before = std::move(addresses);
     RETURN_IF_ERROR(CheckRunning(stop));
     absl::SleepFor(absl::Milliseconds(10));
   }
-  const auto& child =
-      name == "router" ? router_.back()
-                       : *std::find_if(workers_.begin(), workers_.end(),
-                                       [&](const auto& worker) { return worker->name() == name; });
-  return absl::DeadlineExceededError(
-      absl::StrCat(name, " does not listen after ", absl::FormatDuration(options_.ready_timeout),
-                   "; its last log lines (", child->log_path(), "):\n", child->LogTail(kLogLines)));
+  return absl::DeadlineExceededError(absl::StrCat(
+      child.name(), " does not listen after ", absl::FormatDuration(options_.ready_timeout),
+      "; its last log lines (", child.log_path(), "):\n", child.LogTail(kLogLines)));
 }
 
 absl::Status LocalCluster::AwaitCluster(const std::atomic<bool>& stop) {
-  ASSIGN_OR_RETURN(const std::string address, AwaitAddress("router", stop));
-  ASSIGN_OR_RETURN(channel_, Connect(address, TlsOptions(), absl::Seconds(10)));
+  ASSIGN_OR_RETURN(const auto addresses, AwaitAddresses(*router_.back(), 1, stop));
+  router_address_ = addresses.front();
+  ASSIGN_OR_RETURN(channel_, Connect(router_address_, TlsOptions(), absl::Seconds(10)));
   absl::StatusOr<ClusterDescription> description =
       AwaitReady(channel_, deadline_ - absl::Now(), [&] { return CheckRunning(stop); });
   if (absl::IsDeadlineExceeded(description.status())) {

@@ -5,7 +5,9 @@
 #include <grpcpp/channel.h>
 
 #include <atomic>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +15,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "orchestrator/child_process.h"
+#include "orchestrator/form_watcher.h"
 #include "proto/cluster.pb.h"
 #include "proto/types.pb.h"
 
@@ -26,6 +29,14 @@ struct LaunchOptions {
   uint32_t threads = 0;         // CPU threads of a rank; 0 = the host's CPUs shared among the ranks
   std::vector<std::string> router_arguments;  // --model, layout and limits
   absl::Duration ready_timeout = absl::Seconds(120);
+  // A worker that dies is started again on its address, for the router to form its group again;
+  // else it stays dead and Check tells.
+  bool restart_workers = false;
+  // From SIGTERM to SIGKILL; the router's own drain must end before.
+  absl::Duration router_grace = absl::Seconds(5);
+  // Called while waiting, several times a second: "start" until the programs listen, then the
+  // stage of the rank that is furthest behind (common/form_progress.h) and how much of it is done.
+  std::function<void(const std::string& stage, double fraction)> on_progress;
 };
 
 class LocalCluster {
@@ -35,15 +46,19 @@ class LocalCluster {
   // when `stop` turned true. Nothing is left behind then.
   static absl::StatusOr<std::unique_ptr<LocalCluster>> Launch(const LaunchOptions& options,
                                                               const std::atomic<bool>& stop);
-  // SIGTERM to the router, then to the workers; SIGKILL after five seconds. Drop what else uses
+  // SIGTERM to the router, then to the workers; SIGKILL when a grace is over. Drop what else uses
   // channel() before: the router waits for connected clients.
   ~LocalCluster();
 
   const std::shared_ptr<grpc::Channel>& channel() const { return channel_; }
   const ClusterDescription& description() const { return description_; }
+  const std::string& router_address() const { return router_address_; }  // host:port of its gRPC
 
   // OK while every process runs; otherwise names the dead ones with their last log lines.
   absl::Status Check();
+
+  // The last `lines` lines of the router's log.
+  std::string RouterLogTail(int lines) const { return router_.back()->LogTail(lines); }
 
  private:
   explicit LocalCluster(const LaunchOptions& options) : options_(options) {}
@@ -55,17 +70,22 @@ class LocalCluster {
   absl::Status AwaitCluster(const std::atomic<bool>& stop);
   absl::Status StartProgram(const std::string& program, const std::string& name,
                             std::vector<std::string> arguments);
-  // host:port that process `name` wrote once it listened.
-  absl::StatusOr<std::string> AwaitAddress(const std::string& name, const std::atomic<bool>& stop);
+  // The `count` host:port lines that `child` wrote once it listened.
+  absl::StatusOr<std::vector<std::string>> AwaitAddresses(const ChildProcess& child, size_t count,
+                                                          const std::atomic<bool>& stop);
+  // What every wait does between two looks: reports progress, and fails when there is nothing left
+  // to wait for.
   absl::Status CheckRunning(const std::atomic<bool>& stop);
   std::string ProgramPath(const std::string& program) const;
   std::string AddressFile(const std::string& name) const;
 
   const LaunchOptions options_;
   absl::Time deadline_;
-  std::vector<std::unique_ptr<ChildProcess>> workers_;
-  std::vector<std::unique_ptr<ChildProcess>> router_;  // none or one
+  std::vector<std::unique_ptr<ChildProcess>> workers_;  // or their supervisor alone
+  std::vector<std::unique_ptr<ChildProcess>> router_;   // none or one
   std::vector<std::string> worker_addresses_;
+  std::optional<FormWatcher> forming_;  // once the router is started
+  std::string router_address_;
   std::shared_ptr<grpc::Channel> channel_;
   ClusterDescription description_;
 };

@@ -10,6 +10,7 @@ int main(int argc, char** argv) {
   app.footer(regatta::kExitCodesHelp);
   regatta::CommandContext context;
   context.command_line = regatta::QuoteCommandLine(argc, argv);
+  regatta::AddServeCommand(app, context);
   regatta::AddSweepCommand(app, context);
   regatta::AddThroughputCommand(app, context);
   regatta::AddPrepareDatasetCommand(app, context);

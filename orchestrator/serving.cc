@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "orchestrator/channel.h"
 #include "orchestrator/cluster_client.h"
+#include "orchestrator/launch_display.h"
 
 namespace regatta {
 namespace {
@@ -30,8 +31,7 @@ class Arguments {
   std::vector<std::string> words_;
 };
 
-std::vector<std::string> RouterArguments(const BenchmarkOptions& options, const Layout& layout,
-                                         const WorkloadMeans& means) {
+std::vector<std::string> RouterArguments(const ClusterOptions& options, const Layout& layout) {
   Arguments arguments;
   arguments.Add("--model", options.model);
   if (!options.config.empty()) arguments.Add("--config", options.config);
@@ -51,6 +51,13 @@ std::vector<std::string> RouterArguments(const BenchmarkOptions& options, const 
   arguments.AddIf("--dummy-router-skew", options.dummy_router_skew);
   if (!options.quantization.empty()) arguments.Add("--quantization", options.quantization);
   if (!options.kv_cache_dtype.empty()) arguments.Add("--kv-cache-dtype", options.kv_cache_dtype);
+  return arguments.Take();
+}
+
+// Of a benchmark, beside those.
+std::vector<std::string> BenchmarkArguments(const BenchmarkOptions& options,
+                                            const WorkloadMeans& means) {
+  Arguments arguments;
   if (!options.prefix_cache) arguments.AddFlag("--no-prefix-cache");
   if (means.input > 0) arguments.Add("--mean-input-length", means.input);
   if (means.output > 0) arguments.Add("--mean-output-length", means.output);
@@ -72,7 +79,7 @@ absl::Status Serving::Check() const {
   return DescribeCluster(channel, absl::Seconds(5)).status();
 }
 
-absl::StatusOr<Layout> LayoutToLaunch(const BenchmarkOptions& options) {
+absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options) {
   ServerConfig config;
   std::vector<std::string> ignored;
   if (!options.config.empty()) {
@@ -94,19 +101,32 @@ absl::StatusOr<Layout> LayoutToLaunch(const BenchmarkOptions& options) {
   return layout;
 }
 
-absl::StatusOr<Serving> LaunchCluster(const BenchmarkOptions& options, const Layout& layout,
-                                      const WorkloadMeans& means, const std::string& log_dir,
-                                      const std::atomic<bool>& stop) {
+LaunchOptions LaunchOptionsOf(const ClusterOptions& options, const Layout& layout,
+                              const std::string& log_dir) {
   LaunchOptions launch;
   launch.bin_dir = options.bin_dir;
   launch.log_dir = log_dir;
   launch.workers = WorldSize(layout);
   launch.device = options.device;
   launch.threads = options.threads;
-  launch.router_arguments = RouterArguments(options, layout, means);
+  launch.router_arguments = RouterArguments(options, layout);
   launch.ready_timeout = absl::Seconds(options.launch_timeout_s);
+  return launch;
+}
+
+absl::StatusOr<Serving> LaunchBenchmarkCluster(const BenchmarkOptions& options,
+                                               const Layout& layout, const WorkloadMeans& means,
+                                               const std::string& log_dir,
+                                               const std::atomic<bool>& stop) {
+  LaunchOptions launch = LaunchOptionsOf(options.cluster, layout, log_dir);
+  for (std::string& argument : BenchmarkArguments(options, means)) {
+    launch.router_arguments.push_back(std::move(argument));
+  }
+  LaunchDisplay display(stderr);
+  launch.on_progress = [&](const std::string& stage, double done) { display.Update(stage, done); };
   Serving serving;
   ASSIGN_OR_RETURN(serving.local, LocalCluster::Launch(launch, stop));
+  display.Finish();
   serving.channel = serving.local->channel();
   serving.description = serving.local->description();
   return serving;
@@ -116,7 +136,7 @@ absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
                                          const std::atomic<bool>& stop) {
   Serving serving;
   ASSIGN_OR_RETURN(const std::string address, AddressOfUrl(options.url));
-  const absl::Duration timeout = absl::Seconds(options.launch_timeout_s);
+  const absl::Duration timeout = absl::Seconds(options.cluster.launch_timeout_s);
   ASSIGN_OR_RETURN(serving.channel,
                    Connect(address, options.tls, std::min(timeout, absl::Seconds(10))));
   ASSIGN_OR_RETURN(serving.description, AwaitReady(serving.channel, timeout, [&] {

@@ -1,4 +1,5 @@
-// The cluster that a benchmark measures: launched here, or running elsewhere behind --url.
+// The cluster that a command serves with or measures: launched here, or running elsewhere behind
+// --url.
 #pragma once
 
 #include <grpcpp/channel.h>
@@ -32,12 +33,19 @@ struct WorkloadMeans {
 
 // Layout of a cluster to be launched: flags over the configuration file over one. INVALID_ARGUMENT
 // names the dimension that does not divide and the layouts that fit the model.
-absl::StatusOr<Layout> LayoutToLaunch(const BenchmarkOptions& options);
+absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options);
 
-// Launches a cluster whose logs go to `log_dir`. Call from the main thread (child_process.h).
-absl::StatusOr<Serving> LaunchCluster(const BenchmarkOptions& options, const Layout& layout,
-                                      const WorkloadMeans& means, const std::string& log_dir,
-                                      const std::atomic<bool>& stop);
+// What LocalCluster needs to launch `options` with `layout`, logging to `log_dir`. Of the router's
+// arguments those that the options determine; the caller appends its own.
+LaunchOptions LaunchOptionsOf(const ClusterOptions& options, const Layout& layout,
+                              const std::string& log_dir);
+
+// Launches the cluster of a benchmark, whose logs go to `log_dir`. Call from the main thread
+// (child_process.h).
+absl::StatusOr<Serving> LaunchBenchmarkCluster(const BenchmarkOptions& options,
+                                               const Layout& layout, const WorkloadMeans& means,
+                                               const std::string& log_dir,
+                                               const std::atomic<bool>& stop);
 
 // Connects to the router at options.url and awaits that it serves.
 absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,

@@ -1,12 +1,17 @@
 // Groups come and go: forming at start, fencing, re-forming after a fault; see coordinator.h.
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <set>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "common/check.h"
+#include "common/form_progress.h"
 #include "common/layout.h"
 #include "common/parallel.h"
 #include "router/coordinator.h"
@@ -20,6 +25,24 @@ std::string GraphsText(const Formed& formed) {
   if (formed.num_graphs() == 0) return "";
   return absl::StrCat(", ", formed.num_graphs(), " graphs in ", formed.graph_bytes() >> 20, " MiB");
 }
+
+// When each rank's progress was last told; groups form in parallel.
+class LastSaid {
+ public:
+  bool IsNews(const std::string& rank, const FormProgress& progress, int64_t now_ns) {
+    constexpr int64_t kEveryNs = 1'000'000'000;
+    absl::MutexLock lock(&mutex_);
+    auto& [stage, said_ns] = of_rank_[rank];
+    if (stage == progress.stage() && now_ns - said_ns < kEveryNs) return false;
+    stage = progress.stage();
+    said_ns = now_ns;
+    return true;
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::map<std::string, std::pair<std::string, int64_t>> of_rank_ ABSL_GUARDED_BY(mutex_);
+};
 
 }  // namespace
 
@@ -61,17 +84,19 @@ Coordinator::Formation Coordinator::FormNow(const Layout& layout, const Limits& 
   return formation;
 }
 
-// People hear the stages of each group's first rank; the others go the same way.
+// People hear the stages of each group's first rank, the others go the same way: that one begins,
+// and how far it is every second.
 FormProgressSink Coordinator::ProgressSink() {
-  return [this](const RankEndpoint& rank, const FormProgress& progress) {
-    if (rank.rank > 0 || (progress.fraction() > 0 && progress.fraction() < 1)) return;
+  auto last_said = std::make_shared<LastSaid>();
+  return [this, last_said](const RankEndpoint& rank, const FormProgress& progress) {
+    if (rank.rank > 0) return;
     if (progress.has_formed()) {
       const Formed& formed = progress.formed();
       Log(absl::StrFormat("%s: formed; %.2f GB of weights in %.2f s, graphs in %.2f s", rank.Name(),
                           formed.weight_bytes() / 1e9, formed.load_seconds(),
                           formed.capture_seconds()));
-    } else if (progress.fraction() == 0) {
-      Log(absl::StrCat(rank.Name(), ": ", progress.stage()));
+    } else if (last_said->IsNews(rank.Name(), progress, clock_.NowNs())) {
+      Log(FormStageLine({rank.Name(), progress.stage(), progress.fraction()}));
     }
   };
 }

@@ -55,7 +55,7 @@ TEST_F(BenchmarkInputTest, MeansAreTheDataSetsUnlessGiven) {
 }
 
 TEST_F(BenchmarkInputTest, IdsOutsideTheVocabularyAreRefused) {
-  options_.model = REGATTA_SOURCE_DIR "/tests/models/regatta-dense";
+  options_.cluster.model = REGATTA_SOURCE_DIR "/tests/models/regatta-dense";
   EXPECT_TRUE(LoadBenchmarkDataset(options_, 10).ok());
   DatasetEntry entry;
   entry.task_id = "far";
@@ -81,7 +81,7 @@ TEST_F(BenchmarkInputTest, SyntheticPromptsWithoutADataSet) {
   options_.dataset.clear();
   EXPECT_THAT(std::string(LoadBenchmarkDataset(options_, 10).status().message()),
               HasSubstr("--dataset"));
-  options_.model = REGATTA_SOURCE_DIR "/tests/models/regatta-dense";
+  options_.cluster.model = REGATTA_SOURCE_DIR "/tests/models/regatta-dense";
   options_.target_output_len = 9;
   const auto dataset = LoadBenchmarkDataset(options_, 10);
   ASSERT_TRUE(dataset.ok()) << dataset.status();
