@@ -31,9 +31,12 @@ absl::StatusOr<std::string> ReadConfigFile(const std::filesystem::path& path) {
   return std::string(std::istreambuf_iterator<char>(file), {});
 }
 
-// "Llama-3.1-8B" of .../Llama-3.1-8B/ and of
-// .../models--meta-llama--Llama-3.1-8B/snapshots/<commit>.
-std::string NameOf(const std::string& model_dir) {
+// Weights of one gated MLP.
+int64_t MlpParameters(int64_t hidden, int64_t width) { return 3 * hidden * width; }
+
+}  // namespace
+
+std::string ModelNameOf(const std::string& model_dir) {
   std::error_code error;
   std::filesystem::path path = std::filesystem::absolute(model_dir, error).lexically_normal();
   if (!path.has_filename()) path = path.parent_path();
@@ -44,11 +47,6 @@ std::string NameOf(const std::string& model_dir) {
   }
   return path.filename();
 }
-
-// Weights of one gated MLP.
-int64_t MlpParameters(int64_t hidden, int64_t width) { return 3 * hidden * width; }
-
-}  // namespace
 
 bool ModelSpec::LayerIsMoe(int layer) const {
   return is_moe() && (moe.dense_layer.empty() || !moe.dense_layer[layer]);
@@ -124,7 +122,7 @@ absl::StatusOr<ModelSpec> LoadModelSpec(const std::string& model_dir) {
   if (std::filesystem::exists(dir / "hf_quant_config.json", error)) {
     ASSIGN_OR_RETURN(modelopt_config, ReadConfigFile(dir / "hf_quant_config.json"));
   }
-  auto spec = ParseModelSpec(NameOf(model_dir), config, generation_config, modelopt_config);
+  auto spec = ParseModelSpec(ModelNameOf(model_dir), config, generation_config, modelopt_config);
   if (!spec.ok()) {
     return absl::Status(spec.status().code(),
                         absl::StrCat(model_dir, ": ", spec.status().message()));

@@ -83,6 +83,10 @@ struct ModelSpec {
   int64_t KvBytesPerToken(int bytes_per_element, int tp) const;
 };
 
+// "Llama-3.1-8B" of .../Llama-3.1-8B/ and, in the Hugging Face cache, of
+// .../models--meta-llama--Llama-3.1-8B/snapshots/<commit>.
+std::string ModelNameOf(const std::string& model_dir);
+
 // Reads config.json and, where there are any, generation_config.json and hf_quant_config.json of
 // `model_dir` (a local directory in Hugging Face layout). A snapshot in the Hugging Face cache is
 // named after its repository. Errors: NOT_FOUND (file), INVALID_ARGUMENT (field, value, limit),

@@ -6,13 +6,13 @@
 
 #include <algorithm>
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/layout.h"
+#include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "common/version.h"
 #include "orchestrator/benchmark_input.h"
@@ -23,6 +23,7 @@
 #include "orchestrator/doctor/finding.h"
 #include "orchestrator/environment.h"
 #include "orchestrator/grpc_target.h"
+#include "orchestrator/hub/model_argument.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/load_generator.h"
 #include "orchestrator/point_warnings.h"
@@ -136,8 +137,7 @@ absl::Status Run::StartServing() {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster));
-  const std::string model =
-      std::filesystem::path(options_.cluster.model + "/").parent_path().filename();
+  const std::string model = ModelNameOf(options_.cluster.model);
   ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, model, LayoutName(layout)));
   std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
@@ -297,7 +297,13 @@ absl::Status Run::Finish() {
 
 }  // namespace
 
-int RunBenchmark(const BenchmarkOptions& options, const BenchmarkPlan& plan) {
+int RunBenchmark(BenchmarkOptions options, const BenchmarkPlan& plan) {
+  // A running router has the weights already.
+  const bool needs_weights = options.url.empty() && !options.cluster.dummy_weights;
+  const ModelParts parts = needs_weights ? ModelParts::kAll : ModelParts::kWithoutWeights;
+  absl::StatusOr<std::string> model = ResolveModel(options.cluster.model, parts, InterruptFlag());
+  if (!model.ok()) return ExitCodeOf(model.status());
+  options.cluster.model = *std::move(model);
   return Run(options, plan).Execute();
 }
 

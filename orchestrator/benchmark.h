@@ -17,7 +17,8 @@ struct BenchmarkPlan {
   std::string command_line;    // that repeats the run
 };
 
-// Runs it; reports on stdout, progress and notes on stderr. Returns the exit code.
-int RunBenchmark(const BenchmarkOptions& options, const BenchmarkPlan& plan);
+// Runs it, after pulling a model that is named as on the Hub; reports on stdout, progress and notes
+// on stderr. Returns the exit code.
+int RunBenchmark(BenchmarkOptions options, const BenchmarkPlan& plan);
 
 }  // namespace regatta

@@ -7,6 +7,7 @@
 #include "common/flags.h"
 #include "common/limits.h"
 #include "orchestrator/dataset.h"
+#include "orchestrator/hub/model_argument.h"
 
 namespace regatta {
 namespace {
@@ -16,10 +17,7 @@ constexpr double kOneDayS = 86400;
 CLI::Range Lengths() { return CLI::Range(1u, kMaxOutputTokens); }
 
 void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
-  command
-      .add_option("-m,--model", options.cluster.model,
-                  "model directory in Hugging Face layout, or org/name on the Hub")
-      ->group("Input");
+  command.add_option("-m,--model", options.cluster.model, kModelHelp)->group("Input");
   command
       .add_option("--dataset", options.dataset,
                   "JSON Lines of trtllm-bench; without it, synthetic prompts of the target lengths")

@@ -21,6 +21,7 @@ struct CommandContext {
 void AddPrepareDatasetCommand(CLI::App& app, CommandContext& context);
 void AddThroughputCommand(CLI::App& app, CommandContext& context);
 void AddServeCommand(CLI::App& app, CommandContext& context);
+void AddPullCommand(CLI::App& app, CommandContext& context);
 void AddSweepCommand(CLI::App& app, CommandContext& context);
 void AddReportCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);

@@ -11,6 +11,7 @@ int main(int argc, char** argv) {
   regatta::CommandContext context;
   context.command_line = regatta::QuoteCommandLine(argc, argv);
   regatta::AddServeCommand(app, context);
+  regatta::AddPullCommand(app, context);
   regatta::AddSweepCommand(app, context);
   regatta::AddThroughputCommand(app, context);
   regatta::AddPrepareDatasetCommand(app, context);

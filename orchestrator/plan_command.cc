@@ -8,6 +8,8 @@
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/commands.h"
+#include "orchestrator/hub/model_argument.h"
+#include "orchestrator/interrupt.h"
 #include "orchestrator/plan.h"
 
 namespace regatta {
@@ -16,7 +18,9 @@ namespace {
 constexpr uint32_t kMaxLength = 1 << 24;  // tokens
 
 absl::Status PrintPlan(const std::string& model, const PlanInput& input) {
-  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(model));
+  ASSIGN_OR_RETURN(const std::string directory,
+                   ResolveModel(model, ModelParts::kWithoutWeights, InterruptFlag()));
+  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(directory));
   ASSIGN_OR_RETURN(const std::string text, RenderPlan(spec, input));
   std::cout << text;
   return absl::OkStatus();
@@ -29,7 +33,8 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
       "plan", "Says whether a model fits, with which limits and layouts. Needs no GPU.");
   auto model = std::make_shared<std::string>();
   auto input = std::make_shared<PlanInput>();
-  command.add_option("--model", *model, "directory with a config.json")->required();
+  command.add_option("--model", *model, "directory with a config.json, or org/name on the Hub")
+      ->required();
   command.add_option("--gpu", input->gpu, "GPU by name (H200, H100, A100-80GB, L40S, ...)")
       ->capture_default_str();
   command.add_option("--gpu-memory-gib", input->gpu_memory_gib, "memory of one GPU instead")

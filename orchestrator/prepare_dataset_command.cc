@@ -1,16 +1,18 @@
 // `regatta prepare-dataset`: trtllm-bench's command of that name; input and output lengths have
 // seeds of their own.
 #include <CLI/CLI.hpp>
-#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "common/text/tokenizer.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/dataset.h"
+#include "orchestrator/hub/model_argument.h"
+#include "orchestrator/interrupt.h"
 #include "orchestrator/prompt_tokens.h"
 #include "orchestrator/synthetic.h"
 #include "orchestrator/text_prompts.h"
@@ -31,6 +33,14 @@ std::string ModelDirectory(const PrepareFlags& flags) {
   return flags.model.empty() ? flags.tokenizer : flags.model;
 }
 
+// Pulls a model that is named as on the Hub, but for its weights.
+absl::Status Resolve(PrepareFlags& flags) {
+  for (std::string* model : {&flags.model, &flags.tokenizer}) {
+    ASSIGN_OR_RETURN(*model, ResolveModel(*model, ModelParts::kWithoutWeights, InterruptFlag()));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status Write(const std::vector<DatasetEntry>& entries, const PrepareFlags& flags) {
   RETURN_IF_ERROR(WriteDataset(entries, flags.output));
   Dataset dataset;
@@ -45,6 +55,7 @@ absl::Status Write(const std::vector<DatasetEntry>& entries, const PrepareFlags&
 }
 
 absl::Status PrepareSynthetic(PrepareFlags& flags, LengthDistribution::Kind kind) {
+  RETURN_IF_ERROR(Resolve(flags));
   flags.synthetic.input.kind = flags.synthetic.output.kind = kind;
   if (flags.random_task_id.size() == 2) {
     flags.synthetic.random_task_id_min = flags.random_task_id[0];
@@ -57,13 +68,13 @@ absl::Status PrepareSynthetic(PrepareFlags& flags, LengthDistribution::Kind kind
 }
 
 absl::Status PrepareText(PrepareFlags& flags) {
+  RETURN_IF_ERROR(Resolve(flags));
   std::ifstream file(flags.input_path, std::ios::binary);
   if (!file) {
     return absl::NotFoundError(absl::StrCat("--input: cannot read '", flags.input_path, "'"));
   }
   const std::string dir = flags.tokenizer.empty() ? flags.model : flags.tokenizer;
-  flags.text.model_name =
-      std::filesystem::path(ModelDirectory(flags) + "/").parent_path().filename();
+  flags.text.model_name = ModelDirectory(flags).empty() ? "" : ModelNameOf(ModelDirectory(flags));
   std::unique_ptr<Tokenizer> tokenizer;
   if (!dir.empty()) {
     ASSIGN_OR_RETURN(tokenizer, Tokenizer::Load(dir));
@@ -76,7 +87,8 @@ absl::Status PrepareText(PrepareFlags& flags) {
 }
 
 void AddCommonFlags(CLI::App& command, PrepareFlags& flags) {
-  command.add_option("-m,--model", flags.model, "model directory: its vocabulary is drawn from");
+  command.add_option("-m,--model", flags.model,
+                     "model directory, or org/name on the Hub: its vocabulary is drawn from");
   command.add_option("--tokenizer", flags.tokenizer, "directory of tokenizer.json, if elsewhere");
   command.add_option("--output", flags.output, "JSON Lines file; - is standard output")
       ->capture_default_str();

@@ -3,21 +3,26 @@
 
 #include <stdlib.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
+#include <fstream>
 #include <iostream>
 #include <memory>
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
 #include "orchestrator/cluster_client.h"
 #include "orchestrator/commands.h"
+#include "orchestrator/hub/model_argument.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/launch_display.h"
 #include "orchestrator/serve_text.h"
@@ -57,13 +62,17 @@ class Server {
   absl::Status Run();
 
  private:
+  absl::Status TakeModel();
   absl::Status Launch(const Layout& layout);
+  // Where the router tells the port that --port 0 has become.
+  std::string HttpAddressFile() const { return log_dir_ + "/http.address"; }
+  void TakeHttpAddress();
   absl::Status Watch();
   absl::Status LookAtGroups();
   void SayLoad();
   void Drain();
 
-  const ServeOptions options_;
+  ServeOptions options_;
   const std::atomic<bool>& stop_;
   std::string log_dir_;
   std::unique_ptr<LocalCluster> cluster_;
@@ -73,9 +82,11 @@ class Server {
 };
 
 absl::Status Server::Run() {
+  RETURN_IF_ERROR(TakeModel());
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster));
   ASSIGN_OR_RETURN(log_dir_, MakeLogDirectory(options_.log_dir));
   RETURN_IF_ERROR(Launch(layout));
+  TakeHttpAddress();
   std::cerr << ReadyText(options_, cluster_->description(), cluster_->router_address());
   RETURN_IF_ERROR(Watch());
   Drain();
@@ -84,11 +95,23 @@ absl::Status Server::Run() {
   return absl::OkStatus();
 }
 
+// A model that is named as on the Hub is pulled, and served under that name.
+absl::Status Server::TakeModel() {
+  ClusterOptions& cluster = options_.cluster;
+  const ModelParts parts = cluster.dummy_weights ? ModelParts::kWithoutWeights : ModelParts::kAll;
+  ASSIGN_OR_RETURN(const std::string directory, ResolveModel(cluster.model, parts, stop_));
+  if (directory != cluster.model && options_.served_model_name.empty()) {
+    options_.served_model_name = cluster.model;
+  }
+  cluster.model = directory;
+  return absl::OkStatus();
+}
+
 absl::Status Server::Launch(const Layout& layout) {
   std::cerr << "Starting " << WorldSize(layout) << (WorldSize(layout) == 1 ? " worker" : " workers")
             << " and a router (" << LayoutName(layout) << "); logs in " << log_dir_ << "\n";
   LaunchOptions launch = LaunchOptionsOf(options_.cluster, layout, log_dir_);
-  for (std::string& argument : ServeRouterArguments(options_)) {
+  for (std::string& argument : ServeRouterArguments(options_, HttpAddressFile())) {
     launch.router_arguments.push_back(std::move(argument));
   }
   launch.restart_workers = true;
@@ -99,6 +122,16 @@ absl::Status Server::Launch(const Layout& layout) {
   display.Finish();
   running_groups_ = RunningGroups(cluster_->description());
   return absl::OkStatus();
+}
+
+void Server::TakeHttpAddress() {
+  std::ifstream file(HttpAddressFile());
+  std::string address;
+  uint32_t port = 0;
+  if (std::getline(file, address) &&
+      absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port)) {
+    options_.port = port;
+  }
 }
 
 // Until told to stop, or until the cluster cannot be expected to serve again.
@@ -163,9 +196,16 @@ void Server::Drain() {
 
 }  // namespace
 
-std::vector<std::string> ServeRouterArguments(const ServeOptions& options) {
-  std::vector<std::string> arguments = {"--http", absl::StrCat(options.host, ":", options.port),
-                                        "--drain-timeout", absl::StrCat(options.drain_timeout_s)};
+std::vector<std::string> ServeRouterArguments(const ServeOptions& options,
+                                              const std::string& http_address_file) {
+  const bool bare_ipv6 = absl::StrContains(options.host, ':') && options.host.front() != '[';
+  const std::string host = bare_ipv6 ? absl::StrCat("[", options.host, "]") : options.host;
+  std::vector<std::string> arguments = {"--http",
+                                        absl::StrCat(host, ":", options.port),
+                                        "--http-address-file",
+                                        http_address_file,
+                                        "--drain-timeout",
+                                        absl::StrCat(options.drain_timeout_s)};
   const auto add = [&](const char* flag, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
   };

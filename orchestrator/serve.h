@@ -12,7 +12,7 @@ namespace regatta {
 struct ServeOptions {
   ClusterOptions cluster;
   std::string host = "127.0.0.1";
-  uint32_t port = 8000;
+  uint32_t port = 8000;           // 0 = any free one
   std::string tls_cert, tls_key;  // PEM, of the HTTP port
   std::string api_key_file;       // one key per line; empty = no key is asked for
   std::string served_model_name;  // empty = the model's
@@ -26,6 +26,7 @@ struct ServeOptions {
 int Serve(ServeOptions options);
 
 // Those of the router beside what options.cluster determines.
-std::vector<std::string> ServeRouterArguments(const ServeOptions& options);
+std::vector<std::string> ServeRouterArguments(const ServeOptions& options,
+                                              const std::string& http_address_file);
 
 }  // namespace regatta

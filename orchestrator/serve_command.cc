@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "orchestrator/commands.h"
+#include "orchestrator/hub/model_argument.h"
 #include "orchestrator/serve.h"
 
 namespace regatta {
@@ -16,9 +17,9 @@ void AddHttpFlags(CLI::App& command, ServeOptions& options) {
   };
   add("--host", options.host, "address to serve on; 0.0.0.0 = all of this host")
       ->capture_default_str();
-  add("--port", options.port, "of the OpenAI-compatible API")
+  add("--port", options.port, "of the OpenAI-compatible API; 0 = any free one")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 65535u));
+      ->check(CLI::Range(0u, 65535u));
   CLI::Option* const cert =
       add("--http-tls-cert,--ssl-certfile", options.tls_cert, "PEM certificate: serves https");
   CLI::Option* const key =
@@ -39,10 +40,7 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       "serve", "Serves a model on this host behind an OpenAI-compatible URL, until Ctrl-C.");
   auto options = std::make_shared<ServeOptions>();
   options->cluster.launch_timeout_s = kLaunchTimeoutS;
-  command
-      .add_option("model,-m,--model", options->cluster.model,
-                  "model directory in Hugging Face layout, or org/name on the Hub")
-      ->required();
+  command.add_option("model,-m,--model", options->cluster.model, kModelHelp)->required();
   AddHttpFlags(command, *options);
   AddClusterFlags(command, options->cluster);
   command

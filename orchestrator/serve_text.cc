@@ -59,7 +59,7 @@ std::string CurlLine(const ServeOptions& options, const ClusterDescription& clus
   absl::StrAppend(&line, " \\\n    -H 'Content-Type: application/json'");
   if (!options.api_key_file.empty()) {
     absl::StrAppend(&line, " -H \"Authorization: Bearer $(head -n 1 ",
-                    ShellQuoted(options.api_key_file), ")\"");
+                    ShellQuoted(options.api_key_file), " | cut -d: -f2)\"");
   }
   const Json body = Question(ModelName(options, cluster), chat);
   return absl::StrCat(line, " \\\n    -d ", ShellQuoted(body.dump()));
