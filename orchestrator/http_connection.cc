@@ -6,6 +6,7 @@
 
 #include <boost/asio/connect.hpp>
 #include <chrono>
+#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -161,7 +162,7 @@ absl::Status HttpConnection::Write(const Request& request, absl::Duration timeou
 
 absl::Status HttpConnection::ReadHeader(Parser& parser, absl::Duration timeout) {
   parser.header_limit(kMaxHeaderBytes);
-  parser.body_limit(boost::none);
+  parser.body_limit(std::numeric_limits<uint64_t>::max());  // whoever takes the bytes counts
   return AwaitStream("awaiting an answer", timeout, [&](auto& stream, auto handler) {
     http::async_read_header(stream, buffer_, parser, std::move(handler));
   });

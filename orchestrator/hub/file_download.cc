@@ -178,9 +178,16 @@ absl::Status DownloadFile(const HubClient& client, const HubCache& cache, const 
   IncompleteFile incomplete(path, file, done);
   RETURN_IF_ERROR(incomplete.Open());
   uint64_t before = incomplete.size();
-  RETURN_IF_ERROR(WithRetries(
-      options.retry, stop, [&] { return FetchRest(client, commit, file, incomplete); },
-      [&] { return incomplete.size() > std::exchange(before, incomplete.size()); }));
+  const auto fetch = [&] {
+    return WithRetries(
+        options.retry, stop, [&] { return FetchRest(client, commit, file, incomplete); },
+        [&] { return incomplete.size() > std::exchange(before, incomplete.size()); });
+  };
+  const bool resumed = incomplete.size() > 0;
+  absl::Status status = fetch();
+  // What an earlier pull has left may be what was wrong.
+  if (resumed && absl::IsDataLoss(status)) status = fetch();
+  RETURN_IF_ERROR(status);
   if (!incomplete.Sync()) return SystemError("cannot write", path);
   fs::rename(path, blob, error);
   if (!error) return absl::OkStatus();

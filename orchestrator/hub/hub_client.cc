@@ -136,8 +136,8 @@ absl::Status HubClient::Explain(const HttpAnswer& answer) const {
   if (answer.status / 100 == 2) return absl::OkStatus();
   const std::string code = answer.Header("x-error-code");
   const std::string said = answer.Header("x-error-message").substr(0, 300);
-  const std::string page =
-      absl::StrCat("https://", settings_.endpoint.Authority(), "/", repository_);
+  const std::string page = absl::StrCat(settings_.endpoint.scheme, "://",
+                                        settings_.endpoint.Authority(), "/", repository_);
   const std::string what =
       absl::StrCat(repository_, ": ", answer.url.Authority(), " answers ", answer.status,
                    said.empty() ? "" : absl::StrCat(" (", said, ")"));

@@ -85,7 +85,14 @@ absl::Status ForEach(size_t count, int threads, const std::atomic<bool>& stop,
 class Puller {
  public:
   Puller(const PullOptions& options, const std::atomic<bool>& stop)
-      : options_(options), stop_(stop), cache_(options.hub.cache_dir, options.repository) {}
+      : options_(options), stop_(stop), cache_(options.hub.cache_dir, options.repository) {
+    if (options_.out == nullptr) return;
+    options_.download.retry.on_retry = [out = options_.out](const absl::Status& why,
+                                                            absl::Duration wait) {
+      std::fprintf(out, "\r! %s; again in %s\n", std::string(why.message()).c_str(),
+                   absl::FormatDuration(wait).c_str());
+    };
+  }
 
   absl::StatusOr<std::string> Run();
 
@@ -96,7 +103,7 @@ class Puller {
   absl::Status CheckDisk(const std::vector<RemoteFile>& files) const;
   absl::Status Download(const std::string& commit, const std::vector<RemoteFile>& files);
 
-  const PullOptions& options_;
+  PullOptions options_;
   const std::atomic<bool>& stop_;
   const HubCache cache_;
 };

@@ -30,6 +30,7 @@ absl::Status WithRetries(const RetryPolicy& policy, const std::atomic<bool>& sto
       wait = policy.first_wait;
     }
     if (left <= 0) return status;
+    if (policy.on_retry) policy.on_retry(status, wait);
     if (!Sleep(wait, stop)) return absl::CancelledError("interrupted");
     wait = std::min(wait * 2, policy.longest_wait);
   }

@@ -13,6 +13,8 @@ struct RetryPolicy {
   int attempts = 6;
   absl::Duration first_wait = absl::Seconds(1);  // doubles, up to longest_wait
   absl::Duration longest_wait = absl::Seconds(20);
+  // Told why, and after which wait, it is tried again; from any thread.
+  std::function<void(const absl::Status& status, absl::Duration wait)> on_retry;
 };
 
 // Calls `attempt` until it returns anything but UNAVAILABLE or DEADLINE_EXCEEDED, or so often in a
