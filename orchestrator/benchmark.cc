@@ -22,7 +22,6 @@
 #include "orchestrator/doctor/doctor.h"
 #include "orchestrator/doctor/finding.h"
 #include "orchestrator/environment.h"
-#include "orchestrator/grpc_target.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/load_generator.h"
@@ -109,7 +108,7 @@ absl::Status Run::Prepare() {
   ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, requests));
   RETURN_IF_ERROR(StartServing());
   const ClusterDescription& cluster = serving_.description;
-  target_ = MakeGrpcTarget(serving_.channel, mode);
+  ASSIGN_OR_RETURN(target_, serving_.MakeTarget(mode));
   generator_.emplace(*target_);
   workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
   sweep_.set_schema("regatta-sweep-1");
@@ -131,7 +130,9 @@ absl::Status Run::StartServing() {
   if (!options_.url.empty()) {
     ASSIGN_OR_RETURN(serving_, ConnectToCluster(options_, stop_));
     const ClusterDescription& cluster = serving_.description;
-    RETURN_IF_ERROR(CheckTokenIds(dataset_, cluster.vocab_size(), cluster.model_name()));
+    if (!serving_.http) {
+      RETURN_IF_ERROR(CheckTokenIds(dataset_, cluster.vocab_size(), cluster.model_name()));
+    }
     ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, cluster.model_name(),
                                                       LayoutName(cluster.layout())));
     return absl::OkStatus();
@@ -255,7 +256,7 @@ PointReport Run::Context(const LoadPoint& point) const {
   RegattaInfo& info = *context.mutable_regatta();
   info.set_concurrency(plan_.unlimited ? 0 : point.concurrency);
   info.set_streaming(options_.streaming);
-  info.set_stream_mode(options_.stream_mode);
+  info.set_stream_mode(serving_.http ? "http" : options_.stream_mode);
   info.set_prefix_cache(options_.prefix_cache);
   info.set_warmup_requests(WarmupRequests(point));
   info.set_started_utc(UtcTimestamp());

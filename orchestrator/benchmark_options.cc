@@ -48,6 +48,24 @@ void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
       ->group("Input");
 }
 
+void AddHttpFlags(CLI::App& command, BenchmarkOptions& options) {
+  command
+      .add_option("--endpoint", options.endpoint,
+                  "completions, or chat: text prompts become one message")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"completions", "chat"}))
+      ->group("HTTP");
+  command
+      .add_option("--model-name", options.model_name,
+                  "the server's name of the model (default: the first it lists)")
+      ->group("HTTP");
+  command
+      .add_flag("--continuous-usage,!--no-continuous-usage", options.continuous_usage,
+                "ask for the token count in every event, for servers whose events are not always "
+                "one token (default on; off for servers that refuse continuous_usage_stats)")
+      ->group("HTTP");
+}
+
 void AddLoadFlags(CLI::App& command, BenchmarkOptions& options) {
   command
       .add_flag("--streaming,!--no-streaming", options.streaming,
@@ -92,9 +110,13 @@ absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options) {
 
 void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
   AddInputFlags(command, options);
-  command.add_option("--url", options.url, "grpc://HOST:PORT of a running router")
+  command
+      .add_option("--url", options.url,
+                  "grpc://HOST:PORT of a running router, or http(s)://HOST:PORT of any "
+                  "OpenAI-compatible server (key: OPENAI_API_KEY)")
       ->group("Cluster");
   AddClusterFlags(command, options.cluster);
+  AddHttpFlags(command, options);
   AddLoadFlags(command, options);
   command.add_option("--output", options.output, "directory that gets the run's own directory")
       ->capture_default_str()

@@ -25,12 +25,16 @@ struct BenchmarkOptions {
   uint32_t target_output_len = 0;
   uint64_t random_seed = 420;  // of synthetic prompts and of the order
   // Cluster.
-  std::string url;         // empty = launch one here
+  // grpc:// of a router, or http(s):// of any OpenAI-compatible server; empty = launch one here.
+  std::string url;
   ClusterOptions cluster;  // to be launched; its model is optional with url
   TlsOptions tls;
   // Load.
   bool streaming = true;
   std::string stream_mode = "multiplexed";
+  std::string endpoint = "completions";  // over HTTP: or "chat"
+  std::string model_name;                // over HTTP; empty = the first that the server lists
+  bool continuous_usage = true;          // over HTTP: ask for the token count in every event
   bool prefix_cache = false;
   int64_t warmup = -1;               // requests before each point; -1 = one per user, 2 to 64
   double max_time_per_point_s = -1;  // 0 = none, -1 = see the flag's help

@@ -35,7 +35,7 @@ std::string StatesOf(const ClusterDescription& cluster) {
   return states.empty() ? "no group" : absl::StrJoin(states, ", ");
 }
 
-// Devices of one kind: "cpu", "cuda" or "null"; "mixed" otherwise, "" for none.
+// Devices of one kind: "cpu", "cuda", "null" or "remote"; "mixed" otherwise, "" for none.
 std::string KindOf(const ClusterDescription& cluster) {
   std::string kind;
   for (const PoolWorker& worker : cluster.workers()) {
@@ -47,8 +47,10 @@ std::string KindOf(const ClusterDescription& cluster) {
 }
 
 void FillDeviceNote(const std::string& kind, RegattaInfo& info) {
-  info.set_performance_figure(kind == "cuda");
-  if (kind == "null") {
+  info.set_performance_figure(kind == "cuda" || kind == kRemoteDevice);
+  if (kind == kRemoteDevice) {
+    info.set_device_note("a server behind HTTP: its devices and layout are not known");
+  } else if (kind == "null") {
     info.set_device_note("null server, runs no model: not a performance figure");
   } else if (kind != "cuda") {
     info.set_device_note("CPU ranks, not a performance figure");
@@ -67,7 +69,7 @@ void FillMachine(const ClusterDescription& cluster, PointReport& report) {
     }
   }
   const std::string kind = KindOf(cluster);
-  const bool has_names = kind == "cuda" || kind == "null";
+  const bool has_names = kind == "cuda" || kind == "null" || kind == kRemoteDevice;
   MachineInfo& machine = *report.mutable_machine();
   machine.set_name(has_names ? absl::StrJoin(names, ", ") : "CPU ranks");
   machine.set_memory(smallest_bytes / std::exp2(30));
@@ -153,14 +155,15 @@ PointReport ContextOf(const ClusterDescription& cluster) {
   EngineInfo& engine = *report.mutable_engine();
   engine.set_model(cluster.model_name());
   engine.set_model_path(cluster.model().path());
-  engine.set_backend("regatta");
+  const bool remote = KindOf(cluster) == kRemoteDevice;
+  engine.set_backend(remote ? "openai" : "regatta");
   engine.set_version(cluster.version());
   engine.set_dtype(cluster.model().dtype());
   engine.set_kv_cache_dtype(cluster.model().kv_cache_dtype());
   engine.set_quantization(cluster.model().quantization());
   FillMachine(cluster, report);
   FillWorld(cluster, *report.mutable_world_info());
-  report.mutable_regatta()->set_layout(LayoutName(cluster.layout()));
+  report.mutable_regatta()->set_layout(remote ? "remote" : LayoutName(cluster.layout()));
   report.mutable_regatta()->set_dummy_weights(cluster.model().dummy_weights());
   report.mutable_regatta()->set_dummy_router_skew(cluster.model().dummy_router_skew());
   return report;

@@ -14,6 +14,9 @@
 
 namespace regatta {
 
+// Kind of the devices of a server of which only its URL is known.
+inline constexpr char kRemoteDevice[] = "remote";
+
 absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::Channel>& channel,
                                                    absl::Duration timeout);
 

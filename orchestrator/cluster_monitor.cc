@@ -36,7 +36,8 @@ struct ClusterMonitor::Watching {
 };
 
 ClusterMonitor::ClusterMonitor(const std::shared_ptr<grpc::Channel>& channel)
-    : watching_(std::make_unique<Watching>(channel)) {
+    : watching_(channel != nullptr ? std::make_unique<Watching>(channel) : nullptr) {
+  if (watching_ == nullptr) return;
   reader_ = std::thread([this] {
     WatchRequest request;
     request.set_interval_ms(100);

@@ -25,8 +25,8 @@ class StateAverage {
   double seconds_ = 0, running_ = 0, waiting_ = 0, kv_usage_ = 0, max_kv_usage_ = 0;
 };
 
-// Watches from construction to Finish (or destruction). A router without Watch, or one that dies,
-// leaves the figures out; it disturbs nothing.
+// Watches from construction to Finish (or destruction). A router without Watch, one that dies, or
+// no channel leaves the figures out; it disturbs nothing.
 class ClusterMonitor {
  public:
   explicit ClusterMonitor(const std::shared_ptr<grpc::Channel>& channel);

@@ -1,6 +1,9 @@
 // Options to processes, or a URL to a channel; see serving.h.
 #include "orchestrator/serving.h"
 
+#include <cstdlib>
+
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/config.h"
 #include "common/layout.h"
@@ -9,6 +12,7 @@
 #include "orchestrator/channel.h"
 #include "orchestrator/cluster_client.h"
 #include "orchestrator/launch_display.h"
+#include "orchestrator/openai/model_list.h"
 
 namespace regatta {
 namespace {
@@ -72,11 +76,48 @@ uint32_t Choose(const std::optional<uint32_t>& flag, bool in_file, uint32_t from
   return flag.has_value() ? *flag : in_file ? from_file : 1;
 }
 
+bool IsHttp(absl::string_view url) {
+  return absl::StartsWith(url, "http://") || absl::StartsWith(url, "https://");
+}
+
+// The key comes from the environment, as for other clients: command lines are seen by everybody.
+absl::StatusOr<Serving> ConnectToHttp(const BenchmarkOptions& options,
+                                      const std::atomic<bool>& stop) {
+  OpenAiServer server;
+  ASSIGN_OR_RETURN(server.url, ParseHttpUrl(options.url));
+  ASSIGN_OR_RETURN(server.body.endpoint, ParseEndpoint(options.endpoint));
+  server.body.continuous_usage = options.continuous_usage;
+  if (const char* key = std::getenv("OPENAI_API_KEY")) server.api_key = key;
+  server.body.model = options.model_name;
+  if (server.body.model.empty()) {
+    ASSIGN_OR_RETURN(server.body.model,
+                     FirstModel(server.url, server.api_key,
+                                absl::Seconds(options.cluster.launch_timeout_s), stop));
+  }
+  Serving serving;
+  serving.description.set_model_name(server.body.model);
+  WorkerDescription& device = *serving.description.add_workers()->mutable_description();
+  device.set_device_kind(kRemoteDevice);
+  device.set_device_name(server.url.ToString());
+  device.set_host(server.url.host);
+  serving.http = std::move(server);
+  return serving;
+}
+
 }  // namespace
 
 absl::Status Serving::Check() const {
+  if (http.has_value()) {
+    const std::atomic<bool> never = false;
+    return FirstModel(http->url, http->api_key, absl::Seconds(5), never).status();
+  }
   if (local != nullptr) RETURN_IF_ERROR(local->Check());
   return DescribeCluster(channel, absl::Seconds(5)).status();
+}
+
+absl::StatusOr<std::unique_ptr<Target>> Serving::MakeTarget(StreamMode mode) const {
+  if (http.has_value()) return OpenAiTarget::Make(*http, absl::Seconds(10));
+  return MakeGrpcTarget(channel, mode);
 }
 
 absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options) {
@@ -134,6 +175,7 @@ absl::StatusOr<Serving> LaunchBenchmarkCluster(const BenchmarkOptions& options,
 
 absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
                                          const std::atomic<bool>& stop) {
+  if (IsHttp(options.url)) return ConnectToHttp(options, stop);
   Serving serving;
   ASSIGN_OR_RETURN(const std::string address, AddressOfUrl(options.url));
   const absl::Duration timeout = absl::Seconds(options.cluster.launch_timeout_s);

@@ -6,23 +6,29 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "orchestrator/benchmark_options.h"
+#include "orchestrator/grpc_target.h"
 #include "orchestrator/launcher.h"
+#include "orchestrator/openai/openai_target.h"
 #include "proto/cluster.pb.h"
 
 namespace regatta {
 
 struct Serving {
-  std::unique_ptr<LocalCluster> local;  // null with --url
-  std::shared_ptr<grpc::Channel> channel;
+  std::unique_ptr<LocalCluster> local;     // null with --url
+  std::shared_ptr<grpc::Channel> channel;  // null for a server behind HTTP
+  std::optional<OpenAiServer> http;        // such a server
   ClusterDescription description;
 
   // OK while the cluster can answer.
   absl::Status Check() const;
+  // What sends requests there; `mode` is heeded over gRPC.
+  absl::StatusOr<std::unique_ptr<Target>> MakeTarget(StreamMode mode) const;
 };
 
 // Means that default limits are derived from.
@@ -47,7 +53,8 @@ absl::StatusOr<Serving> LaunchBenchmarkCluster(const BenchmarkOptions& options,
                                                const std::string& log_dir,
                                                const std::atomic<bool>& stop);
 
-// Connects to the router at options.url and awaits that it serves.
+// Connects to the router, or to the OpenAI-compatible server, at options.url and awaits that it
+// serves.
 absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
                                          const std::atomic<bool>& stop);
 

@@ -1,0 +1,50 @@
+// AnswerParser: the bytes of one HTTP/1.x answer, after the grammar of Boost.Beast.
+#pragma once
+
+#include <boost/beast/http/basic_parser.hpp>
+#include <string>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+
+namespace regatta {
+
+class AnswerParser final : private boost::beast::http::basic_parser<false> {
+ public:
+  AnswerParser();
+
+  // What the bytes bring of the body, without framing, is appended to body(). INVALID_ARGUMENT when
+  // this is no HTTP, or goes on behind its end.
+  absl::Status Feed(absl::string_view bytes);
+  // The connection was closed. UNAVAILABLE when the answer is not complete.
+  absl::Status FeedEnd();
+
+  bool started() const { return got_some(); }
+  bool done() const { return is_done(); }
+  unsigned status() const { return status_; }
+  bool is_event_stream() const { return event_stream_; }
+  using boost::beast::http::basic_parser<false>::keep_alive;
+  std::string& body() { return body_; }  // to be emptied by the owner
+
+ private:
+  using Text = boost::beast::string_view;
+  using Error = boost::beast::error_code;
+
+  void on_request_impl(boost::beast::http::verb, Text, Text, int, Error&) override {}
+  void on_response_impl(int code, Text reason, int version, Error& error) override;
+  void on_field_impl(boost::beast::http::field name, Text, Text value, Error& error) override;
+  void on_trailer_field_impl(boost::beast::http::field, Text, Text, Error&) {}
+  void on_header_impl(Error&) override {}
+  void on_body_init_impl(const boost::optional<uint64_t>&, Error&) override {}
+  size_t on_body_impl(Text bytes, Error& error) override;
+  void on_chunk_header_impl(uint64_t, Text, Error&) override {}
+  size_t on_chunk_body_impl(uint64_t, Text bytes, Error& error) override;
+  void on_finish_impl(Error&) override {}
+
+  std::string partial_;  // seen, but not understood without what follows
+  unsigned status_ = 0;
+  bool event_stream_ = false;
+  std::string body_;
+};
+
+}  // namespace regatta

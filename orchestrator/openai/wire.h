@@ -1,0 +1,55 @@
+// Wire: one connection to a server, plain or TLS, on an event loop.
+#pragma once
+
+#include <array>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace regatta {
+
+// Where wires lead. Must outlive them.
+struct Peer {
+  std::string host;  // whose certificate is wanted
+  boost::asio::ip::tcp::resolver::results_type endpoints;
+  std::unique_ptr<boost::asio::ssl::context> tls;  // null: plain
+};
+
+// Handlers run in the loop, never within the call; after Close with an error. One read and one
+// write at a time.
+class Wire {
+ public:
+  using Error = boost::system::error_code;
+  using Done = std::function<void(Error)>;
+  using OnBytes = std::function<void(Error, absl::string_view)>;
+
+  Wire(boost::asio::io_context& io, const Peer& peer);
+
+  // Connects, and agrees on TLS.
+  void Open(Done done);
+  // `bytes` must stay until `done`.
+  void Write(absl::string_view bytes, Done done);
+  // What has come, once something has. The bytes are valid within the call.
+  void Read(OnBytes on_bytes);
+  void Close();
+
+  int64_t idle_since_ns = 0;  // for the owner
+
+ private:
+  using Socket = boost::asio::ip::tcp::socket;
+
+  const Peer& peer_;
+  Socket socket_;
+  std::optional<boost::asio::ssl::stream<Socket&>> tls_;
+  std::array<char, 16 << 10> buffer_;
+};
+
+}  // namespace regatta
