@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "common/text/chat_template.h"
 #include "common/version.h"
 #include "router/retry_after.h"
 
@@ -20,6 +21,13 @@ absl::StatusOr<OpenAiContext> MakeOpenAiContext(const RouterOptions& options, co
   OpenAiContext api{.model_names = options.served_model_names, .model = spec, .sink = coordinator};
   if (api.model_names.empty()) api.model_names = {spec.name};
   api.tokenizer = tokenizer;
+  auto chat = ChatTemplate::Load(options.model_dir);
+  if (chat.ok()) {
+    const std::shared_ptr<const ChatTemplate> shared = *std::move(chat);
+    api.render_chat = [shared](const ChatInput& input) { return shared->Render(input); };
+  } else if (!absl::IsNotFound(chat.status())) {
+    return chat.status();
+  }
   ASSIGN_OR_RETURN(api.defaults, LoadGenerationDefaults(options.model_dir));
   ASSIGN_OR_RETURN(api.tool_syntax, ChooseToolCallSyntax(options.tool_call_syntax, tokenizer));
   api.max_seq_len = [&coordinator] { return coordinator.max_seq_len(); };

@@ -147,7 +147,7 @@ TEST(FormProgress, ALineIsReadBack) {
 TEST(LaunchDisplay, AStageHasALine) {
   EXPECT_EQ(FormatLaunchStage("load", 0.42, absl::Milliseconds(12'400)),
             "  load        42 %    12.4 s");
-  EXPECT_EQ(FormatLaunchStage("start", 0, absl::Seconds(1)), "  start                 1.0 s");
+  EXPECT_EQ(FormatLaunchStage("start", 0, absl::Seconds(1)), "  start                1.0 s");
 }
 
 }  // namespace
