@@ -25,6 +25,7 @@ Coordinator::Coordinator(CoordinatorOptions options, const ModelSpec& spec,
       spec_(spec),
       tokenizer_(tokenizer),
       pool_(pool),
+      metrics_(spec.max_position),
       admission_(absl::UnavailableError("the cluster has not started")),
       inbox_(kInboxCapacity),
       former_(pool, spec, options_.former),
@@ -70,10 +71,27 @@ void Coordinator::Tick() {
   ContinueRepartition();
   Restore(now_ns);
   PlaceWaiting();
+  metrics_.SetUnplaced(placement_.num_waiting() + compiling_.size());
 }
 
 absl::StatusOr<uint64_t> Coordinator::Submit(const GenerateRequest& request, uint64_t tag,
                                              std::shared_ptr<DeltaStream> stream) {
+  absl::StatusOr<std::unique_ptr<Request>> accepted = Accept(request);
+  if (!accepted.ok()) {
+    metrics_.Refused(accepted.status().code());
+    return accepted.status();
+  }
+  const uint64_t id = next_id_++;
+  (*accepted)->id = id;
+  (*accepted)->tag = tag;
+  (*accepted)->stream = std::move(stream);
+  (*accepted)->ends = &metrics_.ends();
+  ++in_transit_;
+  Post([this, accepted = *std::move(accepted)]() mutable { Take(std::move(accepted)); });
+  return id;
+}
+
+absl::StatusOr<std::unique_ptr<Request>> Coordinator::Accept(const GenerateRequest& request) {
   RequestLimits limits{.model = spec_, .tokenizer = tokenizer_};
   {
     absl::MutexLock lock(&admission_mutex_);
@@ -93,13 +111,7 @@ absl::StatusOr<uint64_t> Coordinator::Submit(const GenerateRequest& request, uin
   if (accepted->spec.constrained && options_.constraints == nullptr) {
     return absl::InvalidArgumentError("constraint: constraints are not served");
   }
-  const uint64_t id = next_id_++;
-  accepted->id = id;
-  accepted->tag = tag;
-  accepted->stream = std::move(stream);
-  ++in_transit_;
-  Post([this, accepted = std::move(accepted)]() mutable { Take(std::move(accepted)); });
-  return id;
+  return accepted;
 }
 
 void Coordinator::Take(std::unique_ptr<Request> request) {
@@ -133,7 +145,7 @@ void Coordinator::CancelNow(uint64_t id) {
 }
 
 void Coordinator::EndCancelled(Request& request) {
-  request.stream->Push(request.tag, request.output.End(FINISH_REASON_CANCELLED, clock_.NowNs()));
+  request.Push(request.output.End(FINISH_REASON_CANCELLED, clock_.NowNs()));
   request.stream->Flush();
   ++finished_;
 }

@@ -25,6 +25,7 @@
 #include "router/engine_loop.h"
 #include "router/former.h"
 #include "router/frontend.h"
+#include "router/metrics/router_metrics.h"
 #include "router/placement.h"
 
 namespace regatta {
@@ -78,6 +79,9 @@ class Coordinator final : public RequestSink, private EngineOwner {
     return max_seq_len_;
   }
 
+  // What has been counted, from before Start on.
+  const RouterMetrics& metrics() const { return metrics_; }
+
   // The answers come from the coordinator's thread and must not block it.
   void Describe(std::function<void(ClusterDescription)> reply);
   void State(std::function<void(ClusterState)> reply);
@@ -121,6 +125,7 @@ class Coordinator final : public RequestSink, private EngineOwner {
   };
 
   // coordinator.cc: requests.
+  absl::StatusOr<std::unique_ptr<Request>> Accept(const GenerateRequest& request);
   void OnFinished(uint64_t epoch, std::vector<uint64_t> ids) override;
   void OnStopped(uint64_t epoch, absl::Status cause,
                  std::vector<std::unique_ptr<Request>> live) override;
@@ -176,6 +181,7 @@ class Coordinator final : public RequestSink, private EngineOwner {
   const Tokenizer* const tokenizer_;
   Pool& pool_;
   const RealClock clock_;
+  RouterMetrics metrics_;
 
   std::atomic<uint64_t> next_id_ = 1;
   std::atomic<uint32_t> in_transit_ = 0;  // submitted, not yet in placement

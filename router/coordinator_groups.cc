@@ -170,8 +170,14 @@ void Coordinator::AddGroups(Formation& formation) {
   for (FormedGroup& formed : formation.groups) {
     Group group;
     while (!taken.insert(group.index).second) ++group.index;
-    const EngineOptions options = MakeEngineOptions(formation.plan, formed);
+    EngineOptions options = MakeEngineOptions(formation.plan, formed);
     const uint64_t epoch = formed.plan.epoch;
+    options.metrics =
+        metrics_.AddGroup(epoch, {.index = group.index,
+                                  .num_ranks = static_cast<uint32_t>(formed.plan.workers.size()),
+                                  .kv_blocks = options.scheduler.num_blocks,
+                                  .block_size = options.scheduler.block_size,
+                                  .kv_cache_dtype = formed.formed.kv_cache_dtype()});
     if (groups_.empty() || options.scheduler.limits.max_seq_len() < max_seq_len) {
       max_seq_len = options.scheduler.limits.max_seq_len();
     }
@@ -209,6 +215,7 @@ void Coordinator::GroupStopped(uint64_t epoch, const absl::Status& cause,
   auto node = groups_.extract(epoch);
   Group& group = node.mapped();
   placement_.RemoveGroup(epoch);
+  metrics_.RemoveGroup(epoch);
   const SchedulerState counters = group.engine->state();
   retired_.preemptions += counters.preemptions;
   retired_.steps += counters.steps;

@@ -20,6 +20,10 @@ EngineLoop::EngineLoop(const EngineOptions& options, std::unique_ptr<WorkerGroup
                        const Clock& clock, EngineOwner& owner)
     : options_(options),
       group_(std::move(group)),
+      metrics_(options.metrics
+                   ? options.metrics
+                   : std::make_shared<GroupMetrics>(
+                         GroupBounds(options.scheduler.limits.max_seq_len()), GroupFacts{})),
       clock_(clock),
       owner_(owner),
       inbox_(options.inbox_capacity),
@@ -102,7 +106,7 @@ void EngineLoop::Handle(const CancelCommand& cancel) {
   if (it == live_.end()) return;  // Already ended.
   Request& request = *it->second;
   if (cancel.reason.ok()) {
-    request.stream->Push(request.tag, request.output.End(FINISH_REASON_CANCELLED, clock_.NowNs()));
+    request.Push(request.output.End(FINISH_REASON_CANCELLED, clock_.NowNs()));
     request.stream->Flush();
   } else if (!request.output.started()) {
     request.Fail(cancel.reason);
@@ -116,11 +120,12 @@ void EngineLoop::Handle(const CancelCommand& cancel) {
 void EngineLoop::Handle(absl::StatusOr<StepResult> result) {
   if (!cause_.ok()) return;
   const size_t committed = events_.size();
+  const int64_t start_ns = clock_.NowNs();
   cause_ = result.ok() ? scheduler_.Commit(*result, events_) : result.status();
   if (!cause_.ok()) return;
   if (!ledger_.idle()) AcceptTokens(result->step_id(), committed);
   const int64_t now_ns = clock_.NowNs();
-  timer_.Completed(now_ns);
+  metrics_->StepCommitted(timer_.Completed(now_ns), result->compute_ns(), now_ns - start_ns);
   event_times_ns_.resize(events_.size(), now_ns);
 }
 
@@ -163,12 +168,16 @@ void EngineLoop::CheckOverdue() {
 
 void EngineLoop::DispatchPlans() {
   if (stopping_) return;
+  int64_t start_ns = clock_.NowNs();
   while (std::optional<StepPlan> plan = scheduler_.NextStep()) {
     const int64_t now_ns = clock_.NowNs();
     for (const uint64_t id : scheduler_.started()) live_.at(id)->output.Scheduled(now_ns);
-    timer_.Dispatched(plan->step_id(),
-                      std::accumulate(plan->count().begin(), plan->count().end(), 0u), now_ns);
+    const uint32_t tokens = std::accumulate(plan->count().begin(), plan->count().end(), 0u);
+    timer_.Dispatched(plan->step_id(), tokens, now_ns);
     group_->Dispatch(*plan);
+    const int64_t sent_ns = clock_.NowNs();
+    metrics_->StepPlanned(plan->slot_size(), tokens, sent_ns - start_ns);
+    start_ns = sent_ns;
     if (scheduler_.awaiting().empty()) continue;
     ledger_.Planned(plan->step_id(), scheduler_.awaiting());
     ComputeDueMasks();
@@ -178,13 +187,27 @@ void EngineLoop::DispatchPlans() {
 
 // Sends what was committed to its clients and tells the owner what ended.
 void EngineLoop::Publish() {
+  if (!events_.empty()) PublishEvents();
+  const SchedulerState state = scheduler_.state();
+  metrics_->SetState(state);
+  {
+    absl::MutexLock lock(&state_mutex_);
+    state_ = state;
+  }
+  if (!finished_.empty()) owner_.OnFinished(options_.epoch, std::exchange(finished_, {}));
+}
+
+void EngineLoop::PublishEvents() {
+  const int64_t start_ns = clock_.NowNs();
   std::vector<std::shared_ptr<DeltaStream>> streams;
+  uint64_t tokens = 0;
   for (size_t i = 0; i < events_.size(); ++i) {
     const SequenceEvent& event = events_[i];
     const auto it = live_.find(event.id);
     if (it == live_.end()) continue;  // Ended by a stop string or its client since.
     Request& request = *it->second;
-    request.stream->Push(request.tag, request.output.Process(event, event_times_ns_[i]));
+    Send(request, event, event_times_ns_[i]);
+    tokens += event.tokens.size();
     if (streams.empty() || streams.back() != request.stream) streams.push_back(request.stream);
     if (!request.output.finished()) continue;
     if (event.finish == FINISH_REASON_NONE) scheduler_.Cancel(event.id);
@@ -195,11 +218,20 @@ void EngineLoop::Publish() {
   std::sort(streams.begin(), streams.end());
   streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
   for (const auto& stream : streams) stream->Flush();
-  {
-    absl::MutexLock lock(&state_mutex_);
-    state_ = scheduler_.state();
+  metrics_->Published(tokens, clock_.NowNs() - start_ns);
+}
+
+// Sends one event's delta and records it.
+void EngineLoop::Send(Request& request, const SequenceEvent& event, int64_t time_ns) {
+  const OutputProcessor& output = request.output;
+  const int64_t last_ns = output.times().last_token_ns();
+  request.Push(request.output.Process(event, time_ns));
+  if (last_ns == 0) {
+    metrics_->FirstToken(output.usage().prompt_tokens(), time_ns - output.times().arrived_ns());
+  } else {
+    metrics_->LaterTokens(event.tokens.size(), time_ns - last_ns);
   }
-  if (!finished_.empty()) owner_.OnFinished(options_.epoch, std::exchange(finished_, {}));
+  if (output.finished()) metrics_->Finished(output.times(), output.usage(), time_ns);
 }
 
 // The request has had its last delta.

@@ -20,6 +20,7 @@
 #include "common/clock.h"
 #include "router/mask_ledger.h"
 #include "router/mask_pool.h"
+#include "router/metrics/group_metrics.h"
 #include "router/request.h"
 #include "router/scheduler.h"
 #include "router/step_timer.h"
@@ -45,7 +46,8 @@ struct EngineOptions {
   absl::Duration step_timeout = absl::Seconds(2);  // floor of the limit on a step's time
   uint32_t vocab_size = 0;                         // of masks
   uint32_t mask_threads = 4;                       // compute masks, once there are any
-  size_t inbox_capacity = 1 << 16;  // commands; requests leave half of it to everything else
+  size_t inbox_capacity = 1 << 16;        // commands; requests leave half of it to everything else
+  std::shared_ptr<GroupMetrics> metrics;  // null: for nobody
 };
 
 // What became of a request that was given to an engine loop.
@@ -92,12 +94,15 @@ class EngineLoop {
   void AcceptTokens(uint64_t step_id, size_t first);
   void ComputeDueMasks();
   void Publish();
+  void PublishEvents();
+  void Send(Request& request, const SequenceEvent& event, int64_t time_ns);
   using LiveRequest = absl::flat_hash_map<uint64_t, std::unique_ptr<Request>>::iterator;
   void Forget(LiveRequest request);
   void HandBack();
 
   const EngineOptions options_;
   const std::unique_ptr<WorkerGroup> group_;
+  const std::shared_ptr<GroupMetrics> metrics_;  // written by the loop's thread
   const Clock& clock_;
   EngineOwner& owner_;
   BoundedQueue<Command> inbox_;

@@ -23,6 +23,7 @@
 #include "router/grammar/json_constraint.h"
 #include "router/http_edge.h"
 #include "router/inference_service.h"
+#include "router/metrics/metrics_route.h"
 #include "router/openai/routes.h"
 #include "router/openai_front.h"
 #include "router/options.h"
@@ -136,6 +137,8 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
                              HttpHandler handler) {
       http.server().Route(method, path, std::move(handler));
     };
+    AddMetricsRoute(http.server(), coordinator.metrics(), api.model_names.front(),
+                    options.metrics_vllm_names);
     AddOpenAiRoutes(add, std::move(api));
     RETURN_IF_ERROR(http.Start(options.http_address_file));
   }

@@ -122,6 +122,10 @@ void AddHttpFlags(CLI::App& app, RouterOptions& options) {
   };
   add("--http-address-file", options.http_address_file,
       "write the bound HTTP address there, before the model is loaded");
+  app.add_flag("--metrics-vllm-names", options.metrics_vllm_names,
+               "show the series of /metrics under vLLM's names too (vllm:...)")
+      ->needs(listen)
+      ->group("HTTP");
   add("--http-threads", http.threads, "threads that serve connections; 0 = one per CPU, at most 4")
       ->check(CLI::Range(0, 64));
   add("--http-tls-cert", http.tls_cert,

@@ -19,8 +19,9 @@ struct RouterOptions {
   std::vector<std::string> served_model_names;  // empty = the model's own name
   std::string tool_call_syntax = "auto";        // see ChooseToolCallSyntax
   TlsOptions tls;
-  HttpServerOptions http;         // without `listen`: no HTTP
-  std::string http_address_file;  // gets the bound address as soon as HTTP is listened on
+  HttpServerOptions http;           // without `listen`: no HTTP
+  bool metrics_vllm_names = false;  // on /metrics
+  std::string http_address_file;    // gets the bound address as soon as HTTP is listened on
   absl::Duration drain_timeout;
   bool exit_with_parent = false;
   PoolOptions pool;

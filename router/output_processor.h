@@ -45,6 +45,9 @@ class OutputProcessor {
 
   bool finished() const { return finished_; }
   bool started() const { return times_.scheduled_ns() != 0; }
+  // So far.
+  const EngineTimes& times() const { return times_; }
+  const Usage& usage() const { return usage_; }
 
  private:
   // Text that `event`'s tokens complete; sets stopped_ when a stop string is in it.

@@ -5,6 +5,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <utility>
 
 #include "absl/status/statusor.h"
 #include "common/model_spec.h"
@@ -12,6 +13,7 @@
 #include "proto/inference.pb.h"
 #include "router/frontend.h"
 #include "router/grammar/output_constraint.h"
+#include "router/metrics/request_ends.h"
 #include "router/output_processor.h"
 #include "router/scheduler.h"
 
@@ -29,11 +31,23 @@ struct Request {
   int64_t queue_deadline_ns = 0;  // 0 = none; no longer counts once the sequence has started
   uint32_t moves = 0;             // groups lost so far
   uint32_t longest = 0;           // most tokens it may come to: what a new layout must hold
+  RequestEnds* ends = nullptr;    // counts how requests end; null: nobody does
 
+  // Sends a delta, the last one when it has a finish reason.
+  void Push(TokenDelta delta) {
+    if (delta.finish_reason() != FINISH_REASON_NONE) CountEnd(delta.finish_reason());
+    stream->Push(tag, std::move(delta));
+  }
   // Ends the request without a result.
   void Fail(const absl::Status& status) {
+    CountEnd(FINISH_REASON_ERROR);
     stream->Fail(tag, status);
     stream->Flush();
+  }
+
+ private:
+  void CountEnd(FinishReason reason) {
+    if (ends != nullptr) ends->Count(reason);
   }
 };
 

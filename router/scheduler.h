@@ -77,8 +77,9 @@ struct SchedulerState {
   uint32_t cached_blocks = 0;  // free but holding reusable prefixes
   uint64_t preemptions = 0;
   uint64_t steps = 0;
-  uint64_t prompt_tokens = 0;  // computed, not cached
-  uint64_t cached_tokens = 0;
+  uint64_t prompt_tokens = 0;   // computed, not cached
+  uint64_t queried_tokens = 0;  // that the prefix cache was asked for at admissions
+  uint64_t cached_tokens = 0;   // of these, found
   uint64_t output_tokens = 0;
 };
 

@@ -103,6 +103,7 @@ bool Scheduler::Impl::TryAdmit(StepPlan& plan, Sequence& sequence, uint32_t budg
     sequence.cached_tokens = std::min(start, sequence.spec.prompt_length);
     started_.push_back(sequence.spec.id);
   }
+  if (sequence.cacheable) totals_.queried_tokens += sequence.num_tokens();
   totals_.cached_tokens += start;
   const auto place = std::lower_bound(
       prefilling_.begin(), prefilling_.end(), slot.rank,

@@ -18,13 +18,15 @@ void StepTimer::Dispatched(uint64_t step_id, uint32_t num_tokens, int64_t now_ns
   steps_.push_back({step_id, static_cast<int>(std::bit_width(num_tokens)), now_ns});
 }
 
-void StepTimer::Completed(int64_t now_ns) {
+int64_t StepTimer::Completed(int64_t now_ns) {
   CHECK(!steps_.empty());
-  const double took = static_cast<double>(now_ns - StartNs());
+  const int64_t took_ns = now_ns - StartNs();
+  const double took = static_cast<double>(took_ns);
   double& average = average_ns_[steps_.front().bucket];
   average = average == 0 ? took : average + kWeight * (took - average);
   last_result_ns_ = now_ns;
   steps_.pop_front();
+  return took_ns;
 }
 
 int64_t StepTimer::limit_ns() const {

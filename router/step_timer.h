@@ -17,8 +17,8 @@ class StepTimer {
   explicit StepTimer(int64_t floor_ns) : floor_ns_(floor_ns) {}
 
   void Dispatched(uint64_t step_id, uint32_t num_tokens, int64_t now_ns);
-  // The oldest step in flight ended.
-  void Completed(int64_t now_ns);
+  // The oldest step in flight ended; how long it ran.
+  int64_t Completed(int64_t now_ns);
 
   size_t in_flight() const { return steps_.size(); }
   // Of the oldest step in flight; some step must be in flight.

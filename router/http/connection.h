@@ -72,6 +72,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void KeepAlive();
   void FinishAnswer();
   HeadContext Context();
+  void AddHead(const HttpAnswer& answer, std::string& out);
   void Refuse(unsigned status, absl::string_view message);
 
   IoThread& thread_;
@@ -92,6 +93,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   // Of the request.
   std::unique_ptr<RequestParser> parser_;  // until it is complete
   const HttpHandler* handler_ = nullptr;
+  StatusCounts* counts_ = nullptr;  // of its route, once that is known
   std::optional<BodyShare> body_share_;
   int64_t body_start_ns_ = 0;
   std::string request_id_;

@@ -66,6 +66,7 @@ void Connection::OnHeader() {
   request.peer = peer_;
   const RequestVerdict verdict = CheckRequest(state_, *parser_, thread_.NewRequestId());
   request_id_ = request.id;
+  counts_ = verdict.counts;
   cors_ = CorsLines(state_.options.cors_origin, request);
   http10_ = parser_->http10();
   is_head_ = request.method == "HEAD";
@@ -141,12 +142,19 @@ void Connection::Answer(const HttpAnswer& answer) {
   phase_ = Phase::kAnswer;
   answer_ends_ = true;
   streaming_ = false;
-  AppendHead(answer, Context(), output_);
+  AddHead(answer, output_);
   if (!is_head_) output_ += answer.body;
   parser_.reset();
   handler_ = nullptr;
   body_share_.reset();
   OnExchangeReady();
+}
+
+// Every answer begins here, and is counted.
+void Connection::AddHead(const HttpAnswer& answer, std::string& out) {
+  StatusCounts& counts = counts_ != nullptr ? *counts_ : state_.routes.unknown();
+  counts.Count(answer.status);
+  AppendHead(answer, Context(), out);
 }
 
 HeadContext Connection::Context() {
@@ -188,7 +196,7 @@ void Connection::Frame(const HttpExchange::Taken& taken) {
   HttpAnswer answer = *taken.answer;
   if (streaming_) AddEventHeaders(answer.headers);
   std::string bytes;
-  AppendHead(answer, Context(), bytes);
+  AddHead(answer, bytes);
   if (!is_head_) bytes += answer.body;
   bytes.append(output_, output_used_);
   output_.swap(bytes);
@@ -209,6 +217,7 @@ void Connection::FinishAnswer() {
   if (!keep_alive_ || state_.draining) return Linger();
   phase_ = Phase::kRequest;
   request_id_.clear();
+  counts_ = nullptr;
   cors_.clear();
   is_head_ = false;
   http10_ = false;

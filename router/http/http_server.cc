@@ -159,4 +159,6 @@ void HttpServer::Log(const std::string& line) const { state_->Log(line); }
 
 size_t HttpServer::num_connections() const { return state_->gate.count(); }
 
+std::vector<RouteCount> HttpServer::Counts() const { return state_->routes.Counts(); }
+
 }  // namespace regatta

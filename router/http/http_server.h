@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
@@ -58,6 +59,8 @@ class HttpServer {
   void Stop();
 
   size_t num_connections() const;
+  // Requests whose answers have begun. Thread-safe.
+  std::vector<RouteCount> Counts() const;
   // A line for people, to where the server's own go.
   void Log(const std::string& line) const;
 

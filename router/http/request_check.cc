@@ -74,17 +74,8 @@ HttpAnswer Options(const std::string& allow) {
   return {204, {{"allow", absl::StrCat(allow, allow.empty() ? "" : ", ", "OPTIONS")}}, ""};
 }
 
-}  // namespace
-
-RequestVerdict CheckRequest(ServerState& state, RequestParser& parser, std::string new_id) {
+RequestVerdict Decide(ServerState& state, RequestParser& parser, const Routes::Match& match) {
   HttpRequest& request = parser.request();
-  const absl::string_view given_id = Header(request, "x-request-id");
-  request.id = IsRequestId(given_id) ? std::string(given_id) : std::move(new_id);
-  absl::StatusOr<Target> target = ParseTarget(parser.target());
-  if (!target.ok()) return {nullptr, ErrorAnswer(400, target.status().message(), "bad_target")};
-  request.path = std::move(target->path);
-  request.query = std::move(target->query);
-  const Routes::Match match = state.routes.Find(request.method, request.path);
   if (IsPreflight(state.options, request) && !match.allow.empty()) {
     return {nullptr, Preflight(request, match.allow)};
   }
@@ -107,6 +98,25 @@ RequestVerdict CheckRequest(ServerState& state, RequestParser& parser, std::stri
     return {nullptr, ErrorAnswer(417, "the only expectation known is 100-continue")};
   }
   return {match.handler, std::nullopt};
+}
+
+}  // namespace
+
+RequestVerdict CheckRequest(ServerState& state, RequestParser& parser, std::string new_id) {
+  HttpRequest& request = parser.request();
+  const absl::string_view given_id = Header(request, "x-request-id");
+  request.id = IsRequestId(given_id) ? std::string(given_id) : std::move(new_id);
+  absl::StatusOr<Target> target = ParseTarget(parser.target());
+  if (!target.ok()) {
+    return {nullptr, ErrorAnswer(400, target.status().message(), "bad_target"),
+            &state.routes.unknown()};
+  }
+  request.path = std::move(target->path);
+  request.query = std::move(target->query);
+  const Routes::Match match = state.routes.Find(request.method, request.path);
+  RequestVerdict verdict = Decide(state, parser, match);
+  verdict.counts = match.counts;
+  return verdict;
 }
 
 std::string CorsLines(const std::string& allowed_origins, const HttpRequest& request) {

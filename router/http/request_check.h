@@ -12,6 +12,7 @@ namespace regatta {
 struct RequestVerdict {
   const HttpHandler* handler = nullptr;
   std::optional<HttpAnswer> answer;  // the server's own, instead of the handler
+  StatusCounts* counts = nullptr;    // of the route
 };
 
 // Fills in path, query, id and caller of the parsed request. One path, decoded once, decides about

@@ -15,7 +15,8 @@ void Routes::Add(const std::string& method, const std::string& path, HttpHandler
   const size_t brace = path.find('{');
   const bool open_ended = brace != std::string::npos;
   CHECK(!open_ended || path.back() == '}') << path;
-  Route route{method, path.substr(0, brace), open_ended, std::move(handler), access};
+  Route route{method, path.substr(0, brace),           open_ended, std::move(handler), access,
+              path,   std::make_unique<StatusCounts>()};
   for (const Route& other : routes_) {
     CHECK(other.method != route.method || other.path != route.path ||
           other.open_ended != open_ended)
@@ -27,6 +28,7 @@ void Routes::Add(const std::string& method, const std::string& path, HttpHandler
 Routes::Match Routes::FindAmong(bool open_ended, absl::string_view method,
                                 absl::string_view path) const {
   Match match;
+  match.counts = unknown_.get();
   bool all_open = true;
   for (const Route& route : routes_) {
     if (route.open_ended != open_ended) continue;
@@ -39,6 +41,7 @@ Routes::Match Routes::FindAmong(bool open_ended, absl::string_view method,
                     route.method == "GET" ? ", HEAD" : "");
     if (method == route.method || (method == "HEAD" && route.method == "GET")) {
       match.handler = &route.handler;
+      match.counts = route.counts.get();
     }
   }
   if (!match.allow.empty() && all_open) match.access = Access::kOpen;
@@ -48,6 +51,13 @@ Routes::Match Routes::FindAmong(bool open_ended, absl::string_view method,
 Routes::Match Routes::Find(absl::string_view method, absl::string_view path) const {
   Match exact = FindAmong(false, method, path);
   return exact.allow.empty() ? FindAmong(true, method, path) : exact;
+}
+
+std::vector<RouteCount> Routes::Counts() const {
+  std::vector<RouteCount> counts;
+  for (const Route& route : routes_) route.counts->AppendTo(route.method, route.name, counts);
+  unknown_->AppendTo("unknown", "unknown", counts);
+  return counts;
 }
 
 std::string Routes::Nearest(const std::string& path) const {

@@ -1,0 +1,121 @@
+// The rows; see metric_table.h.
+#include "router/metrics/metric_table.h"
+
+namespace regatta {
+namespace {
+
+using prometheus::MetricType;
+constexpr MetricType kCounter = MetricType::Counter;
+constexpr MetricType kGauge = MetricType::Gauge;
+constexpr MetricType kHistogram = MetricType::Histogram;
+
+// Those of vLLM's set have vLLM's name behind our prefix.
+constexpr MetricRow kRows[] = {
+    // clang-format off
+    {"regatta_num_requests_running", kGauge, "requests", "", "Requests that hold a slot of a group.",
+     "num_requests_running", Figure::kRunning},
+    {"regatta_num_requests_waiting", kGauge, "requests", "",
+     "Requests that wait for a slot, before or within a group.", "num_requests_waiting", Figure::kWaiting},
+    {"regatta_kv_cache_usage_perc", kGauge, "ratio", "",
+     "Part of the KV blocks that sequences hold, 0 to 1, in the fullest group.", "kv_cache_usage_perc",
+     Figure::kKvUsage},
+    {"regatta_cache_config_info", kGauge, "1", "group, block_size, num_gpu_blocks, cache_dtype",
+     "KV cache of each group; the alias has one series, with the blocks of all groups.",
+     "cache_config_info", Figure::kCacheConfig},
+    {"regatta_num_preemptions_total", kCounter, "preemptions", "",
+     "Sequences that lost their KV blocks to others and were computed again.", "num_preemptions_total",
+     GroupCounter::kPreemptions},
+    {"regatta_prefix_cache_queries_total", kCounter, "tokens", "",
+     "Tokens that the prefix cache was asked for, at every admission.", "prefix_cache_queries_total",
+     GroupCounter::kQueriedTokens},
+    {"regatta_prefix_cache_hits_total", kCounter, "tokens", "", "Of these, tokens that it held.",
+     "prefix_cache_hits_total", GroupCounter::kCachedTokens},
+    {"regatta_prompt_tokens_total", kCounter, "tokens", "",
+     "Prompt tokens of requests that have their first token, cached ones included.",
+     "prompt_tokens_total", GroupCounter::kPromptTokens},
+    {"regatta_generation_tokens_total", kCounter, "tokens", "", "Output tokens sent to clients.",
+     "generation_tokens_total", GroupCounter::kGenerationTokens},
+    {"regatta_request_success_total", kCounter, "requests", "finished_reason",
+     "Queued requests that have ended: stop, length, abort (cancelled) or error.",
+     "request_success_total", Figure::kSuccess},
+    {"regatta_admission_rejections_total", kCounter, "requests", "reason",
+     "Requests that were refused before they were queued, by status code.",
+     "admission_rejections_total", Figure::kRefused},
+    {"regatta_time_to_first_token_seconds", kHistogram, "seconds", "",
+     "From a request's arrival to its first token.", "time_to_first_token_seconds",
+     GroupHistogram::kFirstToken},
+    {"regatta_inter_token_latency_seconds", kHistogram, "seconds", "",
+     "Between successive tokens of a request.", "inter_token_latency_seconds",
+     GroupHistogram::kInterToken},
+    {"regatta_request_time_per_output_token_seconds", kHistogram, "seconds", "",
+     "Mean time per output token after the first, of finished requests.",
+     "request_time_per_output_token_seconds", GroupHistogram::kTimePerOutputToken},
+    {"regatta_e2e_request_latency_seconds", kHistogram, "seconds", "",
+     "From arrival to the last token, of finished requests.", "e2e_request_latency_seconds",
+     GroupHistogram::kEndToEnd},
+    {"regatta_request_queue_time_seconds", kHistogram, "seconds", "",
+     "From arrival to the first plan that has the request.", "request_queue_time_seconds",
+     GroupHistogram::kQueue},
+    {"regatta_request_inference_time_seconds", kHistogram, "seconds", "",
+     "From that plan to the last token.", "request_inference_time_seconds",
+     GroupHistogram::kInference},
+    {"regatta_request_prefill_time_seconds", kHistogram, "seconds", "",
+     "From that plan to the first token.", "request_prefill_time_seconds", GroupHistogram::kPrefill},
+    {"regatta_request_decode_time_seconds", kHistogram, "seconds", "",
+     "From the first token to the last.", "request_decode_time_seconds", GroupHistogram::kDecode},
+    {"regatta_request_prompt_tokens", kHistogram, "tokens", "", "Prompt tokens of finished requests.",
+     "request_prompt_tokens", GroupHistogram::kPromptTokens},
+    {"regatta_request_generation_tokens", kHistogram, "tokens", "",
+     "Output tokens of finished requests.", "request_generation_tokens",
+     GroupHistogram::kGenerationTokens},
+    {"regatta_iteration_tokens_total", kHistogram, "tokens", "",
+     "Tokens of a step, of prompts and of outputs.", "iteration_tokens_total",
+     GroupHistogram::kStepTokens},
+    {"regatta_computed_prompt_tokens_total", kCounter, "tokens", "",
+     "Prompt tokens planned to be computed: without cached ones, with recomputed ones.", "",
+     GroupCounter::kComputedTokens},
+    {"regatta_steps_total", kCounter, "steps", "", "Steps planned.", "", GroupCounter::kSteps},
+    {"regatta_step_sequences", kHistogram, "sequences", "", "Sequences of a step.", "",
+     GroupHistogram::kStepSequences},
+    {"regatta_step_seconds", kHistogram, "seconds", "",
+     "From a step's dispatch, or the result before it if that came later, to its result.", "",
+     GroupHistogram::kStep},
+    {"regatta_step_part_seconds", kHistogram, "seconds", "part",
+     "Parts of a step: schedule (plan made and sent), compute (on the rank that samples, from launch to "
+     "result), commit (result applied), publish (tokens sent to clients).",
+     "", GroupHistogram::kStepSchedule, "schedule"},
+    {"regatta_step_part_seconds", kHistogram, "seconds", "part", "", "", GroupHistogram::kStepCompute,
+     "compute"},
+    {"regatta_step_part_seconds", kHistogram, "seconds", "part", "", "", GroupHistogram::kStepCommit,
+     "commit"},
+    {"regatta_step_part_seconds", kHistogram, "seconds", "part", "", "", GroupHistogram::kStepPublish,
+     "publish"},
+    {"regatta_groups", kGauge, "groups", "", "Groups that serve.", "", Figure::kGroups},
+    {"regatta_group_requests_running", kGauge, "requests", "group", "Requests that hold a slot.", "",
+     Figure::kGroupRunning},
+    {"regatta_group_requests_waiting", kGauge, "requests", "group",
+     "Requests that wait for a slot of this group.", "", Figure::kGroupWaiting},
+    {"regatta_group_kv_blocks", kGauge, "blocks", "group, state",
+     "KV blocks: used (held by sequences), cached (free, with a prefix worth keeping), free (blank).",
+     "", Figure::kGroupBlocks},
+    {"regatta_rank_compute_seconds_total", kCounter, "seconds", "group, rank",
+     "Time that the rank told it spent on steps, from launch to result.", "", Figure::kRankCompute},
+    {"regatta_rank_timed_steps_total", kCounter, "steps", "group, rank",
+     "Steps whose time the rank told.", "", Figure::kRankTimedSteps},
+    {"regatta_rank_completed_step", kGauge, "step", "group, rank",
+     "Newest step that the rank has ended; the one that lags holds up its group.", "",
+     Figure::kRankCompleted},
+    {"regatta_http_connections", kGauge, "connections", "", "HTTP connections that are open.", "",
+     Figure::kHttpConnections},
+    {"regatta_http_requests_total", kCounter, "requests", "method, route, status",
+     "HTTP requests whose answer has begun; method and route are 'unknown' for those that reach none.", "", Figure::kHttpRequests},
+    {"regatta_build_info", kGauge, "1", "version, commit", "The router that answers.", "",
+     Figure::kBuild},
+    // clang-format on
+};
+
+}  // namespace
+
+absl::Span<const MetricRow> MetricTable() { return kRows; }
+
+}  // namespace regatta
