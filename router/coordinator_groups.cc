@@ -185,8 +185,9 @@ void Coordinator::AddGroups(Formation& formation) {
                      ") serves: ", formed.formed.kv_blocks(), " KV blocks of ",
                      options.scheduler.block_size, " tokens", GraphsText(formed.formed)));
     group.engine = std::make_unique<EngineLoop>(
-        options, pool_.Connect(formed.plan.workers, epoch, formation.plan.on_device), clock_,
-        static_cast<EngineOwner&>(*this));
+        options,
+        pool_.Connect(formed.plan.workers, epoch, formation.plan.on_device, options.metrics),
+        clock_, static_cast<EngineOwner&>(*this));
     group.formed = std::move(formed);
     groups_.emplace(epoch, std::move(group));
     // A few more than fit, so that a slot that becomes free is taken in the next plan.

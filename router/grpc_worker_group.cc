@@ -66,15 +66,29 @@ void GrpcWorkerGroup::OnResponse(RankStream& stream, const RunResponse& response
   RankState& rank = ranks_[stream.endpoint().rank];
   rank.last_heard_ns = clock_.NowNs();
   rank.heard = true;
-  if (response.has_heartbeat()) rank.newest = response.heartbeat();
+  if (response.has_heartbeat()) {
+    rank.newest = response.heartbeat();
+    if (options_.metrics) {
+      options_.metrics->rank(stream.endpoint().rank).completed.Set(rank.newest.completed());
+    }
+  }
   if (response.has_ack()) {
     CheckHash(stream, response.ack().step_id(), response.ack().plan_hash());
+    CountStep(stream, response.ack().compute_ns());
   }
   if (response.has_result()) {
     CheckHash(stream, response.result().step_id(), response.result().plan_hash());
+    CountStep(stream, response.result().compute_ns());
     // Under the lock, so that nothing follows the call that fences.
     if (on_result_) on_result_(response.result());
   }
+}
+
+void GrpcWorkerGroup::CountStep(const RankStream& stream, uint64_t compute_ns) {
+  if (options_.metrics == nullptr || compute_ns == 0) return;
+  RankMetrics& rank = options_.metrics->rank(stream.endpoint().rank);
+  rank.compute_ns.Add(compute_ns);
+  rank.timed_steps.Add(1);
 }
 
 void GrpcWorkerGroup::CheckHash(const RankStream& stream, uint64_t step_id, uint64_t plan_hash) {

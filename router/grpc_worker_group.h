@@ -14,6 +14,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "common/clock.h"
+#include "router/metrics/group_metrics.h"
 #include "router/rank_stream.h"
 #include "router/worker_group.h"
 
@@ -28,6 +29,7 @@ struct GrpcWorkerGroupOptions {
   // with what gates no result, and the news that a plan is written may come after the plan's
   // result.
   size_t max_queued_plans = 256;
+  std::shared_ptr<GroupMetrics> metrics;  // with as many ranks; null: nobody counts
 };
 
 class GrpcWorkerGroup final : public WorkerGroup, private RankStream::Listener {
@@ -54,6 +56,9 @@ class GrpcWorkerGroup final : public WorkerGroup, private RankStream::Listener {
       ABSL_LOCKS_EXCLUDED(mutex_);
   void OnClosed(RankStream& stream, const grpc::Status& status) override
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Counts the step that a rank has told the time of.
+  void CountStep(const RankStream& stream, uint64_t compute_ns)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SendToAll(const RunRequest& request) ABSL_LOCKS_EXCLUDED(mutex_);
   // Fences once; what comes later is ignored.
   void Fence(const std::string& cause) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -192,9 +192,10 @@ absl::Status Pool::Dissolve(const std::vector<size_t>& workers, uint64_t epoch) 
 }
 
 std::unique_ptr<WorkerGroup> Pool::Connect(const std::vector<size_t>& workers, uint64_t epoch,
-                                           bool on_device) {
+                                           bool on_device, std::shared_ptr<GroupMetrics> metrics) {
   GrpcWorkerGroupOptions options;
   options.epoch = epoch;
+  options.metrics = std::move(metrics);
   options.heartbeat_timeout = options_.heartbeat_timeout;
   if (options.heartbeat_timeout == absl::ZeroDuration()) {
     options.heartbeat_timeout = on_device ? absl::Milliseconds(500) : absl::Seconds(3);

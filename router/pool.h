@@ -13,6 +13,7 @@
 #include "absl/time/time.h"
 #include "common/credentials.h"
 #include "proto/worker.pb.h"
+#include "router/metrics/group_metrics.h"
 #include "router/rank_stream.h"
 #include "router/worker_group.h"
 
@@ -53,9 +54,11 @@ class Pool {
   // Takes the ranks back, all in parallel; the first error (others are tried all the same).
   absl::Status Dissolve(const std::vector<size_t>& workers, uint64_t epoch);
 
-  // The streams of a group that Form made; not yet opened.
+  // The streams of a group that Form made; not yet opened. What its ranks tell goes to `metrics`,
+  // which may be null.
   std::unique_ptr<WorkerGroup> Connect(const std::vector<size_t>& workers, uint64_t epoch,
-                                       bool on_device);
+                                       bool on_device,
+                                       std::shared_ptr<GroupMetrics> metrics = nullptr);
 
  private:
   struct Worker {

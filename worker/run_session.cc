@@ -115,6 +115,7 @@ void RunSession::CollectSteps() {
     } else {
       response.mutable_ack()->set_step_id(result->step_id());
       response.mutable_ack()->set_plan_hash(result->plan_hash());
+      response.mutable_ack()->set_compute_ns(result->compute_ns());
     }
     Send(std::move(response));
   }

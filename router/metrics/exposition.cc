@@ -1,8 +1,6 @@
 // From what was counted to families of series; see exposition.h.
 #include "router/metrics/exposition.h"
 
-#include <prometheus/text_serializer.h>
-
 #include <algorithm>
 #include <initializer_list>
 #include <limits>
@@ -205,9 +203,5 @@ Exposition::Exposition(const RouterMetrics& metrics, ExpositionOptions options)
     : metrics_(metrics), options_(std::move(options)) {}
 
 std::vector<MetricFamily> Exposition::Collect() const { return Writer(metrics_, options_).Write(); }
-
-std::string MetricsText(const prometheus::Collectable& source) {
-  return prometheus::TextSerializer().Serialize(source.Collect());
-}
 
 }  // namespace regatta

@@ -1,4 +1,4 @@
-// Exposition: the router's figures in Prometheus' data model, and their text.
+// Exposition: the router's figures in Prometheus' data model.
 #pragma once
 
 #include <prometheus/collectable.h>
@@ -39,8 +39,5 @@ class Exposition final : public prometheus::Collectable {
   const RouterMetrics& metrics_;
   const ExpositionOptions options_;
 };
-
-// Prometheus' text format, version 0.0.4.
-std::string MetricsText(const prometheus::Collectable& source);
 
 }  // namespace regatta

@@ -58,7 +58,7 @@ void GroupMetrics::StepPlanned(uint32_t sequences, uint32_t tokens, int64_t sche
 
 void GroupMetrics::StepCommitted(int64_t took_ns, uint64_t compute_ns, int64_t commit_ns) {
   ObserveNs(GroupHistogram::kStep, took_ns);
-  ObserveNs(GroupHistogram::kStepCompute, static_cast<int64_t>(compute_ns));
+  if (compute_ns > 0) ObserveNs(GroupHistogram::kStepCompute, static_cast<int64_t>(compute_ns));
   ObserveNs(GroupHistogram::kStepCommit, commit_ns);
 }
 

@@ -84,7 +84,7 @@ class GroupMetrics {
   // A plan of `sequences` and `tokens` in all left, `schedule_ns` after it was begun.
   void StepPlanned(uint32_t sequences, uint32_t tokens, int64_t schedule_ns);
   // A step's result has come, `took_ns` after the step began, and was applied in `commit_ns`. The
-  // rank that samples computed for `compute_ns`.
+  // rank that samples computed for `compute_ns`; 0 = it did not tell.
   void StepCommitted(int64_t took_ns, uint64_t compute_ns, int64_t commit_ns);
   // What was committed has been sent to clients.
   void Published(uint64_t tokens, int64_t publish_ns);

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "router/metrics/exposition.h"
+#include "router/metrics/text_format.h"
 
 namespace regatta {
 
@@ -19,7 +20,7 @@ void AddMetricsRoute(HttpServer& server, const RouterMetrics& metrics,
     exchange->Reply(200,
                     {{"content-type", "text/plain; version=0.0.4; charset=utf-8"},
                      {"cache-control", "no-store"}},
-                    MetricsText(*exposition));
+                    TextFormat(exposition->Collect()));
   });
 }
 

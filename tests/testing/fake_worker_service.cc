@@ -271,9 +271,11 @@ grpc::Status FakeWorkerService::RunPlans(grpc::ServerContext* context,
     if (samples) {
       status = ToGrpc(model.Run(plan, reader.masks(), *response.mutable_result()));
       response.mutable_result()->set_plan_hash(hash);
+      response.mutable_result()->set_compute_ns(options_.compute_ns);
     } else {
       response.mutable_ack()->set_step_id(plan.step_id());
       response.mutable_ack()->set_plan_hash(hash);
+      response.mutable_ack()->set_compute_ns(options_.compute_ns);
     }
     completed = plan.step_id();
     ++plans_run_;

@@ -34,6 +34,7 @@ struct FakeWorkerOptions {
   std::string host = "host-a";
   std::string device_kind = "cpu";
   uint32_t kv_blocks = 2048;
+  uint64_t compute_ns = 1'000'000;  // that it tells of every step
   bool kv_blocks_per_rank = false;  // a copy has so many for each of its ranks
   std::chrono::microseconds step_time{0};
   uint32_t protocol_version = 2;
