@@ -200,14 +200,12 @@ void EngineLoop::Publish() {
 void EngineLoop::PublishEvents() {
   const int64_t start_ns = clock_.NowNs();
   std::vector<std::shared_ptr<DeltaStream>> streams;
-  uint64_t tokens = 0;
   for (size_t i = 0; i < events_.size(); ++i) {
     const SequenceEvent& event = events_[i];
     const auto it = live_.find(event.id);
     if (it == live_.end()) continue;  // Ended by a stop string or its client since.
     Request& request = *it->second;
     Send(request, event, event_times_ns_[i]);
-    tokens += event.tokens.size();
     if (streams.empty() || streams.back() != request.stream) streams.push_back(request.stream);
     if (!request.output.finished()) continue;
     if (event.finish == FINISH_REASON_NONE) scheduler_.Cancel(event.id);
@@ -218,20 +216,22 @@ void EngineLoop::PublishEvents() {
   std::sort(streams.begin(), streams.end());
   streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
   for (const auto& stream : streams) stream->Flush();
-  metrics_->Published(tokens, clock_.NowNs() - start_ns);
+  metrics_->Published(clock_.NowNs() - start_ns);
 }
 
-// Sends one event's delta and records it.
+// Sends one event's delta, counted before its client can know of it.
 void EngineLoop::Send(Request& request, const SequenceEvent& event, int64_t time_ns) {
   const OutputProcessor& output = request.output;
   const int64_t last_ns = output.times().last_token_ns();
-  request.Push(request.output.Process(event, time_ns));
+  TokenDelta delta = request.output.Process(event, time_ns);
   if (last_ns == 0) {
-    metrics_->FirstToken(output.usage().prompt_tokens(), time_ns - output.times().arrived_ns());
+    metrics_->FirstTokens(event.tokens.size(), output.usage().prompt_tokens(),
+                          time_ns - output.times().arrived_ns());
   } else {
     metrics_->LaterTokens(event.tokens.size(), time_ns - last_ns);
   }
   if (output.finished()) metrics_->Finished(output.times(), output.usage(), time_ns);
+  request.Push(std::move(delta));
 }
 
 // The request has had its last delta.

@@ -62,16 +62,6 @@ void GroupMetrics::StepCommitted(int64_t took_ns, uint64_t compute_ns, int64_t c
   ObserveNs(GroupHistogram::kStepCommit, commit_ns);
 }
 
-void GroupMetrics::Published(uint64_t tokens, int64_t publish_ns) {
-  of(GroupCounter::kGenerationTokens).Add(tokens);
-  ObserveNs(GroupHistogram::kStepPublish, publish_ns);
-}
-
-void GroupMetrics::FirstToken(uint32_t prompt_tokens, int64_t since_arrival_ns) {
-  of(GroupCounter::kPromptTokens).Add(prompt_tokens);
-  ObserveNs(GroupHistogram::kFirstToken, since_arrival_ns);
-}
-
 void GroupMetrics::Finished(const EngineTimes& times, const Usage& usage, int64_t now_ns) {
   const int64_t decode_ns = times.last_token_ns() - times.first_token_ns();
   ObserveNs(GroupHistogram::kEndToEnd, now_ns - times.arrived_ns());

@@ -87,10 +87,16 @@ class GroupMetrics {
   // rank that samples computed for `compute_ns`; 0 = it did not tell.
   void StepCommitted(int64_t took_ns, uint64_t compute_ns, int64_t commit_ns);
   // What was committed has been sent to clients.
-  void Published(uint64_t tokens, int64_t publish_ns);
-  void FirstToken(uint32_t prompt_tokens, int64_t since_arrival_ns);
-  // `tokens` came `gap_ns` after those before them.
+  void Published(int64_t publish_ns) { ObserveNs(GroupHistogram::kStepPublish, publish_ns); }
+  // A request's first `tokens` are about to be sent.
+  void FirstTokens(uint32_t tokens, uint32_t prompt_tokens, int64_t since_arrival_ns) {
+    of(GroupCounter::kPromptTokens).Add(prompt_tokens);
+    of(GroupCounter::kGenerationTokens).Add(tokens);
+    ObserveNs(GroupHistogram::kFirstToken, since_arrival_ns);
+  }
+  // `tokens` are about to be sent, `gap_ns` after those before them.
   void LaterTokens(uint32_t tokens, int64_t gap_ns) {
+    of(GroupCounter::kGenerationTokens).Add(tokens);
     of(GroupHistogram::kInterToken).Observe(1e-9 * gap_ns / tokens, tokens);
   }
   // A request ended by itself (stop or length), at `now_ns`.

@@ -29,7 +29,7 @@ void RecordStep(benchmark::State& state) {
     group->StepPlanned(sequences, sequences, 40'000);
     group->StepCommitted(kStepNs, kStepNs, 30'000);
     for (const int64_t gap : gaps) group->LaterTokens(1, gap);
-    group->Published(sequences, 200'000);
+    group->Published(200'000);
     group->SetState(scheduler);
   }
   state.SetItemsProcessed(state.iterations() * sequences);
@@ -49,7 +49,7 @@ void RecordRequest(benchmark::State& state) {
   usage.set_prompt_tokens(1000);
   usage.set_output_tokens(200);
   for (auto _ : state) {
-    group->FirstToken(1000, 50'000'000);
+    group->FirstTokens(1, 1000, 50'000'000);
     group->Finished(times, usage, 2'000'000'000);
   }
 }
@@ -69,7 +69,7 @@ void Scrape(benchmark::State& state) {
       group->StepPlanned(random() % 512, random() % 8192, random() % 100'000);
       group->StepCommitted(random() % 50'000'000, random() % 50'000'000, random() % 100'000);
       group->LaterTokens(1, random() % 100'000'000);
-      group->FirstToken(random() % 10'000, random() % 2'000'000'000);
+      group->FirstTokens(1, random() % 10'000, random() % 2'000'000'000);
       EngineTimes times;
       times.set_last_token_ns(random());
       Usage usage;

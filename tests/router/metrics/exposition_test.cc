@@ -53,9 +53,9 @@ class ExpositionTest : public ::testing::Test {
       group->SetState(state);
       group->StepPlanned(3, 700, 12'345);
       group->StepCommitted(4'321'000, 4'000'000, 9'999);
-      group->FirstToken(640, 123'456'789);
+      group->FirstTokens(1, 640, 123'456'789);
       group->LaterTokens(1, 25'000'000);
-      group->Published(7, 55'555);
+      group->Published(55'555);
       group->rank(1).compute_ns.Add(1'500'000'000);
       group->rank(1).timed_steps.Add(3);
       group->rank(0).completed.Set(17);

@@ -44,7 +44,7 @@ TEST(RouterMetrics, RequestsTimes_GoWhereTheyBelong) {
   RouterMetrics metrics(4096);
   const auto group = metrics.AddGroup(1, {});
   constexpr int64_t kSecond = 1'000'000'000;
-  group->FirstToken(100, 4 * kSecond);
+  group->FirstTokens(1, 100, 4 * kSecond);
   group->LaterTokens(2, 3 * kSecond);
   group->Finished(Times(kSecond, 2 * kSecond, 5 * kSecond, 11 * kSecond), UsageOf(100, 4),
                   12 * kSecond);
@@ -83,7 +83,8 @@ TEST(RouterMetrics, AGroupGoesAndAnotherComes_NothingIsLostOrDoubled) {
   for (uint64_t epoch = 1; epoch <= 4; ++epoch) {
     const auto group = metrics.AddGroup(epoch, {.index = 0, .num_ranks = 2});
     group->SetState(state);
-    group->Published(epoch, 1000);
+    group->LaterTokens(epoch, 1'000'000);
+    group->Published(1000);
     group->rank(1).compute_ns.Add(100);
     group->rank(1).timed_steps.Add(1);
     published += epoch;
@@ -127,7 +128,6 @@ TEST(RouterMetrics, ScrapedWhileGroupsComeAndGo_CountersNeverGoDown) {
       std::thread engine([&group] {
         for (uint64_t step = 0; step < kSteps; ++step) {
           group->LaterTokens(1, step * 1'000'000);
-          group->Published(1, 1000);
         }
       });
       engine.join();
