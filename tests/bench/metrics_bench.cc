@@ -33,8 +33,6 @@ void RecordStep(benchmark::State& state) {
     group->SetState(scheduler);
   }
   state.SetItemsProcessed(state.iterations() * sequences);
-  state.counters["us_per_step"] = benchmark::Counter(
-      1e-6 * state.iterations(), benchmark::Counter::kIsRate | benchmark::Counter::kInvert);
 }
 BENCHMARK(RecordStep)->ArgNames({"sequences", "spread"})->ArgsProduct({{64, 512, 2048}, {0, 1}});
 

@@ -140,6 +140,12 @@ TEST_F(OptionsTest, HttpIsOffUnlessAskedFor) {
               HasSubstr("http-max-connections"));
 }
 
+TEST_F(OptionsTest, VllmNamesOfMetricsAreAskedFor) {
+  EXPECT_FALSE(Parse("", {"--http", "a:1"}).metrics_vllm_names);
+  EXPECT_TRUE(Parse("", {"--http", "a:1", "--metrics-vllm-names"}).metrics_vllm_names);
+  EXPECT_THAT(Error("", {"--metrics-vllm-names"}), HasSubstr("--http"));
+}
+
 TEST_F(OptionsTest, ServedNamesAndToolCallsAreForTheHttpApi) {
   EXPECT_THAT(Parse("").served_model_names, testing::IsEmpty());
   EXPECT_EQ(Parse("").tool_call_syntax, "auto");

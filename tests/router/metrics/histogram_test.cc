@@ -91,7 +91,7 @@ TEST(Histogram, AddTo_AddsToWhatIsThere) {
 TEST(Histogram, ReadWhileWritten_NeverGoesDown) {
   Histogram histogram(StepTokensBounds());
   std::atomic<bool> done = false;
-  std::thread writer([&] {
+  std::jthread writer([&] {
     for (int i = 0; i < 200'000; ++i) histogram.Observe(i % 20'000);
     done = true;
   });

@@ -122,7 +122,7 @@ TEST(RouterMetrics, ScrapedWhileGroupsComeAndGo_CountersNeverGoDown) {
   RouterMetrics metrics(4096);
   constexpr uint64_t kGroups = 200, kSteps = 500;
   std::atomic<bool> done = false;
-  std::thread coordinator([&] {
+  std::jthread coordinator([&] {
     for (uint64_t epoch = 1; epoch <= kGroups; ++epoch) {
       const auto group = metrics.AddGroup(epoch, {.index = 0});
       std::thread engine([&group] {
