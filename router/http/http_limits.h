@@ -11,7 +11,7 @@ namespace regatta {
 struct HttpLimits {
   // Sizes. A value equal to its limit passes.
   size_t max_target_bytes = 8 << 10;    // 414
-  size_t max_header_bytes = 32 << 10;   // 431: request line, fields and the empty line
+  size_t max_header_bytes = 32 << 10;   // 431: the header; one chunk's line; the trailers
   size_t max_headers = 100;             // 431
   size_t max_body_bytes = 16 << 20;     // 413
   size_t max_bodies_bytes = 1 << 30;    // 503: bodies of all requests that are not answered yet

@@ -42,6 +42,7 @@ class RequestParser::Impl final : public http::basic_parser<true> {
   Step Feed(std::string_view& input) {
     while (!is_done()) {
       const bool was_header_done = is_header_done();
+      const size_t body_bytes = request_.body.size();
       error_code error;
       const size_t used = put(boost::asio::const_buffer(input.data(), input.size()), error);
       input.remove_prefix(used);
@@ -49,7 +50,8 @@ class RequestParser::Impl final : public http::basic_parser<true> {
       // Beast's own limit is above ours: CheckSizes says which one it is.
       const bool needs_more = error == http::error::need_more || error == http::error::header_limit;
       if (fault_.status == 0 && error && !needs_more) Explain(error);
-      if (fault_.status == 0) CheckSizes(needs_more ? input.size() : 0);
+      const bool is_framing = was_header_done && request_.body.size() == body_bytes;
+      if (fault_.status == 0) CheckSizes(needs_more ? input.size() : is_framing ? used : 0);
       if (fault_.status != 0) return Step::kError;
       if (!was_header_done && is_header_done()) return FinishHeader();
       if (needs_more || (input.empty() && !is_done())) return Step::kNeedMore;
@@ -66,10 +68,10 @@ class RequestParser::Impl final : public http::basic_parser<true> {
  private:
   void Fail(unsigned status, std::string message) { fault_ = {status, std::move(message)}; }
 
-  // `unread`: bytes of an incomplete line or block. Behind the header that is a line of the chunked
-  // coding, or its trailers.
-  void CheckSizes(size_t unread) {
-    const size_t bytes = unread + (is_header_done() && unread > 0 ? 0 : header_bytes_);
+  // `block`: bytes of an incomplete line or block. Behind the header that is a line of the chunked
+  // coding, or its trailers; these count when they are complete as well, however they were cut.
+  void CheckSizes(size_t block) {
+    const size_t bytes = block + (is_header_done() && block > 0 ? 0 : header_bytes_);
     if (bytes <= limits_.max_header_bytes) return;
     if (target_.empty()) return FailTarget();
     Fail(431, absl::StrCat("the header has more than ", limits_.max_header_bytes, " bytes"));

@@ -54,6 +54,30 @@ TEST(RequestParserTest, AnySplitGivesTheSameRequest) {
   }
 }
 
+TEST(RequestParserTest, FramingOfChunksIsLimitedInAnySplit) {
+  HttpLimits limits;
+  limits.max_header_bytes = 100;
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  const auto last_step = [&](const std::string& body, size_t piece) {
+    RequestParser parser(limits);
+    std::string rest;
+    const Step step = FeedPieces(parser, head + body, piece, rest);
+    EXPECT_EQ(parser.error_status(), step == Step::kError ? 431 : 0);
+    return step;
+  };
+  for (const size_t piece : {1, 7, 1000}) {
+    for (const size_t over : {0, 1}) {
+      const Step expected = over > 0 ? Step::kError : Step::kDone;
+      const std::string extension = "1;" + std::string(96 + over, 'e') + "\r\nx\r\n0\r\n\r\n";
+      EXPECT_EQ(last_step(extension, piece), expected) << piece << " " << over;
+      const std::string zeros = std::string(97 + over, '0') + "1\r\nx\r\n0\r\n\r\n";
+      EXPECT_EQ(last_step(zeros, piece), expected) << piece << " " << over;
+      const std::string trailers = "0\r\na: " + std::string(90 + over, 'b') + "\r\n\r\n";
+      EXPECT_EQ(last_step(trailers, piece), expected) << piece << " " << over;
+    }
+  }
+}
+
 TEST(RequestParserTest, SlowHeadersDoNotCostTheirSquare) {
   HttpLimits limits;
   limits.max_header_bytes = 4 << 20;
