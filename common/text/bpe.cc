@@ -216,7 +216,11 @@ void BpeModel::MergeShort(Scratch& scratch) const {
 
 // Symbols form a linked list over positions; what the queue gives may be out of date.
 void BpeModel::MergeLong(Scratch& scratch) const {
-  auto& [ids, merges, next, previous, queue, unused] = scratch;
+  std::vector<int32_t>& ids = scratch.ids;
+  std::vector<Merge>& merges = scratch.merges;
+  std::vector<uint32_t>& next = scratch.next;
+  std::vector<uint32_t>& previous = scratch.previous;
+  MergeQueue& queue = scratch.queue;
   auto count = static_cast<uint32_t>(ids.size());
   next.resize(count);
   previous.resize(count);

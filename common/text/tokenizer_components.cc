@@ -32,7 +32,7 @@ absl::Status ParseNormalizer(const JsonNode& node, const std::string& type, Toke
     spec.normalizers.emplace_back(rule);
   } else if (type == "Prepend") {
     ASSIGN_OR_RETURN(std::string text, StringField(node, "prepend"));
-    spec.normalizers.emplace_back(std::in_place_type<PrependRule>, std::move(text));
+    spec.normalizers.emplace_back(PrependRule{std::move(text)});
   } else if (type == "Replace") {
     ASSIGN_OR_RETURN(ReplaceRule rule, ParseReplace(node));
     spec.normalizers.emplace_back(std::move(rule));
