@@ -11,7 +11,7 @@ ifeq ($(PRESET),cuda)
 BUILD := build/cuda
 endif
 
-.PHONY: help deps build sweep test test-long bench bench-gpu dist format clean
+.PHONY: help deps build sweep test test-long fuzz bench bench-gpu dist format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -31,6 +31,11 @@ test: build  ## all tests that need no GPU, within 20 minutes on two cores
 
 test-long: build  ## long simulations, corpora and soaks
 	@ctest --test-dir $(BUILD) --output-on-failure --no-tests=error -L long
+
+fuzz:  ## fuzz all that reads bytes from outside, SECONDS=1800 in all; TARGETS="http schema" chooses (needs clang)
+	@scripts/install-deps.sh clang libclang-rt-dev
+	@scripts/build.sh fuzz build/fuzz $(JOBS) fuzzers
+	@scripts/fuzz.sh build/fuzz $(or $(SECONDS),1800) $(TARGETS)
 
 bench: deps  ## micro-benchmarks; figures are kept in docs/PERFORMANCE.md
 	@scripts/build.sh $(PRESET) $(BUILD) $(JOBS) benchmarks
