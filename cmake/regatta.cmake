@@ -73,3 +73,17 @@ function(regatta_proto_library NAME)
     target_link_libraries(${NAME} PUBLIC gRPC::grpc++)
   endif()
 endfunction()
+
+# regatta_embedded_files(OUT FUNCTION F HEADER h FILES x.html ...): sets OUT to a generated source that defines
+# `absl::Span<const EmbeddedFile> F()`, declared in HEADER, over the text files, so that programs need none of them at run time.
+function(regatta_embedded_files OUT)
+  cmake_parse_arguments(ARG "" "FUNCTION;HEADER" "FILES" ${ARGN})
+  list(TRANSFORM ARG_FILES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+  list(JOIN ARG_FILES "|" joined)
+  set(source ${CMAKE_CURRENT_BINARY_DIR}/${ARG_FUNCTION}.cc)
+  add_custom_command(OUTPUT ${source}
+    COMMAND ${CMAKE_COMMAND} "-DOUT=${source}" "-DFUNCTION=${ARG_FUNCTION}" "-DHEADER=${ARG_HEADER}" "-DFILES=${joined}"
+            -P ${CMAKE_SOURCE_DIR}/cmake/embed.cmake
+    DEPENDS ${ARG_FILES} ${CMAKE_SOURCE_DIR}/cmake/embed.cmake VERBATIM)
+  set(${OUT} ${source} PARENT_SCOPE)
+endfunction()

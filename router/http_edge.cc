@@ -7,6 +7,7 @@
 #include "common/atomic_file.h"
 #include "common/status_macros.h"
 #include "router/http/health_routes.h"
+#include "router/page/page_routes.h"
 
 namespace regatta {
 
@@ -14,6 +15,7 @@ HttpEdge::HttpEdge(const HttpServerOptions& options, std::function<bool()> servi
     : server_(options) {
   AddHealthRoutes(server_,
                   [this, serving = std::move(serving)] { return !draining_ && serving(); });
+  AddPageRoutes(server_);
 }
 
 absl::Status HttpEdge::Start(const std::string& address_file) {

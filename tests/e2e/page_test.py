@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""The chat page in a browser, on a real router with CPU ranks.
+
+usage: page_test.py --bin-dir build/host/bin --screenshots build/host/screenshots
+Exits with 77 where there is no Chromium: skipped, and said so.
+"""
+import argparse
+import pathlib
+import re
+import sys
+import tempfile
+import unittest
+
+import chromium
+from cluster import DENSE, Cluster, without_chat_template
+
+SKIPPED = 77
+FIGURES = re.compile(r"TTFT [\d.]+ m?s\s+[\d.,]+ tok/s\s+(\d+) tokens")
+LAST = "document.querySelector('.turn:last-child')"
+IDLE = "!document.querySelector('.writing') && document.getElementById('stop').hidden"
+options = None
+
+
+class PageTest(unittest.TestCase):
+    """Each test opens the page anew, in one browser."""
+
+    @classmethod
+    def setUpClass(cls):
+        cls.folder = tempfile.TemporaryDirectory(prefix="regatta-e2e-")
+        cls.browser = chromium.Browser(chromium.find())
+
+    @classmethod
+    def tearDownClass(cls):
+        cls.browser.close()
+        cls.folder.cleanup()
+
+    def setUp(self):
+        self.browser.complaints.clear()
+        self.browser.look(1180, 760)
+
+    def serve(self, *arguments, **settings):
+        cluster = Cluster(options.bin_dir, arguments=arguments, **settings)
+        self.addCleanup(cluster.close)
+        return cluster
+
+    def serve_text(self, *arguments):
+        """The bundled model without its chat template."""
+        return self.serve(*arguments, model=without_chat_template(DENSE, tempfile.mkdtemp(dir=self.folder.name)))
+
+    def open(self, cluster):
+        """Answers are the likeliest, so that they are the same each time."""
+        self.browser.goto(cluster.url + "/")
+        self.browser.evaluate("document.getElementById('temperature').value = 0")
+        self.browser.wait_for("!document.getElementById('model').disabled", "the list of models")
+
+    def say(self, text):
+        self.browser.type(text)
+        self.browser.press("Enter")
+
+    def unexpected_complaints(self, *expected):
+        return [line for line in self.browser.complaints if not any(re.search(e, line) for e in expected)]
+
+    def screenshots(self, name):
+        """Of all sizes and colours, for people to look at."""
+        for width, height, size in ((1180, 760, "desktop"), (390, 844, "mobile")):
+            for dark in (False, True):
+                self.browser.look(width, height, dark)
+                self.assertEqual(self.browser.evaluate("document.documentElement.scrollWidth - innerWidth"), 0,
+                                 f"the page is wider than {width} px")
+                self.browser.screenshot(options.screenshots / f"{name}-{size}{'-dark' if dark else ''}.png")
+
+    def test_continues_text_of_a_model_without_chat_template(self):
+        self.open(self.serve_text())
+        self.assertEqual(self.browser.text("#welcome-model"), "regatta-dense")
+        self.assertIn("1,024 tokens", self.browser.text("#welcome-facts"))
+        self.browser.wait_for("document.getElementById('state').dataset.state === 'ready'", "readiness")
+        self.screenshots("welcome")
+        self.browser.look(1180, 760)
+        self.say("The list of numbers is 3, 14, 15")
+        self.browser.wait_for(f"document.querySelector('.assistant') && {IDLE}", "the answer")
+        self.assertEqual(self.browser.evaluate("document.querySelector('.user .text').textContent"),
+                         "The list of numbers is 3, 14, 15")
+        self.assertRegex(self.browser.text(".assistant .figures"), FIGURES)
+        self.assertIn("continues the text", self.browser.text("#note"))
+        self.screenshots("completion")
+        self.assertEqual(self.unexpected_complaints(r"400.*/v1/chat/completions", r"404.*/metrics"), [])
+
+    def test_what_is_written_is_never_markup(self):
+        self.open(self.serve_text())
+        nasty = "<img src=x onerror=\"document.title='broken'\"><b>bold</b>"
+        self.say(nasty)
+        self.browser.wait_for(f"document.querySelector('.assistant') && {IDLE}", "the answer")
+        self.assertEqual(self.browser.evaluate("document.querySelector('.user .text').textContent"), nasty)
+        self.assertEqual(self.browser.evaluate("document.querySelectorAll('#turns img, #turns b b, .text b').length"), 0)
+        self.assertEqual(self.browser.evaluate("document.title"), "Regatta")
+        with self.assertRaisesRegex(AssertionError, "TrustedHTML"):  # not even by mistake
+            self.browser.evaluate("document.body.innerHTML = '<i>x</i>'")
+
+    def test_stop_ends_the_answer_and_keeps_what_came(self):
+        # Random tokens rarely end an answer by themselves.
+        cluster = self.serve_text("--dummy-weights", "--random-next-ids")
+        for stop in (lambda: self.browser.press("Escape"), lambda: self.browser.evaluate("document.getElementById('stop').click()")):
+            self.open(cluster)
+            self.browser.evaluate("document.getElementById('max-tokens').value = 900")
+            self.say("Go on")
+            self.browser.wait_for(f"{LAST}.matches('.assistant.writing') && {LAST}.querySelector('.text').textContent.length > 20",
+                                  "the beginning of an answer")
+            stop()
+            self.browser.wait_for(IDLE, "the end of the answer", wait_s=2)
+            self.assertIn("stopped", self.browser.text(".assistant .figures"))
+            tokens = int(FIGURES.search(self.browser.text(".assistant .figures"))[1])
+            self.assertLess(tokens, 900)
+            self.assertEqual(self.browser.evaluate("document.activeElement.id"), "input")
+
+    def test_asks_for_the_key_that_the_server_wants(self):
+        keys = pathlib.Path(self.folder.name) / "keys"
+        keys.write_text("tester:open-sesame\n")
+        cluster = self.serve_text("--api-key-file", str(keys))
+        self.browser.goto(cluster.url + "/")
+        self.browser.evaluate("document.getElementById('temperature').value = 0")
+        self.browser.wait_for("document.getElementById('settings').open", "the question for a key")
+        self.assertEqual(self.browser.evaluate("document.activeElement.id"), "key")
+        self.screenshots("key")
+        self.browser.type("wrong")
+        self.browser.press("Enter")
+        self.browser.wait_for("/refused/.test(document.getElementById('key-note').textContent)", "the refusal")
+        self.browser.evaluate("document.getElementById('key').value = ''")
+        self.browser.type("open-sesame")
+        self.browser.press("Enter")
+        self.browser.wait_for("!document.getElementById('model').disabled", "the list of models")
+        self.say("The list of numbers is 3, 14, 15")
+        self.browser.wait_for(f"document.querySelector('.assistant') && {IDLE}", "the answer")
+        self.assertRegex(self.browser.text(".assistant .figures"), FIGURES)
+
+    def test_shows_what_the_server_refuses_and_tries_again(self):
+        cluster = self.serve_text()
+        self.open(cluster)
+        self.say("7 " * 1200)
+        self.browser.wait_for("document.querySelector('.problem')", "the refusal")
+        self.assertIn("1024", self.browser.text(".problem"))
+        self.browser.evaluate("document.querySelector('.again').click()")
+        self.browser.wait_for(f"document.querySelectorAll('.problem').length === 1 && {IDLE}", "the second refusal")
+        self.browser.evaluate("document.getElementById('fresh').click()")
+        self.assertEqual(self.browser.evaluate("document.querySelectorAll('.turn').length"), 0)
+        cluster.close()
+        self.say("Are you there?")
+        self.browser.wait_for("document.querySelector('.problem')", "the failure")
+        self.assertIn("cannot be reached", self.browser.text(".problem"))
+        self.browser.wait_for("document.getElementById('state').dataset.state === 'gone'", "the state")
+
+
+def main():
+    global options
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--bin-dir", type=pathlib.Path, required=True)
+    parser.add_argument("--screenshots", type=pathlib.Path, required=True)
+    options, rest = parser.parse_known_args()
+    if chromium.find() is None:
+        print("SKIPPED: no Chromium on this machine, the chat page is not tried in a browser")
+        return SKIPPED
+    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False, verbosity=2).result.wasSuccessful() else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
