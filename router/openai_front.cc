@@ -14,6 +14,17 @@
 #include "router/retry_after.h"
 
 namespace regatta {
+namespace {
+
+// Null for models without a chat template, which complete text only.
+absl::StatusOr<std::shared_ptr<const ChatTemplate>> LoadChatTemplate(const std::string& model_dir) {
+  absl::StatusOr<std::unique_ptr<ChatTemplate>> loaded = ChatTemplate::Load(model_dir);
+  if (absl::IsNotFound(loaded.status())) return nullptr;
+  RETURN_IF_ERROR(loaded.status());
+  return *std::move(loaded);
+}
+
+}  // namespace
 
 absl::StatusOr<OpenAiContext> MakeOpenAiContext(const RouterOptions& options, const ModelSpec& spec,
                                                 const Tokenizer* tokenizer,
@@ -30,6 +41,9 @@ absl::StatusOr<OpenAiContext> MakeOpenAiContext(const RouterOptions& options, co
   }
   ASSIGN_OR_RETURN(api.defaults, LoadGenerationDefaults(options.model_dir));
   ASSIGN_OR_RETURN(api.tool_syntax, ChooseToolCallSyntax(options.tool_call_syntax, tokenizer));
+  ASSIGN_OR_RETURN(const std::shared_ptr<const ChatTemplate> chat,
+                   LoadChatTemplate(options.model_dir));
+  if (chat != nullptr) api.render_chat = [chat](const ChatInput& in) { return chat->Render(in); };
   api.max_seq_len = [&coordinator] { return coordinator.max_seq_len(); };
   const auto retry = std::make_shared<RetryAfterWatch>(
       [&coordinator](auto reply) { coordinator.State(std::move(reply)); });

@@ -69,6 +69,50 @@ class PageTest(unittest.TestCase):
                                  f"the page is wider than {width} px")
                 self.browser.screenshot(options.screenshots / f"{name}-{size}{'-dark' if dark else ''}.png")
 
+    def ask(self, question):
+        """Says it; the whole answer."""
+        before = self.browser.evaluate("document.querySelectorAll('.assistant').length")
+        self.say(question)
+        self.browser.wait_for(f"document.querySelectorAll('.assistant').length > {before} && {IDLE}", "the answer")
+        return self.browser.evaluate(f"{LAST}.querySelector('.text').textContent")
+
+    def test_chats(self):
+        cluster = self.serve()
+        self.open(cluster)
+        self.assertEqual(self.ask("What is the sum of 21 and 95?"), "116")
+        self.assertEqual(self.ask("What is 26 + 938?"), "964")
+        digits = "819366926799976219545350259268331186"
+        self.assertEqual(self.ask(f"Say twice: {digits}"), f"{digits} {digits}")
+        self.assertRegex(self.browser.text(".turn:last-child .figures"), FIGURES)
+        self.assertFalse(self.browser.evaluate("document.getElementById('note').checkVisibility()"))
+        self.screenshots("chat")
+        self.assertEqual(self.unexpected_complaints(r"404.*/metrics"), [])
+
+    def test_works_by_keyboard(self):
+        self.open(self.serve())
+        self.browser.type("What is the sum")
+        self.browser.press("Enter", shift=True)
+        self.browser.type("of 21 and 95?")
+        self.assertEqual(self.browser.evaluate("document.getElementById('input').value"), "What is the sum\nof 21 and 95?")
+        self.browser.press("Enter")
+        self.browser.wait_for(f"document.querySelector('.assistant') && {IDLE}", "the answer")
+        self.browser.evaluate("document.getElementById('open-settings').focus()")
+        self.browser.press("Enter")
+        self.browser.wait_for("document.getElementById('settings').open", "the settings")
+        self.browser.type("Be exact.")
+        for value in ("0", "3"):
+            self.browser.press("Tab")
+            self.browser.evaluate("document.activeElement.select()")
+            self.browser.type(value)
+        self.browser.press("Enter")
+        self.browser.wait_for("!document.getElementById('settings').open", "the end of the settings")
+        self.assertEqual(self.browser.evaluate("document.activeElement.id"), "input")
+        self.ask("Say twice: 819366926799976219545350259268331186")
+        self.assertRegex(self.browser.text(".turn:last-child .figures"), r"3 tokens\s+length limit")
+        self.browser.goto(self.browser.evaluate("location.href"))  # settings outlive the page
+        self.assertEqual(self.browser.evaluate("document.getElementById('system').value"), "Be exact.")
+        self.browser.evaluate("localStorage.clear()")
+
     def test_continues_text_of_a_model_without_chat_template(self):
         self.open(self.serve_text())
         self.assertEqual(self.browser.text("#welcome-model"), "regatta-dense")
