@@ -25,12 +25,12 @@ class Cluster:
     def __init__(self, bin_dir, model=DENSE, arguments=(), wait_s=60):
         self._bin = pathlib.Path(bin_dir)
         self._folder = tempfile.TemporaryDirectory(prefix="regatta-e2e-")
+        self.folder = pathlib.Path(self._folder.name)  # ours, for more files
         self._processes = []
         self._deadline = time.monotonic() + wait_s
-        self.log = pathlib.Path(self._folder.name) / "router.log"
         try:
             worker = self._start("worker", "regatta-worker", "--device", "cpu", "--listen", "127.0.0.1:0")
-            http = pathlib.Path(self._folder.name) / "http"
+            http = self.folder / "http"
             self._start("router", "regatta-router", "--model", str(model), "--workers", worker, "--listen", "127.0.0.1:0",
                         "--http", "127.0.0.1:0", "--http-address-file", str(http), *arguments)
             self.address = http.read_text().strip()
@@ -47,8 +47,8 @@ class Cluster:
 
     def _start(self, name, program, *arguments):
         """Starts a program; the address that it serves on, once it does."""
-        address = pathlib.Path(self._folder.name) / name
-        log = pathlib.Path(self._folder.name) / f"{name}.log"
+        address = self.folder / name
+        log = self.folder / f"{name}.log"
         with log.open("wb") as out:
             process = subprocess.Popen([self._bin / program, "--exit-with-parent", "--address-file", address, *arguments],
                                        stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT)

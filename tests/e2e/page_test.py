@@ -38,6 +38,9 @@ class PageTest(unittest.TestCase):
         self.browser.complaints.clear()
         self.browser.look(1180, 760)
 
+    def tearDown(self):
+        self.browser.goto("about:blank")  # before its server goes
+
     def serve(self, *arguments, **settings):
         cluster = Cluster(options.bin_dir, arguments=arguments, **settings)
         self.addCleanup(cluster.close)
