@@ -103,6 +103,19 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const RouterOptions& o
   return server;
 }
 
+absl::Status StartHttp(const RouterOptions& options, const ModelSpec& spec,
+                       const Tokenizer* tokenizer, Coordinator& coordinator, HttpEdge& http) {
+  ASSIGN_OR_RETURN(OpenAiContext api, MakeOpenAiContext(options, spec, tokenizer, coordinator));
+  const auto add = [&http](const std::string& method, const std::string& path,
+                           HttpHandler handler) {
+    http.server().Route(method, path, std::move(handler));
+  };
+  AddMetricsRoute(http.server(), coordinator.metrics(), api.model_names.front(),
+                  options.metrics_vllm_names);
+  AddOpenAiRoutes(add, std::move(api));
+  return http.Start(options.http_address_file);
+}
+
 absl::Status Serve(RouterOptions& options, Signals& signals) {
   ASSIGN_OR_RETURN(ModelSpec spec, LoadModelSpec(options.model_dir));
   const ModelSource& model = options.coordinator.former.model;
@@ -131,16 +144,7 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
   // Early, so that probes hear of a model that is being loaded.
   HttpEdge http(options.http, [&serving] { return serving.load(); });
   if (!options.http.listen.empty()) {
-    ASSIGN_OR_RETURN(OpenAiContext api,
-                     MakeOpenAiContext(options, spec, tokenizer.get(), coordinator));
-    const auto add = [&http](const std::string& method, const std::string& path,
-                             HttpHandler handler) {
-      http.server().Route(method, path, std::move(handler));
-    };
-    AddMetricsRoute(http.server(), coordinator.metrics(), api.model_names.front(),
-                    options.metrics_vllm_names);
-    AddOpenAiRoutes(add, std::move(api));
-    RETURN_IF_ERROR(http.Start(options.http_address_file));
+    RETURN_IF_ERROR(StartHttp(options, spec, tokenizer.get(), coordinator, http));
   }
   absl::Status status = coordinator.Start();
   if (status.ok() && !options.address_file.empty()) {

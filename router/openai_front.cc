@@ -32,13 +32,6 @@ absl::StatusOr<OpenAiContext> MakeOpenAiContext(const RouterOptions& options, co
   OpenAiContext api{.model_names = options.served_model_names, .model = spec, .sink = coordinator};
   if (api.model_names.empty()) api.model_names = {spec.name};
   api.tokenizer = tokenizer;
-  auto chat = ChatTemplate::Load(options.model_dir);
-  if (chat.ok()) {
-    const std::shared_ptr<const ChatTemplate> shared = *std::move(chat);
-    api.render_chat = [shared](const ChatInput& input) { return shared->Render(input); };
-  } else if (!absl::IsNotFound(chat.status())) {
-    return chat.status();
-  }
   ASSIGN_OR_RETURN(api.defaults, LoadGenerationDefaults(options.model_dir));
   ASSIGN_OR_RETURN(api.tool_syntax, ChooseToolCallSyntax(options.tool_call_syntax, tokenizer));
   ASSIGN_OR_RETURN(const std::shared_ptr<const ChatTemplate> chat,
