@@ -3,6 +3,7 @@
 
 #include <google/protobuf/descriptor.h>
 #include <google/protobuf/message.h>
+#include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/yaml.h>
 
 #include <algorithm>
@@ -13,6 +14,7 @@
 #include <limits>
 #include <numeric>
 #include <set>
+#include <sstream>
 #include <system_error>
 #include <utility>
 
@@ -284,16 +286,44 @@ std::string Nearest(absl::string_view word, const std::vector<std::string>& cand
   return nearest;
 }
 
+namespace {
+
+// Passes over a document.
+class SkippedDocument final : public YAML::EventHandler {
+  using Anchor = YAML::anchor_t;
+  using Style = YAML::EmitterStyle::value;
+  void OnDocumentStart(const YAML::Mark&) override {}
+  void OnDocumentEnd() override {}
+  void OnNull(const YAML::Mark&, Anchor) override {}
+  void OnAlias(const YAML::Mark&, Anchor) override {}
+  void OnScalar(const YAML::Mark&, const std::string&, Anchor, const std::string&) override {}
+  void OnSequenceStart(const YAML::Mark&, const std::string&, Anchor, Style) override {}
+  void OnSequenceEnd() override {}
+  void OnMapStart(const YAML::Mark&, const std::string&, Anchor, Style) override {}
+  void OnMapEnd() override {}
+};
+
+// YAML::LoadAll never ends where a document cannot begin, as at ",": what is not a document is not
+// passed over either.
+absl::Status CheckOneDocument(const std::string& text) {
+  std::istringstream stream(text);
+  YAML::Parser parser(stream);
+  SkippedDocument skipped;
+  parser.HandleNextDocument(skipped);
+  if (!parser) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      "not valid YAML: something follows the first document; expected one");
+}
+
+}  // namespace
+
 absl::Status ParseYaml(const std::string& text, Message& message,
                        std::vector<std::string>& ignored) {
   try {
-    const std::vector<YAML::Node> documents = YAML::LoadAll(text);
-    if (documents.size() > 1) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("holds ", documents.size(), " YAML documents; expected one"));
-    }
-    if (documents.empty() || documents.front().IsNull()) return absl::OkStatus();
-    return YamlReader(ignored).ReadMap(documents.front(), "", 0, message);
+    RETURN_IF_ERROR(CheckOneDocument(text));
+    const YAML::Node document = YAML::Load(text);
+    if (document.IsNull()) return absl::OkStatus();
+    return YamlReader(ignored).ReadMap(document, "", 0, message);
   } catch (const YAML::Exception& error) {
     return absl::InvalidArgumentError(absl::StrCat("not valid YAML: ", error.what()));
   }

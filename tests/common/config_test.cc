@@ -82,6 +82,15 @@ TEST(ConfigTest, EmptyFilesAreFine) {
   }
 }
 
+TEST(ConfigTest, WhatIsNoDocumentEndsInAnError) {
+  for (const char* text : {",", ",: 1", "max_batch_size: 1\n---\nmax_batch_size: 2\n"}) {
+    ServerConfig config;
+    std::vector<std::string> ignored;
+    const absl::Status status = ParseYaml(text, config, ignored);
+    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument) << text;
+  }
+}
+
 TEST(ConfigTest, KnownKeysWithoutMeaningHereAreNamed) {
   std::vector<std::string> ignored;
   Parse(
