@@ -11,7 +11,7 @@ ifeq ($(PRESET),cuda)
 BUILD := build/cuda
 endif
 
-.PHONY: help deps build sweep test test-long fuzz bench bench-gpu dist format clean
+.PHONY: help deps build sweep test test-long test-clients fuzz bench bench-gpu dist format clean
 
 help:  ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -36,6 +36,9 @@ fuzz:  ## fuzz all that reads bytes from outside, SECONDS=1800 in all; TARGETS="
 	@scripts/install-deps.sh clang libclang-rt-dev
 	@scripts/build.sh fuzz build/fuzz $(JOBS) fuzzers
 	@scripts/fuzz.sh build/fuzz $(or $(SECONDS),1800) $(TARGETS)
+
+test-clients: build  ## other people's clients and load generators on a local router (network: PyPI)
+	@tests/e2e/clients.sh $(BUILD)
 
 bench: deps  ## micro-benchmarks; figures are kept in docs/PERFORMANCE.md
 	@scripts/build.sh $(PRESET) $(BUILD) $(JOBS) benchmarks
