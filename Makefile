@@ -14,7 +14,7 @@ endif
 .PHONY: help deps build sweep test test-long test-clients fuzz bench bench-gpu dist format clean
 
 help:  ## what there is
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 
 deps:  ## install what is missing (asks before sudo; YES=1 does not ask)
 	@scripts/install-deps.sh
