@@ -54,6 +54,24 @@ uint32_t RunningGroups(const ClusterDescription& cluster) {
                        [](const auto& group) { return group.state() == "running"; });
 }
 
+// host:port as --http of the router takes it.
+std::string HttpAddress(const ServeOptions& options) {
+  const bool bare_ipv6 = absl::StrContains(options.host, ':') && options.host.front() != '[';
+  return bare_ipv6 ? absl::StrCat("[", options.host, "]:", options.port)
+                   : absl::StrCat(options.host, ":", options.port);
+}
+
+// The router knows its own flags; who typed ours is told which of them to change.
+absl::Status ExplainAddress(const absl::Status& failure, const std::string& address) {
+  if (!absl::StrContains(failure.message(), absl::StrCat("cannot listen on ", address))) {
+    return failure;
+  }
+  return absl::Status(
+      failure.code(),
+      absl::StrCat("cannot serve on ", address,
+                   ": choose another --port (0 = any free one) or --host\n", failure.message()));
+}
+
 class Server {
  public:
   explicit Server(ServeOptions options) : options_(std::move(options)), stop_(InterruptFlag()) {}
@@ -118,7 +136,9 @@ absl::Status Server::Launch(const Layout& layout) {
   launch.router_grace = absl::Seconds(options_.drain_timeout_s) + kGraceAfterDrain;
   LaunchDisplay display(stderr);
   launch.on_progress = [&](const std::string& stage, double done) { display.Update(stage, done); };
-  ASSIGN_OR_RETURN(cluster_, LocalCluster::Launch(launch, stop_));
+  absl::StatusOr<std::unique_ptr<LocalCluster>> cluster = LocalCluster::Launch(launch, stop_);
+  if (!cluster.ok()) return ExplainAddress(cluster.status(), HttpAddress(options_));
+  cluster_ = *std::move(cluster);
   display.Finish();
   running_groups_ = RunningGroups(cluster_->description());
   return absl::OkStatus();
@@ -198,14 +218,9 @@ void Server::Drain() {
 
 std::vector<std::string> ServeRouterArguments(const ServeOptions& options,
                                               const std::string& http_address_file) {
-  const bool bare_ipv6 = absl::StrContains(options.host, ':') && options.host.front() != '[';
-  const std::string host = bare_ipv6 ? absl::StrCat("[", options.host, "]") : options.host;
-  std::vector<std::string> arguments = {"--http",
-                                        absl::StrCat(host, ":", options.port),
-                                        "--http-address-file",
-                                        http_address_file,
-                                        "--drain-timeout",
-                                        absl::StrCat(options.drain_timeout_s)};
+  std::vector<std::string> arguments = {
+      "--http",          HttpAddress(options), "--http-address-file",
+      http_address_file, "--drain-timeout",    absl::StrCat(options.drain_timeout_s)};
   const auto add = [&](const char* flag, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
   };

@@ -58,7 +58,8 @@ std::string CurlLine(const ServeOptions& options, const ClusterDescription& clus
   }
   absl::StrAppend(&line, " \\\n    -H 'Content-Type: application/json'");
   if (!options.api_key_file.empty()) {
-    absl::StrAppend(&line, " -H \"Authorization: Bearer $(head -n 1 ",
+    // The first key of the file: after comments and the name that it may have.
+    absl::StrAppend(&line, " -H \"Authorization: Bearer $(grep -vm1 '^ *\\(#\\|$\\)' ",
                     ShellQuoted(options.api_key_file), " | cut -d: -f2)\"");
   }
   const Json body = Question(ModelName(options, cluster), chat);

@@ -3,12 +3,15 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
 #include <fstream>
+#include <nlohmann/json.hpp>
 #include <regex>
 #include <set>
 #include <sstream>
@@ -20,7 +23,6 @@
 #include "orchestrator/channel.h"
 #include "orchestrator/child_process.h"
 #include "orchestrator/cluster_client.h"
-#include "orchestrator/http_client.h"
 #include "tests/testing/served_model.h"
 #include "tests/testing/temp_dir.h"
 
@@ -61,16 +63,10 @@ class ServeTest : public ::testing::Test {
     ASSERT_TRUE(child.ok()) << child.status();
     child_ = *std::move(child);
   }
-  void StartModel(const std::vector<std::string>& more) {
-    std::vector<std::string> arguments = {BundledModel("regatta-dense"),
-                                          "--device",
-                                          "cpu",
-                                          "--threads",
-                                          "1",
-                                          "--port",
-                                          "0",
-                                          "--log-dir",
-                                          dir_.File("logs")};
+  void StartModel(const std::vector<std::string>& more,
+                  const std::string& model = BundledModel("regatta-dense")) {
+    std::vector<std::string> arguments = {model,    "--device", "cpu",       "--threads",      "1",
+                                          "--port", "0",        "--log-dir", dir_.File("logs")};
     arguments.insert(arguments.end(), more.begin(), more.end());
     Start(arguments);
     ASSERT_TRUE(AwaitLog("Ctrl-C drains and ends.")) << Log();
@@ -138,17 +134,28 @@ TEST_F(ServeTest, ServesTillCtrlCAndLeavesNothing) {
 }
 
 TEST_F(ServeTest, TheCurlLineIsAnswered) {
-  StartModel({"--served-model-name", "tiny"});
-  HttpCall call;
-  call.url = *ParseHttpUrl(FromLog("curl (http://[^ ]+)"));
-  call.method = "POST";
-  call.headers = {{"content-type", "application/json"}};
-  call.body = FromLog("-d '([^']+)'");
-  EXPECT_THAT(call.body, HasSubstr("\"model\":\"tiny\",\"messages\":"));
-  const auto answer = PerformHttp(call);
-  ASSERT_TRUE(answer.ok()) << answer.status();
-  EXPECT_EQ(answer->status, 200u) << answer->body;
-  EXPECT_THAT(answer->body, HasSubstr("\"choices\""));
+  const std::string model = dir_.File("model");  // the bundled one, less its chat template
+  fs::copy(BundledModel("regatta-dense"), model);
+  std::ifstream original(fs::path(model) / "tokenizer_config.json");
+  nlohmann::json config = nlohmann::json::parse(original);
+  config.erase("chat_template");
+  dir_.Write("model/tokenizer_config.json", config.dump());
+  dir_.Write("keys", "# of the test\nme:secret-1\n");
+  StartModel({"--served-model-name", "tiny", "--api-key-file", dir_.File("keys")}, model);
+  // As a shell runs it; curl tells the status after the body.
+  const std::string command = FromLog("Try:\\n  (curl [\\s\\S]*)\\n\\nCtrl-C");
+  ASSERT_THAT(command, HasSubstr("/v1/completions")) << Log();
+  auto shell = ChildProcess::Start(
+      "sh", {"/bin/sh", "-c", command + " -sS -w ' status %{http_code}'"}, dir_.File("answer"));
+  ASSERT_TRUE(shell.ok()) << shell.status();
+  for (int i = 0; i < 1200 && !(*shell)->Ended().has_value(); ++i) {
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+  const std::string answer = (*shell)->LogTail(20);
+  EXPECT_EQ((*shell)->Ended(), "exit code 0") << answer;
+  EXPECT_THAT(answer, HasSubstr("\"model\":\"tiny\""));
+  EXPECT_THAT(answer, HasSubstr("\"choices\""));
+  EXPECT_THAT(answer, HasSubstr(" status 200"));
 }
 
 TEST_F(ServeTest, ADeadWorkerIsReplaced) {
@@ -206,6 +213,24 @@ TEST_F(ServeTest, CtrlCWhileStartingIsAnInterruption) {
   absl::SleepFor(absl::Milliseconds(300));
   ::kill(child_->pid(), SIGINT);
   EXPECT_EQ(AwaitEnd(), "exit code 130") << Log();
+}
+
+TEST_F(ServeTest, APortInUseIsNamedWithItsFlag) {
+  const int taken = ::socket(AF_INET, SOCK_STREAM, 0);
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(taken, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(taken, 1), 0);
+  ASSERT_EQ(::getsockname(taken, reinterpret_cast<sockaddr*>(&address), &size), 0);
+  const std::string port = absl::StrCat(ntohs(address.sin_port));
+  Start({BundledModel("regatta-dense"), "--device", "cpu", "--port", port, "--log-dir",
+         dir_.File("logs")});
+  EXPECT_EQ(AwaitEnd(), "exit code 1");
+  EXPECT_THAT(Log(), HasSubstr("cannot serve on 127.0.0.1:" + port + ": choose another --port"));
+  EXPECT_THAT(Log(), HasSubstr("Address already in use"));
+  ::close(taken);
 }
 
 TEST_F(ServeTest, BadInputIsRefused) {

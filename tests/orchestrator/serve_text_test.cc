@@ -52,7 +52,7 @@ TEST(ServeText, TheCurlLineFitsModelKeysAndCertificate) {
   options.served_model_name = "it's";
   const std::string text = ReadyText(options, SmallCluster(), "a:1");
   EXPECT_THAT(text, HasSubstr("curl https://127.0.0.1:8000/v1/chat/completions --cacert c.pem"));
-  EXPECT_THAT(text, HasSubstr("Bearer $(head -n 1 'my keys' | cut -d: -f2)\""));
+  EXPECT_THAT(text, HasSubstr("Bearer $(grep -vm1 '^ *\\(#\\|$\\)' 'my keys' | cut -d: -f2)\""));
   EXPECT_THAT(text, HasSubstr("{\"model\":\"it'\\''s\",\"messages\":"));
 }
 
