@@ -1,8 +1,6 @@
 // Formatting and refreshing; see launch_display.h.
 #include "orchestrator/launch_display.h"
 
-#include <unistd.h>
-
 #include "absl/strings/str_format.h"
 #include "absl/time/clock.h"
 
@@ -19,40 +17,27 @@ std::string FormatLaunchStage(const std::string& stage, double fraction, absl::D
   return absl::StrFormat("  %-10s %5s %7.1f s", stage, percent, absl::ToDoubleSeconds(elapsed));
 }
 
-LaunchDisplay::LaunchDisplay(std::FILE* out) : out_(out), terminal_(::isatty(::fileno(out)) == 1) {}
-
-LaunchDisplay::~LaunchDisplay() {
-  if (open_) std::fprintf(out_, "\r\x1b[K");
-  std::fflush(out_);
-}
-
 void LaunchDisplay::Update(const std::string& stage, double fraction) {
   const absl::Time now = absl::Now();
-  if (stage != stage_) {
+  const bool begins = stage != stage_;
+  if (begins) {
     EndStage();
     stage_ = stage;
     stage_began_ = shown_ = now;
-  } else if (now - shown_ < (terminal_ ? kRefreshEvery : kPlainEvery)) {
-    return;
   }
-  if (!terminal_ && now == stage_began_) return;
-  const std::string line = FormatLaunchStage(stage, fraction, now - stage_began_);
-  std::fprintf(out_, terminal_ ? "\r\x1b[K%s" : "%s\n", line.c_str());
-  std::fflush(out_);
-  open_ = terminal_;
+  const bool due = now - shown_ >= (line_.on_terminal() ? kRefreshEvery : kPlainEvery);
+  if (!due && !(begins && line_.on_terminal())) return;
+  line_.Show(FormatLaunchStage(stage, fraction, now - stage_began_));
   shown_ = now;
 }
 
 void LaunchDisplay::EndStage() {
   if (stage_.empty()) return;
-  const std::string line = FormatLaunchStage(stage_, 1, absl::Now() - stage_began_);
-  std::fprintf(out_, open_ ? "\r\x1b[K%s\n" : "%s\n", line.c_str());
-  open_ = false;
+  line_.Keep(FormatLaunchStage(stage_, 1, absl::Now() - stage_began_));
 }
 
 void LaunchDisplay::Finish() {
   EndStage();
-  std::fflush(out_);
   stage_.clear();
 }
 

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "orchestrator/status_line.h"
 
 namespace regatta {
 
@@ -14,9 +15,7 @@ std::string FormatLaunchStage(const std::string& stage, double fraction, absl::D
 class LaunchDisplay {
  public:
   // Writes to `out`, which must outlive it; whether that is a terminal decides the form.
-  explicit LaunchDisplay(std::FILE* out);
-  // Removes an open line.
-  ~LaunchDisplay();
+  explicit LaunchDisplay(std::FILE* out) : line_(out) {}
 
   // On a terminal always shown; elsewhere when a stage ends, and every five seconds.
   void Update(const std::string& stage, double fraction);
@@ -26,11 +25,9 @@ class LaunchDisplay {
  private:
   void EndStage();
 
-  std::FILE* const out_;
-  const bool terminal_;
+  StatusLine line_;
   std::string stage_;  // empty = none yet
   absl::Time stage_began_, shown_;
-  bool open_ = false;
 };
 
 }  // namespace regatta

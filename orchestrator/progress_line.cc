@@ -1,7 +1,5 @@
-// Formatting and refreshing; see progress_line.h.
+// See progress_line.h.
 #include "orchestrator/progress_line.h"
-
-#include <unistd.h>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -26,24 +24,12 @@ std::string FormatProgress(const std::string& label, const LoadProgress& progres
   return text;
 }
 
-ProgressLine::ProgressLine(std::FILE* out) : out_(out), terminal_(::isatty(::fileno(out)) == 1) {}
-
 void ProgressLine::Update(const std::string& label, const LoadProgress& progress) {
-  if (terminal_) {
-    std::fprintf(out_, "\r\x1b[K%s", FormatProgress(label, progress).c_str());
-    open_ = true;
-  } else if (progress.elapsed_s < last_shown_s_ ||  // a new point has begun
-             progress.elapsed_s - last_shown_s_ >= kPlainEverySeconds) {
-    std::fprintf(out_, "%s\n", FormatProgress(label, progress).c_str());
-    last_shown_s_ = progress.elapsed_s;
-  }
-  std::fflush(out_);
-}
-
-void ProgressLine::Finish() {
-  if (open_) std::fprintf(out_, "\r\x1b[K");
-  std::fflush(out_);
-  open_ = false;
+  const bool begun = progress.elapsed_s < last_shown_s_;  // a new point
+  const bool due = begun || progress.elapsed_s - last_shown_s_ >= kPlainEverySeconds;
+  if (!line_.on_terminal() && !due) return;
+  line_.Show(FormatProgress(label, progress));
+  last_shown_s_ = progress.elapsed_s;
 }
 
 }  // namespace regatta

@@ -5,6 +5,7 @@
 #include <string>
 
 #include "orchestrator/load_generator.h"
+#include "orchestrator/status_line.h"
 
 namespace regatta {
 
@@ -14,19 +15,15 @@ std::string FormatProgress(const std::string& label, const LoadProgress& progres
 class ProgressLine {
  public:
   // Writes to `out`, which must outlive it; whether that is a terminal decides the form.
-  explicit ProgressLine(std::FILE* out);
-  // Ends the line, if one is open.
-  ~ProgressLine() { Finish(); }
+  explicit ProgressLine(std::FILE* out) : line_(out) {}
 
   // On a terminal always shown, elsewhere at most every two seconds.
   void Update(const std::string& label, const LoadProgress& progress);
   // A terminal's line is removed, so that what follows begins on a clean one.
-  void Finish();
+  void Finish() { line_.Remove(); }
 
  private:
-  std::FILE* const out_;
-  const bool terminal_;
-  bool open_ = false;
+  StatusLine line_;
   double last_shown_s_ = 0;
 };
 

@@ -35,10 +35,11 @@ uint64_t SizeOf(const std::string& path) {
 }
 
 absl::Status SystemError(absl::string_view what, const std::string& path) {
+  const bool full = errno == ENOSPC || errno == EDQUOT;
   const std::string message = absl::StrCat(what, " '", path, "': ", std::strerror(errno));
-  // Not to be tried again.
-  return errno == ENOSPC || errno == EDQUOT ? absl::ResourceExhaustedError(message)
-                                            : absl::InternalError(message);
+  if (!full) return absl::InternalError(message);
+  return absl::ResourceExhaustedError(
+      absl::StrCat(message, "; make room, or choose another disk by HF_HOME. What came is kept"));
 }
 
 // The file that grows, and the digest of what it holds.

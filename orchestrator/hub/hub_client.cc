@@ -8,6 +8,7 @@
 #include "common/json_fields.h"
 #include "common/status_macros.h"
 #include "orchestrator/hub/hub_cache.h"
+#include "orchestrator/hub/retry.h"
 
 namespace regatta {
 namespace {
@@ -134,18 +135,13 @@ absl::Status HubClient::Fetch(
 
 absl::Status HubClient::Explain(const HttpAnswer& answer) const {
   if (answer.status / 100 == 2) return absl::OkStatus();
-  const std::string code = answer.Header("x-error-code");
   const std::string said = answer.Header("x-error-message").substr(0, 300);
-  const std::string page = absl::StrCat(settings_.endpoint.scheme, "://",
-                                        settings_.endpoint.Authority(), "/", repository_);
   const std::string what =
       absl::StrCat(repository_, ": ", answer.url.Authority(), " answers ", answer.status,
                    said.empty() ? "" : absl::StrCat(" (", said, ")"));
-  if (code == "GatedRepo" || answer.status == 403) {
-    return absl::PermissionDeniedError(
-        absl::StrCat(what, "; the model is gated: accept its terms at ", page,
-                     settings_.token.empty() ? " and set HF_TOKEN to a token of that account"
-                                             : " with the account of your token"));
+  const bool gated = answer.Header("x-error-code") == "GatedRepo";
+  if (gated || answer.status == 403) {
+    return absl::PermissionDeniedError(absl::StrCat(what, "; ", HowToBeAllowed(gated)));
   }
   if (answer.status == 401) {
     return absl::UnauthenticatedError(absl::StrCat(
@@ -155,15 +151,49 @@ absl::Status HubClient::Explain(const HttpAnswer& answer) const {
                   : "; the token (HF_TOKEN, or huggingface-cli's) is not valid there"));
   }
   if (answer.status == 404) {
-    const bool revision = code == "RevisionNotFound";
+    const bool revision = answer.Header("x-error-code") == "RevisionNotFound";
     return absl::NotFoundError(
         absl::StrCat(what, revision ? "; it has no such --revision" : "; is the name right? See ",
-                     revision ? "" : page));
+                     revision ? "" : Page()));
   }
   if (answer.status == 429 || answer.status == 408 || answer.status >= 500) {
-    return absl::UnavailableError(what);
+    return ExplainTrouble(answer, what);
   }
   return absl::FailedPreconditionError(what);
+}
+
+std::string HubClient::Page() const {
+  return absl::StrCat(settings_.endpoint.scheme, "://", settings_.endpoint.Authority(), "/",
+                      repository_);
+}
+
+std::string HubClient::HowToBeAllowed(bool gated) const {
+  if (settings_.token.empty()) {
+    return absl::StrCat(gated ? "the model is gated: accept its terms at " : "see ", Page(),
+                        " and set HF_TOKEN to a token of that account");
+  }
+  return gated ? absl::StrCat("the model is gated: accept its terms at ", Page(),
+                              " with the account of your token")
+               : absl::StrCat(
+                     "the token (HF_TOKEN, or huggingface-cli's) may not read it: give it "
+                     "the right to read this repository, and see ",
+                     Page());
+}
+
+// Of what may be over in a while.
+absl::Status HubClient::ExplainTrouble(const HttpAnswer& answer, const std::string& what) const {
+  const bool too_many = answer.status == 429;
+  const bool anonymous = settings_.token.empty();
+  absl::Status status = absl::UnavailableError(absl::StrCat(
+      what, "; ",
+      !too_many   ? "the trouble is the server's: try again later, or another HF_ENDPOINT"
+      : anonymous ? "too many requests: try again later, or set HF_TOKEN, which is allowed more"
+                  : "too many requests: try again later, or with fewer --connections"));
+  int64_t seconds = 0;
+  if (absl::SimpleAtoi(answer.Header("retry-after"), &seconds) && seconds >= 0) {
+    SetAskedWait(status, absl::Seconds(seconds));
+  }
+  return status;
 }
 
 }  // namespace regatta

@@ -47,8 +47,11 @@ class HubClient {
  private:
   HttpCall CallOf(const std::string& path) const;
   std::string FilePath(const std::string& commit, const std::string& name) const;
-  // OK for 2xx.
+  // OK for 2xx; else what the answer means and what to do about it.
   absl::Status Explain(const HttpAnswer& answer) const;
+  absl::Status ExplainTrouble(const HttpAnswer& answer, const std::string& what) const;
+  std::string HowToBeAllowed(bool gated) const;
+  std::string Page() const;  // URL where a person reads about the repository
 
   const HubSettings settings_;
   const std::string repository_;

@@ -4,6 +4,7 @@
 #include <filesystem>
 #include <system_error>
 
+#include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/hub/hub_cache.h"
 #include "orchestrator/hub/pull.h"
@@ -19,7 +20,12 @@ absl::StatusOr<std::string> ResolveModel(const std::string& model, ModelParts pa
   options.repository = model;
   options.parts = parts;
   absl::StatusOr<std::string> cached = CachedSnapshot(options);
-  return cached.ok() ? cached : Pull(options, stop);
+  if (cached.ok()) return cached;
+  const absl::StatusOr<std::string> pulled = Pull(options, stop);
+  if (pulled.ok() || absl::IsCancelled(pulled.status())) return pulled;
+  return absl::Status(pulled.status().code(),
+                      absl::StrCat(pulled.status().message(), " ('", model,
+                                   "' is no directory here, so the Hub was asked)"));
 }
 
 }  // namespace regatta

@@ -116,10 +116,14 @@ absl::StatusOr<FileChoice> ChooseFiles(const std::vector<std::string>& names, Mo
   return choice;
 }
 
+bool HasTokenizer(const std::string& directory) {
+  const fs::path dir = directory;
+  return Exists(dir / "tokenizer.json") || Exists(dir / "tokenizer.model");
+}
+
 bool HasParts(const std::string& directory, ModelParts parts) {
   const fs::path dir = directory;
-  if (!Exists(dir / "config.json")) return false;
-  if (!Exists(dir / "tokenizer.json") && !Exists(dir / "tokenizer.model")) return false;
+  if (!Exists(dir / "config.json") || !HasTokenizer(directory)) return false;
   return parts == ModelParts::kWithoutWeights || HasWeights(dir);
 }
 

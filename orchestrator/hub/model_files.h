@@ -28,6 +28,9 @@ absl::Status CheckFileName(const std::string& name);
 // FAILED_PRECONDITION when there is no config.json, or no weights in safetensors.
 absl::StatusOr<FileChoice> ChooseFiles(const std::vector<std::string>& names, ModelParts parts);
 
+// Whether `directory` has a tokenizer.
+bool HasTokenizer(const std::string& directory);
+
 // Whether `directory` has a configuration, a tokenizer and, unless left out, every weights file
 // that its index names.
 bool HasParts(const std::string& directory, ModelParts parts);

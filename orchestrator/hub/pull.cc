@@ -39,14 +39,12 @@ std::string ShortList(const std::vector<std::string>& names) {
       names.size() > shown ? absl::StrCat(" and ", names.size() - shown, " more") : "");
 }
 
-void SaySkipped(const FileChoice& choice, std::FILE* out) {
-  if (out == nullptr) return;
+void SaySkipped(const FileChoice& choice, StatusLine& out) {
   if (!choice.pickles.empty()) {
-    std::fprintf(out, "Skipping pickles, which are never read: %s\n",
-                 ShortList(choice.pickles).c_str());
+    out.Keep("Skipping pickles, which are never read: " + ShortList(choice.pickles));
   }
   if (!choice.others.empty()) {
-    std::fprintf(out, "Skipping what is of no use here: %s\n", ShortList(choice.others).c_str());
+    out.Keep("Skipping what is of no use here: " + ShortList(choice.others));
   }
 }
 
@@ -85,12 +83,12 @@ absl::Status ForEach(size_t count, int threads, const std::atomic<bool>& stop,
 class Puller {
  public:
   Puller(const PullOptions& options, const std::atomic<bool>& stop)
-      : options_(options), stop_(stop), cache_(options.hub.cache_dir, options.repository) {
-    if (options_.out == nullptr) return;
-    options_.download.retry.on_retry = [out = options_.out](const absl::Status& why,
-                                                            absl::Duration wait) {
-      std::fprintf(out, "\r! %s; again in %s\n", std::string(why.message()).c_str(),
-                   absl::FormatDuration(wait).c_str());
+      : options_(options),
+        stop_(stop),
+        cache_(options.hub.cache_dir, options.repository),
+        line_(options.out) {
+    options_.download.retry.on_retry = [this](const absl::Status& why, absl::Duration wait) {
+      line_.Keep(absl::StrCat("! ", why.message(), "; again in ", absl::FormatDuration(wait)));
     };
   }
 
@@ -98,6 +96,7 @@ class Puller {
 
  private:
   absl::StatusOr<RepositoryListing> List();
+  absl::StatusOr<std::string> WithoutHub(const absl::Status& why);
   absl::StatusOr<std::vector<RemoteFile>> Describe(const std::string& commit,
                                                    const std::vector<std::string>& names);
   absl::Status CheckDisk(const std::vector<RemoteFile>& files) const;
@@ -106,18 +105,34 @@ class Puller {
   PullOptions options_;
   const std::atomic<bool>& stop_;
   const HubCache cache_;
+  StatusLine line_;
 };
 
 absl::StatusOr<std::string> Puller::Run() {
-  ASSIGN_OR_RETURN(const RepositoryListing listing, List());
-  ASSIGN_OR_RETURN(const FileChoice choice, ChooseFiles(listing.files, options_.parts));
-  if (options_.parts == ModelParts::kAll) SaySkipped(choice, options_.out);
-  ASSIGN_OR_RETURN(const auto files, Describe(listing.commit, choice.needed));
+  const absl::StatusOr<RepositoryListing> listing = List();
+  if (!listing.ok()) return WithoutHub(listing.status());
+  ASSIGN_OR_RETURN(const FileChoice choice, ChooseFiles(listing->files, options_.parts));
+  if (options_.parts == ModelParts::kAll) SaySkipped(choice, line_);
+  ASSIGN_OR_RETURN(const auto files, Describe(listing->commit, choice.needed));
   RETURN_IF_ERROR(cache_.Prepare());
   RETURN_IF_ERROR(CheckDisk(files));
-  RETURN_IF_ERROR(Download(listing.commit, files));
-  RETURN_IF_ERROR(cache_.SetCommit(options_.revision, listing.commit));
-  return cache_.SnapshotPath(listing.commit);
+  RETURN_IF_ERROR(Download(listing->commit, files));
+  RETURN_IF_ERROR(cache_.SetCommit(options_.revision, listing->commit));
+  return cache_.SnapshotPath(listing->commit);
+}
+
+// A hub that cannot be reached does not stop who has the model.
+absl::StatusOr<std::string> Puller::WithoutHub(const absl::Status& why) {
+  if (!absl::IsUnavailable(why) && !absl::IsDeadlineExceeded(why)) return why;
+  absl::StatusOr<std::string> cached = CachedSnapshot(options_);
+  if (!cached.ok()) {
+    return absl::Status(why.code(), absl::StrCat(why.message(), "; ", cached.status().message(),
+                                                 " either. HF_ENDPOINT names another hub, "
+                                                 "HTTPS_PROXY a way to it"));
+  }
+  line_.Keep(
+      absl::StrCat("! ", why.message(), "; taking what the cache has of ", options_.revision));
+  return cached;
 }
 
 absl::StatusOr<RepositoryListing> Puller::List() {
@@ -163,11 +178,11 @@ absl::Status Puller::Download(const std::string& commit, const std::vector<Remot
     present += done[i];
     total += files[i].size;
   }
-  if (options_.out != nullptr && present < total) {
-    std::fprintf(options_.out, "Pulling %s: %zu files, %s\n", options_.repository.c_str(),
-                 files.size(), FormatBytes(total - present).c_str());
+  if (present < total) {
+    line_.Keep(absl::StrCat("Pulling ", options_.repository, ": ", files.size(), " files, ",
+                            FormatBytes(total - present)));
   }
-  PullProgress progress(options_.out, total, present);
+  PullProgress progress(line_, total, present);
   const auto download = [&](size_t i, const std::atomic<bool>& stop) -> absl::Status {
     const HubClient client(options_.hub, options_.repository, stop);
     RETURN_IF_ERROR(

@@ -28,9 +28,10 @@ struct PullOptions {
 absl::StatusOr<std::string> CachedSnapshot(const PullOptions& options);
 
 // Directory of the snapshot of what `revision` is on the Hub now, after fetching what the cache
-// lacks. Errors as HubClient's and DownloadFile's; RESOURCE_EXHAUSTED when the disk is too small;
-// NOT_FOUND when offline and the cache lacks it. What was fetched before an error, or before `stop`
-// (CANCELLED), is kept for the next pull.
+// lacks; of what it was when last pulled, with a note, when the Hub cannot be reached. Errors as
+// HubClient's and DownloadFile's; RESOURCE_EXHAUSTED when the disk is too small; NOT_FOUND when
+// offline and the cache lacks it. What was fetched before an error, or before `stop` (CANCELLED),
+// is kept for the next pull.
 absl::StatusOr<std::string> Pull(const PullOptions& options, const std::atomic<bool>& stop);
 
 }  // namespace regatta

@@ -48,9 +48,9 @@ void AddPullCommand(CLI::App& app, CommandContext& context) {
       "  HF_TOKEN=... regatta pull meta-llama/Llama-3.1-8B-Instruct --revision main\n"
       "  HF_ENDPOINT=https://mirror.example.com regatta pull org/name\n"
       "An interrupted pull goes on where it stopped. The cache is huggingface_hub's (HF_HOME, "
-      "HF_HUB_CACHE); only safetensors, configuration and tokenizer are fetched. Every command "
-      "with "
-      "--model takes org/name too.");
+      "HF_HUB_CACHE); only safetensors, configuration and tokenizer are fetched. HF_TOKEN is the "
+      "account's token, HF_HUB_OFFLINE=1 the same as --offline. Every command with --model takes "
+      "org/name too.");
   command.callback(
       [flags, &context] { context.chosen = [flags] { return ExitCodeOf(RunPull(*flags)); }; });
 }

@@ -1,8 +1,6 @@
 // See pull_progress.h.
 #include "orchestrator/hub/pull_progress.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
@@ -36,22 +34,15 @@ std::string FormatPull(uint64_t done, uint64_t total, double rate) {
   return absl::StrCat(text, "  ETA ", absl::FormatDuration(left));
 }
 
-PullProgress::PullProgress(std::FILE* out, uint64_t total, uint64_t present)
-    : out_(out),
-      terminal_(out != nullptr && ::isatty(::fileno(out)) == 1),
+PullProgress::PullProgress(StatusLine& line, uint64_t total, uint64_t present)
+    : line_(line),
       total_(total),
       began_(absl::Now()),
       shown_(began_),
       measured_(began_),
       measured_done_(present) {}
 
-PullProgress::~PullProgress() {
-  if (open_) std::fprintf(out_, "\r\x1b[K");
-  if (out_ != nullptr) std::fflush(out_);
-}
-
 void PullProgress::Update(uint64_t done) {
-  if (out_ == nullptr) return;
   const absl::Time now = absl::Now();
   const double seconds = absl::ToDoubleSeconds(now - measured_);
   if (seconds >= 1) {
@@ -61,11 +52,8 @@ void PullProgress::Update(uint64_t done) {
     measured_ = now;
     measured_done_ = done;
   }
-  if (now - shown_ < (terminal_ ? kRefreshEvery : kPlainEvery)) return;
-  const std::string line = FormatPull(done, total_, rate_);
-  std::fprintf(out_, terminal_ ? "\r\x1b[K%s" : "%s\n", line.c_str());
-  std::fflush(out_);
-  open_ = terminal_;
+  if (now - shown_ < (line_.on_terminal() ? kRefreshEvery : kPlainEvery)) return;
+  line_.Show(FormatPull(done, total_, rate_));
   shown_ = now;
 }
 

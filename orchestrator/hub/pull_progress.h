@@ -2,10 +2,10 @@
 #pragma once
 
 #include <cstdint>
-#include <cstdio>
 #include <string>
 
 #include "absl/time/time.h"
+#include "orchestrator/status_line.h"
 
 namespace regatta {
 
@@ -17,22 +17,19 @@ std::string FormatPull(uint64_t done, uint64_t total, double rate);
 
 class PullProgress {
  public:
-  // `total` bytes, of which `present` were there already. `out` may be null: nothing is shown.
-  PullProgress(std::FILE* out, uint64_t total, uint64_t present);
-  ~PullProgress();
+  // `total` bytes, of which `present` were there already. `line` must outlive it.
+  PullProgress(StatusLine& line, uint64_t total, uint64_t present);
 
   // On a terminal shown ten times a second, elsewhere every five seconds.
   void Update(uint64_t done);
 
  private:
-  std::FILE* const out_;
-  const bool terminal_;
+  StatusLine& line_;
   const uint64_t total_;
   const absl::Time began_;
   absl::Time shown_, measured_;
   uint64_t measured_done_;
   double rate_ = 0;  // bytes per second, smoothed
-  bool open_ = false;
 };
 
 }  // namespace regatta

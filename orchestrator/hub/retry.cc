@@ -2,11 +2,18 @@
 #include "orchestrator/hub/retry.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <string>
 
+#include "absl/strings/cord.h"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 
 namespace regatta {
 namespace {
+
+constexpr char kAskedWait[] = "regatta/asked-wait-ms";
 
 bool Sleep(absl::Duration duration, const std::atomic<bool>& stop) {
   const absl::Time end = absl::Now() + duration;
@@ -17,6 +24,17 @@ bool Sleep(absl::Duration duration, const std::atomic<bool>& stop) {
 }
 
 }  // namespace
+
+void SetAskedWait(absl::Status& status, absl::Duration wait) {
+  status.SetPayload(kAskedWait, absl::Cord(absl::StrCat(absl::ToInt64Milliseconds(wait))));
+}
+
+absl::Duration AskedWait(const absl::Status& status) {
+  const auto payload = status.GetPayload(kAskedWait);
+  int64_t ms = 0;
+  const bool known = payload.has_value() && absl::SimpleAtoi(std::string(*payload), &ms);
+  return known ? absl::Milliseconds(ms) : absl::ZeroDuration();
+}
 
 absl::Status WithRetries(const RetryPolicy& policy, const std::atomic<bool>& stop,
                          const std::function<absl::Status()>& attempt,
@@ -29,9 +47,11 @@ absl::Status WithRetries(const RetryPolicy& policy, const std::atomic<bool>& sto
       left = policy.attempts - 1;
       wait = policy.first_wait;
     }
-    if (left <= 0) return status;
-    if (policy.on_retry) policy.on_retry(status, wait);
-    if (!Sleep(wait, stop)) return absl::CancelledError("interrupted");
+    const absl::Duration asked = AskedWait(status);
+    if (left <= 0 || asked > policy.patience) return status;
+    const absl::Duration pause = std::max(wait, asked);
+    if (policy.on_retry) policy.on_retry(status, pause);
+    if (!Sleep(pause, stop)) return absl::CancelledError("interrupted");
     wait = std::min(wait * 2, policy.longest_wait);
   }
 }

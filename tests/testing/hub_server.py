@@ -102,9 +102,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.send_file(path.removeprefix("/storage/"), [])
         if options.busy > 0:
             options.busy -= 1
-            return self.send(503, [("Retry-After", "0")])
+            return self.send(options.busy_status, [("Retry-After", str(options.retry_after))])
         if options.token and token != f"Bearer {options.token}":
             return self.refuse(401, "", "Invalid username or password.")
+        if options.forbidden and "/resolve/" in path:
+            return self.refuse(403, "", "Your token has no access to this repository.")
         if options.gated and "/resolve/" in path:
             return self.refuse(403, "GatedRepo", "Access to this model is restricted.")
         match = re.fullmatch(r"/api/models/([^/]+/[^/]+)/(revision|tree)/([^/]+)(/.*)?", path)
@@ -189,10 +191,13 @@ def main():
     parser.add_argument("--log")
     parser.add_argument("--token", help="ask for it")
     parser.add_argument("--gated", action="store_true", help="refuse files with 403")
+    parser.add_argument("--forbidden", action="store_true", help="refuse files to the token's owner")
     parser.add_argument("--cut", type=int, default=0, help="end the first download of each large file after so many bytes")
     parser.add_argument("--corrupt", action="store_true", help="change a byte of large files")
     parser.add_argument("--hostile", help="a further name in the listing")
-    parser.add_argument("--busy", type=int, default=0, help="answer so many requests with 503")
+    parser.add_argument("--busy", type=int, default=0, help="answer so many requests with --busy-status")
+    parser.add_argument("--busy-status", type=int, default=503)
+    parser.add_argument("--retry-after", type=int, default=0, help="seconds, said when busy")
     parser.add_argument("--delay", type=float, default=0, help="seconds before each large file")
     parser.add_argument("--cert", help="PEM certificate: serve https")
     parser.add_argument("--key")

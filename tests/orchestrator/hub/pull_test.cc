@@ -172,8 +172,35 @@ TEST_F(PullTest, WrongBytesAreThrownAway) {
 TEST_F(PullTest, ABusyHubIsAskedAgain) {
   Serve({"--busy", "2"});
   ExpectComplete(PullNow());
+  fs::remove_all(cache_.File("models--acme--tiny"));
   Serve({"--busy", "100"});
-  ExpectError(absl::StatusCode::kUnavailable, "answers 503");
+  ExpectError(absl::StatusCode::kUnavailable, "answers 503; the trouble is the server's");
+  Serve({"--busy", "100", "--busy-status", "429"});
+  ExpectError(absl::StatusCode::kUnavailable,
+              "too many requests: try again later, or set HF_TOKEN");
+}
+
+TEST_F(PullTest, AHubThatAsksForAWaitGetsIt) {
+  Serve({"--busy", "1", "--busy-status", "429", "--retry-after", "1"});
+  const absl::Time start = absl::Now();
+  ExpectComplete(PullNow());
+  EXPECT_GE(absl::Now() - start, absl::Seconds(1));
+  fs::remove_all(cache_.File("models--acme--tiny"));
+  Serve({"--busy", "1", "--busy-status", "429", "--retry-after", "3600"});
+  ExpectError(absl::StatusCode::kUnavailable, "answers 429");  // at once
+}
+
+TEST_F(PullTest, WhoHasTheModelNeedsNoHub) {
+  Serve();
+  options_.download.retry.attempts = 2;
+  server_.reset();
+  ExpectError(absl::StatusCode::kUnavailable, "HF_ENDPOINT names another hub");
+  Serve();
+  ExpectComplete(PullNow());
+  server_.reset();
+  ExpectComplete(PullNow());
+  options_.revision = "other";
+  ExpectError(absl::StatusCode::kUnavailable, "revision 'other' is not in the cache");
 }
 
 TEST_F(PullTest, TheTokenGoesToTheHubAlone) {
@@ -195,6 +222,9 @@ TEST_F(PullTest, TheTokenGoesToTheHubAlone) {
 TEST_F(PullTest, RefusalsSayWhatToDo) {
   Serve({"--gated"});
   ExpectError(absl::StatusCode::kPermissionDenied, "accept its terms at http://127.0.0.1:");
+  Serve({"--forbidden"});
+  options_.hub.token = "mine";
+  ExpectError(absl::StatusCode::kPermissionDenied, "give it the right to read this repository");
   Serve();
   options_.revision = "v7";
   ExpectError(absl::StatusCode::kNotFound, "no such --revision");
