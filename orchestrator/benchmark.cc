@@ -137,7 +137,7 @@ absl::Status Run::StartServing() {
                                                       LayoutName(cluster.layout())));
     return absl::OkStatus();
   }
-  ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster));
+  ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
   const std::string model = ModelNameOf(options_.cluster.model);
   ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, model, LayoutName(layout)));
   std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)

@@ -165,4 +165,14 @@ absl::Status InitCertificates(const std::string& dir, const CertificateOptions& 
   return absl::OkStatus();
 }
 
+bool CertificateCovers(const std::string& pem_file, const std::string& host) {
+  const Bio file(BIO_new_file(pem_file.c_str(), "r"));
+  if (!file) return false;
+  const Certificate certificate(PEM_read_bio_X509(file.get(), nullptr, nullptr, nullptr));
+  if (!certificate) return false;
+  return IsAddress(host)
+             ? X509_check_ip_asc(certificate.get(), host.c_str(), 0) == 1
+             : X509_check_host(certificate.get(), host.c_str(), host.size(), 0, nullptr) == 1;
+}
+
 }  // namespace regatta

@@ -23,4 +23,8 @@ absl::Status InitCertificates(const std::string& dir, const CertificateOptions& 
 // Names and addresses that local use and the Kubernetes manifests need.
 std::vector<std::string> DefaultCertificateHosts();
 
+// Whether the first certificate of a PEM file is one for `host`, a DNS name or an IP address
+// without brackets. False when it cannot be read.
+bool CertificateCovers(const std::string& pem_file, const std::string& host);
+
 }  // namespace regatta

@@ -103,8 +103,11 @@ absl::StatusOr<std::optional<HttpUrl>> NextUrl(const HttpCall& call, const HttpA
 // One exchange with `url`; the next URL, or nullopt once `answer` is final and read.
 absl::StatusOr<std::optional<HttpUrl>> Exchange(const HttpCall& call, const HttpUrl& url,
                                                 HttpAnswer& answer) {
-  ASSIGN_OR_RETURN(const std::optional<HttpUrl> proxy, ProxyFor(url));
-  HttpConnection connection(call.stop);
+  std::optional<HttpUrl> proxy;
+  if (call.pinned_certificate.empty()) {
+    ASSIGN_OR_RETURN(proxy, ProxyFor(url));
+  }
+  HttpConnection connection(call.stop, call.pinned_certificate);
   RETURN_IF_ERROR(connection.Open(url, proxy, call.connect_timeout));
   RETURN_IF_ERROR(connection.Write(RequestOf(call, url), call.idle_timeout));
   HttpConnection::Parser parser;

@@ -40,6 +40,9 @@ struct HttpCall {
   std::string method = "GET";
   HttpFields headers;
   std::string bearer_token;  // never sent to another origin than `url`'s
+  // PEM file of the server, when it is one of our own: reached without a proxy, trusted by that
+  // file alone, whatever name it goes by.
+  std::string pinned_certificate;
   std::string body;
   Redirects redirects = Redirects::kFollow;
 

@@ -106,9 +106,7 @@ absl::Status HttpConnection::Dial(const HttpUrl& url, absl::Duration timeout) {
 
 // Asks a proxy for a tunnel (RFC 9110, 9.3.6).
 absl::Status HttpConnection::Tunnel(const HttpUrl& url, absl::Duration timeout) {
-  const bool ipv6 = url.host.find(':') != url.host.npos;
-  const std::string authority =
-      absl::StrCat(ipv6 ? "[" : "", url.host, ipv6 ? "]:" : ":", url.port);
+  const std::string authority = absl::StrCat(BracketedHost(url.host), ":", url.port);
   Request request(http::verb::connect, authority, 11);
   request.set(http::field::host, authority);
   RETURN_IF_ERROR(Write(request, timeout));
@@ -121,20 +119,37 @@ absl::Status HttpConnection::Tunnel(const HttpUrl& url, absl::Duration timeout) 
       absl::StrCat(host_, ": it answers CONNECT with status ", parser.get().result_int()));
 }
 
-absl::Status HttpConnection::StartTls(const HttpUrl& url, absl::Duration timeout) {
+absl::Status HttpConnection::Expect(const HttpUrl& url) {
   Error error;
-  tls_context_.emplace(asio::ssl::context::tls_client);
-  tls_context_->set_default_verify_paths(error);
+  if (pinned_certificate_.empty()) {
+    tls_context_->set_default_verify_paths(error);
+  } else {
+    tls_context_->load_verify_file(pinned_certificate_, error);
+    if (error) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("cannot read certificate '", pinned_certificate_, "': ", error.message()));
+    }
+  }
   tls_context_->set_verify_mode(asio::ssl::verify_peer, error);
   tls_.emplace(socket_, *tls_context_);
   SSL* const ssl = tls_->native_handle();
   SSL_set_min_proto_version(ssl, TLS1_2_VERSION);
-  if (IsIpAddress(url.host)) {
+  if (!IsIpAddress(url.host)) SSL_set_tlsext_host_name(ssl, url.host.c_str());
+  if (!pinned_certificate_.empty()) {
+    // The certificate itself may be what is trusted, not only who signed it.
+    X509_VERIFY_PARAM_set_flags(SSL_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
+  } else if (IsIpAddress(url.host)) {
     X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), url.host.c_str());
   } else {
     SSL_set1_host(ssl, url.host.c_str());
-    SSL_set_tlsext_host_name(ssl, url.host.c_str());
   }
+  return absl::OkStatus();
+}
+
+absl::Status HttpConnection::StartTls(const HttpUrl& url, absl::Duration timeout) {
+  tls_context_.emplace(asio::ssl::context::tls_client);
+  RETURN_IF_ERROR(Expect(url));
+  SSL* const ssl = tls_->native_handle();
   Error ended;
   RETURN_IF_ERROR(AwaitStream(
       "agreeing on TLS", timeout,

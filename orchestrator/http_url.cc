@@ -51,7 +51,7 @@ absl::Status ParseAuthority(absl::string_view url, absl::string_view authority, 
 }  // namespace
 
 std::string HttpUrl::Authority() const {
-  const std::string name = absl::StrContains(host, ':') ? absl::StrCat("[", host, "]") : host;
+  const std::string name = BracketedHost(host);
   return port == PortOf(scheme) ? name : absl::StrCat(name, ":", port);
 }
 
@@ -90,6 +90,11 @@ absl::StatusOr<HttpUrl> ResolveLocation(const HttpUrl& base, absl::string_view l
   const std::string path = base.target.substr(0, base.target.find('?'));
   const std::string folder = path.substr(0, path.rfind('/') + 1);
   return ParseHttpUrl(absl::StrCat(base.scheme, "://", base.Authority(), folder, location));
+}
+
+std::string BracketedHost(absl::string_view host) {
+  const bool bare_ipv6 = absl::StrContains(host, ':') && !absl::StartsWith(host, "[");
+  return bare_ipv6 ? absl::StrCat("[", host, "]") : std::string(host);
 }
 
 std::string PercentEncode(absl::string_view text, absl::string_view keep) {

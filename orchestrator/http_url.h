@@ -27,6 +27,9 @@ absl::StatusOr<HttpUrl> ParseHttpUrl(absl::string_view url);
 // Where `location`, absolute or relative, leads from `base`.
 absl::StatusOr<HttpUrl> ResolveLocation(const HttpUrl& base, absl::string_view location);
 
+// A host as URLs and host:port have it: IPv6 in brackets, whether `host` has them or not.
+std::string BracketedHost(absl::string_view host);
+
 // Everything but unreserved characters and those in `keep`, as %XX.
 std::string PercentEncode(absl::string_view text, absl::string_view keep = "");
 

@@ -14,7 +14,6 @@
 #include <optional>
 #include <utility>
 
-#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -22,9 +21,12 @@
 #include "common/status_macros.h"
 #include "orchestrator/cluster_client.h"
 #include "orchestrator/commands.h"
+#include "orchestrator/http_client.h"
 #include "orchestrator/hub/model_argument.h"
+#include "orchestrator/hub/model_files.h"
 #include "orchestrator/interrupt.h"
 #include "orchestrator/launch_display.h"
+#include "orchestrator/listen_check.h"
 #include "orchestrator/serve_text.h"
 #include "orchestrator/serving.h"
 
@@ -36,6 +38,7 @@ namespace fs = std::filesystem;
 constexpr absl::Duration kLookEvery = absl::Seconds(1);
 constexpr absl::Duration kSayLoadEvery = absl::Seconds(10);
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(5);
+constexpr absl::Duration kHttpTimeout = absl::Seconds(10);
 constexpr absl::Duration kGraceAfterDrain = absl::Seconds(5);
 
 // A directory of this run's own: two servers never share address files.
@@ -54,24 +57,6 @@ uint32_t RunningGroups(const ClusterDescription& cluster) {
                        [](const auto& group) { return group.state() == "running"; });
 }
 
-// host:port as --http of the router takes it.
-std::string HttpAddress(const ServeOptions& options) {
-  const bool bare_ipv6 = absl::StrContains(options.host, ':') && options.host.front() != '[';
-  return bare_ipv6 ? absl::StrCat("[", options.host, "]:", options.port)
-                   : absl::StrCat(options.host, ":", options.port);
-}
-
-// The router knows its own flags; who typed ours is told which of them to change.
-absl::Status ExplainAddress(const absl::Status& failure, const std::string& address) {
-  if (!absl::StrContains(failure.message(), absl::StrCat("cannot listen on ", address))) {
-    return failure;
-  }
-  return absl::Status(
-      failure.code(),
-      absl::StrCat("cannot serve on ", address,
-                   ": choose another --port (0 = any free one) or --host\n", failure.message()));
-}
-
 class Server {
  public:
   explicit Server(ServeOptions options) : options_(std::move(options)), stop_(InterruptFlag()) {}
@@ -85,6 +70,7 @@ class Server {
   // Where the router tells the port that --port 0 has become.
   std::string HttpAddressFile() const { return log_dir_ + "/http.address"; }
   void TakeHttpAddress();
+  absl::Status AwaitHttp();
   absl::Status Watch();
   absl::Status LookAtGroups();
   void SayLoad();
@@ -100,11 +86,13 @@ class Server {
 };
 
 absl::Status Server::Run() {
+  RETURN_IF_ERROR(CheckListenAddress(options_.host, options_.port));
   RETURN_IF_ERROR(TakeModel());
-  ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster));
+  ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
   ASSIGN_OR_RETURN(log_dir_, MakeLogDirectory(options_.log_dir));
   RETURN_IF_ERROR(Launch(layout));
   TakeHttpAddress();
+  RETURN_IF_ERROR(AwaitHttp());
   std::cerr << ReadyText(options_, cluster_->description(), cluster_->router_address());
   RETURN_IF_ERROR(Watch());
   Drain();
@@ -122,6 +110,13 @@ absl::Status Server::TakeModel() {
     options_.served_model_name = cluster.model;
   }
   cluster.model = directory;
+  std::error_code error;
+  if (fs::is_directory(directory, error) && !HasTokenizer(directory)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(directory,
+                     " has no tokenizer.json: an API of text needs one (regatta sweep "
+                     "and throughput do not)"));
+  }
   return absl::OkStatus();
 }
 
@@ -136,9 +131,7 @@ absl::Status Server::Launch(const Layout& layout) {
   launch.router_grace = absl::Seconds(options_.drain_timeout_s) + kGraceAfterDrain;
   LaunchDisplay display(stderr);
   launch.on_progress = [&](const std::string& stage, double done) { display.Update(stage, done); };
-  absl::StatusOr<std::unique_ptr<LocalCluster>> cluster = LocalCluster::Launch(launch, stop_);
-  if (!cluster.ok()) return ExplainAddress(cluster.status(), HttpAddress(options_));
-  cluster_ = *std::move(cluster);
+  ASSIGN_OR_RETURN(cluster_, LocalCluster::Launch(launch, stop_));
   display.Finish();
   running_groups_ = RunningGroups(cluster_->description());
   return absl::OkStatus();
@@ -154,11 +147,37 @@ void Server::TakeHttpAddress() {
   }
 }
 
+// Groups run by now; what is asked here is whether clients will be answered where they are told to
+// ask.
+absl::Status Server::AwaitHttp() {
+  HttpCall call;
+  ASSIGN_OR_RETURN(call.url, ParseHttpUrl(ServeUrl(options_) + "/ready"));
+  call.pinned_certificate = options_.tls_cert;
+  call.connect_timeout = call.idle_timeout = kAnswerTimeout;
+  call.stop = &stop_;
+  const absl::Time deadline = absl::Now() + kHttpTimeout;
+  while (true) {
+    const auto answer = PerformHttp(call);
+    if (answer.ok() && answer->status == 200) return absl::OkStatus();
+    if (absl::IsCancelled(answer.status())) return answer.status();
+    RETURN_IF_ERROR(cluster_->Check());
+    if (absl::Now() > deadline || absl::IsFailedPrecondition(answer.status())) {
+      const std::string why = answer.ok()
+                                  ? absl::StrCat("status ", answer->status, ", ", answer->body)
+                                  : std::string(answer.status().message());
+      return absl::UnavailableError(absl::StrCat("the router serves, but ", call.url.ToString(),
+                                                 " does not: ", why, "; logs in ", log_dir_));
+    }
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+}
+
 // Until told to stop, or until the cluster cannot be expected to serve again.
 absl::Status Server::Watch() {
   absl::Time look = absl::Now() + kLookEvery, say = absl::Now() + kSayLoadEvery;
   while (!stop_.load()) {
     absl::SleepFor(absl::Milliseconds(50));
+    if (stop_.load()) break;  // service managers may signal the children at the same time
     RETURN_IF_ERROR(cluster_->Check());
     const absl::Time now = absl::Now();
     if (now >= look) {
@@ -219,8 +238,12 @@ void Server::Drain() {
 std::vector<std::string> ServeRouterArguments(const ServeOptions& options,
                                               const std::string& http_address_file) {
   std::vector<std::string> arguments = {
-      "--http",          HttpAddress(options), "--http-address-file",
-      http_address_file, "--drain-timeout",    absl::StrCat(options.drain_timeout_s)};
+      "--http",
+      absl::StrCat(BracketedHost(options.host), ":", options.port),
+      "--http-address-file",
+      http_address_file,
+      "--drain-timeout",
+      absl::StrCat(options.drain_timeout_s)};
   const auto add = [&](const char* flag, const std::string& value) {
     if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
   };
@@ -228,6 +251,8 @@ std::vector<std::string> ServeRouterArguments(const ServeOptions& options,
   add("--http-tls-key", options.tls_key);
   add("--api-key-file", options.api_key_file);
   add("--served-model-name", options.served_model_name);
+  add("--tool-call-syntax", options.tool_call_syntax);
+  add("--http-cors-origin", options.cors_origin);
   return arguments;
 }
 

@@ -16,6 +16,8 @@ struct ServeOptions {
   std::string tls_cert, tls_key;  // PEM, of the HTTP port
   std::string api_key_file;       // one key per line; empty = no key is asked for
   std::string served_model_name;  // empty = the model's
+  std::string tool_call_syntax;   // empty = the router finds out
+  std::string cors_origin;        // whose web pages may call; empty = none
   std::string log_dir;            // parent of the run's own; empty = a temporary directory
   double drain_timeout_s = 30;    // for running requests, after Ctrl-C
   bool verbose = false;

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "common/flags.h"
 #include "orchestrator/commands.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/serve.h"
@@ -31,6 +32,18 @@ void AddHttpFlags(CLI::App& command, ServeOptions& options) {
       ->check(CLI::ExistingFile);
   add("--served-model-name", options.served_model_name,
       "name that clients use (default: the model's)");
+  add("--tool-call-syntax,--tool-call-parser,--tool-parser", options.tool_call_syntax,
+      "how the model writes calls of tools (default: by its tokenizer)")
+      ->check(CLI::IsMember({"auto", "llama3_json", "hermes", "none"}));
+  add("--http-cors-origin,--allowed-origins", options.cors_origin,
+      "origins whose web pages may call the API, comma separated; * = all");
+  // vLLM's, not shown.
+  command.add_option_function<std::string>("--api-key", [](const std::string&) {})
+      ->check([](const std::string&) -> std::string {
+        return "everybody on this machine can read command lines; put the key into a file and give "
+               "--api-key-file";
+      })
+      ->group("");
 }
 
 }  // namespace
@@ -51,7 +64,7 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       .add_option("--drain-timeout", options->drain_timeout_s,
                   "seconds that running requests have after Ctrl-C")
       ->capture_default_str()
-      ->check(CLI::Range(0.0, 86400.0))
+      ->check(FiniteRange(0.0, 86400.0))
       ->group("Server");
   command.add_flag("--verbose", options->verbose, "say every ten seconds how busy it is")
       ->group("Server");

@@ -3,13 +3,16 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/credentials.h"
 #include "common/layout.h"
+#include "common/text/chat_template.h"
+#include "orchestrator/certificates.h"
 #include "orchestrator/commands.h"
+#include "orchestrator/http_url.h"
 
 namespace regatta {
 namespace {
@@ -18,6 +21,14 @@ using Json = nlohmann::ordered_json;
 
 std::string ModelName(const ServeOptions& options, const ClusterDescription& cluster) {
   return options.served_model_name.empty() ? cluster.model_name() : options.served_model_name;
+}
+
+// IPv6 in brackets; addresses that mean all become loopback.
+std::string DialledHost(const ServeOptions& options) {
+  std::string host = options.host;
+  if (host == "0.0.0.0" || host.empty()) host = "127.0.0.1";
+  if (host == "::" || host == "[::]") host = "::1";
+  return BracketedHost(host);
 }
 
 std::string Devices(const ClusterDescription& cluster) {
@@ -48,19 +59,46 @@ Json Question(const std::string& model, bool chat) {
   return body;
 }
 
+// As other shells may be elsewhere.
+std::string AbsolutePath(const std::string& path) {
+  std::error_code error;
+  return std::filesystem::absolute(path, error).lexically_normal().string();
+}
+
+// Trusts the server's own certificate, whoever signed it; one that is not for the host in the URL
+// cannot be checked.
+std::string TrustFlag(const ServeOptions& options) {
+  std::string host = DialledHost(options);
+  if (host.front() == '[') host = host.substr(1, host.size() - 2);
+  if (!CertificateCovers(options.tls_cert, host)) return "--insecure";
+  return absl::StrCat("--cacert ", ShellQuoted(AbsolutePath(options.tls_cert)));
+}
+
+// Lines are KEY, NAME:KEY, comments, or empty.
+std::string FirstKeyCommand(const ServeOptions& options) {
+  return absl::StrCat("sed '/^ *#/d; /^ *$/d; s/^[^:]*: *//; q' ",
+                      ShellQuoted(AbsolutePath(options.api_key_file)));
+}
+
+// Who else may come, when that may surprise.
+std::string AccessNote(const ServeOptions& options) {
+  if (IsLoopback(absl::StrCat(BracketedHost(options.host), ":", options.port))) return "";
+  if (options.api_key_file.empty()) {
+    return "! Everybody who reaches this host can ask: --api-key-file asks for keys\n";
+  }
+  if (!options.tls_cert.empty()) return "";
+  return "! Keys and answers travel in plain text: --http-tls-cert and --http-tls-key encrypt\n";
+}
+
 std::string CurlLine(const ServeOptions& options, const ClusterDescription& cluster) {
-  const bool chat = HasChatTemplate(options.cluster.model);
+  const bool chat = ChatTemplate::Load(options.cluster.model).ok();
   std::string line =
       absl::StrCat("curl ", ServeUrl(options), chat ? "/v1/chat/completions" : "/v1/completions");
-  // Trusts the server's own certificate, whoever signed it.
-  if (!options.tls_cert.empty()) {
-    absl::StrAppend(&line, " --cacert ", ShellQuoted(options.tls_cert));
-  }
+  if (!options.tls_cert.empty()) absl::StrAppend(&line, " ", TrustFlag(options));
   absl::StrAppend(&line, " \\\n    -H 'Content-Type: application/json'");
   if (!options.api_key_file.empty()) {
-    // The first key of the file: after comments and the name that it may have.
-    absl::StrAppend(&line, " -H \"Authorization: Bearer $(grep -vm1 '^ *\\(#\\|$\\)' ",
-                    ShellQuoted(options.api_key_file), " | cut -d: -f2)\"");
+    absl::StrAppend(&line, " \\\n    -H \"Authorization: Bearer $(", FirstKeyCommand(options),
+                    ")\"");
   }
   const Json body = Question(ModelName(options, cluster), chat);
   return absl::StrCat(line, " \\\n    -d ", ShellQuoted(body.dump()));
@@ -69,11 +107,8 @@ std::string CurlLine(const ServeOptions& options, const ClusterDescription& clus
 }  // namespace
 
 std::string ServeUrl(const ServeOptions& options) {
-  std::string host = options.host;
-  if (host == "0.0.0.0" || host.empty()) host = "127.0.0.1";
-  if (host == "::" || host == "[::]") host = "::1";
-  if (host.find(':') != host.npos && host.front() != '[') host = absl::StrCat("[", host, "]");
-  return absl::StrCat(options.tls_cert.empty() ? "http" : "https", "://", host, ":", options.port);
+  return absl::StrCat(options.tls_cert.empty() ? "http" : "https", "://", DialledHost(options), ":",
+                      options.port);
 }
 
 std::string ReadyText(const ServeOptions& options, const ClusterDescription& cluster,
@@ -89,7 +124,8 @@ std::string ReadyText(const ServeOptions& options, const ClusterDescription& clu
           limits.max_batch_size(), limits.max_num_tokens(), limits.max_seq_len(),
           KvTokens(cluster)),
       "  gRPC     grpc://", grpc_address, " (regatta sweep --url, regatta cluster --url)\n\n",
-      "Try:\n  ", CurlLine(options, cluster), "\n\nCtrl-C drains and ends.\n");
+      "Try:\n  ", CurlLine(options, cluster), "\n\n", AccessNote(options),
+      "Ctrl-C drains and ends.\n");
 }
 
 std::string LoadText(const ClusterState& before, const ClusterState& now) {
@@ -98,18 +134,6 @@ std::string LoadText(const ClusterState& before, const ClusterState& now) {
   return absl::StrFormat(
       "%d running, %d waiting, %.1f tok/s, KV cache %.0f %% full, %d requests done", now.running(),
       now.waiting(), seconds > 0 ? tokens / seconds : 0, now.kv_usage() * 100, now.finished());
-}
-
-bool HasChatTemplate(const std::string& model_dir) {
-  const std::filesystem::path dir = model_dir;
-  std::error_code error;
-  for (const char* name : {"chat_template.jinja", "chat_template.json"}) {
-    if (std::filesystem::exists(dir / name, error)) return true;
-  }
-  std::ifstream file(dir / "tokenizer_config.json", std::ios::binary);
-  const Json config = Json::parse(file, nullptr, /*allow_exceptions=*/false);
-  return config.is_object() && config.contains("chat_template") &&
-         !config.at("chat_template").is_null();
 }
 
 }  // namespace regatta

@@ -19,7 +19,4 @@ std::string ReadyText(const ServeOptions& options, const ClusterDescription& clu
 // "3 running, 0 waiting, 812.4 tok/s, KV cache 34 % full, 120 requests done" between two states.
 std::string LoadText(const ClusterState& before, const ClusterState& now);
 
-// Whether the model directory holds a chat template, in any of the places where they are kept.
-bool HasChatTemplate(const std::string& model_dir);
-
 }  // namespace regatta

@@ -120,11 +120,15 @@ absl::StatusOr<std::unique_ptr<Target>> Serving::MakeTarget(StreamMode mode) con
   return MakeGrpcTarget(channel, mode);
 }
 
-absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options) {
+absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostream& notes) {
   ServerConfig config;
   std::vector<std::string> ignored;
   if (!options.config.empty()) {
     RETURN_IF_ERROR(LoadServerConfig(options.config, config, ignored));
+  }
+  for (const std::string& key : ignored) {
+    notes << "! " << options.config << ": '" << key
+          << "' is TensorRT-LLM's and has no effect here\n";
   }
   ASSIGN_OR_RETURN(
       const Layout layout,

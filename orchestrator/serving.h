@@ -7,6 +7,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 
 #include "absl/status/status.h"
@@ -37,9 +38,10 @@ struct WorkloadMeans {
   uint32_t output = 0;
 };
 
-// Layout of a cluster to be launched: flags over the configuration file over one. INVALID_ARGUMENT
-// names the dimension that does not divide and the layouts that fit the model.
-absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options);
+// Layout of a cluster to be launched: flags over the configuration file over one. Keys of the file
+// that have no effect are named in `notes`, a line each. INVALID_ARGUMENT names the dimension that
+// does not divide and the layouts that fit the model.
+absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostream& notes);
 
 // What LocalCluster needs to launch `options` with `layout`, logging to `log_dir`. Of the router's
 // arguments those that the options determine; the caller appends its own.

@@ -8,8 +8,10 @@
 #include <fstream>
 
 #include "common/flags.h"
+#include "orchestrator/certificates.h"
 #include "orchestrator/form_watcher.h"
 #include "orchestrator/launch_display.h"
+#include "orchestrator/status_line.h"
 #include "tests/testing/temp_dir.h"
 
 namespace regatta {
@@ -17,6 +19,7 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 ClusterDescription SmallCluster() {
   ClusterDescription cluster;
@@ -51,18 +54,45 @@ TEST(ServeText, TheCurlLineFitsModelKeysAndCertificate) {
   options.tls_cert = "c.pem";
   options.served_model_name = "it's";
   const std::string text = ReadyText(options, SmallCluster(), "a:1");
-  EXPECT_THAT(text, HasSubstr("curl https://127.0.0.1:8000/v1/chat/completions --cacert c.pem"));
-  EXPECT_THAT(text, HasSubstr("Bearer $(grep -vm1 '^ *\\(#\\|$\\)' 'my keys' | cut -d: -f2)\""));
+  EXPECT_THAT(text, HasSubstr("curl https://127.0.0.1:8000/v1/chat/completions --insecure \\\n"));
+  EXPECT_THAT(text, HasSubstr("Bearer $(sed '/^ *#/d; /^ *$/d; s/^[^:]*: *//; q' '/"));
   EXPECT_THAT(text, HasSubstr("{\"model\":\"it'\\''s\",\"messages\":"));
 }
 
-TEST(ServeText, ChatTemplatesAreFoundWhereTheyAre) {
-  TempDir model;
-  EXPECT_FALSE(HasChatTemplate(model.path()));
-  model.Write("tokenizer_config.json", "{\"chat_template\": null}");
-  EXPECT_FALSE(HasChatTemplate(model.path()));
-  model.Write("chat_template.jinja", "x");
-  EXPECT_TRUE(HasChatTemplate(model.path()));
+TEST(ServeText, AnOwnCertificateIsCheckedWhereItCanBe) {
+  TempDir dir;
+  CertificateOptions certificates;
+  certificates.hosts = {"gpu-1.example", "127.0.0.1", "::1"};
+  ASSERT_TRUE(InitCertificates(dir.File("certs"), certificates).ok());
+  ServeOptions options;
+  options.tls_cert = dir.File("certs/router.crt");
+  for (const char* host : {"gpu-1.example", "127.0.0.1", "0.0.0.0", "::"}) {
+    options.host = host;
+    EXPECT_THAT(ReadyText(options, SmallCluster(), "a:1"),
+                HasSubstr(" --cacert " + options.tls_cert + " "));
+  }
+  options.host = "gpu-2.example";
+  EXPECT_THAT(ReadyText(options, SmallCluster(), "a:1"), HasSubstr(" --insecure "));
+}
+
+TEST(ServeText, WhoCanAskIsSaidWhereItMaySurprise) {
+  ServeOptions options;
+  for (const char* host : {"127.0.0.1", "localhost", "::1"}) {
+    options.host = host;
+    EXPECT_THAT(ReadyText(options, SmallCluster(), "a:1"), Not(HasSubstr("!"))) << host;
+  }
+  options.host = "0.0.0.0";
+  EXPECT_THAT(ReadyText(options, SmallCluster(), "a:1"), HasSubstr("--api-key-file asks for keys"));
+  options.api_key_file = "keys";
+  EXPECT_THAT(ReadyText(options, SmallCluster(), "a:1"), HasSubstr("travel in plain text"));
+}
+
+TEST(StatusLine, TextIsCutToTheTerminal) {
+  EXPECT_EQ(FitColumns("abcdef", 6), "abcdef");
+  EXPECT_EQ(FitColumns("abcdefg", 6), "abc...");
+  EXPECT_EQ(FitColumns("\xC3\xA4\xC3\xB6\xC3\xBC\xC3\xA4", 4), "\xC3\xA4\xC3\xB6\xC3\xBC\xC3\xA4");
+  EXPECT_EQ(FitColumns("\xC3\xA4\xC3\xB6\xC3\xBC\xC3\xA4g", 4), "\xC3\xA4...");
+  EXPECT_EQ(FitColumns("abcd", 2), "");
 }
 
 TEST(ServeText, LoadIsARateBetweenStates) {
