@@ -20,6 +20,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "orchestrator/certificates.h"
 #include "orchestrator/channel.h"
 #include "orchestrator/child_process.h"
 #include "orchestrator/cluster_client.h"
@@ -32,6 +33,7 @@ namespace {
 namespace fs = std::filesystem;
 using testing::BundledModel;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 // Processes whose environment holds `mark`.
 std::set<pid_t> ProcessesMarked(const std::string& mark) {
@@ -105,6 +107,13 @@ class ServeTest : public ::testing::Test {
     const std::string log = Log();
     return std::regex_search(log, match, std::regex(pattern)) ? match[1].str() : "";
   }
+  // The status of a GET; 0 when nobody answers.
+  unsigned Get(const std::string& path) {
+    HttpCall call;
+    call.url = *ParseHttpUrl(FromLog("on (http://[0-9.:]+)") + path);
+    const auto answer = PerformHttp(call);
+    return answer.ok() ? answer->status : 0;
+  }
   std::shared_ptr<grpc::Channel> Dial() {
     auto channel = Connect(FromLog("grpc://([0-9.:]+)"), TlsOptions(), absl::Seconds(10));
     EXPECT_TRUE(channel.ok()) << channel.status();
@@ -125,12 +134,16 @@ TEST_F(ServeTest, ServesTillCtrlCAndLeavesNothing) {
   EXPECT_THAT(log, HasSubstr("Serving regatta-dense on http://127.0.0.1:"));
   EXPECT_THAT(log, HasSubstr("layout   tp2 on 2 x CPU rank, float32"));
   EXPECT_THAT(log, HasSubstr("limits   16 sequences and 512 tokens a step"));
-  const auto cluster = DescribeCluster(Dial(), absl::Seconds(10));
-  ASSERT_TRUE(cluster.ok()) << cluster.status();
-  EXPECT_EQ(cluster->limits().max_batch_size(), 16u);
+  {
+    const auto cluster = DescribeCluster(Dial(), absl::Seconds(10));
+    ASSERT_TRUE(cluster.ok()) << cluster.status();
+    EXPECT_EQ(cluster->limits().max_batch_size(), 16u);
+  }
+  for (const char* path : {"/health", "/ready", "/live", "/v1/models"}) EXPECT_EQ(Get(path), 200u);
   ::kill(child_->pid(), SIGINT);
   EXPECT_EQ(AwaitEnd(), "exit code 0") << Log();
   EXPECT_TRUE(NothingLeft());
+  EXPECT_EQ(Get("/health"), 0u) << "nobody listens any more";
 }
 
 TEST_F(ServeTest, TheCurlLineIsAnswered) {
@@ -156,6 +169,26 @@ TEST_F(ServeTest, TheCurlLineIsAnswered) {
   EXPECT_THAT(answer, HasSubstr("\"model\":\"tiny\""));
   EXPECT_THAT(answer, HasSubstr("\"choices\""));
   EXPECT_THAT(answer, HasSubstr(" status 200"));
+}
+
+// As it is printed, by a shell, over TLS and with a key.
+TEST_F(ServeTest, TheCurlLineWorksInAShell) {
+  if (std::system("command -v curl > /dev/null") != 0) GTEST_SKIP() << "there is no curl";
+  CertificateOptions certificates;
+  certificates.hosts = {"127.0.0.1"};
+  ASSERT_TRUE(InitCertificates(dir_.File("certs"), certificates).ok());
+  dir_.Write("the keys", "# of this test\n\nsomebody: secret-1\nother:secret-2\n");
+  StartModel({"--http-tls-cert", dir_.File("certs/router.crt"), "--http-tls-key",
+              dir_.File("certs/router.key"), "--api-key-file", dir_.File("the keys")});
+  const std::string log = Log();
+  const size_t begin = log.find("curl https://");
+  ASSERT_NE(begin, log.npos) << log;
+  const std::string line = log.substr(begin, log.find("\n\n", begin) - begin);
+  dir_.Write("ask", absl::StrCat(line, " --silent --noproxy '*' > ", dir_.File("answer")));
+  EXPECT_EQ(std::system(absl::StrCat("sh ", dir_.File("ask")).c_str()), 0) << line;
+  std::ostringstream answer;
+  answer << std::ifstream(dir_.File("answer")).rdbuf();
+  EXPECT_THAT(answer.str(), HasSubstr("\"choices\"")) << line;
 }
 
 TEST_F(ServeTest, ADeadWorkerIsReplaced) {
@@ -208,7 +241,8 @@ TEST_F(ServeTest, ASecondCtrlCEndsAtOnce) {
 TEST_F(ServeTest, CtrlCWhileStartingIsAnInterruption) {
   dir_.Write("regatta-worker", "#!/bin/bash\nexec sleep 1000\n");
   fs::permissions(dir_.File("regatta-worker"), fs::perms::owner_all);
-  Start({BundledModel("regatta-dense"), "--device", "cpu", "--bin-dir", dir_.path()});
+  Start(
+      {BundledModel("regatta-dense"), "--device", "cpu", "--port", "0", "--bin-dir", dir_.path()});
   ASSERT_TRUE(AwaitLog("Starting 1 worker and a router (tp1)")) << Log();
   absl::SleepFor(absl::Milliseconds(300));
   ::kill(child_->pid(), SIGINT);
@@ -239,13 +273,51 @@ TEST_F(ServeTest, BadInputIsRefused) {
     EXPECT_EQ(AwaitEnd(), "exit code 2");
     EXPECT_THAT(Log(), HasSubstr(message));
   };
-  expect_refusal({"/nonexistent"}, "/nonexistent");
-  expect_refusal({BundledModel("regatta-dense"), "--tp", "3"}, "3");
+  expect_refusal({"/nonexistent", "--port", "0"}, "/nonexistent");
+  expect_refusal({BundledModel("regatta-dense"), "--port", "0", "--tp", "3"}, "3");
   expect_refusal({BundledModel("regatta-dense"), "--gpu-memory-utilization", "0.9"},
                  "give --kv-cache-free-gpu-mem-fraction");
   expect_refusal({BundledModel("regatta-dense"), "--http-tls-cert", "/etc/hostname"},
                  "--http-tls-key");
   expect_refusal({BundledModel("regatta-dense"), "--prot", "1"}, "Did you mean --port?");
+  expect_refusal({BundledModel("regatta-dense"), "--api-key", "secret"}, "give --api-key-file");
+  expect_refusal({BundledModel("regatta-dense"), "--port", "0", "--host", "192.0.2.1"},
+                 "--host: '192.0.2.1' is no address of this machine");
+  expect_refusal({BundledModel("regatta-dense"), "--port", "0", "--host", "a.invalid"},
+                 "--host: 'a.invalid' is unknown");
+}
+
+TEST_F(ServeTest, ATakenPortIsNamedBeforeAnythingStarts) {
+  StartModel({});
+  const std::string port = FromLog("http://127.0.0.1:([0-9]+)");
+  const std::unique_ptr<ChildProcess> first = std::move(child_);
+  TempDir dir;
+  auto second = ChildProcess::Start(
+      "second",
+      {REGATTA_BIN_DIR "/regatta", "serve", BundledModel("regatta-dense"), "--port", port},
+      dir.File("log"));
+  ASSERT_TRUE(second.ok()) << second.status();
+  child_ = *std::move(second);
+  EXPECT_EQ(AwaitEnd(), "exit code 1");
+  const std::string said = child_->LogTail(100);
+  EXPECT_THAT(said, HasSubstr("--port: another program listens on 127.0.0.1:" + port));
+  EXPECT_THAT(said, Not(HasSubstr("Starting")));
+}
+
+TEST_F(ServeTest, AModelThatLacksFilesIsRefusedByName) {
+  const auto serve_without = [&](const char* missing) {
+    TempDir model;
+    for (const auto& file : fs::directory_iterator(BundledModel("regatta-dense"))) {
+      const std::string name = file.path().filename();
+      if (name != missing) fs::create_symlink(file.path(), model.File(name));
+    }
+    Start({model.path(), "--device", "cpu", "--port", "0", "--log-dir", dir_.File("logs")});
+    EXPECT_THAT(AwaitEnd(), ::testing::AnyOf("exit code 1", "exit code 2"));
+    EXPECT_THAT(Log(), HasSubstr(missing));
+  };
+  serve_without("config.json");
+  serve_without("tokenizer.json");
+  serve_without("model.safetensors");
 }
 
 }  // namespace
