@@ -108,6 +108,20 @@ TEST_F(HttpsTest, ACertificateMustBeTrustedAndOfThatHost) {
   EXPECT_THAT(std::string(Get("127.0.0.1").status().message()), HasSubstr("mismatch"));
 }
 
+// A server of our own, whose file is known: no authority, name or proxy comes into it.
+TEST_F(HttpsTest, APinnedCertificateIsTrustedWhateverItsName) {
+  ::setenv("HTTPS_PROXY", "http://127.0.0.1:1", 1);
+  HttpCall call = CallTo(absl::StrCat("https://127.0.0.1:", server_->port(), "/none"));
+  call.pinned_certificate = dir_.File("certs/router.crt");
+  const auto answer = PerformHttp(call);
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->status, 404u);
+  call.pinned_certificate = dir_.File("certs/worker.crt");
+  EXPECT_EQ(PerformHttp(call).status().code(), absl::StatusCode::kFailedPrecondition);
+  call.pinned_certificate = dir_.File("none.crt");
+  EXPECT_THAT(std::string(PerformHttp(call).status().message()), HasSubstr("none.crt"));
+}
+
 TEST_F(HttpsTest, AProxyIsAskedForATunnel) {
   Trust();
   const HubServer proxy(dir_.File("root"), {});

@@ -140,12 +140,15 @@ class ServeTest : public ::testing::Test {
 };
 
 TEST_F(ServeTest, ServesTillCtrlCAndLeavesNothing) {
-  dir_.Write("options.yml", "cuda_graph_config:\n  max_batch_size: 16\n  padding_enabled: true\n");
+  dir_.Write(
+      "options.yml",
+      "cuda_graph_config:\n  max_batch_size: 16\n  padding_enabled: true\nprint_iter_log: true\n");
   StartModel({"--tp_size", "2", "--max_batch_size", "16", "--max_num_tokens", "512",
               "--extra_llm_api_options", dir_.File("options.yml"), "--backend", "pytorch"});
   const std::string log = Log();
   EXPECT_THAT(log, HasSubstr("Starting 2 workers and a router (tp2); logs in " + dir_.path()));
   EXPECT_THAT(log, ::testing::ContainsRegex("load +100 % +[0-9.]+ s"));
+  EXPECT_THAT(log, HasSubstr("options.yml: 'print_iter_log' is TensorRT-LLM's"));
   EXPECT_THAT(log, HasSubstr("Serving regatta-dense on http://127.0.0.1:"));
   EXPECT_THAT(log, HasSubstr("layout   tp2 on 2 x CPU rank, float32"));
   EXPECT_THAT(log, HasSubstr("limits   16 sequences and 512 tokens a step"));
