@@ -1,4 +1,5 @@
 // + - * / // % ** and unary minus.
+#include <algorithm>
 #include <cmath>
 
 #include "common/jinja/errors.h"
@@ -105,11 +106,13 @@ absl::StatusOr<Value> CalculateFloats(BinaryOp op, double left, double right) {
   return Value(quotient - floor > 0.5 ? floor + 1 : floor);
 }
 
+// Above every limit, and its product with any size fits 64 bits.
+constexpr Integer kMostRepeats = Integer{1} << 32;
+
 absl::StatusOr<Value> RepeatText(std::string_view text, Integer count, Runtime& runtime) {
   if (count <= 0 || text.empty()) return Value("");
-  constexpr Integer kMost = Integer{1} << 40;  // far above every limit of texts
   RETURN_IF_ERROR(
-      runtime.SpendText(static_cast<size_t>(count > kMost ? kMost : count) * text.size()));
+      runtime.SpendText(static_cast<size_t>(std::min(count, kMostRepeats)) * text.size()));
   std::string repeated;
   repeated.reserve(text.size() * static_cast<size_t>(count));
   for (Integer i = 0; i < count; ++i) repeated.append(text);
@@ -119,9 +122,8 @@ absl::StatusOr<Value> RepeatText(std::string_view text, Integer count, Runtime& 
 absl::StatusOr<Value> RepeatSequence(const Sequence& sequence, Integer count, Runtime& runtime) {
   Values items;
   if (count > 0 && !sequence.items.empty()) {
-    constexpr Integer kMost = Integer{1} << 40;
     RETURN_IF_ERROR(
-        runtime.Spend(static_cast<size_t>(count > kMost ? kMost : count) * sequence.items.size()));
+        runtime.Spend(static_cast<size_t>(std::min(count, kMostRepeats)) * sequence.items.size()));
     for (Integer i = 0; i < count; ++i) {
       items.insert(items.end(), sequence.items.begin(), sequence.items.end());
     }

@@ -134,6 +134,7 @@ struct ForStatement {
   Target target;
   ExpressionPtr items;
   ExpressionPtr condition;  // null: all items
+  bool recursive = false;   // loop(items) runs this statement on other items
   Block body;
   Block otherwise;
 };

@@ -1,12 +1,12 @@
 // Filters of single values, and the table of all.
 #include "common/jinja/filters.h"
 
-#include <charconv>
 #include <cmath>
 #include <cstdlib>
 #include <limits>
 
 #include "common/jinja/errors.h"
+#include "common/jinja/numbers.h"
 #include "common/jinja/operators.h"
 #include "common/jinja/print.h"
 #include "common/jinja/unicode.h"
@@ -31,57 +31,19 @@ absl::StatusOr<Value> Abs(Runtime&, const Value& subject, const Arguments& argum
   return Value(subject.integer());
 }
 
-// int(text, base) of Python without its underscores: nothing when it is no such number.
-std::optional<Integer> ParseInteger(std::string_view text, int64_t base) {
-  text = Strip(text, Ends::kBoth);
-  bool negative = false;
-  if (!text.empty() && (text[0] == '-' || text[0] == '+')) {
-    negative = text[0] == '-';
-    text.remove_prefix(1);
-  }
-  if (text.size() > 2 && text[0] == '0' && base == 16 && (text[1] | 0x20) == 'x') {
-    text.remove_prefix(2);
-  }
-  int64_t value = 0;
-  const auto [end, error] =
-      std::from_chars(text.data(), text.data() + text.size(), value, static_cast<int>(base));
-  if (text.empty() || text[0] == '-' || error != std::errc() || end != text.data() + text.size()) {
-    return std::nullopt;
-  }
-  return negative ? -Integer{value} : Integer{value};
-}
-
-std::optional<double> ParseFloat(std::string_view text) {
-  text = Strip(text, Ends::kBoth);
-  if (!text.empty() && text[0] == '+') text.remove_prefix(1);
-  double value = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || end != text.data() + text.size()) return std::nullopt;
-  // Too large or too small: the limit it goes to.
-  if (error == std::errc::result_out_of_range)
-    return std::strtod(std::string(text).c_str(), nullptr);
-  if (error != std::errc()) return std::nullopt;
-  return value;
-}
-
-std::optional<Integer> Truncated(double value) {
-  constexpr double kLimit = 1e38;  // within 128 bits
-  if (!(std::fabs(value) < kLimit)) return std::nullopt;
-  return static_cast<Integer>(value);
-}
-
 absl::StatusOr<Value> Int(Runtime& runtime, const Value& subject, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const Bound bound, Bound::Make("int", arguments, {"default", "base"}));
   ASSIGN_OR_RETURN(const int64_t base, bound.Int(1, 10));
-  if (base < 2 || base > 36) return Error("int() base must be >= 2 and <= 36");
+  if (base != 0 && (base < 2 || base > 36)) return Error("int() base must be 0, or 2 to 36");
+  if (subject.IsUndefined()) return Error(subject.undefined().Message());
   std::optional<Integer> value;
   if (subject.IsIntegral()) value = subject.integer();
-  if (subject.kind() == Kind::kFloat) value = Truncated(subject.number());
+  if (subject.kind() == Kind::kFloat) value = Truncate(subject.number());
   if (subject.IsString()) {
     RETURN_IF_ERROR(runtime.SpendText(subject.string().size()));
-    value = ParseInteger(subject.string(), base);
+    value = ParseInteger(subject.string(), static_cast<int>(base));
     const std::optional<double> real = value ? std::nullopt : ParseFloat(subject.string());
-    if (real) value = Truncated(*real);
+    if (real) value = Truncate(*real);
   }
   if (value) return Value(*value);
   return bound.Has(0) ? bound.At(0) : Value(Integer{0});
@@ -89,12 +51,25 @@ absl::StatusOr<Value> Int(Runtime& runtime, const Value& subject, const Argument
 
 absl::StatusOr<Value> Float(Runtime& runtime, const Value& subject, const Arguments& arguments) {
   ASSIGN_OR_RETURN(const Bound bound, Bound::Make("float", arguments, {"default"}));
+  if (subject.IsUndefined()) return Error(subject.undefined().Message());
   if (subject.IsNumber()) return Value(subject.number());
   if (subject.IsString()) {
     RETURN_IF_ERROR(runtime.SpendText(subject.string().size()));
     if (const auto value = ParseFloat(subject.string())) return Value(*value);
   }
   return bound.Has(0) ? bound.At(0) : Value(0.0);
+}
+
+// To a multiple of 10 ** digits; ties to even multiples.
+Integer RoundInteger(Integer value, int64_t digits) {
+  if (digits > 37) return 0;
+  Integer unit = 1;
+  for (int64_t i = 0; i < digits; ++i) unit *= 10;
+  Integer rest = value % unit;
+  if (rest < 0) rest += unit;
+  const Integer low = value - rest, gap = unit - rest;
+  const bool up = rest > gap || (rest == gap && (low / unit) % 2 != 0);
+  return up ? low + unit : low;
 }
 
 absl::StatusOr<Value> Round(Runtime&, const Value& subject, const Arguments& arguments) {
@@ -110,7 +85,9 @@ absl::StatusOr<Value> Round(Runtime&, const Value& subject, const Arguments& arg
   const double scaled = subject.number() * scale;
   if (method == "ceil") return Value(std::ceil(scaled) / scale);
   if (method == "floor") return Value(std::floor(scaled) / scale);
-  if (subject.IsIntegral() && precision >= 0) return subject;
+  if (subject.IsIntegral()) {
+    return precision >= 0 ? subject : Value(RoundInteger(subject.integer(), -precision));
+  }
   // Correctly rounded in decimal, as Python's.
   if (precision < 0) return Value(std::nearbyint(scaled) / scale);
   char text[700];

@@ -77,8 +77,8 @@ absl::StatusOr<Interpreter::Flow> Interpreter::Run(const IfStatement& statement)
 }
 
 // Those that pass the condition.
-absl::StatusOr<Values> Interpreter::ItemsOf(const ForStatement& statement) {
-  ASSIGN_OR_RETURN(const Value iterable, Evaluate(*statement.items));
+absl::StatusOr<Values> Interpreter::ItemsOf(const ForStatement& statement,
+                                            const Value& iterable) {
   absl::StatusOr<Values> items = Iterate(iterable, runtime_);
   if (!items.ok()) return At(statement.items->at, items.status());
   if (statement.condition == nullptr) return items;
@@ -92,16 +92,25 @@ absl::StatusOr<Values> Interpreter::ItemsOf(const ForStatement& statement) {
   return passed;
 }
 
-// Every turn has a scope of its own: what it sets is gone in the next.
 absl::StatusOr<Interpreter::Flow> Interpreter::Run(const ForStatement& statement) {
+  ASSIGN_OR_RETURN(const Value iterable, Evaluate(*statement.items));
+  RETURN_IF_ERROR(RunLoop(statement, iterable, /*nesting=*/0));
+  return Flow::kNext;
+}
+
+// Every turn has a scope of its own: what it sets is gone in the next.
+absl::Status Interpreter::RunLoop(const ForStatement& statement, const Value& iterable,
+                                  int nesting) {
   const auto loop = std::make_shared<Loop>();
-  ASSIGN_OR_RETURN(loop->items, ItemsOf(statement));
+  ASSIGN_OR_RETURN(loop->items, ItemsOf(statement, iterable));
+  loop->nesting = nesting;
   loop->depth = DepthAbove(loop->items);
   RETURN_IF_ERROR(CheckDepth(loop->depth));
   if (loop->items.empty()) {
     const Entered entered(*this);
-    return Execute(statement.otherwise);
+    return Execute(statement.otherwise).status();
   }
+  if (statement.recursive) loop->recurse = NewLoopCall(statement, nesting + 1);
   for (size_t i = 0; i < loop->items.size(); ++i) {
     const Entered entered(*this);
     loop->index0 = i;
@@ -110,7 +119,7 @@ absl::StatusOr<Interpreter::Flow> Interpreter::Run(const ForStatement& statement
     ASSIGN_OR_RETURN(const Flow flow, Execute(statement.body));
     if (flow == Flow::kBreak) break;
   }
-  return Flow::kNext;
+  return absl::OkStatus();
 }
 
 absl::StatusOr<Interpreter::Flow> Interpreter::Run(const SetStatement& statement) {

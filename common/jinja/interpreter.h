@@ -25,6 +25,7 @@ class Interpreter {
 
  private:
   class Macro;
+  class LoopCall;
 
   // Statements and expressions within each other while rendering, macros called included: bounds
   // the stack.
@@ -65,10 +66,15 @@ class Interpreter {
   absl::StatusOr<Flow> Run(const ScopeStatement& statement);
   absl::StatusOr<Flow> Run(const BreakStatement&) { return Flow::kBreak; }
   absl::StatusOr<Flow> Run(const ContinueStatement&) { return Flow::kContinue; }
-  absl::StatusOr<Values> ItemsOf(const ForStatement& statement);
+  absl::Status RunLoop(const ForStatement& statement, const Value& iterable, int nesting);
+  absl::StatusOr<Values> ItemsOf(const ForStatement& statement, const Value& iterable);
 
-  // Macros (interpreter_macros.cc).
+  // Macros and loop(items) (interpreter_macros.cc).
+  Scope* CapturedScope();
   Value NewMacro(const MacroCode& code);
+  std::shared_ptr<const Callable> NewLoopCall(const ForStatement& statement, int nesting);
+  absl::StatusOr<Value> CallLoop(const ForStatement& statement, Scope* around, int nesting,
+                                 const Arguments& arguments);
   absl::StatusOr<Value> CallMacro(const MacroCode& code, Scope* around, const Arguments& arguments);
   absl::Status BindParameters(const MacroCode& code, const Arguments& arguments);
   absl::Status BindRest(const MacroCode& code, const Arguments& arguments);

@@ -104,6 +104,9 @@ absl::Status Interpreter::AddUnpacked(const CallArguments& arguments, Arguments&
 absl::StatusOr<Value> Interpreter::Call(const Value& callee, const Arguments& arguments,
                                         Position at) {
   if (callee.IsUndefined()) return At(at, Error(callee.undefined().Message()));
+  if (callee.kind() == Kind::kLoop && callee.loop().recurse != nullptr) {
+    return Located(callee.loop().recurse->Call(runtime_, arguments), at);
+  }
   if (callee.kind() != Kind::kCallable) {
     return At(at, Error("'", callee.TypeName(), "' object is not callable"));
   }

@@ -22,11 +22,53 @@ class Interpreter::Macro final : public Callable {
   Scope* const around_;  // kept as long as the interpreter
 };
 
-Value Interpreter::NewMacro(const MacroCode& code) {
+// loop(items) of a recursive loop.
+class Interpreter::LoopCall final : public Callable {
+ public:
+  LoopCall(Interpreter& interpreter, const ForStatement& statement, Scope* around, int nesting)
+      : Callable(1),
+        interpreter_(interpreter),
+        statement_(statement),
+        around_(around),
+        nesting_(nesting) {}
+
+  absl::StatusOr<Value> Call(Runtime&, const Arguments& arguments) const override {
+    return interpreter_.CallLoop(statement_, around_, nesting_, arguments);
+  }
+
+ private:
+  Interpreter& interpreter_;
+  const ForStatement& statement_;
+  Scope* const around_;  // kept as long as the interpreter
+  const int nesting_;
+};
+
+Interpreter::Scope* Interpreter::CapturedScope() {
   for (Scope* scope = scope_; scope != nullptr && !scope->captured; scope = scope->parent) {
     scope->captured = true;
   }
-  return Value(std::make_shared<const Macro>(*this, code, scope_));
+  return scope_;
+}
+
+Value Interpreter::NewMacro(const MacroCode& code) {
+  return Value(std::make_shared<const Macro>(*this, code, CapturedScope()));
+}
+
+std::shared_ptr<const Callable> Interpreter::NewLoopCall(const ForStatement& statement,
+                                                         int nesting) {
+  return std::make_shared<const LoopCall>(*this, statement, CapturedScope(), nesting);
+}
+
+absl::StatusOr<Value> Interpreter::CallLoop(const ForStatement& statement, Scope* around,
+                                            int nesting, const Arguments& arguments) {
+  ASSIGN_OR_RETURN(const Bound bound, Bound::Make("loop", arguments, {"iterable"}, 1));
+  const Entered entered(*this, around);
+  std::string text;
+  std::string* const before = std::exchange(out_, &text);
+  const absl::Status status = RunLoop(statement, bound.At(0), nesting);
+  out_ = before;
+  RETURN_IF_ERROR(status);
+  return Value(std::move(text));
 }
 
 absl::StatusOr<Value> Interpreter::CallMacro(const MacroCode& code, Scope* around,

@@ -148,8 +148,8 @@ Value LoopAttribute(const Loop& loop, const StringPtr& name, const Value& object
   if (*name == "length") return number(size);
   if (*name == "revindex") return number(size - i);
   if (*name == "revindex0") return number(size - i - 1);
-  if (*name == "depth") return number(1);
-  if (*name == "depth0") return number(0);
+  if (*name == "depth") return number(static_cast<size_t>(loop.nesting) + 1);
+  if (*name == "depth0") return number(static_cast<size_t>(loop.nesting));
   if (*name == "previtem") return i > 0 ? loop.items[i - 1] : missing("there is no previous item");
   if (*name == "nextitem") {
     return i + 1 < size ? loop.items[i + 1] : missing("there is no next item");

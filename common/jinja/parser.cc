@@ -165,9 +165,7 @@ absl::Status Parser::ParseFor(Position at, Block& block) {
   if (TakeName("if")) {
     ASSIGN_OR_RETURN(statement.condition, ParseExpression());
   }
-  if (Peek().IsName("recursive")) {
-    return At(Peek().at, Error("recursive loops are not supported"));
-  }
+  statement.recursive = TakeName("recursive");
   ++loops_;
   ASSIGN_OR_RETURN(statement.body, Body({"else", "endfor"}));
   --loops_;

@@ -365,6 +365,10 @@ absl::StatusOr<ExpressionPtr> Parser::ParseFilters(ExpressionPtr subject, bool w
 absl::StatusOr<ExpressionPtr> Parser::ParseFilter(ExpressionPtr subject) {
   const Position at = Peek().at;
   ASSIGN_OR_RETURN(std::string name, AnyName());
+  while (TakeOperator(".")) {
+    ASSIGN_OR_RETURN(const std::string more, AnyName());
+    name += "." + more;
+  }
   BuiltinExpression node{.is_filter = true, .name = name, .function = FindFilter(name)};
   if (Peek().IsOperator("(")) {
     ASSIGN_OR_RETURN(node.arguments, ParseArguments());

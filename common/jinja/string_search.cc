@@ -93,8 +93,8 @@ absl::StatusOr<Value> HasAffix(Runtime& runtime, const Value& subject, const Arg
 // Pieces of `text` between runs of white space, in order.
 std::vector<std::string_view> SplitAtSpace(std::string_view text, int64_t most, bool from_right) {
   std::vector<std::string_view> pieces;
-  text = Strip(text, Ends::kBoth);
-  while (!text.empty()) {
+  const Ends near = from_right ? Ends::kRight : Ends::kLeft;
+  while (!(text = Strip(text, near)).empty()) {
     if (most >= 0 && static_cast<int64_t>(pieces.size()) == most) {
       pieces.push_back(text);
       break;
@@ -107,7 +107,7 @@ std::vector<std::string_view> SplitAtSpace(std::string_view text, int64_t most, 
       from_right ? rest.remove_suffix(length) : rest.remove_prefix(length);
     }
     pieces.push_back(from_right ? text.substr(text.size() - taken) : text.substr(0, taken));
-    text = Strip(rest, from_right ? Ends::kRight : Ends::kLeft);
+    text = rest;
   }
   if (from_right) std::reverse(pieces.begin(), pieces.end());
   return pieces;

@@ -176,6 +176,8 @@ struct Loop {
   size_t index0 = 0;
   Values last_changed;  // arguments of the last loop.changed()
   bool has_changed = false;
+  int nesting = 0;                          // of loop(items) calls around it
+  std::shared_ptr<const Callable> recurse;  // what loop(items) calls; null: not a recursive loop
   int depth = 1;
 };
 

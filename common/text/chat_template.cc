@@ -12,6 +12,7 @@
 #include "common/jinja/template.h"
 #include "common/jinja/unicode.h"
 #include "common/status_macros.h"
+#include "common/string_views.h"
 
 namespace regatta {
 namespace {
@@ -64,31 +65,70 @@ absl::Status Add(const char* name, const Json& json, Dict& variables) {
   return absl::OkStatus();
 }
 
-// Text of a message: a string, or the last part of a list.
-absl::StatusOr<std::string> TextOf(const Json& message) {
-  const auto content = message.find("content");
-  if (content != message.end() && content->is_string()) return content->get<std::string>();
-  if (content != message.end() && content->is_array() && !content->empty()) {
-    const Json& part = content->back();
-    if (part.is_object() && part.contains("text") && part["text"].is_string()) {
-      return part["text"].get<std::string>();
-    }
+// The first of the names that a message's reasoning goes by, or null.
+const Json* FindReasoning(const Json& message) {
+  for (const char* name : {"reasoning_content", "thinking", "reasoning"}) {
+    const auto found = message.find(name);
+    if (found != message.end() && !found->is_null()) return &*found;
   }
-  return absl::InvalidArgumentError("the final message has no text that could be continued");
+  return nullptr;
 }
 
-// Without what the template puts behind the final message.
-absl::StatusOr<std::string> CutBehind(std::string rendered, const Json& messages) {
+// As transformers: without members that are null, and with the reasoning under the names that
+// templates read.
+absl::StatusOr<Json> Normalized(const Json& messages) {
+  if (!messages.is_array()) return absl::InvalidArgumentError("messages must be an array");
+  Json normalized = Json::array();
+  for (const Json& message : messages) {
+    if (!message.is_object()) return absl::InvalidArgumentError("a message must be an object");
+    const Json* reasoning = FindReasoning(message);
+    Json one = Json::object();
+    if (reasoning != nullptr && message.value("thinking", Json()).is_null()) {
+      one["thinking"] = *reasoning;
+    }
+    for (const auto& [name, value] : message.items()) {
+      if (!value.is_null()) one[name] = value;
+    }
+    if (reasoning != nullptr) one["reasoning_content"] = *reasoning;
+    normalized.push_back(std::move(one));
+  }
+  return normalized;
+}
+
+// Put behind the final message and looked for in the text; templates may trim its blank.
+constexpr std::string_view kMark = "CONTINUE_FINAL_MESSAGE_TAG ";
+
+// Marks the end of the final message's text, which is its content or the last part that has any,
+// and returns that text.
+absl::StatusOr<std::string> MarkFinalMessage(Json& messages) {
   if (messages.empty()) return absl::InvalidArgumentError("there is no final message to continue");
-  ASSIGN_OR_RETURN(const std::string text, TextOf(messages.back()));
-  const std::string stripped(jinja::Strip(text, jinja::Ends::kBoth));
-  const size_t at = rendered.rfind(stripped);
-  if (at == std::string::npos) {
+  Json* text = nullptr;
+  if (const auto content = messages.back().find("content"); content != messages.back().end()) {
+    if (content->is_string()) text = &*content;
+    for (Json& part : content->is_array() ? *content : Json::array()) {
+      if (part.is_object() && part.contains("text")) text = &part["text"];
+    }
+  }
+  if (text == nullptr || !text->is_string()) {
+    return absl::InvalidArgumentError("the final message has no text that could be continued");
+  }
+  std::string unmarked = text->get<std::string>();
+  *text = absl::StrCat(unmarked, View(kMark));
+  return unmarked;
+}
+
+// Without the mark and what the template puts behind it; without blanks before it as well where
+// the template trims.
+absl::StatusOr<std::string> CutAtMark(std::string rendered, std::string_view final_text) {
+  const size_t at = rendered.rfind(kMark.substr(0, kMark.size() - 1));
+  const std::string_view stripped = jinja::Strip(final_text, jinja::Ends::kBoth);
+  if (at == std::string::npos || rendered.find(stripped) == std::string::npos) {
     return absl::InvalidArgumentError(
         "the chat template changes the final message, so it cannot be continued");
   }
-  const bool whole = rendered.compare(at, text.size(), text) == 0;
-  rendered.resize(at + (whole ? text.size() : stripped.size()));
+  const bool trims = rendered.compare(at, kMark.size(), kMark) != 0;
+  rendered.resize(at);
+  if (trims) rendered.resize(jinja::Strip(rendered, jinja::Ends::kRight).size());
   return rendered;
 }
 
@@ -164,22 +204,27 @@ absl::StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::FromText(std::string
 }
 
 absl::StatusOr<std::string> ChatTemplate::Render(const ChatInput& input) const {
+  ASSIGN_OR_RETURN(Json messages, Normalized(input.messages));
+  std::string final_text;
+  if (input.continue_final_message) {
+    ASSIGN_OR_RETURN(final_text, MarkFinalMessage(messages));
+  }
   Dict variables = parts_->variables;
-  RETURN_IF_ERROR(Add("messages", input.messages, variables));
-  RETURN_IF_ERROR(Add("tools", input.tools != nullptr ? *input.tools : Json(), variables));
-  RETURN_IF_ERROR(Add("documents", Json(), variables));
-  RETURN_IF_ERROR(Add("add_generation_prompt", input.add_generation_prompt, variables));
   if (input.variables != nullptr) {
     for (const auto& [name, value] : input.variables->items()) {
       RETURN_IF_ERROR(Add(name.c_str(), value, variables));
     }
   }
+  RETURN_IF_ERROR(Add("messages", messages, variables));
+  RETURN_IF_ERROR(Add("tools", input.tools != nullptr ? *input.tools : Json(), variables));
+  RETURN_IF_ERROR(Add("documents", Json(), variables));
+  RETURN_IF_ERROR(Add("add_generation_prompt", input.add_generation_prompt, variables));
   const bool for_tools = input.tools != nullptr && parts_->tool_use.has_value();
   const Template& chosen = for_tools ? *parts_->tool_use : *parts_->plain;
   ASSIGN_OR_RETURN(std::string text,
                    chosen.Render(variables, {kMaxSteps, kMaxOutputBytes}, input.now_s));
   if (!input.continue_final_message) return text;
-  return CutBehind(std::move(text), input.messages);
+  return CutAtMark(std::move(text), final_text);
 }
 
 }  // namespace regatta
