@@ -69,7 +69,8 @@ class BraceFormatter {
     ASSIGN_OR_RETURN(Value value, Named(name));
     ASSIGN_OR_RETURN(std::string expanded, Run(spec_text, nesting + 1));
     ASSIGN_OR_RETURN(FormatSpec spec, ParseFormatSpec(expanded));
-    if (conversion == '\0' && value.IsNumber() && (value.kind() != Kind::kBool || !expanded.empty())) {
+    if (conversion == '\0' && value.IsNumber() &&
+        (value.kind() != Kind::kBool || !expanded.empty())) {
       return FormatNumber(value, spec, runtime_, out);
     }
     if (conversion == '\0' && !value.IsString() && !value.IsNumber() && !expanded.empty()) {
@@ -96,8 +97,11 @@ class BraceFormatter {
     Value value;
     std::optional<Integer> index = ParseInteger(first, 10);
     if (first.empty()) {
+      if (has_numbers_) return Error("cannot switch from manual field numbering to automatic");
       ASSIGN_OR_RETURN(value, Positional(next_++));
     } else if (index.has_value() && *index >= 0) {
+      if (next_ > 0) return Error("cannot switch from automatic field numbering to manual");
+      has_numbers_ = true;
       ASSIGN_OR_RETURN(value, Positional(*index));
     } else {
       const Value* named = arguments_.Named(first);
@@ -113,8 +117,8 @@ class BraceFormatter {
   absl::StatusOr<Value> Step(const Value& value, std::string_view& path) {
     RETURN_IF_ERROR(runtime_.Spend(1));
     const bool is_attribute = path[0] == '.';
-    const size_t end = is_attribute ? std::min(path.find_first_of(".[", 1), path.size())
-                                    : path.find(']');
+    const size_t end =
+        is_attribute ? std::min(path.find_first_of(".[", 1), path.size()) : path.find(']');
     if (end == std::string_view::npos) return Error("missing ']' in format string");
     if (!is_attribute && path[0] != '[') return Error("only '.' or '[' may follow ']'");
     std::string_view name = path.substr(1, end - 1);
@@ -130,7 +134,8 @@ class BraceFormatter {
 
   const Arguments& arguments_;
   Runtime& runtime_;
-  Integer next_ = 0;
+  Integer next_ = 0;  // of fields without a number
+  bool has_numbers_ = false;
 };
 
 }  // namespace

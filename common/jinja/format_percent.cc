@@ -14,8 +14,7 @@ class PercentFormatter {
  public:
   PercentFormatter(std::string_view format, const Value& value, Runtime& runtime)
       : rest_(format), value_(value), runtime_(runtime) {
-    const bool is_tuple =
-        value.IsSequence() && value.sequence().type == Sequence::Type::kTuple;
+    const bool is_tuple = value.IsSequence() && value.sequence().type == Sequence::Type::kTuple;
     arguments_ = is_tuple ? value.sequence().items : Values{value};
     may_be_unused_ = value.IsDict() || (value.IsSequence() && !is_tuple);
   }
@@ -127,7 +126,7 @@ class PercentFormatter {
                    value.TypeName());
     }
     if (zero && spec.align != '<') {
-      spec.fill = "0";
+      spec.fill.assign(1, '0');
       spec.align = '=';
     }
     spec.type = type;
@@ -135,8 +134,7 @@ class PercentFormatter {
       return FormatNumber(value, spec, runtime_, out_);
     }
     spec.type = 'd';
-    std::optional<Integer> whole =
-        value.IsIntegral() ? value.integer() : Truncate(value.number());
+    std::optional<Integer> whole = value.IsIntegral() ? value.integer() : Truncate(value.number());
     if (!whole.has_value()) return Error("cannot convert float to integer");
     return FormatNumber(Value(*whole), spec, runtime_, out_);
   }
@@ -152,8 +150,7 @@ class PercentFormatter {
 
 }  // namespace
 
-absl::StatusOr<Value> FormatPercent(std::string_view format, const Value& value,
-                                    Runtime& runtime) {
+absl::StatusOr<Value> FormatPercent(std::string_view format, const Value& value, Runtime& runtime) {
   RETURN_IF_ERROR(runtime.SpendText(format.size()));
   return PercentFormatter(format, value, runtime).Run();
 }

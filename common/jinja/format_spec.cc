@@ -38,8 +38,8 @@ absl::Status Pad(std::string_view head, std::string_view body, char align, const
                  Runtime& runtime, std::string& out) {
   const auto size = static_cast<int64_t>(CountCodePoints(head) + CountCodePoints(body));
   const auto missing = static_cast<size_t>(std::max<int64_t>(spec.width - size, 0));
-  RETURN_IF_ERROR(runtime.SpendAppend(out.size(), missing * spec.fill.size() + head.size() +
-                                                      body.size()));
+  RETURN_IF_ERROR(
+      runtime.SpendAppend(out.size(), missing * spec.fill.size() + head.size() + body.size()));
   const size_t left = align == '<' ? 0 : align == '^' ? missing / 2 : missing;
   auto fill = [&](size_t count) {
     for (size_t i = 0; i < count; ++i) out += spec.fill;
@@ -56,8 +56,9 @@ std::string Digits(Integer value, int base, bool upper) {
   auto magnitude = static_cast<unsigned __int128>(value < 0 ? -value : value);
   std::string digits;
   do {
-    digits.push_back((upper ? "0123456789ABCDEF" : "0123456789abcdef")[static_cast<size_t>(
-        magnitude % static_cast<unsigned>(base))]);
+    digits.push_back(
+        (upper ? "0123456789ABCDEF"
+               : "0123456789abcdef")[static_cast<size_t>(magnitude % static_cast<unsigned>(base))]);
     magnitude /= static_cast<unsigned>(base);
   } while (magnitude != 0);
   std::reverse(digits.begin(), digits.end());
@@ -88,8 +89,7 @@ std::string FloatDigits(double value, const FormatSpec& spec) {
   char conversion = spec.type == '%' ? 'f' : spec.type == '\0' ? 'g' : spec.type;
   const char format[] = {'%', '.', '*', conversion, '\0'};
   char buffer[400 + kMaxPrecision];
-  std::snprintf(buffer, sizeof(buffer), format, precision,
-                spec.type == '%' ? value * 100 : value);
+  std::snprintf(buffer, sizeof(buffer), format, precision, spec.type == '%' ? value * 100 : value);
   std::string digits = buffer;
   if (spec.type == '%') digits += "%";
   if (spec.type == '\0' && digits.find_first_of(".e") == std::string::npos) digits += ".0";

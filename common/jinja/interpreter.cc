@@ -77,8 +77,7 @@ absl::StatusOr<Interpreter::Flow> Interpreter::Run(const IfStatement& statement)
 }
 
 // Those that pass the condition.
-absl::StatusOr<Values> Interpreter::ItemsOf(const ForStatement& statement,
-                                            const Value& iterable) {
+absl::StatusOr<Values> Interpreter::ItemsOf(const ForStatement& statement, const Value& iterable) {
   absl::StatusOr<Values> items = Iterate(iterable, runtime_);
   if (!items.ok()) return At(statement.items->at, items.status());
   if (statement.condition == nullptr) return items;

@@ -105,7 +105,8 @@ absl::StatusOr<std::string> MarkFinalMessage(Json& messages) {
   Json* text = nullptr;
   if (const auto content = messages.back().find("content"); content != messages.back().end()) {
     if (content->is_string()) text = &*content;
-    for (Json& part : content->is_array() ? *content : Json::array()) {
+    for (size_t i = 0; content->is_array() && i < content->size(); ++i) {
+      Json& part = (*content)[i];
       if (part.is_object() && part.contains("text")) text = &part["text"];
     }
   }

@@ -1,5 +1,5 @@
-// What jinja2 makes of chat templates and of thousands of small ones (make_golden.py) is what our
-// engine makes; where jinja2 fails, ours does.
+// What transformers makes of conversations and jinja2 of thousands of small templates
+// (make_golden.py) is what our engine makes; where they fail, ours does.
 #include <gtest/gtest.h>
 
 #include <cstdlib>
@@ -61,7 +61,9 @@ TEST(JinjaGoldenTest, ChatTemplatesOfEveryFamily) {
     ordered_json settings = chat["settings"];
     ChatInput input{.messages = Golden()["conversations"][chat["conversation"].get<std::string>()]};
     input.add_generation_prompt = settings.value("add_generation_prompt", true);
+    input.continue_final_message = settings.value("continue_final_message", false);
     settings.erase("add_generation_prompt");
+    settings.erase("continue_final_message");
     ordered_json tools;
     if (settings.contains("tools")) {
       tools = settings["tools"];
