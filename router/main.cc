@@ -7,7 +7,6 @@
 
 #include <atomic>
 #include <cstdio>
-#include <filesystem>
 #include <memory>
 #include <string>
 #include <thread>
@@ -70,9 +69,11 @@ class Signals {
   absl::Notification first_;
 };
 
+// Null for a directory without one.
 absl::StatusOr<std::unique_ptr<Tokenizer>> LoadTokenizer(const std::string& model_dir) {
-  if (!std::filesystem::exists(std::filesystem::path(model_dir) / "tokenizer.json")) return nullptr;
-  return Tokenizer::Load(model_dir);
+  absl::StatusOr<std::unique_ptr<Tokenizer>> tokenizer = Tokenizer::Load(model_dir);
+  if (absl::IsNotFound(tokenizer.status())) return nullptr;
+  return tokenizer;
 }
 
 // Null for models without a tokenizer, whose tokens stand for no text.

@@ -109,7 +109,7 @@ class PageTest(unittest.TestCase):
             self.browser.type(value)
         self.browser.press("Enter")
         self.browser.wait_for("!document.getElementById('settings').open", "the end of the settings")
-        self.assertEqual(self.browser.evaluate("document.activeElement.id"), "input")
+        self.browser.wait_for("document.activeElement.id === 'input'", "the focus")
         self.ask("Say twice: 819366926799976219545350259268331186")
         self.assertRegex(self.browser.text(".turn:last-child .figures"), r"3 tokens\s+length limit")
         self.browser.goto(self.browser.evaluate("location.href"))  # settings outlive the page

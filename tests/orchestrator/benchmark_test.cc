@@ -185,7 +185,7 @@ TEST_F(BenchmarkTest, BadInputIsRefusedWithTwo) {
   expect_refusal({"sweep"}, "give --dataset FILE, or --model DIR");
   expect_refusal({"sweep", "--dataset", dataset()}, "give --model DIR, or --url");
   expect_refusal({"sweep", "--dataset", "/nonexistent.jsonl"}, "cannot read '/nonexistent.jsonl'");
-  expect_refusal({"sweep", "--dataset", dataset(), "--url", "http://x:1"}, "grpc://");
+  expect_refusal({"sweep", "--dataset", dataset(), "--url", "ftp://x:1"}, "grpc://");
   for (const char* flag : {"--tp", "--dtype", "--config", "--threads", "--bin-dir"}) {
     expect_refusal({"sweep", "--url", "grpc://127.0.0.1:1", flag, "2"},
                    absl::StrCat(flag, " has no effect with --url").c_str());
