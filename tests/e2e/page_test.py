@@ -89,7 +89,7 @@ class PageTest(unittest.TestCase):
         self.assertRegex(self.browser.text(".turn:last-child .figures"), FIGURES)
         self.assertFalse(self.browser.evaluate("document.getElementById('note').checkVisibility()"))
         self.screenshots("chat")
-        self.assertEqual(self.unexpected_complaints(r"404.*/metrics"), [])
+        self.assertEqual(self.unexpected_complaints(), [])
 
     def test_works_by_keyboard(self):
         self.open(self.serve())
@@ -130,7 +130,7 @@ class PageTest(unittest.TestCase):
         self.assertRegex(self.browser.text(".assistant .figures"), FIGURES)
         self.assertIn("continues the text", self.browser.text("#note"))
         self.screenshots("completion")
-        self.assertEqual(self.unexpected_complaints(r"400.*/v1/chat/completions", r"404.*/metrics"), [])
+        self.assertEqual(self.unexpected_complaints(r"400.*/v1/chat/completions"), [])
 
     def test_what_is_written_is_never_markup(self):
         self.open(self.serve_text())
@@ -143,15 +143,22 @@ class PageTest(unittest.TestCase):
         with self.assertRaisesRegex(AssertionError, "TrustedHTML"):  # not even by mistake
             self.browser.evaluate("document.body.innerHTML = '<i>x</i>'")
 
-    def test_stop_ends_the_answer_and_keeps_what_came(self):
-        # Random tokens rarely end an answer by themselves.
-        cluster = self.serve_text("--dummy-weights", "--random-next-ids")
-        for stop in (lambda: self.browser.press("Escape"), lambda: self.browser.evaluate("document.getElementById('stop').click()")):
+    def begin_long_answer(self, cluster):
+        """An answer of random tokens, which is still being written. One of them may end it at once: then it is asked for again."""
+        writing = f"{LAST}.matches('.assistant.writing') && {LAST}.querySelector('.text').textContent.length > 20"
+        for _ in range(20):
             self.open(cluster)
             self.browser.evaluate("document.getElementById('max-tokens').value = 900")
             self.say("Go on")
-            self.browser.wait_for(f"{LAST}.matches('.assistant.writing') && {LAST}.querySelector('.text').textContent.length > 20",
-                                  "the beginning of an answer")
+            self.browser.wait_for(f"({writing}) || document.querySelector('.assistant') && {IDLE}", "the beginning of an answer")
+            if self.browser.evaluate(f"Boolean({writing})"):
+                return
+        self.fail("twenty answers of random tokens ended before they were twenty characters long")
+
+    def test_stop_ends_the_answer_and_keeps_what_came(self):
+        cluster = self.serve_text("--dummy-weights", "--random-next-ids")
+        for stop in (lambda: self.browser.press("Escape"), lambda: self.browser.evaluate("document.getElementById('stop').click()")):
+            self.begin_long_answer(cluster)
             stop()
             self.browser.wait_for(IDLE, "the end of the answer", wait_s=2)
             self.assertIn("stopped", self.browser.text(".assistant .figures"))
