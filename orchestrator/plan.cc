@@ -40,7 +40,7 @@ absl::StatusOr<double> BytesPerElement(const char* flag, const std::string& dtyp
 
 std::string WithThousands(int64_t value) {
   std::string digits = absl::StrCat(value);
-  for (int i = static_cast<int>(digits.size()) - 3; i > 0; i -= 3) digits.insert(i, ",");
+  for (int i = static_cast<int>(digits.size()) - 3; i > 0; i -= 3) digits.insert(i, 1, ',');
   return digits;
 }
 

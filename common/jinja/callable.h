@@ -31,6 +31,20 @@ struct Arguments {
 using Builtin = absl::StatusOr<Value> (*)(Runtime& runtime, const Value& subject,
                                           const Arguments& arguments);
 
+// A row of a table of builtins.
+struct NamedBuiltin {
+  const char* name;
+  Builtin function;
+};
+// Null when no row has that name.
+template <size_t N>
+Builtin FindIn(const NamedBuiltin (&rows)[N], std::string_view name) {
+  for (const NamedBuiltin& row : rows) {
+    if (name == row.name) return row.function;
+  }
+  return nullptr;
+}
+
 // Arguments by parameter. A view: the arguments must outlive it.
 class Bound {
  public:

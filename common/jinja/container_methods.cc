@@ -92,30 +92,18 @@ absl::StatusOr<Value> LoopChanged(Runtime& runtime, const Value& subject,
   return Value(true);
 }
 
-struct Entry {
-  const char* name;
-  Builtin method;
-};
-constexpr Entry kDictMethods[] = {{"copy", DictCopy},
-                                  {"get", DictGet},
-                                  {"items", DictView<Sequence::Type::kItems>},
-                                  {"keys", DictView<Sequence::Type::kKeys>},
-                                  {"values", DictView<Sequence::Type::kValues>}};
-constexpr Entry kSequenceMethods[] = {
+constexpr NamedBuiltin kDictMethods[] = {{"copy", DictCopy},
+                                         {"get", DictGet},
+                                         {"items", DictView<Sequence::Type::kItems>},
+                                         {"keys", DictView<Sequence::Type::kKeys>},
+                                         {"values", DictView<Sequence::Type::kValues>}};
+constexpr NamedBuiltin kSequenceMethods[] = {
     {"copy", SequenceCopy}, {"count", SequenceCount}, {"index", SequenceIndex}};
-constexpr Entry kLoopMethods[] = {{"changed", LoopChanged}, {"cycle", LoopCycle}};
+constexpr NamedBuiltin kLoopMethods[] = {{"changed", LoopChanged}, {"cycle", LoopCycle}};
 // What jinja2's ImmutableSandboxedEnvironment refuses.
 constexpr std::string_view kChangesDict[] = {"clear", "pop", "popitem", "setdefault", "update"};
 constexpr std::string_view kChangesList[] = {"append", "clear",  "extend",  "insert",
                                              "pop",    "remove", "reverse", "sort"};
-
-template <size_t N>
-Builtin Find(const Entry (&entries)[N], std::string_view name) {
-  for (const Entry& entry : entries) {
-    if (name == entry.name) return entry.method;
-  }
-  return nullptr;
-}
 
 template <size_t N>
 bool Has(const std::string_view (&names)[N], std::string_view name) {
@@ -126,9 +114,9 @@ bool Has(const std::string_view (&names)[N], std::string_view name) {
 
 Methods FindMethods(std::string_view name) {
   return {.of_string = FindStringMethod(name),
-          .of_dict = Find(kDictMethods, name),
-          .of_sequence = Find(kSequenceMethods, name),
-          .of_loop = Find(kLoopMethods, name),
+          .of_dict = FindIn(kDictMethods, name),
+          .of_sequence = FindIn(kSequenceMethods, name),
+          .of_loop = FindIn(kLoopMethods, name),
           .changes_dict = Has(kChangesDict, name),
           .changes_list = Has(kChangesList, name)};
 }

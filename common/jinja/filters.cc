@@ -150,20 +150,14 @@ absl::StatusOr<Value> Attr(Runtime& runtime, const Value& subject, const Argumen
   return Value(Undefined{.text = bound.At(0).string_ptr(), .owner = subject.TypeName()});
 }
 
-struct Entry {
-  const char* name;
-  Builtin filter;
-};
-constexpr Entry kFilters[] = {{"abs", Abs},         {"attr", Attr},     {"d", Default},
-                              {"default", Default}, {"float", Float},   {"int", Int},
-                              {"round", Round},     {"string", String}, {"tojson", ToJson}};
+constexpr NamedBuiltin kFilters[] = {{"abs", Abs},         {"attr", Attr},     {"d", Default},
+                                     {"default", Default}, {"float", Float},   {"int", Int},
+                                     {"round", Round},     {"string", String}, {"tojson", ToJson}};
 
 }  // namespace
 
 Builtin FindFilter(std::string_view name) {
-  for (const Entry& entry : kFilters) {
-    if (name == entry.name) return entry.filter;
-  }
+  if (const Builtin found = FindIn(kFilters, name); found != nullptr) return found;
   for (const auto find : {FindTextFilter, FindItemFilter, FindChoiceFilter}) {
     if (const Builtin filter = find(name); filter != nullptr) return filter;
   }

@@ -78,24 +78,15 @@ absl::StatusOr<Value> Choose(Runtime& runtime, const Value& subject, const Argum
   return runtime.NewIterator("generator", std::move(chosen));
 }
 
-struct Entry {
-  const char* name;
-  Builtin filter;
-};
-constexpr Entry kFilters[] = {{"map", Map},
-                              {"reject", Choose<false, false>},
-                              {"rejectattr", Choose<true, false>},
-                              {"select", Choose<false, true>},
-                              {"selectattr", Choose<true, true>}};
+constexpr NamedBuiltin kFilters[] = {{"map", Map},
+                                     {"reject", Choose<false, false>},
+                                     {"rejectattr", Choose<true, false>},
+                                     {"select", Choose<false, true>},
+                                     {"selectattr", Choose<true, true>}};
 
 }  // namespace
 
-Builtin FindChoiceFilter(std::string_view name) {
-  for (const Entry& entry : kFilters) {
-    if (name == entry.name) return entry.filter;
-  }
-  return nullptr;
-}
+Builtin FindChoiceFilter(std::string_view name) { return FindIn(kFilters, name); }
 
 absl::StatusOr<AttributePath> AttributePath::Make(const Value& path, Runtime& runtime) {
   AttributePath made;

@@ -249,33 +249,24 @@ absl::StatusOr<Value> Batch(Runtime& runtime, const Value& subject, const Argume
   return runtime.NewIterator("generator", std::move(lines));
 }
 
-struct Entry {
-  const char* name;
-  Builtin filter;
-};
-constexpr Entry kFilters[] = {{"batch", Batch},
-                              {"count", LengthOf},
-                              {"dictsort", DictSort},
-                              {"first", First},
-                              {"items", Items},
-                              {"join", Join},
-                              {"last", Last},
-                              {"length", LengthOf},
-                              {"list", List},
-                              {"max", Best<CompareOp::kGreater>},
-                              {"min", Best<CompareOp::kLess>},
-                              {"reverse", Reverse},
-                              {"sort", Sort},
-                              {"sum", Sum},
-                              {"unique", Unique}};
+constexpr NamedBuiltin kFilters[] = {{"batch", Batch},
+                                     {"count", LengthOf},
+                                     {"dictsort", DictSort},
+                                     {"first", First},
+                                     {"items", Items},
+                                     {"join", Join},
+                                     {"last", Last},
+                                     {"length", LengthOf},
+                                     {"list", List},
+                                     {"max", Best<CompareOp::kGreater>},
+                                     {"min", Best<CompareOp::kLess>},
+                                     {"reverse", Reverse},
+                                     {"sort", Sort},
+                                     {"sum", Sum},
+                                     {"unique", Unique}};
 
 }  // namespace
 
-Builtin FindItemFilter(std::string_view name) {
-  for (const Entry& entry : kFilters) {
-    if (name == entry.name) return entry.filter;
-  }
-  return nullptr;
-}
+Builtin FindItemFilter(std::string_view name) { return FindIn(kFilters, name); }
 
 }  // namespace regatta::jinja

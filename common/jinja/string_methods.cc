@@ -109,11 +109,7 @@ absl::StatusOr<Value> Format(Runtime& runtime, const Value& subject, const Argum
   return FormatBraces(subject.string(), arguments, runtime);
 }
 
-struct Entry {
-  const char* name;
-  Builtin method;
-};
-constexpr Entry kMethods[] = {
+constexpr NamedBuiltin kMethods[] = {
     {"capitalize", Mapped<Capitalize>},
     {"center", Padded<Align::kCenter>},
     {"format", Format},
@@ -142,9 +138,7 @@ constexpr Entry kMethods[] = {
 }  // namespace
 
 Builtin FindStringMethod(std::string_view name) {
-  for (const Entry& entry : kMethods) {
-    if (name == entry.name) return entry.method;
-  }
+  if (const Builtin found = FindIn(kMethods, name); found != nullptr) return found;
   return FindSearchMethod(name);
 }
 

@@ -171,30 +171,21 @@ absl::StatusOr<Value> Partition(Runtime& runtime, const Value& subject,
       {Value(text.substr(0, at)), Value(separator), Value(text.substr(at + separator.size()))});
 }
 
-struct Entry {
-  const char* name;
-  Builtin method;
-};
-constexpr Entry kMethods[] = {{"count", Count},
-                              {"endswith", HasAffix<false>},
-                              {"find", Find<false, false>},
-                              {"index", Find<false, true>},
-                              {"partition", Partition<false>},
-                              {"rfind", Find<true, false>},
-                              {"rindex", Find<true, true>},
-                              {"rpartition", Partition<true>},
-                              {"rsplit", Split<true>},
-                              {"split", Split<false>},
-                              {"splitlines", SplitLinesOf},
-                              {"startswith", HasAffix<true>}};
+constexpr NamedBuiltin kMethods[] = {{"count", Count},
+                                     {"endswith", HasAffix<false>},
+                                     {"find", Find<false, false>},
+                                     {"index", Find<false, true>},
+                                     {"partition", Partition<false>},
+                                     {"rfind", Find<true, false>},
+                                     {"rindex", Find<true, true>},
+                                     {"rpartition", Partition<true>},
+                                     {"rsplit", Split<true>},
+                                     {"split", Split<false>},
+                                     {"splitlines", SplitLinesOf},
+                                     {"startswith", HasAffix<true>}};
 
 }  // namespace
 
-Builtin FindSearchMethod(std::string_view name) {
-  for (const Entry& entry : kMethods) {
-    if (name == entry.name) return entry.method;
-  }
-  return nullptr;
-}
+Builtin FindSearchMethod(std::string_view name) { return FindIn(kMethods, name); }
 
 }  // namespace regatta::jinja

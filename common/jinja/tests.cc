@@ -88,11 +88,7 @@ absl::StatusOr<Value> IsBuiltin(Runtime&, const Value& subject, const Arguments&
   return Value(subject.IsString() && Find(subject.string()) != nullptr);
 }
 
-struct Entry {
-  const char* name;
-  Builtin test;
-};
-constexpr Entry kTests[] = {
+constexpr NamedBuiltin kTests[] = {
     {"boolean", Is<IsBoolean>},
     {"callable", Is<IsCallable>},
     {"defined", Is<IsDefined>},
@@ -135,11 +131,6 @@ constexpr Entry kTests[] = {
 
 }  // namespace
 
-Builtin FindTest(std::string_view name) {
-  for (const Entry& entry : kTests) {
-    if (name == entry.name) return entry.test;
-  }
-  return nullptr;
-}
+Builtin FindTest(std::string_view name) { return FindIn(kTests, name); }
 
 }  // namespace regatta::jinja

@@ -104,25 +104,20 @@ std::string SweepCaveat(const SweepReport& sweep) {
 std::string SweepSubject(const SweepReport& sweep) {
   if (sweep.points_size() == 0) return "";
   const PointReport& point = sweep.points(0);
-  const WorldInfo& world = point.world_info();
-  std::string layout = absl::StrCat("tp", std::max(1u, world.tp_size()));
   double requests = 0, input = 0, output = 0;
   for (const PointReport& p : sweep.points()) {
     requests += p.request_info().num_requests();
     input += p.request_info().num_requests() * p.request_info().avg_input_length();
     output += p.request_info().num_requests() * p.request_info().avg_output_length();
   }
-  const auto add = [&layout](const char* name, uint32_t size) {
-    if (size > 1) absl::StrAppend(&layout, "-", name, size);
-  };
-  add("pp", world.pp_size());
-  add("ep", world.ep_size());
-  add("dp", world.dp_size());
   const std::string& quantization = point.engine().quantization();
   const std::string& precision = quantization.empty() ? point.engine().dtype() : quantization;
-  return absl::StrFormat("%s, %s, %s, %s, %.0f in / %.0f out", point.engine().model(), layout,
-                         precision, point.machine().name(), input / std::max(1.0, requests),
-                         output / std::max(1.0, requests));
+  std::vector<std::string> parts = {point.engine().model(), point.regatta().layout(), precision,
+                                    point.machine().name()};
+  // Of a server behind HTTP not all is known.
+  parts.erase(std::remove(parts.begin(), parts.end(), ""), parts.end());
+  return absl::StrFormat("%s, %.0f in / %.0f out", absl::StrJoin(parts, ", "),
+                         input / std::max(1.0, requests), output / std::max(1.0, requests));
 }
 
 Chart FrontierChart(const SweepReport& sweep) {

@@ -5,15 +5,17 @@
 #include <boost/beast/http/status.hpp>
 #include <cstdio>
 #include <cstring>
-#include <nlohmann/json.hpp>
+#include <string_view>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/string_views.h"
+#include "router/http/error_body.h"
 
 namespace regatta {
 namespace {
 
-absl::string_view TypeOf(unsigned status) {
+std::string_view TypeOf(unsigned status) {
   if (status == 401) return "authentication_error";
   return status < 500 ? "invalid_request_error" : "server_error";
 }
@@ -32,16 +34,8 @@ bool HasBody(unsigned status) { return status >= 200 && status != 204 && status 
 }  // namespace
 
 HttpAnswer ErrorAnswer(unsigned status, absl::string_view message, absl::string_view code) {
-  const nlohmann::ordered_json error = {
-      {"message", std::string(message)},
-      {"type", std::string(TypeOf(status))},
-      {"param", nullptr},
-      {"code",
-       code.empty() ? nlohmann::ordered_json() : nlohmann::ordered_json(std::string(code))}};
   HttpAnswer answer{status, {{"content-type", "application/json"}}, ""};
-  // Messages may quote the client's bytes.
-  answer.body = nlohmann::ordered_json{{"error", error}}.dump(
-      -1, ' ', false, nlohmann::ordered_json::error_handler_t::replace);
+  answer.body = ErrorBody(StdView(message), TypeOf(status), /*param=*/"", StdView(code));
   if (status == 503) answer.headers.emplace_back("retry-after", "1");
   return answer;
 }

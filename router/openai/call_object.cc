@@ -79,7 +79,7 @@ CallObject::Result CallObject::TakeValueStart(char c) {
   if (c != '{') return Result::kNoCall;
   state_ = State::kArguments;
   has_arguments_ = true;
-  arguments_ = "{";
+  arguments_.assign(1, c);
   depth_ = 1;
   return Result::kMore;
 }

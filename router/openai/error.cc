@@ -9,9 +9,8 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "common/string_views.h"
-#include "common/text/utf8.h"
+#include "router/http/error_body.h"
 #include "router/openai/context.h"
-#include "router/openai/json_text.h"
 
 namespace regatta {
 namespace {
@@ -82,14 +81,6 @@ void LogFailure(const HttpRequest& request, const absl::Status& status,
                            status.ToString(absl::StatusToStringMode::kWithNoExtraData)));
 }
 
-void AppendStringOrNull(std::string_view text, std::string& out) {
-  if (text.empty()) {
-    out += "null";
-  } else {
-    AppendJsonString(text, out);
-  }
-}
-
 }  // namespace
 
 absl::Status WithApiCode(absl::Status status, std::string_view code) {
@@ -103,18 +94,9 @@ std::string ErrorJson(const absl::Status& status) {
   const Kind kind = KindOf(status.code());
   const auto payload = status.GetPayload(View(kCodePayload));
   const std::string code = payload ? std::string(*payload) : std::string(kind.code);
-  std::string message;  // May quote a value that was cut within a character.
-  AppendUtf8Lossy(kind.message.empty() ? StdView(status.message()) : kind.message, message);
-  std::string out = "{\"error\":{\"message\":";
-  AppendJsonString(message, out);
-  out += ",\"type\":";
-  AppendJsonString(kind.type, out);
-  out += ",\"param\":";
-  AppendStringOrNull(kind.http == 400 ? ParamOf(message) : std::string_view(), out);
-  out += ",\"code\":";
-  AppendStringOrNull(code, out);
-  out += "}}";
-  return out;
+  const std::string_view message = kind.message.empty() ? StdView(status.message()) : kind.message;
+  return ErrorBody(message, kind.type, kind.http == 400 ? ParamOf(message) : std::string_view(),
+                   code);
 }
 
 HttpHeaders JsonHeaders() { return {{"content-type", "application/json"}}; }
