@@ -107,7 +107,7 @@ absl::StatusOr<std::optional<HttpUrl>> Exchange(const HttpCall& call, const Http
   if (call.pinned_certificate.empty()) {
     ASSIGN_OR_RETURN(proxy, ProxyFor(url));
   }
-  HttpConnection connection(call.stop, call.pinned_certificate);
+  HttpConnection connection(call.stop, call.pinned_certificate, call.deadline);
   RETURN_IF_ERROR(connection.Open(url, proxy, call.connect_timeout));
   RETURN_IF_ERROR(connection.Write(RequestOf(call, url), call.idle_timeout));
   HttpConnection::Parser parser;

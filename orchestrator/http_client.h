@@ -48,6 +48,7 @@ struct HttpCall {
 
   absl::Duration connect_timeout = absl::Seconds(15);  // name, connection and TLS, each
   absl::Duration idle_timeout = absl::Seconds(30);     // without a byte
+  absl::Time deadline = absl::InfiniteFuture();        // of all of it
   const std::atomic<bool>* stop = nullptr;             // ends the call with CANCELLED
 
   // Sees the final answer before its body; an error ends the call with it.

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "orchestrator/tls_trust.h"
 
 namespace regatta {
 namespace {
@@ -22,18 +23,17 @@ namespace http = boost::beast::http;
 constexpr auto kLookEvery = std::chrono::milliseconds(50);  // at `stop`
 constexpr uint32_t kMaxHeaderBytes = 64 << 10;
 
-bool IsIpAddress(const std::string& host) {
-  boost::system::error_code error;
-  asio::ip::make_address(host, error);
-  return !error;
-}
-
 }  // namespace
 
 template <typename Start, typename Cancel>
 absl::Status HttpConnection::Await(absl::string_view what, absl::Duration timeout, Start start,
                                    Cancel cancel, Error* error) {
-  const absl::Time deadline = absl::Now() + timeout;
+  // Looked at before each operation too: some end at once, again and again.
+  if (stop_ != nullptr && stop_->load()) return absl::CancelledError("interrupted");
+  if (absl::Now() > deadline_) {
+    return absl::DeadlineExceededError(absl::StrCat(host_, ": ", what, ": takes too long"));
+  }
+  const absl::Time deadline = std::min(absl::Now() + timeout, deadline_);
   std::optional<Error> ended;
   bool stopped = false, late = false;
   start([&ended](Error code, auto&&...) { ended = code; });
@@ -119,37 +119,12 @@ absl::Status HttpConnection::Tunnel(const HttpUrl& url, absl::Duration timeout) 
       absl::StrCat(host_, ": it answers CONNECT with status ", parser.get().result_int()));
 }
 
-absl::Status HttpConnection::Expect(const HttpUrl& url) {
-  Error error;
-  if (pinned_certificate_.empty()) {
-    tls_context_->set_default_verify_paths(error);
-  } else {
-    tls_context_->load_verify_file(pinned_certificate_, error);
-    if (error) {
-      return absl::FailedPreconditionError(
-          absl::StrCat("cannot read certificate '", pinned_certificate_, "': ", error.message()));
-    }
-  }
-  tls_context_->set_verify_mode(asio::ssl::verify_peer, error);
-  tls_.emplace(socket_, *tls_context_);
-  SSL* const ssl = tls_->native_handle();
-  SSL_set_min_proto_version(ssl, TLS1_2_VERSION);
-  if (!IsIpAddress(url.host)) SSL_set_tlsext_host_name(ssl, url.host.c_str());
-  if (!pinned_certificate_.empty()) {
-    // The certificate itself may be what is trusted, not only who signed it.
-    X509_VERIFY_PARAM_set_flags(SSL_get0_param(ssl), X509_V_FLAG_PARTIAL_CHAIN);
-  } else if (IsIpAddress(url.host)) {
-    X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), url.host.c_str());
-  } else {
-    SSL_set1_host(ssl, url.host.c_str());
-  }
-  return absl::OkStatus();
-}
-
 absl::Status HttpConnection::StartTls(const HttpUrl& url, absl::Duration timeout) {
   tls_context_.emplace(asio::ssl::context::tls_client);
-  RETURN_IF_ERROR(Expect(url));
+  RETURN_IF_ERROR(SetTrust(*tls_context_, pinned_certificate_));
+  tls_.emplace(socket_, *tls_context_);
   SSL* const ssl = tls_->native_handle();
+  ExpectHost(ssl, url.host, !pinned_certificate_.empty());
   Error ended;
   RETURN_IF_ERROR(AwaitStream(
       "agreeing on TLS", timeout,

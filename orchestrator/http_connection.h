@@ -24,9 +24,14 @@ class HttpConnection {
   using Parser = boost::beast::http::response_parser<boost::beast::http::buffer_body>;
   using Request = boost::beast::http::request<boost::beast::http::string_body>;
 
-  // `stop` may be null and outlives this. `pinned_certificate` as in HttpCall.
-  explicit HttpConnection(const std::atomic<bool>* stop, std::string pinned_certificate = "")
-      : stop_(stop), pinned_certificate_(std::move(pinned_certificate)), socket_(io_) {}
+  // `stop` may be null and outlives this. `pinned_certificate` as in HttpCall. No operation goes on
+  // after `deadline`.
+  explicit HttpConnection(const std::atomic<bool>* stop, std::string pinned_certificate = "",
+                          absl::Time deadline = absl::InfiniteFuture())
+      : stop_(stop),
+        pinned_certificate_(std::move(pinned_certificate)),
+        deadline_(deadline),
+        socket_(io_) {}
 
   // Connects to `url`'s host, through `proxy` if there is one, and agrees on TLS for https. Errors
   // as PerformHttp's.
@@ -46,8 +51,6 @@ class HttpConnection {
   absl::Status Dial(const HttpUrl& url, absl::Duration timeout);
   absl::Status Tunnel(const HttpUrl& url, absl::Duration timeout);
   absl::Status StartTls(const HttpUrl& url, absl::Duration timeout);
-  // Whom the peer must prove to be.
-  absl::Status Expect(const HttpUrl& url);
 
   // Runs one asynchronous operation to its end: `start` gets the handler, `cancel` makes the
   // operation end early. `error`, when given, tells how it ended and OK is returned for that.
@@ -61,6 +64,7 @@ class HttpConnection {
 
   const std::atomic<bool>* const stop_;
   const std::string pinned_certificate_;
+  const absl::Time deadline_;
   boost::asio::io_context io_;
   boost::asio::ip::tcp::socket socket_;
   std::optional<boost::asio::ssl::context> tls_context_;

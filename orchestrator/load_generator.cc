@@ -12,6 +12,7 @@ namespace {
 
 constexpr int64_t kTickNs = 100'000'000;  // longest wait for events
 constexpr int64_t kProgressEveryNs = 200'000'000;
+constexpr uint32_t kTokensBeyond = 16;  // counts of servers differ by some
 constexpr int64_t kRateWindowNs = 2'000'000'000;
 constexpr int64_t kCancelGraceNs = 5'000'000'000;  // for cancelled requests to say so
 
@@ -56,7 +57,9 @@ LoadResult LoadGenerator::Run(const Batch& batch, const LoadOptions& options,
     CancelIfAsked(stop.load(std::memory_order_relaxed), now);
     IssueWhileFree(batch);
     target_.Poll(now + kTickNs, *this);
-    if (now - marks_.back().time_ns >= kProgressEveryNs) ReportProgress(now, progress);
+    if (now - marks_.back().time_ns < kProgressEveryNs) continue;
+    GiveUpStalled(now);
+    ReportProgress(now, progress);
   }
   SettleUnended();
   result_.cut_short = progress_.issued < batch.size() || result_.interrupted;
@@ -129,6 +132,11 @@ void LoadGenerator::OnDelta(uint64_t tag, const TokenDelta& delta, int64_t recei
     record.set_deltas(record.deltas() + 1);
     record.set_output_tokens(record.output_tokens() + delta.count());
     progress_.output_tokens += delta.count();
+    const uint32_t asked = record.asked_output_tokens();
+    if (asked > 0 && record.output_tokens() > uint64_t{asked} + kTokensBeyond) {
+      GiveUp(index, absl::StrCat("OUT_OF_RANGE: the server goes on behind the ", asked,
+                                 " tokens that were asked for"));
+    }
   }
   if (active.check_answer) active.text += delta.text();
   if (delta.finish_reason() != FINISH_REASON_NONE) RecordLastDelta(delta, record);
@@ -159,7 +167,9 @@ void LoadGenerator::OnEnd(uint64_t tag, const absl::Status& status, int64_t rece
   if (!status.ok() && result_.interrupted) {
     active.interrupted = true;
   } else if (!status.ok()) {
-    record.set_error(cancelled_ns_ != 0 ? StallError(options_.stall_timeout) : Describe(status));
+    record.set_error(!active.given_up.empty() ? active.given_up
+                     : cancelled_ns_ != 0     ? StallError(options_.stall_timeout)
+                                              : Describe(status));
   } else if (record.output_tokens() == 0) {
     record.set_error("INTERNAL: the stream ended without a token");
   } else if (active.check_answer) {
@@ -177,6 +187,24 @@ void LoadGenerator::CancelIfAsked(bool stop, int64_t now_ns) {
   }
   const bool stalled = now_ns - last_event_ns_ > absl::ToInt64Nanoseconds(options_.stall_timeout);
   if (stalled && cancelled_ns_ == 0) CancelAll(now_ns);
+}
+
+void LoadGenerator::GiveUp(uint64_t index, std::string why) {
+  if (!active_[index].given_up.empty()) return;
+  active_[index].given_up = std::move(why);
+  target_.Cancel(first_tag_ + index);
+}
+
+void LoadGenerator::GiveUpStalled(int64_t now_ns) {
+  const int64_t limit_ns = absl::ToInt64Nanoseconds(options_.stall_timeout);
+  for (uint32_t index = 0; index < progress_.issued; ++index) {
+    const Active& active = active_[index];
+    if (active.ended || active.last_delta_ns == 0)
+      continue;  // The first token may wait in a queue.
+    if (now_ns - active.last_delta_ns <= limit_ns) continue;
+    GiveUp(index, absl::StrCat("DEADLINE_EXCEEDED: no further token for ",
+                               absl::FormatDuration(options_.stall_timeout)));
+  }
 }
 
 void LoadGenerator::CancelAll(int64_t now_ns) {

@@ -19,7 +19,8 @@ struct LoadOptions {
   uint32_t concurrency = 1;
   // After that no further request is issued; those running end by themselves.
   absl::Duration max_time = absl::InfiniteDuration();
-  // Without any event for so long, what runs is cancelled and counted as failed.
+  // Without any event for so long, what runs is cancelled and counted as failed; so is one request
+  // alone that stops after its first token.
   absl::Duration stall_timeout = absl::Seconds(120);
 };
 
@@ -57,6 +58,7 @@ class LoadGenerator final : private TargetEvents {
     bool check_answer = false;
     bool ended = false;
     bool interrupted = false;  // ended by `stop`: no record
+    std::string given_up;      // why it alone was cancelled; empty: it was not
   };
 
   void OnDelta(uint64_t tag, const TokenDelta& delta, int64_t received_ns) override;
@@ -67,6 +69,8 @@ class LoadGenerator final : private TargetEvents {
   void Issue(const Batch& batch);
   void CancelIfAsked(bool stop, int64_t now_ns);
   void CancelAll(int64_t now_ns);
+  void GiveUp(uint64_t index, std::string why);
+  void GiveUpStalled(int64_t now_ns);
   void SettleUnended();
   void RecordLastDelta(const TokenDelta& delta, RequestRecord& record) const;
   void ReportProgress(int64_t now_ns, const OnProgress& progress);

@@ -67,9 +67,12 @@ Integer RoundInteger(Integer value, int64_t digits) {
   for (int64_t i = 0; i < digits; ++i) unit *= 10;
   Integer rest = value % unit;
   if (rest < 0) rest += unit;
-  const Integer low = value - rest, gap = unit - rest;
+  Integer low, high;
+  if (__builtin_sub_overflow(value, rest, &low)) return value;  // None so low, or so high.
+  const Integer gap = unit - rest;
   const bool up = rest > gap || (rest == gap && (low / unit) % 2 != 0);
-  return up ? low + unit : low;
+  if (!up) return low;
+  return __builtin_add_overflow(low, unit, &high) ? value : high;
 }
 
 absl::StatusOr<Value> Round(Runtime&, const Value& subject, const Arguments& arguments) {

@@ -11,7 +11,8 @@ namespace regatta::jinja {
 namespace {
 
 // Arguments behind the first `count` positional ones.
-Arguments Behind(const Arguments& arguments, size_t count) {
+absl::StatusOr<Arguments> Behind(const Arguments& arguments, size_t count, Runtime& runtime) {
+  RETURN_IF_ERROR(runtime.Spend(arguments.positional.size() + arguments.named.size()));
   Arguments rest;
   rest.positional.assign(arguments.positional.begin() + static_cast<ptrdiff_t>(count),
                          arguments.positional.end());
@@ -36,7 +37,9 @@ absl::StatusOr<Value> Map(Runtime& runtime, const Value& subject, const Argument
   if (!name.IsString()) return Error("map() takes the name of a filter");
   const Builtin filter = FindFilter(name.string());
   if (filter == nullptr) return Error("No filter named '", name.string(), "'.");
-  const Arguments rest = Behind(arguments, 1);
+  const Runtime::Applying applying(runtime);
+  RETURN_IF_ERROR(applying.Check());
+  ASSIGN_OR_RETURN(const Arguments rest, Behind(arguments, 1, runtime));
   ASSIGN_OR_RETURN(Values items, Iterate(subject, runtime));
   for (Value& item : items) {
     RETURN_IF_ERROR(runtime.Spend(1));
@@ -61,7 +64,8 @@ absl::StatusOr<Value> Choose(Runtime& runtime, const Value& subject, const Argum
     test = FindTest(name.string());
     if (test == nullptr) return Error("No test named '", name.string(), "'.");
   }
-  const Arguments rest = Behind(arguments, std::min<size_t>(given.size(), OfAttribute + 1));
+  ASSIGN_OR_RETURN(const Arguments rest,
+                   Behind(arguments, std::min<size_t>(given.size(), OfAttribute + 1), runtime));
   ASSIGN_OR_RETURN(Values items, Iterate(subject, runtime));
   Values chosen;
   for (Value& item : items) {

@@ -192,9 +192,9 @@ absl::StatusOr<Value> Last(Runtime& runtime, const Value& subject, const Argumen
   return items.empty() ? Nothing("No last item, sequence was empty.") : items.back();
 }
 
-absl::StatusOr<Value> LengthOf(Runtime&, const Value& subject, const Arguments& arguments) {
+absl::StatusOr<Value> LengthOf(Runtime& runtime, const Value& subject, const Arguments& arguments) {
   RETURN_IF_ERROR(Bound::Make("length", arguments, {}).status());
-  return Length(subject);
+  return Length(subject, runtime);
 }
 
 absl::StatusOr<Value> List(Runtime& runtime, const Value& subject, const Arguments& arguments) {

@@ -53,7 +53,8 @@ absl::Status Pad(std::string_view head, std::string_view body, char align, const
 }
 
 std::string Digits(Integer value, int base, bool upper) {
-  auto magnitude = static_cast<unsigned __int128>(value < 0 ? -value : value);
+  auto magnitude = static_cast<unsigned __int128>(value);
+  if (value < 0) magnitude = -magnitude;  // The least integer has no positive one.
   std::string digits;
   do {
     digits.push_back(

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdlib>
 
+#include "absl/strings/match.h"
 #include "common/jinja/errors.h"
 #include "common/jinja/token.h"
 #include "common/jinja/unicode.h"
@@ -327,6 +328,7 @@ class Lexer {
 
 absl::Status At(Position at, const absl::Status& status) {
   absl::string_view message = status.message();
+  if (absl::StartsWith(message, "line ")) return status;  // The innermost place counts.
   return absl::Status(status.code(), Concat("line ", std::to_string(at.line), ", column ",
                                             std::to_string(at.column), ": ",
                                             std::string_view(message.data(), message.size())));

@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "common/jinja/errors.h"
+#include "common/jinja/text_search.h"
 #include "common/jinja/unicode.h"
 #include "common/status_macros.h"
 
@@ -69,7 +70,8 @@ absl::StatusOr<bool> Contains(const Value& item, const Value& container, Runtime
       return Error("'in <string>' requires string as left operand, not ", item.TypeName());
     }
     RETURN_IF_ERROR(runtime.SpendText(container.string().size()));
-    return container.string().find(item.string()) != std::string_view::npos;
+    RETURN_IF_ERROR(runtime.SpendText(item.string().size()));
+    return FindText(container.string(), item.string()) != std::string_view::npos;
   }
   if (container.IsDict()) {
     if (!IsHashable(item)) return Error("unhashable type: '", item.TypeName(), "'");
@@ -312,11 +314,12 @@ absl::StatusOr<Values> Iterate(const Value& value, Runtime& runtime) {
   }
 }
 
-absl::StatusOr<Value> Length(const Value& value) {
+absl::StatusOr<Value> Length(const Value& value, Runtime& runtime) {
   switch (value.kind()) {
     case Kind::kUndefined:
       return Value(Integer{0});
     case Kind::kString:
+      RETURN_IF_ERROR(runtime.SpendText(value.string().size()));
       return Value(static_cast<Integer>(CountCodePoints(value.string())));
     case Kind::kSequence:
       return Value(static_cast<Integer>(value.sequence().items.size()));

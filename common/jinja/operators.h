@@ -32,7 +32,7 @@ absl::StatusOr<Value> Slice(const Value& object, const Value& start, const Value
 // What `for` and list() see: items, keys, code points. Takes those of an iterator.
 absl::StatusOr<Values> Iterate(const Value& value, Runtime& runtime);
 // len(value)
-absl::StatusOr<Value> Length(const Value& value);
+absl::StatusOr<Value> Length(const Value& value, Runtime& runtime);
 
 // `format % value`, printf's way, and str.format. (format.cc)
 absl::StatusOr<Value> FormatPercent(std::string_view format, const Value& value, Runtime& runtime);

@@ -95,20 +95,27 @@ class JsonWriter {
     out_ += escape;
   }
 
-  void NewLine(int level) {
-    if (!style_.multiline) return;
+  absl::Status Append(std::string_view text) {
+    RETURN_IF_ERROR(runtime_.SpendAppend(out_.size(), text.size()));
+    out_ += text;
+    return absl::OkStatus();
+  }
+
+  absl::Status NewLine(int level) {
+    if (!style_.multiline) return absl::OkStatus();
     out_.push_back('\n');
-    for (int i = 0; i < level; ++i) out_ += style_.indent;
+    for (int i = 0; i < level; ++i) RETURN_IF_ERROR(Append(style_.indent));
+    return absl::OkStatus();
   }
 
   absl::Status WriteList(const Values& items, int level) {
     out_.push_back('[');
     for (size_t i = 0; i < items.size(); ++i) {
-      if (i > 0) out_ += style_.item_separator;
-      NewLine(level + 1);
+      if (i > 0) RETURN_IF_ERROR(Append(style_.item_separator));
+      RETURN_IF_ERROR(NewLine(level + 1));
       RETURN_IF_ERROR(Write(items[i], level + 1));
     }
-    if (!items.empty()) NewLine(level);
+    if (!items.empty()) RETURN_IF_ERROR(NewLine(level));
     out_.push_back(']');
     return absl::OkStatus();
   }
@@ -119,13 +126,13 @@ class JsonWriter {
     if (style_.sort_keys) RETURN_IF_ERROR(SortByKey(items));
     out_.push_back('{');
     for (size_t i = 0; i < items.size(); ++i) {
-      if (i > 0) out_ += style_.item_separator;
-      NewLine(level + 1);
+      if (i > 0) RETURN_IF_ERROR(Append(style_.item_separator));
+      RETURN_IF_ERROR(NewLine(level + 1));
       RETURN_IF_ERROR(WriteKey(items[i]->first));
-      out_ += style_.key_separator;
+      RETURN_IF_ERROR(Append(style_.key_separator));
       RETURN_IF_ERROR(Write(items[i]->second, level + 1));
     }
-    if (!items.empty()) NewLine(level);
+    if (!items.empty()) RETURN_IF_ERROR(NewLine(level));
     out_.push_back('}');
     return absl::OkStatus();
   }

@@ -13,14 +13,25 @@ Runtime::~Runtime() {
   for (const auto& name_space : namespaces_) name_space->attributes.Clear();
 }
 
+absl::Status Runtime::Applying::Check() const {
+  if (runtime_.applying_ <= kMaxApplying) return absl::OkStatus();
+  return Error("filters apply filters more than ", std::to_string(kMaxApplying), " deep");
+}
+
+absl::Status Runtime::Look() const {
+  if (std::chrono::steady_clock::now() <= deadline_) return absl::OkStatus();
+  return absl::ResourceExhaustedError(
+      Concat("the template takes more than ", std::to_string(limits_.max_time.count()), " ms"));
+}
+
 absl::Status Runtime::Exhausted() const {
   return absl::ResourceExhaustedError(
-      Concat("the template takes more than ", std::to_string(max_steps_), " steps"));
+      Concat("the template takes more than ", std::to_string(limits_.max_steps), " steps"));
 }
 
 absl::Status Runtime::TooLong() const {
   return absl::ResourceExhaustedError(
-      Concat("a text is longer than ", std::to_string(max_text_bytes_), " bytes"));
+      Concat("a text is longer than ", std::to_string(limits_.max_text_bytes), " bytes"));
 }
 
 absl::StatusOr<Value> Runtime::NewSequence(Sequence::Type type, Values items) {

@@ -6,6 +6,7 @@
 #include "common/jinja/errors.h"
 #include "common/jinja/operators.h"
 #include "common/jinja/string_search.h"
+#include "common/jinja/text_search.h"
 #include "common/status_macros.h"
 
 namespace regatta::jinja {
@@ -37,6 +38,7 @@ absl::StatusOr<Value> ZFill(Runtime& runtime, const Value& subject, const Argume
   ASSIGN_OR_RETURN(const Bound bound, Bound::Make("zfill", arguments, {"width"}, 1));
   ASSIGN_OR_RETURN(const int64_t width, bound.Int(0, 0));
   const std::string_view text = subject.string();
+  if (width <= 0) return subject;
   const bool has_sign = !text.empty() && (text[0] == '-' || text[0] == '+');
   ASSIGN_OR_RETURN(Value padded,
                    PadText(text.substr(has_sign), width - has_sign, Align::kRight, "0", runtime));
@@ -142,24 +144,31 @@ Builtin FindStringMethod(std::string_view name) {
   return FindSearchMethod(name);
 }
 
+// Nothing stands before every character, and at the end.
+absl::StatusOr<std::vector<size_t>> EmptyPlaces(std::string_view text, int64_t most,
+                                                Runtime& runtime) {
+  std::vector<size_t> places;
+  for (size_t at = 0, length = 1; most < 0 || static_cast<int64_t>(places.size()) < most;
+       at += length) {
+    RETURN_IF_ERROR(runtime.Spend(1));
+    places.push_back(at);
+    if (at == text.size()) break;
+    DecodeFirst(text.substr(at), &length);
+  }
+  return places;
+}
+
 absl::StatusOr<Value> ReplaceText(std::string_view text, std::string_view old,
                                   std::string_view replacement, int64_t count, Runtime& runtime) {
-  RETURN_IF_ERROR(runtime.SpendText(text.size()));
+  ASSIGN_OR_RETURN(const auto places, old.empty()
+                                          ? EmptyPlaces(text, count, runtime)
+                                          : FindPlaces(text, old, count, Side::kLeft, runtime));
   std::string out;
   size_t done = 0;
-  for (size_t from = 0; count != 0 && from <= text.size(); --count) {
-    const size_t at = text.find(old, from);
-    if (at == std::string_view::npos) break;
-    RETURN_IF_ERROR(runtime.SpendAppend(out.size(), at - done + replacement.size()));
-    RETURN_IF_ERROR(runtime.Spend(1));
-    out.append(text.substr(done, at - done)).append(replacement);
-    done = at + old.size();
-    from = done;
-    if (!old.empty()) continue;
-    // Nothing is found before every character, and at the end.
-    size_t length = 1;
-    if (at < text.size()) DecodeFirst(text.substr(at), &length);
-    from = at + length;
+  for (const size_t place : places) {
+    RETURN_IF_ERROR(runtime.SpendAppend(out.size(), place - done + replacement.size()));
+    out.append(text.substr(done, place - done)).append(replacement);
+    done = place + old.size();
   }
   RETURN_IF_ERROR(runtime.SpendAppend(out.size(), text.size() - done));
   out.append(text.substr(done));
@@ -168,6 +177,7 @@ absl::StatusOr<Value> ReplaceText(std::string_view text, std::string_view old,
 
 absl::StatusOr<Value> PadText(std::string_view text, int64_t width, Align align,
                               std::string_view fill, Runtime& runtime) {
+  RETURN_IF_ERROR(runtime.SpendText(text.size()));
   const auto size = static_cast<int64_t>(CountCodePoints(text));
   if (width <= size) return Value(text);
   const int64_t missing = width - size;
@@ -183,13 +193,18 @@ absl::StatusOr<Value> PadText(std::string_view text, int64_t width, Align align,
   return Value(std::move(out));
 }
 
+// Each is looked for at each place.
+constexpr size_t kMaxStripped = 256;
+
 absl::StatusOr<Value> StripText(Runtime& runtime, std::string_view text, Ends ends,
                                 const Arguments& arguments) {
   ASSIGN_OR_RETURN(const Bound bound, Bound::Make("strip", arguments, {"chars"}));
   RETURN_IF_ERROR(runtime.SpendText(text.size()));
   if (!bound.HasValue(0)) return Value(Strip(text, ends));
   ASSIGN_OR_RETURN(const std::string_view chars, bound.String(0, ""));
-  RETURN_IF_ERROR(runtime.SpendText(chars.size()));
+  if (chars.size() > kMaxStripped) {
+    return Error("strip() takes at most ", std::to_string(kMaxStripped), " bytes to strip");
+  }
   return Value(Strip(text, ends, &chars));
 }
 

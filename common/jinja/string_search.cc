@@ -5,6 +5,7 @@
 
 #include "common/jinja/errors.h"
 #include "common/jinja/operators.h"
+#include "common/jinja/text_search.h"
 #include "common/jinja/unicode.h"
 #include "common/status_macros.h"
 
@@ -12,6 +13,8 @@ namespace regatta::jinja {
 namespace {
 
 constexpr size_t kNotFound = std::string_view::npos;
+
+constexpr Side Direction(bool from_right) { return from_right ? Side::kRight : Side::kLeft; }
 
 // Part of a text between `start` and `end` in code points, as str's methods take them.
 struct Window {
@@ -43,9 +46,14 @@ absl::StatusOr<Value> Find(Runtime& runtime, const Value& subject, const Argumen
   ASSIGN_OR_RETURN(const Bound bound, Bound::Make("find", arguments, {"sub", "start", "end"}, 1));
   ASSIGN_OR_RETURN(const std::string_view wanted, bound.String(0, ""));
   ASSIGN_OR_RETURN(const Window window, WindowOf(subject.string(), bound, runtime));
-  const size_t at = !window.exists ? kNotFound
-                    : FromRight    ? window.text.rfind(wanted)
-                                   : window.text.find(wanted);
+  size_t at = kNotFound;
+  if (window.exists && wanted.empty()) {
+    at = FromRight ? window.text.size() : 0;
+  } else if (window.exists) {
+    ASSIGN_OR_RETURN(const auto places,
+                     FindPlaces(window.text, wanted, 1, Direction(FromRight), runtime));
+    if (!places.empty()) at = places[0];
+  }
   if (at != kNotFound) {
     return Value(static_cast<Integer>(window.first + CountCodePoints(window.text.substr(0, at))));
   }
@@ -59,11 +67,8 @@ absl::StatusOr<Value> Count(Runtime& runtime, const Value& subject, const Argume
   ASSIGN_OR_RETURN(const Window window, WindowOf(subject.string(), bound, runtime));
   if (!window.exists) return Value(Integer{0});
   if (wanted.empty()) return Value(static_cast<Integer>(CountCodePoints(window.text) + 1));
-  Integer count = 0;
-  for (size_t at = 0; (at = window.text.find(wanted, at)) != kNotFound; at += wanted.size()) {
-    ++count;
-  }
-  return Value(count);
+  ASSIGN_OR_RETURN(const auto places, FindPlaces(window.text, wanted, -1, Side::kLeft, runtime));
+  return Value(static_cast<Integer>(places.size()));
 }
 
 // startswith and endswith: an affix, or a tuple of them.
@@ -113,18 +118,17 @@ std::vector<std::string_view> SplitAtSpace(std::string_view text, int64_t most, 
   return pieces;
 }
 
-std::vector<std::string_view> SplitAtText(std::string_view text, std::string_view separator,
-                                          int64_t most, bool from_right) {
+absl::StatusOr<std::vector<std::string_view>> SplitAtText(std::string_view text,
+                                                          std::string_view separator, int64_t most,
+                                                          Side from, Runtime& runtime) {
+  ASSIGN_OR_RETURN(const auto places, FindPlaces(text, separator, most, from, runtime));
   std::vector<std::string_view> pieces;
-  while (most < 0 || static_cast<int64_t>(pieces.size()) < most) {
-    const size_t at = from_right ? text.rfind(separator) : text.find(separator);
-    if (at == kNotFound) break;
-    const std::string_view before = text.substr(0, at), after = text.substr(at + separator.size());
-    pieces.push_back(from_right ? after : before);
-    text = from_right ? before : after;
+  size_t begin = 0;
+  for (const size_t place : places) {
+    pieces.push_back(text.substr(begin, place - begin));
+    begin = place + separator.size();
   }
-  pieces.push_back(text);
-  if (from_right) std::reverse(pieces.begin(), pieces.end());
+  pieces.push_back(text.substr(begin));
   return pieces;
 }
 
@@ -144,7 +148,9 @@ absl::StatusOr<Value> Split(Runtime& runtime, const Value& subject, const Argume
   if (!bound.HasValue(0)) return ListOf(SplitAtSpace(subject.string(), most, FromRight), runtime);
   ASSIGN_OR_RETURN(const std::string_view separator, bound.String(0, ""));
   if (separator.empty()) return Error("empty separator");
-  return ListOf(SplitAtText(subject.string(), separator, most, FromRight), runtime);
+  ASSIGN_OR_RETURN(const auto pieces,
+                   SplitAtText(subject.string(), separator, most, Direction(FromRight), runtime));
+  return ListOf(pieces, runtime);
 }
 
 absl::StatusOr<Value> SplitLinesOf(Runtime& runtime, const Value& subject,
@@ -161,12 +167,13 @@ absl::StatusOr<Value> Partition(Runtime& runtime, const Value& subject,
   ASSIGN_OR_RETURN(const std::string_view separator, bound.String(0, ""));
   if (separator.empty()) return Error("empty separator");
   const std::string_view text = subject.string();
-  RETURN_IF_ERROR(runtime.SpendText(text.size()));
-  const size_t at = FromRight ? text.rfind(separator) : text.find(separator);
-  if (at == kNotFound) {
+  ASSIGN_OR_RETURN(const auto places,
+                   FindPlaces(text, separator, 1, Direction(FromRight), runtime));
+  if (places.empty()) {
     if (FromRight) return runtime.NewTuple({Value(""), Value(""), subject});
     return runtime.NewTuple({subject, Value(""), Value("")});
   }
+  const size_t at = places[0];
   return runtime.NewTuple(
       {Value(text.substr(0, at)), Value(separator), Value(text.substr(at + separator.size()))});
 }

@@ -72,13 +72,17 @@ Template::Template(Template&&) noexcept = default;
 Template::~Template() = default;
 
 absl::StatusOr<Template> Template::Parse(std::string_view source) {
+  if (source.size() > kMaxTemplateBytes) {
+    return Error("the template has ", std::to_string(source.size()), " bytes, the limit is ",
+                 std::to_string(kMaxTemplateBytes));
+  }
   ASSIGN_OR_RETURN(Program program, jinja::Parse(WellFormed(source)));
   return Template(std::make_unique<const Program>(std::move(program)));
 }
 
 absl::StatusOr<std::string> Template::Render(const Dict& variables, const Limits& limits,
                                              int64_t now_s) const {
-  Runtime runtime(limits.max_steps, limits.max_text_bytes, now_s);
+  Runtime runtime(limits, now_s);
   return Interpreter(*program_, variables, runtime).Render();
 }
 

@@ -9,22 +9,21 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "common/jinja/runtime.h"
 #include "common/jinja/value.h"
 
 namespace regatta::jinja {
 
 struct Program;
 
-struct Limits {
-  int64_t max_steps = 0;      // about one per expression, item, or 32 bytes of text
-  size_t max_text_bytes = 0;  // of any text, the result included
-};
+inline constexpr size_t kMaxTemplateBytes = size_t{1} << 20;
 
 // What transformers renders chat templates with: Jinja 3 without inheritance and includes, blocks
 // trimmed, in a sandbox that changes nothing but namespaces. Immutable, shared between threads.
 class Template {
  public:
-  // INVALID_ARGUMENT names line and column. Ill-formed UTF-8 counts as U+FFFD.
+  // INVALID_ARGUMENT names line and column, or the limit of kMaxTemplateBytes. Ill-formed UTF-8
+  // counts as U+FFFD.
   static absl::StatusOr<Template> Parse(std::string_view source);
   Template(Template&&) noexcept;
   ~Template();

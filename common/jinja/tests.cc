@@ -10,8 +10,9 @@ namespace {
 
 // A test of the subject alone.
 template <bool (*Holds)(const Value&)>
-absl::StatusOr<Value> Is(Runtime&, const Value& subject, const Arguments& arguments) {
+absl::StatusOr<Value> Is(Runtime& runtime, const Value& subject, const Arguments& arguments) {
   RETURN_IF_ERROR(Bound::Make("test", arguments, {}).status());
+  if (subject.IsString()) RETURN_IF_ERROR(runtime.SpendText(subject.string().size()));
   return Value(Holds(subject));
 }
 

@@ -15,7 +15,7 @@ struct Position {
   int column = 1;  // in code points
 };
 
-// `status` with the place put before its message.
+// `status` with the place put before its message, unless it has one.
 absl::Status At(Position at, const absl::Status& status);
 
 struct Token {

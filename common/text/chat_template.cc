@@ -10,6 +10,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/jinja/template.h"
+#include "common/jinja/text_search.h"
 #include "common/jinja/unicode.h"
 #include "common/status_macros.h"
 #include "common/string_views.h"
@@ -31,7 +32,11 @@ absl::StatusOr<std::optional<std::string>> ReadFile(const std::string& dir, cons
   const std::filesystem::path path = std::filesystem::path(dir) / name;
   std::error_code error;
   const uintmax_t size = std::filesystem::file_size(path, error);
-  if (error) return std::nullopt;
+  if (error == std::errc::no_such_file_or_directory) return std::nullopt;
+  if (error) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("cannot read ", path.string(), ": ", error.message()));
+  }
   if (size > kMaxFileBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(path.string(), " has ", size, " bytes, the limit is ", kMaxFileBytes));
@@ -123,7 +128,7 @@ absl::StatusOr<std::string> MarkFinalMessage(Json& messages) {
 absl::StatusOr<std::string> CutAtMark(std::string rendered, std::string_view final_text) {
   const size_t at = rendered.rfind(kMark.substr(0, kMark.size() - 1));
   const std::string_view stripped = jinja::Strip(final_text, jinja::Ends::kBoth);
-  if (at == std::string::npos || rendered.find(stripped) == std::string::npos) {
+  if (at == std::string::npos || jinja::FindText(rendered, stripped) == std::string_view::npos) {
     return absl::InvalidArgumentError(
         "the chat template changes the final message, so it cannot be continued");
   }

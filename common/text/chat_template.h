@@ -36,7 +36,7 @@ class ChatTemplate {
   ~ChatTemplate();
 
   // INVALID_ARGUMENT: the template refuses the conversation (raise_exception) or cannot render it;
-  // RESOURCE_EXHAUSTED: more than kMaxSteps operations or kMaxOutputBytes of text.
+  // RESOURCE_EXHAUSTED: more than kMaxSteps operations, kMaxOutputBytes of text or ten seconds.
   absl::StatusOr<std::string> Render(const ChatInput& input) const;
 
   static constexpr int64_t kMaxSteps = 10'000'000;

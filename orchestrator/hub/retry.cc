@@ -9,19 +9,12 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "orchestrator/interruptible_sleep.h"
 
 namespace regatta {
 namespace {
 
 constexpr char kAskedWait[] = "regatta/asked-wait-ms";
-
-bool Sleep(absl::Duration duration, const std::atomic<bool>& stop) {
-  const absl::Time end = absl::Now() + duration;
-  while (absl::Now() < end && !stop.load()) {
-    absl::SleepFor(std::min(end - absl::Now(), absl::Milliseconds(50)));
-  }
-  return !stop.load();
-}
 
 }  // namespace
 
@@ -51,7 +44,7 @@ absl::Status WithRetries(const RetryPolicy& policy, const std::atomic<bool>& sto
     if (left <= 0 || asked > policy.patience) return status;
     const absl::Duration pause = std::max(wait, asked);
     if (policy.on_retry) policy.on_retry(status, pause);
-    if (!Sleep(pause, stop)) return absl::CancelledError("interrupted");
+    if (!SleepUnless(stop, pause)) return absl::CancelledError("interrupted");
     wait = std::min(wait * 2, policy.longest_wait);
   }
 }

@@ -42,6 +42,11 @@ absl::Status AnswerParser::Feed(absl::string_view bytes) {
   if (is_done() && !input.empty()) {
     return absl::InvalidArgumentError("the server goes on behind the end of its answer");
   }
+  // Headers, lines of chunks and trailers are understood as wholes only.
+  if (input.size() > kMaxHeaderBytes) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the answer is no HTTP: a header or chunk line of over ", kMaxHeaderBytes, " bytes"));
+  }
   partial_ = std::string(input);
   return absl::OkStatus();
 }

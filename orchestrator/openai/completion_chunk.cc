@@ -1,6 +1,8 @@
 // JSON of events and errors; see completion_chunk.h.
 #include "orchestrator/openai/completion_chunk.h"
 
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +13,7 @@ namespace {
 using nlohmann::json;
 
 constexpr size_t kQuotedBytes = 200;
+constexpr uint64_t kMostCounted = std::numeric_limits<uint32_t>::max();
 
 std::string StringAt(const json& object, const char* key) {
   const auto found = object.find(key);
@@ -19,7 +22,8 @@ std::string StringAt(const json& object, const char* key) {
 
 uint32_t CountAt(const json& object, const char* key) {
   const auto found = object.find(key);
-  return found != object.end() && found->is_number_unsigned() ? found->get<uint32_t>() : 0;
+  if (found == object.end() || !found->is_number_unsigned()) return 0;
+  return static_cast<uint32_t>(std::min<uint64_t>(found->get<uint64_t>(), kMostCounted));
 }
 
 FinishReason FinishOf(const std::string& reason) {
@@ -45,6 +49,7 @@ std::string ErrorMessage(const json& document) {
   if (!document.is_object()) return "";
   const auto error = document.find("error");
   if (error != document.end()) {
+    if (error->is_string()) return error->get<std::string>();
     return error->is_object() ? StringAt(*error, "message") : error->dump();
   }
   const std::string message = StringAt(document, "message");
@@ -96,7 +101,10 @@ absl::StatusOr<CompletionChunk> ParseCompletionChunk(absl::string_view text) {
     return absl::InvalidArgumentError(
         absl::StrCat("the server sent an event that is no JSON object: ", Quoted(text)));
   }
-  if (document.contains("error")) return absl::InternalError(ErrorMessage(document));
+  const auto error = document.find("error");
+  if (error != document.end() && !error->is_null()) {
+    return absl::InternalError(ErrorMessage(document));
+  }
   CompletionChunk chunk;
   const auto choices = document.find("choices");
   if (choices == document.end() || !choices->is_array()) {

@@ -7,6 +7,7 @@
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "orchestrator/http_client.h"
+#include "orchestrator/interruptible_sleep.h"
 #include "orchestrator/openai/completion_chunk.h"
 #include "orchestrator/openai/request_body.h"
 
@@ -42,13 +43,13 @@ absl::StatusOr<std::string> FirstModel(const HttpUrl& url, const std::string& ap
   call.url.target = ApiPath(url, "/models");
   call.bearer_token = api_key;
   call.stop = &stop;
-  const absl::Time deadline = absl::Now() + timeout;
+  call.deadline = absl::Now() + timeout;
   while (true) {
     absl::StatusOr<std::string> name = Ask(call);
     const bool later =
         absl::IsUnavailable(name.status()) || absl::IsDeadlineExceeded(name.status());
-    if (!later || absl::Now() + kPause > deadline) return name;
-    absl::SleepFor(kPause);
+    if (!later || absl::Now() + kPause > call.deadline) return name;
+    if (!SleepUnless(stop, kPause)) return absl::CancelledError("interrupted");
   }
 }
 

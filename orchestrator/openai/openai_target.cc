@@ -3,15 +3,19 @@
 
 #include <algorithm>
 #include <chrono>
+#include <limits>
 #include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/clock.h"
+#include "common/status_macros.h"
+#include "orchestrator/http_client.h"
 #include "orchestrator/openai/answer_parser.h"
 #include "orchestrator/openai/completion_chunk.h"
 #include "orchestrator/openai/event_reader.h"
+#include "orchestrator/tls_trust.h"
 
 namespace regatta {
 namespace {
@@ -19,6 +23,7 @@ namespace {
 // Servers close idle connections, Uvicorn after 5 s.
 constexpr int64_t kMaxIdleNs = 3'000'000'000;
 constexpr absl::string_view kDone = "[DONE]";
+constexpr int kMaxHandlersPerPoll = 1024;
 
 std::string RequestBytes(const OpenAiServer& server, const std::string& body) {
   const std::string key =
@@ -88,6 +93,7 @@ class OpenAiTarget::Call final : public std::enable_shared_from_this<Call> {
     absl::Status status = parser_.Feed(bytes);
     if (status.ok()) status = TakeBody();
     if (!status.ok()) return End(std::move(status));
+    if (over_) return;  // Cancelled by who got the tokens.
     if (parser_.done()) return Complete();
     Read();
   }
@@ -124,13 +130,14 @@ class OpenAiTarget::Call final : public std::enable_shared_from_this<Call> {
     if (chunk.finish != FINISH_REASON_NONE) finish_ = chunk.finish;
     if (chunk.usage) usage_ = chunk.usage;
     // Events that bring no count of their own count as one token when they bring text.
-    uint32_t total = count_ + (chunk.text.empty() ? 0 : 1);
+    uint64_t total = uint64_t{count_} + !chunk.text.empty();
     if (chunk.usage) total = std::max(count_, chunk.usage->output_tokens());
+    total = std::min<uint64_t>(total, std::numeric_limits<uint32_t>::max());
     if (total == count_ && chunk.text.empty()) return;
     TokenDelta delta;
-    delta.set_count(total - count_);
+    delta.set_count(static_cast<uint32_t>(total - count_));
     delta.set_text(chunk.text);
-    count_ = total;
+    count_ = static_cast<uint32_t>(total);
     target_.events_->OnDelta(tag_, delta, now_ns);
   }
 
@@ -179,6 +186,11 @@ absl::StatusOr<std::unique_ptr<OpenAiTarget>> OpenAiTarget::Make(OpenAiServer se
                                                                  absl::Duration timeout) {
   std::unique_ptr<OpenAiTarget> target(new OpenAiTarget(std::move(server)));
   const HttpUrl& url = target->server_.url;
+  ASSIGN_OR_RETURN(const std::optional<HttpUrl> proxy, ProxyFor(url));
+  if (proxy.has_value()) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "load goes to the server itself, not through a proxy: name ", url.host, " in NO_PROXY"));
+  }
   Peer& peer = target->peer_;
   peer.host = url.host;
   Wire::Error error = boost::asio::error::timed_out;
@@ -196,8 +208,7 @@ absl::StatusOr<std::unique_ptr<OpenAiTarget>> OpenAiTarget::Make(OpenAiServer se
   if (url.scheme == "https") {
     using boost::asio::ssl::context;
     peer.tls = std::make_unique<context>(context::tls_client);
-    peer.tls->set_verify_mode(boost::asio::ssl::verify_peer);
-    peer.tls->set_default_verify_paths(error);
+    RETURN_IF_ERROR(SetTrust(*peer.tls, /*pinned_certificate=*/""));
   }
   return target;
 }
@@ -250,7 +261,9 @@ void OpenAiTarget::Poll(int64_t deadline_ns, TargetEvents& events) {
     const int64_t wait_ns = std::max<int64_t>(0, deadline_ns - RealClock().NowNs());
     io_.run_one_for(std::chrono::nanoseconds(wait_ns));
   }
-  io_.poll();
+  // Bounded, or a server that sends without pause would keep the caller from everything else.
+  for (int i = 0; i < kMaxHandlersPerPoll && io_.poll_one() > 0; ++i) {
+  }
   DeliverEnds();
   events_ = nullptr;
 }

@@ -28,7 +28,7 @@ struct OpenAiServer {
 // difference to the final usage comes with the last delta.
 class OpenAiTarget final : public Target {
  public:
-  // Resolves the host. UNAVAILABLE names it.
+  // Resolves the host. UNAVAILABLE names it; FAILED_PRECONDITION: a proxy stands before it.
   static absl::StatusOr<std::unique_ptr<OpenAiTarget>> Make(OpenAiServer server,
                                                             absl::Duration timeout);
   ~OpenAiTarget() override;

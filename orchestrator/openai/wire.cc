@@ -6,6 +6,8 @@
 #include <boost/asio/write.hpp>
 #include <utility>
 
+#include "orchestrator/tls_trust.h"
+
 namespace regatta {
 
 namespace asio = boost::asio;
@@ -20,8 +22,7 @@ void Wire::Open(Done done) {
         socket_.set_option(asio::ip::tcp::no_delay(true), error);
         if (peer_.tls == nullptr) return done(error);
         tls_.emplace(socket_, *peer_.tls);
-        tls_->set_verify_callback(asio::ssl::host_name_verification(peer_.host));
-        SSL_set_tlsext_host_name(tls_->native_handle(), peer_.host.c_str());
+        ExpectHost(tls_->native_handle(), peer_.host, /*pinned=*/false);
         tls_->async_handshake(asio::ssl::stream_base::client, std::move(done));
       });
 }

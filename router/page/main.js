@@ -104,14 +104,13 @@ async function answerNow() {
     if (error.name === 'AbortError') {
       answer.end('stopped');
       conversation.keep(answer);
-    } else if (error instanceof ApiError) {
+    } else {
       answer.fail(error.message, () => {
         answer.remove();
         answerNow();
       });
+      if (!(error instanceof ApiError)) throw error;  // Ours: the console has the whole of it.
       if (error.status === 401) settings.askForKey();
-    } else {
-      throw error;
     }
   } finally {
     setWriting(null);

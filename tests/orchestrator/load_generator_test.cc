@@ -9,6 +9,7 @@
 #include <map>
 #include <set>
 
+#include "absl/time/clock.h"
 #include "common/clock.h"
 #include "orchestrator/null_target.h"
 
@@ -32,7 +33,7 @@ Dataset MakeDataset(uint32_t entries, uint32_t output_tokens) {
 // Answers each request after a few polls, out of order; some fail, some never end.
 class ScriptedTarget : public Target {
  public:
-  enum class Behaviour { kComplete, kFail, kHang, kSilentHang };
+  enum class Behaviour { kComplete, kFail, kHang, kSilentHang, kStop, kEndless };
 
   std::map<uint64_t, Behaviour> behaviour;
   std::set<uint64_t> started;
@@ -57,17 +58,29 @@ class ScriptedTarget : public Target {
     // The newest first, so that requests end out of order.
     const auto [tag, tokens] = queue_.back();
     queue_.pop_back();
+    if (cancelled.count(tag) > 0) return;
     switch (behaviour[tag]) {
       case Behaviour::kComplete:
         return Complete(tag, tokens, events);
       case Behaviour::kFail:
         return End(tag, absl::UnavailableError("group fenced"), events);
+      case Behaviour::kStop:  // after a token
+        return OneToken(tag, events);
+      case Behaviour::kEndless:
+        absl::SleepFor(absl::Milliseconds(15));
+        queue_.push_front({tag, tokens});
+        return OneToken(tag, events);
       default:
         return;
     }
   }
 
  private:
+  void OneToken(uint64_t tag, TargetEvents& events) {
+    TokenDelta delta;
+    delta.set_count(1);
+    events.OnDelta(tag, delta, RealClock().NowNs());
+  }
   void Complete(uint64_t tag, uint32_t tokens, TargetEvents& events) {
     TokenDelta delta;
     delta.set_count(tokens - 1);
@@ -154,6 +167,23 @@ TEST(LoadGeneratorTest, AStallIsCancelledAndCounted) {
   EXPECT_THAT(result.samples.requests[2].error(), HasSubstr("no token of any request for 50ms"));
   EXPECT_TRUE(result.cut_short);
   EXPECT_FALSE(result.interrupted);
+}
+
+TEST(LoadGeneratorTest, RequestsThatStopOrNeverEndAreGivenUpAlone) {
+  const Dataset dataset = MakeDataset(6, 5);
+  ScriptedTarget target;
+  target.behaviour[0] = ScriptedTarget::Behaviour::kStop;
+  target.behaviour[1] = ScriptedTarget::Behaviour::kEndless;
+  LoadOptions options = Concurrency(2);
+  options.stall_timeout = absl::Milliseconds(50);
+  const std::atomic<bool> stop{false};
+  const LoadResult result =
+      LoadGenerator(target).Run(Workload(dataset, {}).Deal(6), options, stop, nullptr);
+  ASSERT_EQ(result.samples.requests.size(), 6u);
+  EXPECT_THAT(result.samples.requests[0].error(), HasSubstr("no further token for 50ms"));
+  EXPECT_THAT(result.samples.requests[1].error(), HasSubstr("goes on behind the 5 tokens"));
+  for (int i = 2; i < 6; ++i) EXPECT_EQ(result.samples.requests[i].error(), "");
+  EXPECT_FALSE(result.cut_short);
 }
 
 TEST(LoadGeneratorTest, StoppingCancelsWhatRunsAndKeepsWhatIsDone) {

@@ -67,6 +67,50 @@ TEST(JinjaTemplateTest, WorkAndTextAreBounded) {
   }
 }
 
+// Work that grows with texts that a client chooses is paid for, or linear.
+TEST(JinjaTemplateTest, LongTextsAreSearchedInLinearTime) {
+  Dict variables;
+  variables.Set(Value("s"), Value(Repeated("a", 4'000'000)));
+  variables.Set(Value("t"), Value(Repeated("a", 2'000'000) + "b"));
+  const Limits limits = {10'000'000, size_t{64} << 20};
+  for (const char* source :
+       {"{{ t in s }}", "{{ s.find(t) }}", "{{ s.rfind(t) }}", "{{ s.count(t) }}",
+        "{{ s.replace(t, 'x')|length }}", "{{ s.split(t)|length }}", "{{ s.rsplit(t)|length }}",
+        "{{ s.partition(t)|length }}", "{{ s.rsplit('aaaa')|length }}"}) {
+    const auto text = Template::Parse(source)->Render(variables, limits, 0);
+    EXPECT_TRUE(text.ok()) << source << ": " << text.status();
+  }
+  for (const char* source :
+       {"{% for i in range(99999) %}{% if s|length %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% if s is lower %}{% endif %}{% endfor %}",
+        "{% for i in range(99999) %}{% if [1, 2]|tojson(separators=(s, ':')) %}{% endif %}{% "
+        "endfor %}",
+        "{{ s.strip(s) }}", "{{ 'a'|map(*(['map'] * 12000)) }}"}) {
+    EXPECT_FALSE(Template::Parse(source)->Render(variables, {1'000'000, 1 << 24}, 0).ok()) << source;
+  }
+}
+
+TEST(JinjaTemplateTest, TimeIsBounded) {
+  const Limits limits = {int64_t{1} << 40, 1 << 20, std::chrono::milliseconds(50)};
+  const auto text = Render(
+      "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", limits);
+  EXPECT_EQ(text.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(text.status().message()), HasSubstr("50 ms"));
+}
+
+TEST(JinjaTemplateTest, TemplatesHaveALargestSize) {
+  EXPECT_TRUE(Template::Parse(std::string(kMaxTemplateBytes, 'x')).ok());
+  EXPECT_THAT(MessageOf(std::string(kMaxTemplateBytes + 1, 'x')),
+              HasSubstr("the limit is 1048576"));
+}
+
+TEST(JinjaTemplateTest, AnErrorNamesOnePlace) {
+  const std::string message =
+      MessageOf("{% macro f(n) %}{{ f(n - 1) if n else nope.x }}{% endmacro %}\n{{ f(5) }}");
+  EXPECT_THAT(message, StartsWith("line 1, column"));
+  EXPECT_EQ(message.find("line", 1), std::string::npos) << message;
+}
+
 TEST(JinjaTemplateTest, StepsAndBytesAreCountedToTheLast) {
   const std::string source = "{% for i in range(50) %}ab{% endfor %}";
   int64_t least = 1;

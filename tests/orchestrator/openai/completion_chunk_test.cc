@@ -56,6 +56,18 @@ TEST(CompletionChunkTest, WhatIsNoEventIsQuoted) {
   EXPECT_THAT(std::string(error.status().message()), HasSubstr("out of memory"));
 }
 
+TEST(CompletionChunkTest, NoErrorIsNoError) {
+  EXPECT_EQ(Parse(R"({"error":null,"choices":[{"text":"a"}]})").text, "a");
+  EXPECT_EQ(ParseCompletionChunk(R"({"error":"busy"})").status().message(), "busy");
+}
+
+TEST(CompletionChunkTest, CountsAreNeverCutOff) {
+  const auto usage =
+      Parse(R"({"choices":[],"usage":{"completion_tokens":18446744073709551615}})").usage;
+  ASSERT_TRUE(usage.has_value());
+  EXPECT_EQ(usage->output_tokens(), 4294967295u);
+}
+
 TEST(CompletionChunkTest, AnswersOfErrorsSayWhatTheServerSaid) {
   const auto full = StatusOfAnswer(429, R"({"error":{"message":"queue is full"}})");
   EXPECT_EQ(full.code(), absl::StatusCode::kResourceExhausted);

@@ -176,10 +176,48 @@ TEST_F(OpenAiTargetTest, ACancelledRequestEndsAtOnce) {
   EXPECT_EQ(Await(1).end->code(), absl::StatusCode::kCancelled);
 }
 
+TEST_F(OpenAiTargetTest, EndlessLinesAreRefused) {
+  Serve({{{ChunkedHead(), "5;" + std::string(70'000, 'x')}}});
+  EXPECT_THAT(ErrorOf(1), HasSubstr("a header or chunk line of over 65536 bytes"));
+}
+
+// However fast a server sends, the caller gets back to its deadlines.
+TEST_F(OpenAiTargetTest, AFastServerDoesNotHoldThePoller) {
+  Script endless{{ChunkedHead()}};
+  for (int i = 0; i < 100'000; ++i) endless.pieces.push_back(Chunk(Token("a")));
+  endless.pause = false;
+  Serve({endless});
+  Start(1);
+  while (seen_[1].counts.empty()) target_->Poll(RealClock().NowNs() + 50'000'000, seen_);
+  for (int i = 0; i < 20; ++i) {
+    const int64_t start_ns = RealClock().NowNs();
+    target_->Poll(start_ns + 10'000'000, seen_);
+    EXPECT_LT(RealClock().NowNs() - start_ns, 2'000'000'000);
+  }
+  target_->Cancel(1);
+  EXPECT_EQ(Await(1).end->code(), absl::StatusCode::kCancelled);
+}
+
 TEST_F(OpenAiTargetTest, NobodyListens) {
   Serve({});
   server_.reset();
   EXPECT_THAT(ErrorOf(1), HasSubstr("UNAVAILABLE: connection: "));
+}
+
+TEST(ModelListTest, WaitingForAServerIsBounded) {
+  std::atomic<bool> stop = true;
+  const HttpUrl nobody = *ParseHttpUrl("http://127.0.0.1:1");
+  EXPECT_EQ(FirstModel(nobody, "", absl::Seconds(60), stop).status().code(),
+            absl::StatusCode::kCancelled);
+  stop = false;
+  Script dripping{{"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"}};
+  for (int i = 0; i < 3'000; ++i) dripping.pieces.push_back("x");
+  ScriptedServer server({dripping});
+  const int64_t start_ns = RealClock().NowNs();
+  EXPECT_EQ(
+      FirstModel(*ParseHttpUrl(server.url()), "", absl::Milliseconds(300), stop).status().code(),
+      absl::StatusCode::kDeadlineExceeded);
+  EXPECT_LT(RealClock().NowNs() - start_ns, 5'000'000'000);
 }
 
 TEST(ModelListTest, TheFirstModelIsNamed) {

@@ -100,7 +100,7 @@ void ScriptedServer::Talk(int connection) {
     scripts_.erase(scripts_.begin());
     for (const std::string& piece : script.pieces) {
       if (::send(connection, piece.data(), piece.size(), MSG_NOSIGNAL) < 0) return;
-      absl::SleepFor(absl::Milliseconds(2));
+      if (script.pause) absl::SleepFor(absl::Milliseconds(2));
     }
     if (script.close) return;
   }

@@ -12,6 +12,7 @@ namespace regatta::testing {
 struct Script {
   std::vector<std::string> pieces;  // written one by one, a moment apart
   bool close = false;               // the connection, after the last piece
+  bool pause = true;                // after each piece
 };
 
 // One connection at a time is served; others wait.
