@@ -86,7 +86,8 @@ TEST(JinjaTemplateTest, LongTextsAreSearchedInLinearTime) {
         "{% for i in range(99999) %}{% if [1, 2]|tojson(separators=(s, ':')) %}{% endif %}{% "
         "endfor %}",
         "{{ s.strip(s) }}", "{{ 'a'|map(*(['map'] * 12000)) }}"}) {
-    EXPECT_FALSE(Template::Parse(source)->Render(variables, {1'000'000, 1 << 24}, 0).ok()) << source;
+    EXPECT_FALSE(Template::Parse(source)->Render(variables, {1'000'000, 1 << 24}, 0).ok())
+        << source;
   }
 }
 
