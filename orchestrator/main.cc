@@ -2,7 +2,7 @@
 #include <CLI/CLI.hpp>
 
 #include "common/flags.h"
-#include "orchestrator/commands.h"
+#include "orchestrator/commands/commands.h"
 
 int main(int argc, char** argv) {
   CLI::App app("Serves and benchmarks large language models on many ranks.", "regatta");

@@ -7,7 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "orchestrator/doctor/doctor.h"
 #include "orchestrator/doctor/finding.h"
-#include "orchestrator/text_table.h"
+#include "orchestrator/terminal/text_table.h"
 
 namespace regatta {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "orchestrator/http_client.h"
+#include "orchestrator/http/http_client.h"
 #include "orchestrator/hub/hub_settings.h"
 
 namespace regatta {

@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
-#include "orchestrator/http_url.h"
+#include "orchestrator/http/http_url.h"
 
 namespace regatta {
 

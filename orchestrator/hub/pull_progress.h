@@ -5,7 +5,7 @@
 #include <string>
 
 #include "absl/time/time.h"
-#include "orchestrator/status_line.h"
+#include "orchestrator/terminal/status_line.h"
 
 namespace regatta {
 

@@ -9,7 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "orchestrator/interruptible_sleep.h"
+#include "orchestrator/terminal/interruptible_sleep.h"
 
 namespace regatta {
 namespace {

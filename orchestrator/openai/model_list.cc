@@ -6,10 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
-#include "orchestrator/http_client.h"
-#include "orchestrator/interruptible_sleep.h"
+#include "orchestrator/http/http_client.h"
 #include "orchestrator/openai/completion_chunk.h"
 #include "orchestrator/openai/request_body.h"
+#include "orchestrator/terminal/interruptible_sleep.h"
 
 namespace regatta {
 namespace {

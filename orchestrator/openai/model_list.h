@@ -6,7 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "orchestrator/http_url.h"
+#include "orchestrator/http/http_url.h"
 
 namespace regatta {
 

@@ -11,11 +11,11 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "common/status_macros.h"
-#include "orchestrator/http_client.h"
+#include "orchestrator/http/http_client.h"
+#include "orchestrator/http/tls_trust.h"
 #include "orchestrator/openai/answer_parser.h"
 #include "orchestrator/openai/completion_chunk.h"
 #include "orchestrator/openai/event_reader.h"
-#include "orchestrator/tls_trust.h"
 
 namespace regatta {
 namespace {

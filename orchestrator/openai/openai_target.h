@@ -11,10 +11,10 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "orchestrator/http_url.h"
+#include "orchestrator/http/http_url.h"
+#include "orchestrator/load/target.h"
 #include "orchestrator/openai/request_body.h"
 #include "orchestrator/openai/wire.h"
-#include "orchestrator/target.h"
 
 namespace regatta {
 

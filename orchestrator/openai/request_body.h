@@ -5,7 +5,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "orchestrator/http_url.h"
+#include "orchestrator/http/http_url.h"
 #include "proto/inference.pb.h"
 
 namespace regatta {

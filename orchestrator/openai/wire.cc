@@ -6,7 +6,7 @@
 #include <boost/asio/write.hpp>
 #include <utility>
 
-#include "orchestrator/tls_trust.h"
+#include "orchestrator/http/tls_trust.h"
 
 namespace regatta {
 

@@ -4,11 +4,11 @@
 #include <time.h>
 
 #include "common/check.h"
-#include "orchestrator/channel.h"
-#include "orchestrator/grpc_target.h"
-#include "orchestrator/load_generator.h"
-#include "orchestrator/null_server.h"
-#include "orchestrator/null_target.h"
+#include "orchestrator/grpc/channel.h"
+#include "orchestrator/grpc/grpc_target.h"
+#include "orchestrator/grpc/null_server.h"
+#include "orchestrator/load/load_generator.h"
+#include "orchestrator/load/null_target.h"
 
 namespace regatta {
 namespace {

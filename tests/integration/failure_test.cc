@@ -12,8 +12,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
-#include "orchestrator/child_process.h"
-#include "orchestrator/cluster_client.h"
+#include "orchestrator/cluster/child_process.h"
+#include "orchestrator/cluster/cluster_client.h"
 #include "tests/testing/served_model.h"
 
 namespace regatta::testing {

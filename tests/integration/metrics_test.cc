@@ -15,7 +15,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "orchestrator/child_process.h"
+#include "orchestrator/cluster/child_process.h"
 #include "tests/router/http/raw_client.h"
 #include "tests/testing/prometheus_text.h"
 #include "tests/testing/served_model.h"

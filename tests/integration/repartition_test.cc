@@ -8,7 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/layout.h"
-#include "orchestrator/cluster_client.h"
+#include "orchestrator/cluster/cluster_client.h"
 #include "proto/cluster.grpc.pb.h"
 #include "tests/testing/served_model.h"
 

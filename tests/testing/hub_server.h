@@ -11,7 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
-#include "orchestrator/child_process.h"
+#include "orchestrator/cluster/child_process.h"
 #include "tests/testing/temp_dir.h"
 
 namespace regatta::testing {

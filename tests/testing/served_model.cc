@@ -11,7 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "common/clock.h"
-#include "orchestrator/grpc_target.h"
+#include "orchestrator/grpc/grpc_target.h"
 
 namespace regatta::testing {
 namespace {

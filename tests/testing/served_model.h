@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "orchestrator/launcher.h"
+#include "orchestrator/cluster/launcher.h"
 #include "proto/inference.pb.h"
 
 namespace regatta::testing {

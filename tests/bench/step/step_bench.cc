@@ -16,7 +16,7 @@
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "common/version.h"
-#include "orchestrator/child_process.h"
+#include "orchestrator/cluster/child_process.h"
 #include "tests/bench/step/products.h"
 #include "tests/bench/step/step_rank.h"
 #include "worker/device.h"

@@ -1,0 +1,89 @@
+// Data set or synthetic prompts; see benchmark_input.h.
+#include "orchestrator/benchmark/benchmark_input.h"
+
+#include <algorithm>
+#include <cmath>
+#include <filesystem>
+
+#include "absl/strings/str_cat.h"
+#include "common/model_spec.h"
+#include "common/status_macros.h"
+#include "orchestrator/workload/counter_random.h"
+#include "orchestrator/workload/prompt_tokens.h"
+#include "orchestrator/workload/synthetic.h"
+
+namespace regatta {
+namespace {
+
+constexpr uint32_t kSyntheticLength = 128;
+constexpr double kCpuSecondsPerPoint = 12;
+// More would only cost memory: further prompts are variations of these.
+constexpr uint32_t kMaxSyntheticPrompts = 4096;
+
+absl::StatusOr<Dataset> MakeSynthetic(const BenchmarkOptions& options, uint32_t requests) {
+  if (options.cluster.model.empty()) {
+    return absl::InvalidArgumentError("give --dataset FILE, or --model DIR for synthetic prompts");
+  }
+  ASSIGN_OR_RETURN(const auto vocabulary, LoadOrdinaryTokens(options.cluster.model, ""));
+  SyntheticOptions synthetic;
+  synthetic.num_requests = std::clamp(requests, 1u, kMaxSyntheticPrompts);
+  synthetic.seed = options.random_seed;
+  synthetic.input.mean = options.target_input_len > 0 ? options.target_input_len : kSyntheticLength;
+  synthetic.output.mean =
+      options.target_output_len > 0 ? options.target_output_len : kSyntheticLength;
+  Dataset dataset;
+  dataset.path = absl::StrCat("synthetic ", synthetic.input.mean, "/", synthetic.output.mean);
+  ASSIGN_OR_RETURN(dataset.entries, MakeSyntheticDataset(synthetic, vocabulary));
+  return dataset;
+}
+
+bool HasFile(const std::string& dir, const char* name) {
+  std::error_code error;
+  return !dir.empty() && std::filesystem::exists(std::filesystem::path(dir) / name, error);
+}
+
+// Files are often sorted by kind or length; points are to get the same mix (Fisher and Yates 1938).
+void Shuffle(uint64_t seed, std::vector<DatasetEntry>& entries) {
+  for (size_t i = entries.size(); i > 1; --i) {
+    std::swap(entries[i - 1], entries[DrawBelow(i, seed, RandomStream::kOrder, i, 0)]);
+  }
+}
+
+}  // namespace
+
+absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, uint32_t requests) {
+  if (options.dataset.empty()) return MakeSynthetic(options, requests);
+  ASSIGN_OR_RETURN(Dataset dataset, LoadDataset(options.dataset));
+  Shuffle(options.random_seed, dataset.entries);
+  if (HasFile(options.cluster.model, "tokenizer.json")) {
+    RETURN_IF_ERROR(TokenizePrompts(options.cluster.model, dataset));
+  }
+  if (HasFile(options.cluster.model, "config.json")) {
+    ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.cluster.model));
+    RETURN_IF_ERROR(CheckTokenIds(dataset, spec.vocab_size, options.cluster.model));
+  }
+  return dataset;
+}
+
+WorkloadMeans MeansOf(const BenchmarkOptions& options, const Dataset& dataset) {
+  WorkloadMeans means{options.target_input_len, options.target_output_len};
+  if (means.input == 0) means.input = std::lround(dataset.mean_input_length());
+  if (means.output == 0) means.output = std::lround(dataset.mean_output_length());
+  return means;
+}
+
+double MaxSecondsPerPoint(const BenchmarkOptions& options, bool performance_figure) {
+  if (options.max_time_per_point_s >= 0) return options.max_time_per_point_s;
+  const bool asked_for_so_many = options.num_requests > 0;
+  return performance_figure || asked_for_so_many ? 0 : kCpuSecondsPerPoint;
+}
+
+WorkloadOptions WorkloadOptionsOf(const BenchmarkOptions& options, const Dataset& dataset) {
+  WorkloadOptions workload;
+  workload.eos_id = options.eos_id.value_or(-1);
+  workload.honor_eos = dataset.has_answers() && !options.eos_id.has_value();
+  workload.prefix_cache = options.prefix_cache;
+  return workload;
+}
+
+}  // namespace regatta

@@ -1,0 +1,27 @@
+// The prompts of a benchmark run: read or made, tokenised, and described for the heuristics.
+#pragma once
+
+#include <string>
+
+#include "absl/status/statusor.h"
+#include "orchestrator/benchmark/benchmark_options.h"
+#include "orchestrator/benchmark/serving.h"
+#include "orchestrator/workload/dataset.h"
+#include "orchestrator/workload/workload.h"
+
+namespace regatta {
+
+// options.dataset in an order drawn from the seed, its text prompts as ids where the model's
+// tokenizer is at hand; or synthetic prompts of the target lengths, enough for `requests`.
+absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, uint32_t requests);
+
+// Lengths given, else those of the data set.
+WorkloadMeans MeansOf(const BenchmarkOptions& options, const Dataset& dataset);
+
+// How requests end, from --eos-id and whether the data set has answers.
+WorkloadOptions WorkloadOptionsOf(const BenchmarkOptions& options, const Dataset& dataset);
+
+// Seconds after which a point issues no more requests; 0 = none.
+double MaxSecondsPerPoint(const BenchmarkOptions& options, bool performance_figure);
+
+}  // namespace regatta

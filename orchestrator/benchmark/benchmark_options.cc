@@ -1,0 +1,130 @@
+// Flags of the benchmark commands; see benchmark_options.h.
+#include "orchestrator/benchmark/benchmark_options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "common/flags.h"
+#include "common/limits.h"
+#include "orchestrator/hub/model_argument.h"
+#include "orchestrator/workload/dataset.h"
+
+namespace regatta {
+namespace {
+
+constexpr double kOneDayS = 86400;
+
+CLI::Range Lengths() { return CLI::Range(1u, kMaxOutputTokens); }
+
+void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
+  command.add_option("-m,--model", options.cluster.model, kModelHelp)->group("Input");
+  command
+      .add_option("--dataset", options.dataset,
+                  "JSON Lines of trtllm-bench; without it, synthetic prompts of the target lengths")
+      ->group("Input");
+  command
+      .add_option("--num-requests", options.num_requests,
+                  "requests of a point (default: 10 per user, at least 32)")
+      ->check(CLI::Range(uint32_t{1}, uint32_t{100'000'000}))
+      ->group("Input");
+  command
+      .add_option("--eos-id", options.eos_id,
+                  "end at this token; -1 (default) ignores end tokens, so that output lengths are "
+                  "exact. Data sets with answers end at the model's own unless this is given")
+      ->check(CLI::Range(int64_t{-1}, int64_t{2147483647}))
+      ->group("Input");
+  command
+      .add_option("--target-input-len", options.target_input_len,
+                  "mean prompt length for default limits (default: the data set's; synthetic: 128)")
+      ->check(Lengths())
+      ->group("Input");
+  command.add_option("--target-output-len", options.target_output_len, "likewise for outputs")
+      ->check(Lengths())
+      ->group("Input");
+  command
+      .add_option("--random-seed", options.random_seed,
+                  "of synthetic prompts and of the data set's order")
+      ->capture_default_str()
+      ->group("Input");
+}
+
+void AddHttpFlags(CLI::App& command, BenchmarkOptions& options) {
+  command
+      .add_option("--endpoint", options.endpoint,
+                  "completions, or chat: text prompts become one message")
+      ->capture_default_str()
+      ->check(CLI::IsMember({"completions", "chat"}))
+      ->group("HTTP");
+  command
+      .add_option("--model-name", options.model_name,
+                  "the server's name of the model (default: the first it lists)")
+      ->group("HTTP");
+  command
+      .add_flag("--continuous-usage,!--no-continuous-usage", options.continuous_usage,
+                "ask for the token count in every event, for servers whose events are not always "
+                "one token (default on; off for servers that refuse continuous_usage_stats)")
+      ->group("HTTP");
+}
+
+void AddLoadFlags(CLI::App& command, BenchmarkOptions& options) {
+  command
+      .add_flag("--streaming,!--no-streaming", options.streaming,
+                "measure first-token and per-token times (default on)")
+      ->group("Load");
+  command
+      .add_option("--stream-mode", options.stream_mode,
+                  "per-request: one gRPC stream each; multiplexed: one for all")
+      ->capture_default_str()
+      ->group("Load");
+  command
+      .add_flag("--prefix-cache", options.prefix_cache,
+                "let requests reuse cached prompts (default off)")
+      ->group("Load");
+  command
+      .add_option("--warmup", options.warmup,
+                  "unmeasured requests before each point (default: one per user, 2 to 64)")
+      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
+      ->group("Load");
+  command
+      .add_option("--max-time-per-point", options.max_time_per_point_s,
+                  "seconds after which a point issues no more requests; 0 = none (default: 12 on "
+                  "CPU ranks unless --num-requests is given, none on GPUs)")
+      ->check(FiniteRange(0.0, kOneDayS))
+      ->group("Load");
+  command
+      .add_option("--stall-timeout", options.stall_timeout_s,
+                  "seconds without any token after which requests are given up")
+      ->capture_default_str()
+      ->check(FiniteRange(0.001, kOneDayS))
+      ->group("Load");
+}
+
+}  // namespace
+
+absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options) {
+  if (options.url.empty() || options.cluster.given.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(options.cluster.given[0],
+                                                 " has no effect with --url: the router at '",
+                                                 options.url, "' was started with its own"));
+}
+
+void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
+  AddInputFlags(command, options);
+  command
+      .add_option("--url", options.url,
+                  "grpc://HOST:PORT of a running router, or http(s)://HOST:PORT of any "
+                  "OpenAI-compatible server (key: OPENAI_API_KEY)")
+      ->group("Cluster");
+  AddClusterFlags(command, options.cluster);
+  AddHttpFlags(command, options);
+  AddLoadFlags(command, options);
+  command.add_option("--output", options.output, "directory that gets the run's own directory")
+      ->capture_default_str()
+      ->group("Output");
+  command.add_option("--report-json", options.report_json, "also write the report there as JSON")
+      ->group("Output");
+  command.add_flag("--markdown", options.markdown, "also write summary.md")->group("Output");
+  AddTlsFlags(command, options.tls);
+}
+
+}  // namespace regatta

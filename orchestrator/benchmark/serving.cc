@@ -1,0 +1,194 @@
+// Options to processes, or a URL to a channel; see serving.h.
+#include "orchestrator/benchmark/serving.h"
+
+#include <cstdlib>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "common/config.h"
+#include "common/layout.h"
+#include "common/model_spec.h"
+#include "common/status_macros.h"
+#include "orchestrator/cluster/cluster_client.h"
+#include "orchestrator/cluster/launch_display.h"
+#include "orchestrator/grpc/channel.h"
+#include "orchestrator/openai/model_list.h"
+
+namespace regatta {
+namespace {
+
+class Arguments {
+ public:
+  template <typename T>
+  void Add(const char* flag, const T& value) {
+    words_.push_back(flag);
+    words_.push_back(absl::StrCat(value));
+  }
+  template <typename T>
+  void AddIf(const char* flag, const std::optional<T>& value) {
+    if (value.has_value()) Add(flag, *value);
+  }
+  void AddFlag(const char* flag) { words_.push_back(flag); }
+  std::vector<std::string> Take() { return std::move(words_); }
+
+ private:
+  std::vector<std::string> words_;
+};
+
+std::vector<std::string> RouterArguments(const ClusterOptions& options, const Layout& layout) {
+  Arguments arguments;
+  arguments.Add("--model", options.model);
+  if (!options.config.empty()) arguments.Add("--config", options.config);
+  arguments.Add("--tp", layout.attention_tp());
+  arguments.Add("--pp", layout.pp());
+  arguments.Add("--ep", layout.expert_ep());
+  arguments.Add("--dp", layout.copies());
+  arguments.AddIf("--max-batch-size", options.max_batch_size);
+  arguments.AddIf("--max-num-tokens", options.max_num_tokens);
+  arguments.AddIf("--max-seq-len", options.max_seq_len);
+  arguments.AddIf("--kv-cache-free-gpu-mem-fraction", options.kv_cache_fraction);
+  if (!options.dtype.empty()) arguments.Add("--dtype", options.dtype);
+  if (options.dummy_weights) {
+    arguments.AddFlag("--dummy-weights");
+    arguments.AddFlag("--random-next-ids");
+  }
+  arguments.AddIf("--dummy-router-skew", options.dummy_router_skew);
+  if (!options.quantization.empty()) arguments.Add("--quantization", options.quantization);
+  if (!options.kv_cache_dtype.empty()) arguments.Add("--kv-cache-dtype", options.kv_cache_dtype);
+  return arguments.Take();
+}
+
+// Of a benchmark, beside those.
+std::vector<std::string> BenchmarkArguments(const BenchmarkOptions& options,
+                                            const WorkloadMeans& means) {
+  Arguments arguments;
+  if (!options.prefix_cache) arguments.AddFlag("--no-prefix-cache");
+  if (means.input > 0) arguments.Add("--mean-input-length", means.input);
+  if (means.output > 0) arguments.Add("--mean-output-length", means.output);
+  // Everything has ended when the cluster is stopped; what has not is not worth waiting for.
+  arguments.Add("--drain-timeout", 1);
+  // Nobody restarts a worker here: requests that no group can serve fail soon.
+  arguments.Add("--unavailable-timeout", 5);
+  return arguments.Take();
+}
+
+uint32_t Choose(const std::optional<uint32_t>& flag, bool in_file, uint32_t from_file) {
+  return flag.has_value() ? *flag : in_file ? from_file : 1;
+}
+
+bool IsHttp(absl::string_view url) {
+  return absl::StartsWith(url, "http://") || absl::StartsWith(url, "https://");
+}
+
+// The key comes from the environment, as for other clients: command lines are seen by everybody.
+absl::StatusOr<Serving> ConnectToHttp(const BenchmarkOptions& options,
+                                      const std::atomic<bool>& stop) {
+  OpenAiServer server;
+  ASSIGN_OR_RETURN(server.url, ParseHttpUrl(options.url));
+  ASSIGN_OR_RETURN(server.body.endpoint, ParseEndpoint(options.endpoint));
+  server.body.continuous_usage = options.continuous_usage;
+  if (const char* key = std::getenv("OPENAI_API_KEY")) server.api_key = key;
+  server.body.model = options.model_name;
+  if (server.body.model.empty()) {
+    ASSIGN_OR_RETURN(server.body.model,
+                     FirstModel(server.url, server.api_key,
+                                absl::Seconds(options.cluster.launch_timeout_s), stop));
+  }
+  Serving serving;
+  serving.description.set_model_name(server.body.model);
+  WorkerDescription& device = *serving.description.add_workers()->mutable_description();
+  device.set_device_kind(kRemoteDevice);
+  device.set_device_name(server.url.ToString());
+  device.set_host(server.url.host);
+  serving.http = std::move(server);
+  return serving;
+}
+
+}  // namespace
+
+absl::Status Serving::Check() const {
+  if (http.has_value()) {
+    const std::atomic<bool> never = false;
+    return FirstModel(http->url, http->api_key, absl::Seconds(5), never).status();
+  }
+  if (local != nullptr) RETURN_IF_ERROR(local->Check());
+  return DescribeCluster(channel, absl::Seconds(5)).status();
+}
+
+absl::StatusOr<std::unique_ptr<Target>> Serving::MakeTarget(StreamMode mode) const {
+  if (http.has_value()) return OpenAiTarget::Make(*http, absl::Seconds(10));
+  return MakeGrpcTarget(channel, mode);
+}
+
+absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostream& notes) {
+  ServerConfig config;
+  std::vector<std::string> ignored;
+  if (!options.config.empty()) {
+    RETURN_IF_ERROR(LoadServerConfig(options.config, config, ignored));
+  }
+  for (const std::string& key : ignored) {
+    notes << "! " << options.config << ": '" << key
+          << "' is TensorRT-LLM's and has no effect here\n";
+  }
+  ASSIGN_OR_RETURN(
+      const Layout layout,
+      MakeLayout(
+          Choose(options.tp, config.has_tensor_parallel_size(), config.tensor_parallel_size()),
+          Choose(options.pp, config.has_pipeline_parallel_size(), config.pipeline_parallel_size()),
+          Choose(options.ep, config.has_moe_expert_parallel_size(),
+                 config.moe_expert_parallel_size()),
+          Choose(options.dp, config.has_data_parallel_size(), config.data_parallel_size())));
+  if (options.model.empty()) {
+    return absl::InvalidArgumentError("give --model DIR, or --url of a running router");
+  }
+  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model));
+  RETURN_IF_ERROR(CheckLayout(spec, layout));
+  return layout;
+}
+
+LaunchOptions LaunchOptionsOf(const ClusterOptions& options, const Layout& layout,
+                              const std::string& log_dir) {
+  LaunchOptions launch;
+  launch.bin_dir = options.bin_dir;
+  launch.log_dir = log_dir;
+  launch.workers = WorldSize(layout);
+  launch.device = options.device;
+  launch.threads = options.threads;
+  launch.router_arguments = RouterArguments(options, layout);
+  launch.ready_timeout = absl::Seconds(options.launch_timeout_s);
+  return launch;
+}
+
+absl::StatusOr<Serving> LaunchBenchmarkCluster(const BenchmarkOptions& options,
+                                               const Layout& layout, const WorkloadMeans& means,
+                                               const std::string& log_dir,
+                                               const std::atomic<bool>& stop) {
+  LaunchOptions launch = LaunchOptionsOf(options.cluster, layout, log_dir);
+  for (std::string& argument : BenchmarkArguments(options, means)) {
+    launch.router_arguments.push_back(std::move(argument));
+  }
+  LaunchDisplay display(stderr);
+  launch.on_progress = [&](const std::string& stage, double done) { display.Update(stage, done); };
+  Serving serving;
+  ASSIGN_OR_RETURN(serving.local, LocalCluster::Launch(launch, stop));
+  display.Finish();
+  serving.channel = serving.local->channel();
+  serving.description = serving.local->description();
+  return serving;
+}
+
+absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
+                                         const std::atomic<bool>& stop) {
+  if (IsHttp(options.url)) return ConnectToHttp(options, stop);
+  Serving serving;
+  ASSIGN_OR_RETURN(const std::string address, AddressOfUrl(options.url));
+  const absl::Duration timeout = absl::Seconds(options.cluster.launch_timeout_s);
+  ASSIGN_OR_RETURN(serving.channel,
+                   Connect(address, options.tls, std::min(timeout, absl::Seconds(10))));
+  ASSIGN_OR_RETURN(serving.description, AwaitReady(serving.channel, timeout, [&] {
+                     return stop.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
+                   }));
+  return serving;
+}
+
+}  // namespace regatta

@@ -1,0 +1,63 @@
+// One reading thread; see cluster_monitor.h.
+#include "orchestrator/cluster/cluster_monitor.h"
+
+#include <algorithm>
+
+#include "proto/cluster.grpc.pb.h"
+
+namespace regatta {
+
+void StateAverage::Add(const ClusterState& state) {
+  if (any_) {
+    const double seconds = std::max<int64_t>(0, state.time_ns() - last_.time_ns()) / 1e9;
+    seconds_ += seconds;
+    running_ += seconds * last_.running();
+    waiting_ += seconds * last_.waiting();
+    kv_usage_ += seconds * last_.kv_usage();
+  }
+  any_ = true;
+  max_kv_usage_ = std::max(max_kv_usage_, state.kv_usage());
+  last_ = state;
+}
+
+void StateAverage::Fill(RegattaInfo& info) const {
+  if (seconds_ <= 0) return;
+  info.set_mean_running(running_ / seconds_);
+  info.set_mean_waiting(waiting_ / seconds_);
+  info.set_mean_kv_usage(kv_usage_ / seconds_);
+  info.set_max_kv_usage(max_kv_usage_);
+}
+
+struct ClusterMonitor::Watching {
+  explicit Watching(const std::shared_ptr<grpc::Channel>& channel)
+      : stub(Cluster::NewStub(channel)) {}
+  std::unique_ptr<Cluster::Stub> stub;
+  grpc::ClientContext context;
+};
+
+ClusterMonitor::ClusterMonitor(const std::shared_ptr<grpc::Channel>& channel)
+    : watching_(channel != nullptr ? std::make_unique<Watching>(channel) : nullptr) {
+  if (watching_ == nullptr) return;
+  reader_ = std::thread([this] {
+    WatchRequest request;
+    request.set_interval_ms(100);
+    const auto stream = watching_->stub->Watch(&watching_->context, request);
+    for (ClusterState state; stream->Read(&state);) average_.Add(state);
+    stream->Finish();
+  });
+}
+
+ClusterMonitor::~ClusterMonitor() { Stop(); }
+
+void ClusterMonitor::Stop() {
+  if (!reader_.joinable()) return;
+  watching_->context.TryCancel();
+  reader_.join();
+}
+
+void ClusterMonitor::Finish(RegattaInfo& info) {
+  Stop();
+  average_.Fill(info);
+}
+
+}  // namespace regatta

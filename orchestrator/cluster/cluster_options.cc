@@ -1,0 +1,97 @@
+// Flags of a cluster to be launched; see cluster_options.h.
+#include "orchestrator/cluster/cluster_options.h"
+
+#include <CLI/CLI.hpp>
+
+#include "common/flags.h"
+#include "common/layout.h"
+#include "common/limits.h"
+
+namespace regatta {
+namespace {
+
+constexpr uint32_t kMaxBatchSize = 1 << 20, kMaxTokens = 1 << 24, kMaxThreads = 1024;
+constexpr double kOneDayS = 86400;
+
+// Notes that it was given, under its first name.
+CLI::Option* Noted(CLI::Option* flag, ClusterOptions& options) {
+  return flag->group("Cluster")->each(
+      [&options, name = flag->get_name()](const std::string&) { options.given.push_back(name); });
+}
+
+void AddLayoutFlags(CLI::App& command, ClusterOptions& options) {
+  const auto add = [&](const char* names, std::optional<uint32_t>& value, const char* text) {
+    Noted(command.add_option(names, value, text)->check(CLI::Range(1u, kMaxRanks)), options);
+  };
+  add("--tp,--tp-size,--tensor-parallel-size", options.tp, "tensor parallel ranks (default 1)");
+  add("--pp,--pp-size,--pipeline-parallel-size", options.pp, "pipeline stages (default 1)");
+  add("--ep,--ep-size", options.ep, "expert parallel ranks; divides --tp (default 1)");
+  add("--dp,--dp-size,--data-parallel-size", options.dp,
+      "independent copies of the model (default 1)");
+}
+
+void AddLimitFlags(CLI::App& command, ClusterOptions& options) {
+  const auto add = [&](const char* names, std::optional<uint32_t>& value, uint32_t most,
+                       const char* text) {
+    Noted(command.add_option(names, value, text)->check(CLI::Range(1u, most)), options);
+  };
+  add("--max-batch-size,--max-num-seqs", options.max_batch_size, kMaxBatchSize,
+      "sequences in one step (default: derived)");
+  add("--max-num-tokens,--max-num-batched-tokens", options.max_num_tokens, kMaxTokens,
+      "tokens in one step (default: derived)");
+  add("--max-seq-len,--max-model-len", options.max_seq_len, kMaxTokens,
+      "prompt plus output of one sequence");
+  Noted(command
+            .add_option("--kv-cache-free-gpu-mem-fraction,--kv-cache-free-gpu-memory-fraction,"
+                        "--free-gpu-memory-fraction",
+                        options.kv_cache_fraction, "of the memory left after weights (default 0.9)")
+            ->check(FiniteRange(0.0, 1.0)),
+        options);
+  // vLLM's, not shown.
+  command.add_option_function<double>("--gpu-memory-utilization", [](double) {})
+      ->check([](const std::string&) -> std::string {
+        return "is a share of all memory; give --kv-cache-free-gpu-mem-fraction, a share of what "
+               "weights leave";
+      })
+      ->group("");
+}
+
+}  // namespace
+
+void AddClusterFlags(CLI::App& command, ClusterOptions& options) {
+  AddLayoutFlags(command, options);
+  AddLimitFlags(command, options);
+  const auto add = [&](const char* names, auto& value, const char* text) {
+    return Noted(command.add_option(names, value, text), options);
+  };
+  add("--config,--extra-llm-api-options", options.config,
+      "YAML with TensorRT-LLM's keys for the launched router; flags override it");
+  add("--dtype", options.dtype, "auto, float32, bfloat16 or float16");
+  add("--quantization", options.quantization,
+      "auto (as the checkpoint is), fp8 (made while loading) or fp8_static (dummy weights)");
+  add("--kv-cache-dtype", options.kv_cache_dtype, "auto, float32, bfloat16, float16 or fp8");
+  command.add_option("--backend", options.backend, "accepted and ignored: there is one")
+      ->group("Cluster");
+  CLI::Option* const dummy =
+      Noted(command.add_flag("--dummy-weights", options.dummy_weights,
+                             "seeded random weights of the model's shapes; drawn tokens "
+                             "are replaced by random ones"),
+            options);
+  add("--dummy-router-skew", options.dummy_router_skew,
+      "popularity of dummy experts falls as rank^-skew (default 0: all alike)")
+      ->needs(dummy)
+      ->check(FiniteRange(0.0, kMaxRouterSkew));
+  add("--device", options.device,
+      "what ranks run on: cuda, cpu, or auto: GPUs where there are any (default)")
+      ->check(CLI::IsMember({"auto", "cuda", "cpu"}));
+  add("--threads", options.threads, "of each CPU rank (default: CPUs / ranks)")
+      ->check(CLI::Range(0u, kMaxThreads));
+  add("--bin-dir", options.bin_dir,
+      "where regatta-worker and regatta-router are (default: next to this program)");
+  command.add_option("--launch-timeout", options.launch_timeout_s, "seconds until it must serve")
+      ->capture_default_str()
+      ->check(FiniteRange(0.001, kOneDayS))
+      ->group("Cluster");
+}
+
+}  // namespace regatta

@@ -1,0 +1,146 @@
+// Memory fit and limits of a model on GPUs that need not be here; see plan.h.
+#include "orchestrator/cluster/plan.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/layout.h"
+#include "common/limits.h"
+#include "common/quantization.h"
+#include "common/status_macros.h"
+
+namespace regatta {
+namespace {
+
+absl::StatusOr<double> MemoryOf(const PlanInput& input) {
+  if (input.gpu_memory_gib > 0) return input.gpu_memory_gib;
+  std::vector<std::string> names;
+  for (const Gpu& gpu : KnownGpus()) {
+    if (absl::AsciiStrToUpper(input.gpu) == absl::AsciiStrToUpper(gpu.name)) return gpu.memory_gib;
+    names.push_back(gpu.name);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--gpu '", input.gpu, "' is not known; known: ", absl::StrJoin(names, ", "),
+                   "; or give --gpu-memory-gib"));
+}
+
+absl::StatusOr<double> BytesPerElement(const char* flag, const std::string& dtype,
+                                       const std::string& automatic) {
+  const std::string name = dtype == "auto" || dtype.empty() ? automatic : dtype;
+  if (name == "float32") return 4.0;
+  if (name == "bfloat16" || name == "float16") return 2.0;
+  if (name == "fp8") return 1.0;
+  return absl::InvalidArgumentError(
+      absl::StrCat(flag, " '", dtype, "' is not one of auto, float32, bfloat16, float16, fp8"));
+}
+
+std::string WithThousands(int64_t value) {
+  std::string digits = absl::StrCat(value);
+  for (int i = static_cast<int>(digits.size()) - 3; i > 0; i -= 3) digits.insert(i, 1, ',');
+  return digits;
+}
+
+// The smallest tp at which the model would fit, for the error message.
+std::string SmallestFit(const ModelSpec& spec, LimitsInput input) {
+  for (uint32_t tp = 1; tp <= 64; tp *= 2) {
+    input.tp = tp;
+    const auto layout = MakeLayout(tp, input.pp, 1, 1);
+    if (layout.ok() && CheckLayout(spec, *layout).ok() && AdviseLimits(spec, input).ok()) {
+      return absl::StrCat("; it fits from --tp ", tp);
+    }
+  }
+  return "";
+}
+
+std::string LayoutLines(const ModelSpec& spec, uint32_t ranks) {
+  std::string out;
+  for (uint32_t n = ranks; n <= std::max(8u, ranks); n *= 2) {
+    std::vector<std::string> names;
+    for (const Layout& layout : ValidLayouts(spec, n)) names.push_back(LayoutName(layout));
+    absl::StrAppendFormat(&out, "  %2d %-5s %s\n", n, n == 1 ? "rank" : "ranks",
+                          names.empty() ? "none" : absl::StrJoin(names, "  "));
+  }
+  return out;
+}
+
+}  // namespace
+
+const std::vector<Gpu>& KnownGpus() {
+  // nvidia-smi's MiB / 1024.
+  static const auto* gpus = new std::vector<Gpu>{
+      {"H200", 140.40},     {"H100", 79.65},      {"H100-NVL", 93.60}, {"H20", 95.58},
+      {"A100-80GB", 80.00}, {"A100-40GB", 40.00}, {"L40S", 44.99},     {"L4", 22.49},
+      {"B200", 179.06},     {"RTX-4090", 23.99}};
+  return *gpus;
+}
+
+absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanInput& input) {
+  ModelSpec spec = checkpoint;
+  // Whoever plans fp8_static will have calibrated scales.
+  ASSIGN_OR_RETURN(spec.quantization,
+                   ResolveQuantization(input.quantization, true, checkpoint.quantization));
+  ASSIGN_OR_RETURN(const Layout layout, MakeLayout(input.tp, input.pp, input.ep, input.dp));
+  RETURN_IF_ERROR(CheckLayout(spec, layout));
+  LimitsInput limits{.tp = input.tp, .pp = input.pp, .kv_cache_fraction = input.kv_cache_fraction};
+  ASSIGN_OR_RETURN(limits.device_memory_gib, MemoryOf(input));
+  ASSIGN_OR_RETURN(limits.weight_bytes_per_element,
+                   BytesPerElement("--dtype", input.dtype, spec.torch_dtype));
+  if (input.dtype != "fp8") {
+    limits.weight_bytes_per_element = spec.WeightBytesPerParameter(limits.weight_bytes_per_element);
+  }
+  const bool fp8_cache = input.dtype == "fp8" || spec.quantization.kv_cache;
+  const std::string kv_default = fp8_cache               ? "fp8"
+                                 : input.dtype == "auto" ? spec.torch_dtype
+                                                         : input.dtype;
+  ASSIGN_OR_RETURN(limits.kv_bytes_per_element,
+                   BytesPerElement("--kv-cache-dtype", input.kv_cache_dtype, kv_default));
+  limits.mean_input_length = input.mean_input_length;
+  limits.mean_output_length = input.mean_output_length;
+  limits.max_seq_len =
+      input.max_seq_len > 0 ? input.max_seq_len : static_cast<uint32_t>(spec.max_position);
+  const absl::StatusOr<LimitsAdvice> advice = AdviseLimits(spec, limits);
+  if (!advice.ok()) {
+    return absl::Status(advice.status().code(),
+                        absl::StrCat(advice.status().message(), SmallestFit(spec, limits)));
+  }
+
+  const uint32_t ranks = RanksPerCopy(layout);
+  std::string out = absl::StrFormat("%s (%s), %s parameters\n", spec.name, spec.architecture,
+                                    WithThousands(spec.NumParameters()));
+  absl::StrAppendFormat(&out, "on %d x %s (%.1f GiB each), layout %s%s\n\n", WorldSize(layout),
+                        input.gpu, limits.device_memory_gib, LayoutName(layout),
+                        input.dp > 1 ? absl::StrFormat(", figures per copy of %d", ranks) : "");
+  const auto line = [&out](const char* name, const std::string& value) {
+    absl::StrAppendFormat(&out, "  %-28s %s\n", name, value);
+  };
+  const std::string scheme = QuantizationName(spec.quantization);
+  line("Weights", absl::StrFormat("%.2f GiB, %.2f GiB per GPU%s%s", advice->weight_gib,
+                                  advice->weight_gib / ranks, scheme.empty() ? "" : ", ", scheme));
+  line("KV cache",
+       absl::StrFormat("%.2f GiB (%.0f %% of what is left), %.2f GiB per GPU", advice->kv_gib,
+                       input.kv_cache_fraction * 100, advice->kv_gib / ranks));
+  line("KV per token", absl::StrFormat("%.1f KiB", spec.KvBytesPerToken(1, 1) *
+                                                       limits.kv_bytes_per_element / 1024));
+  line("KV tokens", WithThousands(advice->kv_tokens));
+  line("Requests that fit at once",
+       absl::StrFormat("%.0f of %d in / %d out", advice->max_requests, input.mean_input_length,
+                       input.mean_output_length));
+  line("Requests of full length",
+       absl::StrFormat("%.1f of %d tokens", double(advice->kv_tokens) / limits.max_seq_len,
+                       limits.max_seq_len));
+  line("max_batch_size", absl::StrCat(advice->limits.max_batch_size()));
+  line("max_num_tokens", absl::StrCat(advice->limits.max_num_tokens()));
+  absl::StrAppend(&out, "\nWhy these limits\n");
+  for (absl::string_view reason :
+       absl::StrSplit(advice->limits.reasoning(), '\n', absl::SkipEmpty())) {
+    absl::StrAppend(&out, "  ", reason, "\n");
+  }
+  absl::StrAppend(&out, "\nValid layouts\n", LayoutLines(spec, WorldSize(layout)));
+  return out;
+}
+
+}  // namespace regatta

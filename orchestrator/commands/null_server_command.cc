@@ -1,0 +1,67 @@
+// `regatta null-server`: known timing behind the router's API, to measure the load generator with.
+#include <CLI/CLI.hpp>
+#include <cmath>
+#include <iostream>
+#include <memory>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "common/flags.h"
+#include "common/status_macros.h"
+#include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/commands/commands.h"
+#include "orchestrator/grpc/null_server.h"
+#include "orchestrator/terminal/interrupt.h"
+
+namespace regatta {
+namespace {
+
+struct NullServerFlags {
+  std::string listen = "127.0.0.1:9000";
+  std::string address_file;
+  double ttft_ms = 0;
+  double interval_ms = 0;
+  uint32_t tokens_per_message = 1;
+  TlsOptions tls;
+};
+
+absl::Status Serve(const NullServerFlags& flags) {
+  const NullTiming timing{std::llround(flags.ttft_ms * 1e6), std::llround(flags.interval_ms * 1e6),
+                          flags.tokens_per_message};
+  ASSIGN_OR_RETURN(const auto server, NullServer::Start(flags.listen, timing, flags.tls));
+  if (!flags.address_file.empty()) {
+    RETURN_IF_ERROR(WriteTextFile(flags.address_file, server->address() + "\n"));
+  }
+  std::cerr << "null server on " << server->address() << "; Ctrl-C ends it\n";
+  const std::atomic<bool>& stop = InterruptFlag();
+  while (!stop.load()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+void AddNullServerCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand(
+      "null-server", "Serves pretended tokens with known timing, to measure the measuring itself.");
+  auto flags = std::make_shared<NullServerFlags>();
+  command.add_option("--listen", flags->listen, "host:port; port 0 = any free one")
+      ->capture_default_str();
+  command.add_option("--address-file", flags->address_file, "write the bound address there");
+  command.add_option("--ttft-ms", flags->ttft_ms, "from request to first token")
+      ->check(FiniteRange(0.0, 3.6e6))
+      ->capture_default_str();
+  command.add_option("--interval-ms", flags->interval_ms, "between messages of a request")
+      ->check(FiniteRange(0.0, 3.6e6))
+      ->capture_default_str();
+  command.add_option("--tokens-per-message", flags->tokens_per_message, "tokens in each message")
+      ->check(CLI::Range(1u, 4096u))
+      ->capture_default_str();
+  AddTlsFlags(command, flags->tls);
+  command.footer(
+      "Example:\n  regatta null-server --ttft-ms 20 --interval-ms 5 &\n"
+      "  regatta throughput --url grpc://127.0.0.1:9000 --dataset 128_128.jsonl --concurrency 64");
+  command.callback(
+      [flags, &context] { context.chosen = [flags] { return ExitCodeOf(Serve(*flags)); }; });
+}
+
+}  // namespace regatta

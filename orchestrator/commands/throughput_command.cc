@@ -1,0 +1,69 @@
+// `regatta throughput`: one load point, as trtllm-bench's command of that name.
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "common/status_macros.h"
+#include "orchestrator/benchmark/benchmark.h"
+#include "orchestrator/benchmark/benchmark_options.h"
+#include "orchestrator/commands/commands.h"
+#include "orchestrator/workload/dataset.h"
+
+namespace regatta {
+namespace {
+
+constexpr uint32_t kSyntheticRequests = 100;  // when nothing says how many
+
+struct ThroughputFlags {
+  BenchmarkOptions benchmark;
+  int64_t concurrency = -1;
+};
+
+// Without a limit everything is sent at once: as many users as requests.
+absl::StatusOr<LoadPoint> UnlimitedPoint(const BenchmarkOptions& options) {
+  uint32_t requests = options.num_requests;
+  if (requests == 0 && !options.dataset.empty()) {
+    ASSIGN_OR_RETURN(const Dataset dataset, LoadDataset(options.dataset));
+    requests = dataset.entries.size();
+  }
+  if (requests == 0) requests = kSyntheticRequests;
+  return LoadPoint{requests, requests};
+}
+
+absl::StatusOr<LoadPoint> PointOf(const ThroughputFlags& flags) {
+  if (flags.concurrency <= 0) return UnlimitedPoint(flags.benchmark);
+  const uint32_t concurrency = static_cast<uint32_t>(flags.concurrency);
+  ASSIGN_OR_RETURN(const uint32_t requests, RequestsAt(concurrency, flags.benchmark.num_requests));
+  return LoadPoint{concurrency, requests};
+}
+
+int RunThroughput(const ThroughputFlags& flags, const std::string& command_line) {
+  const absl::StatusOr<LoadPoint> point = PointOf(flags);
+  if (!point.ok()) return ExitCodeOf(point.status());
+  BenchmarkPlan plan;
+  plan.points = {*point};
+  plan.unlimited = flags.concurrency <= 0;
+  plan.command_line = command_line;
+  return RunBenchmark(flags.benchmark, plan);
+}
+
+}  // namespace
+
+void AddThroughputCommand(CLI::App& app, CommandContext& context) {
+  CLI::App& command = *app.add_subcommand("throughput", "Measures one load point.");
+  auto flags = std::make_shared<ThroughputFlags>();
+  command
+      .add_option("--concurrency", flags->concurrency,
+                  "requests kept running; -1 or 0 sends all at once")
+      ->check(CLI::Range(int64_t{-1}, int64_t{kMaxConcurrency}))
+      ->capture_default_str();
+  AddBenchmarkFlags(command, flags->benchmark);
+  command.footer(
+      std::string("Example:\n  regatta throughput --model MODEL --dataset 128_128.jsonl --tp 2 "
+                  "--concurrency 64 --report_json point.json\n") +
+      kExitCodesHelp);
+  command.callback([flags, &context] {
+    context.chosen = [flags, &context] { return RunThroughput(*flags, context.command_line); };
+  });
+}
+
+}  // namespace regatta

@@ -1,0 +1,49 @@
+// URL parsing and connecting; see channel.h.
+#include "orchestrator/grpc/channel.h"
+
+#include <grpcpp/create_channel.h>
+#include <grpcpp/support/channel_arguments.h>
+
+#include <chrono>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
+#include "common/status_macros.h"
+
+namespace regatta {
+
+absl::StatusOr<std::string> AddressOfUrl(const std::string& url) {
+  absl::string_view address = url;
+  if (!absl::ConsumePrefix(&address, "grpc://")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--url '", url, "' does not begin with grpc://, the protocol of the router"));
+  }
+  absl::ConsumeSuffix(&address, "/");
+  const size_t colon = address.rfind(':');
+  int port = 0;
+  if (colon == absl::string_view::npos || colon == 0 ||
+      !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 1 || port > 65535) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--url '", url, "' is not grpc://HOST:PORT with a port in 1..65535"));
+  }
+  return std::string(address);
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address,
+                                                       const TlsOptions& tls,
+                                                       absl::Duration timeout) {
+  ASSIGN_OR_RETURN(const std::shared_ptr<grpc::ChannelCredentials> credentials,
+                   MakeChannelCredentials(tls, address));
+  grpc::ChannelArguments arguments;
+  arguments.SetMaxReceiveMessageSize(-1);
+  // Proxies of the environment are for the web, not for a cluster's own ports.
+  arguments.SetInt(GRPC_ARG_ENABLE_HTTP_PROXY, 0);
+  auto channel = grpc::CreateCustomChannel(address, credentials, arguments);
+  const auto deadline = std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout);
+  if (channel->WaitForConnected(deadline)) return channel;
+  return absl::UnavailableError(
+      absl::StrCat("no connection to '", address, "' within ", absl::FormatDuration(timeout)));
+}
+
+}  // namespace regatta

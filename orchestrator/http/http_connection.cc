@@ -1,0 +1,178 @@
+// Asio's operations, one after another; see http_connection.h.
+#include "orchestrator/http/http_connection.h"
+
+#include <openssl/err.h>
+#include <openssl/ssl.h>
+
+#include <boost/asio/connect.hpp>
+#include <chrono>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/status_macros.h"
+#include "orchestrator/http/tls_trust.h"
+
+namespace regatta {
+namespace {
+
+namespace asio = boost::asio;
+namespace http = boost::beast::http;
+
+constexpr auto kLookEvery = std::chrono::milliseconds(50);  // at `stop`
+constexpr uint32_t kMaxHeaderBytes = 64 << 10;
+
+}  // namespace
+
+template <typename Start, typename Cancel>
+absl::Status HttpConnection::Await(absl::string_view what, absl::Duration timeout, Start start,
+                                   Cancel cancel, Error* error) {
+  // Looked at before each operation too: some end at once, again and again.
+  if (stop_ != nullptr && stop_->load()) return absl::CancelledError("interrupted");
+  if (absl::Now() > deadline_) {
+    return absl::DeadlineExceededError(absl::StrCat(host_, ": ", what, ": takes too long"));
+  }
+  const absl::Time deadline = std::min(absl::Now() + timeout, deadline_);
+  std::optional<Error> ended;
+  bool stopped = false, late = false;
+  start([&ended](Error code, auto&&...) { ended = code; });
+  while (!ended.has_value()) {
+    io_.restart();
+    io_.run_one_for(kLookEvery);
+    if (ended.has_value() || stopped || late) continue;
+    stopped = stop_ != nullptr && stop_->load();
+    late = absl::Now() > deadline;
+    if (stopped || late) cancel();
+  }
+  if (stopped) return absl::CancelledError("interrupted");
+  if (late) {
+    return absl::DeadlineExceededError(
+        absl::StrCat(host_, ": ", what, ": nothing within ", absl::FormatDuration(timeout)));
+  }
+  if (error != nullptr) {
+    *error = *ended;
+    return absl::OkStatus();
+  }
+  if (!*ended) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(host_, ": ", what, ": ", ended->message()));
+}
+
+template <typename Start>
+absl::Status HttpConnection::AwaitStream(absl::string_view what, absl::Duration timeout,
+                                         Start start, Error* error) {
+  const auto cancel = [this] {
+    Error ignored;
+    socket_.cancel(ignored);
+  };
+  if (tls_.has_value()) {
+    return Await(
+        what, timeout, [&](auto handler) { start(*tls_, std::move(handler)); }, cancel, error);
+  }
+  return Await(
+      what, timeout, [&](auto handler) { start(socket_, std::move(handler)); }, cancel, error);
+}
+
+absl::Status HttpConnection::Open(const HttpUrl& url, const std::optional<HttpUrl>& proxy,
+                                  absl::Duration timeout) {
+  host_ = proxy.has_value() ? absl::StrCat("proxy ", proxy->Authority()) : url.Authority();
+  RETURN_IF_ERROR(Dial(proxy.value_or(url), timeout));
+  if (proxy.has_value()) RETURN_IF_ERROR(Tunnel(url, timeout));
+  host_ = url.Authority();
+  return url.scheme == "https" ? StartTls(url, timeout) : absl::OkStatus();
+}
+
+absl::Status HttpConnection::Dial(const HttpUrl& url, absl::Duration timeout) {
+  asio::ip::tcp::resolver resolver(io_);
+  asio::ip::tcp::resolver::results_type found;
+  RETURN_IF_ERROR(Await(
+      "looking up its address", timeout,
+      [&](auto handler) {
+        resolver.async_resolve(url.host, std::to_string(url.port),
+                               [&found, handler = std::move(handler)](Error code, auto results) {
+                                 found = std::move(results);
+                                 handler(code);
+                               });
+      },
+      [&] { resolver.cancel(); }));
+  return Await(
+      "connecting", timeout,
+      [&](auto handler) { asio::async_connect(socket_, found, std::move(handler)); },
+      [this] {
+        Error ignored;
+        socket_.close(ignored);
+      });
+}
+
+// Asks a proxy for a tunnel (RFC 9110, 9.3.6).
+absl::Status HttpConnection::Tunnel(const HttpUrl& url, absl::Duration timeout) {
+  const std::string authority = absl::StrCat(BracketedHost(url.host), ":", url.port);
+  Request request(http::verb::connect, authority, 11);
+  request.set(http::field::host, authority);
+  RETURN_IF_ERROR(Write(request, timeout));
+  Parser parser;
+  parser.skip(true);
+  RETURN_IF_ERROR(ReadHeader(parser, timeout));
+  buffer_.clear();
+  if (parser.get().result_int() == 200) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat(host_, ": it answers CONNECT with status ", parser.get().result_int()));
+}
+
+absl::Status HttpConnection::StartTls(const HttpUrl& url, absl::Duration timeout) {
+  tls_context_.emplace(asio::ssl::context::tls_client);
+  RETURN_IF_ERROR(SetTrust(*tls_context_, pinned_certificate_));
+  tls_.emplace(socket_, *tls_context_);
+  SSL* const ssl = tls_->native_handle();
+  ExpectHost(ssl, url.host, !pinned_certificate_.empty());
+  Error ended;
+  RETURN_IF_ERROR(AwaitStream(
+      "agreeing on TLS", timeout,
+      [](auto& stream, auto handler) {
+        if constexpr (!std::is_same_v<std::decay_t<decltype(stream)>, asio::ip::tcp::socket>) {
+          stream.async_handshake(asio::ssl::stream_base::client, std::move(handler));
+        }
+      },
+      &ended));
+  if (!ended) return absl::OkStatus();
+  const long verdict = SSL_get_verify_result(ssl);
+  if (verdict != X509_V_OK) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        host_, ": its certificate is not trusted: ", X509_verify_cert_error_string(verdict),
+        " (SSL_CERT_FILE names a file of further authorities)"));
+  }
+  return absl::UnavailableError(absl::StrCat(host_, ": agreeing on TLS: ", ended.message()));
+}
+
+absl::Status HttpConnection::Write(const Request& request, absl::Duration timeout) {
+  return AwaitStream("sending a request", timeout, [&](auto& stream, auto handler) {
+    http::async_write(stream, request, std::move(handler));
+  });
+}
+
+absl::Status HttpConnection::ReadHeader(Parser& parser, absl::Duration timeout) {
+  parser.header_limit(kMaxHeaderBytes);
+  parser.body_limit(std::numeric_limits<uint64_t>::max());  // whoever takes the bytes counts
+  return AwaitStream("awaiting an answer", timeout, [&](auto& stream, auto handler) {
+    http::async_read_header(stream, buffer_, parser, std::move(handler));
+  });
+}
+
+absl::Status HttpConnection::ReadBody(Parser& parser, char* data, size_t size, size_t& count,
+                                      absl::Duration timeout) {
+  auto& body = parser.get().body();
+  body.data = data;
+  body.size = size;
+  Error error;
+  RETURN_IF_ERROR(AwaitStream(
+      "reading an answer", timeout,
+      [&](auto& stream, auto handler) {
+        http::async_read_some(stream, buffer_, parser, std::move(handler));
+      },
+      &error));
+  count = size - body.size;
+  if (!error || error == http::error::need_buffer) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat(host_, ": reading an answer: ", error.message()));
+}
+
+}  // namespace regatta

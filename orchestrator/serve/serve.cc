@@ -1,0 +1,261 @@
+// Launch, watch, drain; see serve.h.
+#include "orchestrator/serve/serve.h"
+
+#include <stdlib.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/layout.h"
+#include "common/status_macros.h"
+#include "orchestrator/benchmark/serving.h"
+#include "orchestrator/cluster/cluster_client.h"
+#include "orchestrator/cluster/launch_display.h"
+#include "orchestrator/commands/commands.h"
+#include "orchestrator/http/http_client.h"
+#include "orchestrator/hub/model_argument.h"
+#include "orchestrator/hub/model_files.h"
+#include "orchestrator/serve/listen_check.h"
+#include "orchestrator/serve/serve_text.h"
+#include "orchestrator/terminal/interrupt.h"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr absl::Duration kLookEvery = absl::Seconds(1);
+constexpr absl::Duration kSayLoadEvery = absl::Seconds(10);
+constexpr absl::Duration kAnswerTimeout = absl::Seconds(5);
+constexpr absl::Duration kHttpTimeout = absl::Seconds(10);
+constexpr absl::Duration kGraceAfterDrain = absl::Seconds(5);
+
+// A directory of this run's own: two servers never share address files.
+absl::StatusOr<std::string> MakeLogDirectory(const std::string& parent) {
+  std::error_code error;
+  const fs::path root = parent.empty() ? fs::temp_directory_path(error) : fs::path(parent);
+  fs::create_directories(root, error);
+  std::string path = (root / "regatta-serve-XXXXXX").string();
+  if (::mkdtemp(path.data()) != nullptr) return path;
+  return absl::UnavailableError(
+      absl::StrCat("--log-dir: cannot create '", path, "': ", std::strerror(errno)));
+}
+
+uint32_t RunningGroups(const ClusterDescription& cluster) {
+  return std::count_if(cluster.groups().begin(), cluster.groups().end(),
+                       [](const auto& group) { return group.state() == "running"; });
+}
+
+class Server {
+ public:
+  explicit Server(ServeOptions options) : options_(std::move(options)), stop_(InterruptFlag()) {}
+
+  // OK after a drain; CANCELLED when interrupted before it served.
+  absl::Status Run();
+
+ private:
+  absl::Status TakeModel();
+  absl::Status Launch(const Layout& layout);
+  // Where the router tells the port that --port 0 has become.
+  std::string HttpAddressFile() const { return log_dir_ + "/http.address"; }
+  void TakeHttpAddress();
+  absl::Status AwaitHttp();
+  absl::Status Watch();
+  absl::Status LookAtGroups();
+  void SayLoad();
+  void Drain();
+
+  ServeOptions options_;
+  const std::atomic<bool>& stop_;
+  std::string log_dir_;
+  std::unique_ptr<LocalCluster> cluster_;
+  uint32_t running_groups_ = 0;       // seen last
+  std::optional<absl::Time> down_;    // since when no group runs
+  std::optional<ClusterState> load_;  // said last
+};
+
+absl::Status Server::Run() {
+  RETURN_IF_ERROR(CheckListenAddress(options_.host, options_.port));
+  RETURN_IF_ERROR(TakeModel());
+  ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
+  ASSIGN_OR_RETURN(log_dir_, MakeLogDirectory(options_.log_dir));
+  RETURN_IF_ERROR(Launch(layout));
+  TakeHttpAddress();
+  RETURN_IF_ERROR(AwaitHttp());
+  std::cerr << ReadyText(options_, cluster_->description(), cluster_->router_address());
+  RETURN_IF_ERROR(Watch());
+  Drain();
+  std::error_code ignored;
+  if (options_.log_dir.empty()) fs::remove_all(log_dir_, ignored);  // nothing went wrong
+  return absl::OkStatus();
+}
+
+// A model that is named as on the Hub is pulled, and served under that name.
+absl::Status Server::TakeModel() {
+  ClusterOptions& cluster = options_.cluster;
+  const ModelParts parts = cluster.dummy_weights ? ModelParts::kWithoutWeights : ModelParts::kAll;
+  ASSIGN_OR_RETURN(const std::string directory, ResolveModel(cluster.model, parts, stop_));
+  if (directory != cluster.model && options_.served_model_name.empty()) {
+    options_.served_model_name = cluster.model;
+  }
+  cluster.model = directory;
+  std::error_code error;
+  if (fs::is_directory(directory, error) && !HasTokenizer(directory)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(directory,
+                     " has no tokenizer.json: an API of text needs one (regatta sweep "
+                     "and throughput do not)"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Server::Launch(const Layout& layout) {
+  std::cerr << "Starting " << WorldSize(layout) << (WorldSize(layout) == 1 ? " worker" : " workers")
+            << " and a router (" << LayoutName(layout) << "); logs in " << log_dir_ << "\n";
+  LaunchOptions launch = LaunchOptionsOf(options_.cluster, layout, log_dir_);
+  for (std::string& argument : ServeRouterArguments(options_, HttpAddressFile())) {
+    launch.router_arguments.push_back(std::move(argument));
+  }
+  launch.restart_workers = true;
+  launch.router_grace = absl::Seconds(options_.drain_timeout_s) + kGraceAfterDrain;
+  LaunchDisplay display(stderr);
+  launch.on_progress = [&](const std::string& stage, double done) { display.Update(stage, done); };
+  ASSIGN_OR_RETURN(cluster_, LocalCluster::Launch(launch, stop_));
+  display.Finish();
+  running_groups_ = RunningGroups(cluster_->description());
+  return absl::OkStatus();
+}
+
+void Server::TakeHttpAddress() {
+  std::ifstream file(HttpAddressFile());
+  std::string address;
+  uint32_t port = 0;
+  if (std::getline(file, address) &&
+      absl::SimpleAtoi(address.substr(address.rfind(':') + 1), &port)) {
+    options_.port = port;
+  }
+}
+
+// Groups run by now; what is asked here is whether clients will be answered where they are told to
+// ask.
+absl::Status Server::AwaitHttp() {
+  HttpCall call;
+  ASSIGN_OR_RETURN(call.url, ParseHttpUrl(ServeUrl(options_) + "/ready"));
+  call.pinned_certificate = options_.tls_cert;
+  call.connect_timeout = call.idle_timeout = kAnswerTimeout;
+  call.stop = &stop_;
+  const absl::Time deadline = absl::Now() + kHttpTimeout;
+  while (true) {
+    const auto answer = PerformHttp(call);
+    if (answer.ok() && answer->status == 200) return absl::OkStatus();
+    if (absl::IsCancelled(answer.status())) return answer.status();
+    RETURN_IF_ERROR(cluster_->Check());
+    if (absl::Now() > deadline || absl::IsFailedPrecondition(answer.status())) {
+      const std::string why = answer.ok()
+                                  ? absl::StrCat("status ", answer->status, ", ", answer->body)
+                                  : std::string(answer.status().message());
+      return absl::UnavailableError(absl::StrCat("the router serves, but ", call.url.ToString(),
+                                                 " does not: ", why, "; logs in ", log_dir_));
+    }
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+}
+
+// Until told to stop, or until the cluster cannot be expected to serve again.
+absl::Status Server::Watch() {
+  absl::Time look = absl::Now() + kLookEvery, say = absl::Now() + kSayLoadEvery;
+  while (!stop_.load()) {
+    absl::SleepFor(absl::Milliseconds(50));
+    if (stop_.load()) break;  // service managers may signal the children at the same time
+    RETURN_IF_ERROR(cluster_->Check());
+    const absl::Time now = absl::Now();
+    if (now >= look) {
+      RETURN_IF_ERROR(LookAtGroups());
+      look = absl::Now() + kLookEvery;
+    }
+    if (options_.verbose && now >= say) {
+      SayLoad();
+      say = absl::Now() + kSayLoadEvery;
+    }
+  }
+  return absl::OkStatus();
+}
+
+// Says when copies of the model come and go: the router forms them again from restarted workers.
+absl::Status Server::LookAtGroups() {
+  const auto cluster = DescribeCluster(cluster_->channel(), kAnswerTimeout);
+  const uint32_t running = cluster.ok() ? RunningGroups(*cluster) : 0;
+  const uint32_t all = cluster.ok() ? std::max(1u, cluster->layout().copies()) : running_groups_;
+  if (running != running_groups_) {
+    std::cerr << (running < all ? "! " : "  ") << running << " of " << all
+              << (all == 1 ? " copy" : " copies") << " of the model running";
+    if (running < running_groups_) {
+      std::cerr << "; workers are started again, see " << log_dir_
+                << ". The router: " << cluster_->RouterLogTail(1);
+    }
+    std::cerr << "\n";
+    running_groups_ = running;
+  }
+  if (running > 0) {
+    down_.reset();
+    return absl::OkStatus();
+  }
+  if (!down_.has_value()) down_ = absl::Now();
+  const absl::Duration patience = absl::Seconds(options_.cluster.launch_timeout_s);
+  if (absl::Now() - *down_ < patience) return absl::OkStatus();
+  return absl::UnavailableError(
+      absl::StrCat("nothing has been served for ", absl::FormatDuration(patience),
+                   " (--launch-timeout); logs in ", log_dir_, "; the router's last lines:\n",
+                   cluster_->RouterLogTail(15)));
+}
+
+void Server::SayLoad() {
+  const auto state = ReadClusterState(cluster_->channel(), kAnswerTimeout);
+  if (!state.ok()) return;
+  if (load_.has_value()) std::cerr << LoadText(*load_, *state) << "\n";
+  load_ = *state;
+}
+
+void Server::Drain() {
+  std::cerr << "\nDraining: running requests have " << options_.drain_timeout_s
+            << " s (--drain-timeout); a second Ctrl-C ends at once\n";
+  cluster_.reset();
+}
+
+}  // namespace
+
+std::vector<std::string> ServeRouterArguments(const ServeOptions& options,
+                                              const std::string& http_address_file) {
+  std::vector<std::string> arguments = {
+      "--http",
+      absl::StrCat(BracketedHost(options.host), ":", options.port),
+      "--http-address-file",
+      http_address_file,
+      "--drain-timeout",
+      absl::StrCat(options.drain_timeout_s)};
+  const auto add = [&](const char* flag, const std::string& value) {
+    if (!value.empty()) arguments.insert(arguments.end(), {flag, value});
+  };
+  add("--http-tls-cert", options.tls_cert);
+  add("--http-tls-key", options.tls_key);
+  add("--api-key-file", options.api_key_file);
+  add("--served-model-name", options.served_model_name);
+  add("--tool-call-syntax", options.tool_call_syntax);
+  add("--http-cors-origin", options.cors_origin);
+  return arguments;
+}
+
+int Serve(ServeOptions options) { return ExitCodeOf(Server(std::move(options)).Run()); }
+
+}  // namespace regatta

@@ -1,0 +1,30 @@
+// How far a load point is: one refreshed line on a terminal, plain lines elsewhere.
+#pragma once
+
+#include <cstdio>
+#include <string>
+
+#include "orchestrator/load/load_generator.h"
+#include "orchestrator/terminal/status_line.h"
+
+namespace regatta {
+
+// "[2/5] concurrency 4: 17/40 done, 4 in flight, 812.4 tok/s, ETA 12 s".
+std::string FormatProgress(const std::string& label, const LoadProgress& progress);
+
+class ProgressLine {
+ public:
+  // Writes to `out`, which must outlive it; whether that is a terminal decides the form.
+  explicit ProgressLine(std::FILE* out) : line_(out) {}
+
+  // On a terminal always shown, elsewhere at most every two seconds.
+  void Update(const std::string& label, const LoadProgress& progress);
+  // A terminal's line is removed, so that what follows begins on a clean one.
+  void Finish() { line_.Remove(); }
+
+ private:
+  StatusLine line_;
+  double last_shown_s_ = 0;
+};
+
+}  // namespace regatta

@@ -1,0 +1,206 @@
+// Whole runs of the `regatta` program against the null server: files, exit codes, Ctrl-C.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <unistd.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/cluster/child_process.h"
+#include "orchestrator/grpc/null_server.h"
+#include "orchestrator/report/report.h"
+#include "orchestrator/workload/dataset.h"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::HasSubstr;
+
+class BenchmarkTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    dir_ = fs::path(::testing::TempDir()) /
+           absl::StrCat("benchmark-", ::getpid(), "-",
+                        ::testing::UnitTest::GetInstance()->current_test_info()->name());
+    fs::create_directories(dir_);
+    DatasetEntry entry;
+    entry.input_ids = {5, 6, 7, 8};
+    entry.output_tokens = 10;
+    entry.synthetic = true;
+    std::vector<DatasetEntry> entries(8, entry);
+    ASSERT_TRUE(WriteDataset(entries, dataset()).ok());
+  }
+  void TearDown() override { fs::remove_all(dir_); }
+
+  std::string dataset() const { return (dir_ / "data.jsonl").string(); }
+
+  std::unique_ptr<NullServer> Serve(const NullTiming& timing) {
+    auto server = NullServer::Start("127.0.0.1:0", timing, TlsOptions());
+    EXPECT_TRUE(server.ok()) << server.status();
+    return *std::move(server);
+  }
+
+  std::unique_ptr<ChildProcess> Start(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), REGATTA_BIN_DIR "/regatta");
+    auto child = ChildProcess::Start("regatta", arguments, log());
+    EXPECT_TRUE(child.ok()) << child.status();
+    return *std::move(child);
+  }
+  // How it ended, "still running" after 30 s.
+  std::string Await(ChildProcess& child) {
+    for (int i = 0; i < 3000; ++i) {
+      if (const auto ended = child.Ended(); ended.has_value()) return *ended;
+      absl::SleepFor(absl::Milliseconds(10));
+    }
+    return "still running";
+  }
+  std::string RunToEnd(const std::vector<std::string>& arguments) {
+    return Await(*Start(arguments));
+  }
+
+  std::string log() const { return (dir_ / "log").string(); }
+  std::string Log() const {
+    std::ostringstream text;
+    text << std::ifstream(log()).rdbuf();
+    return text.str();
+  }
+  std::string results() const { return (dir_ / "results").string(); }
+  // Progress is shown every two seconds.
+  void AwaitInLog(const std::string& text) {
+    for (int i = 0; i < 600 && !absl::StrContains(Log(), text); ++i) {
+      absl::SleepFor(absl::Milliseconds(50));
+    }
+    EXPECT_THAT(Log(), HasSubstr(text));
+  }
+  // The only run directory.
+  std::string RunPath() const {
+    EXPECT_EQ(std::distance(fs::directory_iterator(results()), {}), 1);
+    return fs::directory_iterator(results())->path().string();
+  }
+  std::vector<std::string> Sweep(const NullServer& server, const std::string& concurrency) const {
+    return {"sweep",     "--url",    absl::StrCat("grpc://", server.address()),
+            "--dataset", dataset(),  "--concurrency",
+            concurrency, "--output", results()};
+  }
+
+  fs::path dir_;
+};
+
+TEST_F(BenchmarkTest, ASweepLeavesEveryFileAndExitsWithZero) {
+  const auto server = Serve({1'000'000, 100'000, 1});
+  auto arguments = Sweep(*server, "1,4");
+  arguments.insert(arguments.end(), {"--markdown", "--num_requests", "8"});
+  ASSERT_EQ(RunToEnd(arguments), "exit code 0") << Log();
+  const auto sweep = LoadResults(RunPath());
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_TRUE(sweep->completed());
+  EXPECT_EQ(sweep->schema(), "regatta-sweep-1");
+  EXPECT_THAT(sweep->command(), HasSubstr("regatta sweep --url grpc://"));
+  ASSERT_EQ(sweep->points_size(), 2);
+  EXPECT_EQ(sweep->points(1).regatta().concurrency(), 4u);
+  EXPECT_EQ(sweep->points(1).request_info().num_requests(), 8u);
+  EXPECT_EQ(sweep->points(1).regatta().length_mismatches(), 0u);
+  EXPECT_FALSE(sweep->points(1).regatta().performance_figure());
+  for (const char* name :
+       {"requests.jsonl", "summary.csv", "summary.md", "report.html", "pareto.svg"}) {
+    EXPECT_TRUE(fs::exists(fs::path(RunPath()) / name)) << name;
+  }
+  EXPECT_THAT(Log(), HasSubstr("= PERFORMANCE OVERVIEW"));
+  EXPECT_THAT(Log(), HasSubstr("not a performance figure"));
+  EXPECT_THAT(Log(), HasSubstr("2 points, 16 requests: between "));
+  ASSERT_EQ(RunToEnd({"report", RunPath()}), "exit code 0") << Log();
+}
+
+TEST_F(BenchmarkTest, ThroughputWritesThePointAsJson) {
+  const auto server = Serve({});
+  const std::string json = (dir_ / "point.json").string();
+  ASSERT_EQ(RunToEnd({"throughput", "--url", absl::StrCat("grpc://", server->address()),
+                      "--dataset", dataset(), "--output", results(), "--report_json", json,
+                      "--concurrency", "-1", "--no-streaming", "--stream-mode", "per-request"}),
+            "exit code 0")
+      << Log();
+  std::ostringstream text;
+  text << std::ifstream(json).rdbuf();
+  PointReport point;
+  ASSERT_TRUE(FromJson(text.str(), point).ok());
+  EXPECT_EQ(point.request_info().num_requests(), 8u);  // the whole data set at once
+  EXPECT_EQ(point.regatta().concurrency(), 0u);
+  EXPECT_FALSE(point.has_streaming_metrics());
+}
+
+TEST_F(BenchmarkTest, CtrlCKeepsWhatWasMeasured) {
+  const auto server = Serve({0, 20'000'000, 1});
+  const auto before = ::signal(SIGINT, SIG_DFL);  // a test run in the background may ignore it
+  auto child = Start(Sweep(*server, "1,2,4"));
+  ::signal(SIGINT, before);
+  AwaitInLog("[2/3]");
+  ::kill(child->pid(), SIGINT);
+  EXPECT_EQ(Await(*child), "exit code 130") << Log();
+  const auto sweep = LoadResults(RunPath());
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_FALSE(sweep->completed());
+  ASSERT_GE(sweep->points_size(), 1);
+  EXPECT_EQ(sweep->points(0).request_info().num_requests(), 32u);
+}
+
+TEST_F(BenchmarkTest, AHangUpIsIgnoredUnderNohup) {
+  const auto server = Serve({0, 4'000'000, 1});
+  const auto before = ::signal(SIGHUP, SIG_IGN);  // inherited, as nohup does it
+  auto child = Start(Sweep(*server, "1,2"));
+  ::signal(SIGHUP, before);
+  AwaitInLog("2 points, 64 requests");
+  ::kill(child->pid(), SIGHUP);
+  EXPECT_EQ(Await(*child), "exit code 0") << Log();
+}
+
+TEST_F(BenchmarkTest, AServerThatDiesEndsInClearErrors) {
+  auto server = Serve({0, 60'000'000, 1});
+  auto child = Start(Sweep(*server, "4,8"));
+  AwaitInLog("[1/2]");
+  server.reset();
+  const std::string ended = Await(*child);
+  EXPECT_TRUE(ended == "exit code 1" || ended == "exit code 3") << ended << Log();
+  EXPECT_THAT(Log(), HasSubstr("failed requests: "));
+  const auto sweep = LoadResults(RunPath());
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_GT(sweep->points(0).regatta().failed_requests(), 0u);
+}
+
+TEST_F(BenchmarkTest, BadInputIsRefusedWithTwo) {
+  const auto expect_refusal = [&](const std::vector<std::string>& arguments, const char* message) {
+    fs::remove(log());
+    EXPECT_EQ(RunToEnd(arguments), "exit code 2") << Log();
+    EXPECT_THAT(Log(), HasSubstr(message));
+  };
+  expect_refusal({"sweep", "--concurrency", "1:8"}, "three fields");
+  expect_refusal({"sweep", "--concurrency", "8", "--num-requests", "4", "--model", "x"},
+                 "--num-requests is 4, must be at least the concurrency 8");
+  expect_refusal({"sweep"}, "give --dataset FILE, or --model DIR");
+  expect_refusal({"sweep", "--dataset", dataset()}, "give --model DIR, or --url");
+  expect_refusal({"sweep", "--dataset", "/nonexistent.jsonl"}, "cannot read '/nonexistent.jsonl'");
+  expect_refusal({"sweep", "--dataset", dataset(), "--url", "ftp://x:1"}, "grpc://");
+  for (const char* flag : {"--tp", "--dtype", "--config", "--threads", "--bin-dir"}) {
+    expect_refusal({"sweep", "--url", "grpc://127.0.0.1:1", flag, "2"},
+                   absl::StrCat(flag, " has no effect with --url").c_str());
+  }
+  expect_refusal({"sweep", "--url", "grpc://127.0.0.1:1", "--dummy-weights"},
+                 "--dummy-weights has no effect with --url");
+  expect_refusal({"sweep", "--tp", "0"}, "--tp: Value 0 not in range");
+  expect_refusal({"sweep", "--max_batch_size", "-1"}, "--max-batch-size: Value -1 not in range");
+  expect_refusal({"plan", "--model", "m", "--pp", "0"}, "--pp: Value 0 not in range");
+  expect_refusal(
+      {"sweep", "--model", REGATTA_SOURCE_DIR "/tests/models/regatta-dense", "--tp", "3"}, "3");
+  expect_refusal({"throughput", "--stream-mode", "x", "--dataset", dataset(), "--model", "m"},
+                 "--stream-mode is 'x'");
+  expect_refusal({"report", "/nonexistent"}, "cannot read '/nonexistent'");
+}
+
+}  // namespace
+}  // namespace regatta

@@ -1,0 +1,147 @@
+// A run's files, progress lines and warnings.
+#include "orchestrator/benchmark/run_directory.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "orchestrator/benchmark/point_warnings.h"
+#include "orchestrator/commands/commands.h"
+#include "orchestrator/terminal/progress_line.h"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::IsEmpty;
+
+std::string Contents(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+class RunDirectoryTest : public ::testing::Test {
+ protected:
+  void SetUp() override { fs::remove_all(root_); }
+  void TearDown() override { fs::remove_all(root_); }
+  const std::string root_ = ::testing::TempDir() + "run-directory-test";
+};
+
+TEST_F(RunDirectoryTest, NeverTheSameTwice) {
+  const auto first = RunDirectory::Create(root_, "org/model", "tp2");
+  const auto second = RunDirectory::Create(root_, "org/model", "tp2");
+  ASSERT_TRUE(first.ok() && second.ok()) << first.status() << second.status();
+  EXPECT_NE(first->path(), second->path());
+  EXPECT_THAT(first->path(), HasSubstr("Z-org_model-tp2"));
+  EXPECT_TRUE(fs::is_directory(second->path()));
+}
+
+TEST_F(RunDirectoryTest, ResultsAreReadBackAndRequestsAppended) {
+  const auto directory = RunDirectory::Create(root_, "m", "tp1");
+  ASSERT_TRUE(directory.ok());
+  SweepReport sweep;
+  sweep.set_command("regatta sweep");
+  ASSERT_TRUE(directory->WriteResults(sweep).ok());
+  sweep.add_points()->mutable_performance()->set_total_latency_ms(12.5);
+  ASSERT_TRUE(directory->WriteResults(sweep).ok());
+  const auto again = LoadResults(directory->path());
+  ASSERT_TRUE(again.ok()) << again.status();
+  EXPECT_EQ(again->SerializeAsString(), sweep.SerializeAsString());
+  RequestRecord record;
+  record.set_index(3);
+  ASSERT_TRUE(directory->AppendRequests({record}).ok());
+  ASSERT_TRUE(directory->AppendRequests({record, record}).ok());
+  const std::string lines = Contents(directory->path() + "/requests.jsonl");
+  EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 3);
+  EXPECT_THAT(lines, HasSubstr("{\"index\":3,"));
+}
+
+TEST_F(RunDirectoryTest, ErrorsNameThePath) {
+  EXPECT_THAT(std::string(RunDirectory::Create("/proc/nowhere", "m", "tp1").status().message()),
+              HasSubstr("/proc/nowhere"));
+  EXPECT_EQ(LoadResults(root_).status().code(), absl::StatusCode::kNotFound);
+  fs::create_directories(root_);
+  std::ofstream(root_ + "/results.json") << "{ not json";
+  const absl::Status broken = LoadResults(root_).status();
+  EXPECT_EQ(broken.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(broken.message()), HasSubstr("results.json"));
+}
+
+TEST(FormatProgressTest, SaysWhatIsDoneAndLeft) {
+  LoadProgress progress;
+  progress.total = 40;
+  progress.completed = 9;
+  progress.failed = 1;
+  progress.in_flight = 4;
+  progress.elapsed_s = 5;
+  progress.tokens_per_s = 812.44;
+  EXPECT_EQ(FormatProgress("[2/5] concurrency 4", progress),
+            "[2/5] concurrency 4: 10/40 done, 4 in flight, 812.4 tok/s, 1 failed, ETA 15 s");
+}
+
+TEST(ProgressLineTest, PlainLinesAreAtMostEveryTwoSeconds) {
+  std::FILE* file = std::tmpfile();
+  {
+    ProgressLine line(file);
+    LoadProgress progress;
+    for (int i = 1; i <= 25; ++i) {
+      progress.elapsed_s = 0.2 * i;
+      line.Update("x", progress);
+    }
+  }
+  std::rewind(file);
+  int lines = 0;
+  for (int c; (c = std::fgetc(file)) != EOF;) lines += c == '\n';
+  std::fclose(file);
+  EXPECT_EQ(lines, 2);  // at 2 s and 4 s
+}
+
+TEST(WarningsTest, ACleanPointHasNone) {
+  PointReport point;
+  point.mutable_regatta()->set_concurrency(4);
+  point.mutable_request_info()->set_avg_num_concurrent_requests(3.9);
+  EXPECT_THAT(WarningsOf(point, {40, 0, true, false}), IsEmpty());
+}
+
+TEST(WarningsTest, EveryConditionIsSaid) {
+  PointReport point;
+  RegattaInfo& info = *point.mutable_regatta();
+  info.set_concurrency(8);
+  info.set_issued_requests(30);
+  info.set_cut_short(true);
+  info.set_length_mismatches(3);
+  info.set_asked_output_length(64);
+  info.set_preemptions(5);
+  point.mutable_request_info()->set_num_requests(30);
+  point.mutable_request_info()->set_avg_num_concurrent_requests(4);
+  point.mutable_request_info()->set_avg_output_length(60);
+  EXPECT_THAT(WarningsOf(point, {80, 6, true, false, 12}),
+              ElementsAre(HasSubstr("cut short after 12 s (--max-time-per-point): 30 of 80"),
+                          HasSubstr("6 prompts were sent before"),
+                          HasSubstr("3 requests have another output length"),
+                          HasSubstr("4.0 requests were in flight on average, 8 were asked"),
+                          HasSubstr("5 sequences were recomputed")));
+}
+
+TEST(CommandLineTest, IsQuotedForAShell) {
+  const char* argv[] = {"regatta", "sweep", "--model", "my model", "--x=it's", ""};
+  EXPECT_EQ(QuoteCommandLine(6, const_cast<char**>(argv)),
+            "regatta sweep --model 'my model' '--x=it'\\''s' ''");
+}
+
+TEST(ExitCodeTest, InputErrorsAreTwoOthersOne) {
+  EXPECT_EQ(ExitCodeOf(absl::OkStatus()), 0);
+  EXPECT_EQ(ExitCodeOf(absl::InvalidArgumentError("x")), 2);
+  EXPECT_EQ(ExitCodeOf(absl::NotFoundError("x")), 2);
+  EXPECT_EQ(ExitCodeOf(absl::AbortedError("x")), 1);
+  EXPECT_EQ(ExitCodeOf(absl::CancelledError("x")), 130);
+}
+
+}  // namespace
+}  // namespace regatta

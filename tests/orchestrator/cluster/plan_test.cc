@@ -1,0 +1,84 @@
+// `regatta plan`: the article's limits, memory that does not fit, names that are not known.
+#include "orchestrator/cluster/plan.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace regatta {
+namespace {
+
+using ::testing::HasSubstr;
+
+ModelSpec Load(const std::string& name) {
+  auto spec = LoadModelSpec(REGATTA_SOURCE_DIR "/tests/testing/configs/" + name);
+  EXPECT_TRUE(spec.ok()) << spec.status();
+  return *spec;
+}
+
+PlanInput Article(const std::string& gpu) {
+  return {.gpu = gpu, .mean_input_length = 128, .mean_output_length = 128};
+}
+
+TEST(Plan, ArticlesRun_GivesItsLimitsOnBothGpus) {
+  const ModelSpec spec = Load("llama-3.1-8b");
+  const auto h200 = RenderPlan(spec, Article("H200"));
+  ASSERT_TRUE(h200.ok()) << h200.status();
+  EXPECT_THAT(*h200, HasSubstr("max_batch_size               3840\n"));
+  EXPECT_THAT(*h200, HasSubstr("max_num_tokens               7680\n"));
+  EXPECT_THAT(*h200, HasSubstr("8,030,261,248 parameters"));
+  const auto h100 = RenderPlan(spec, Article("h100"));
+  ASSERT_TRUE(h100.ok()) << h100.status();
+  EXPECT_THAT(*h100, HasSubstr("max_batch_size               2048\n"));
+  EXPECT_THAT(*h100, HasSubstr("max_num_tokens               3840\n"));
+}
+
+TEST(Plan, ModelThatDoesNotFit_NamesTheSmallestTpThatDoes) {
+  const auto plan = RenderPlan(Load("llama-3.3-70b"), Article("H100"));
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(std::string(plan.status().message()), HasSubstr("it fits from --tp 2"));
+}
+
+TEST(Plan, UnknownGpuAndDtype_AreNamedWithTheKnown) {
+  const ModelSpec spec = Load("llama-3.1-8b");
+  PlanInput input = Article("H300");
+  EXPECT_THAT(std::string(RenderPlan(spec, input).status().message()), HasSubstr("H200"));
+  input = Article("H200");
+  input.dtype = "int3";
+  EXPECT_THAT(std::string(RenderPlan(spec, input).status().message()), HasSubstr("int3"));
+}
+
+// Layers shrink, embedding and head do not; the cache has a dtype of its own.
+TEST(Plan, QuantizationMakesRoom) {
+  const ModelSpec spec = Load("llama-3.1-8b");
+  PlanInput input = Article("H200");
+  EXPECT_THAT(*RenderPlan(spec, input), HasSubstr("14.96 GiB, 14.96 GiB per GPU\n"));
+  input.quantization = "fp8";
+  EXPECT_THAT(*RenderPlan(spec, input),
+              HasSubstr("8.46 GiB, 8.46 GiB per GPU, fp8 per channel (online)\n"));
+  EXPECT_THAT(*RenderPlan(spec, input), HasSubstr("KV per token                 128.0 KiB\n"));
+  input.quantization = "fp8_static";
+  input.kv_cache_dtype = "fp8";
+  EXPECT_THAT(*RenderPlan(spec, input), HasSubstr("fp8 per tensor\n"));
+  EXPECT_THAT(*RenderPlan(spec, input), HasSubstr("KV per token                 64.0 KiB\n"));
+  input.quantization = "int4";
+  EXPECT_THAT(std::string(RenderPlan(spec, input).status().message()), HasSubstr("int4"));
+}
+
+TEST(Plan, ImpossibleLayout_NamesThoseThatFit) {
+  PlanInput input = Article("H200");
+  input.tp = 3;
+  const auto plan = RenderPlan(Load("llama-3.1-8b"), input);
+  EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
+}
+
+TEST(Plan, Copies_AreListedAmongLayouts) {
+  PlanInput input = Article("H200");
+  input.tp = 2;
+  input.dp = 2;
+  const auto plan = RenderPlan(Load("qwen3-30b-a3b"), input);
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(*plan, HasSubstr("tp2-dp2"));
+}
+
+}  // namespace
+}  // namespace regatta

@@ -1,0 +1,143 @@
+// Metrics of a load point against values computed by hand.
+#include "orchestrator/statistics/statistics.h"
+
+#include <gtest/gtest.h>
+
+namespace regatta {
+namespace {
+
+RequestRecord Record(double sent, double first, double last, uint32_t input, uint32_t output) {
+  RequestRecord record;
+  record.set_sent_ms(sent);
+  record.set_first_token_ms(first);
+  record.set_last_token_ms(last);
+  record.set_input_tokens(input);
+  record.set_output_tokens(output);
+  record.set_asked_output_tokens(output);
+  return record;
+}
+
+PointReport StreamingContext(uint32_t world_size) {
+  PointReport context;
+  context.mutable_world_info()->set_world_size(world_size);
+  context.mutable_regatta()->set_streaming(true);
+  return context;
+}
+
+// Two requests, 1000 ms in all: A 0..600 ms with 11 tokens, B 200..1000 ms with 21 tokens.
+PointSamples TwoRequests() {
+  PointSamples samples;
+  samples.requests = {Record(0, 100, 600, 10, 11), Record(200, 400, 1000, 30, 21)};
+  samples.requests[0].set_deltas(11);
+  samples.requests[1].set_deltas(10);
+  samples.gaps_ms = {50, 30};
+  return samples;
+}
+
+TEST(QuantileTest, InterpolatesBetweenNeighbours) {
+  const std::vector<double> sorted = {10, 20, 30, 40};
+  EXPECT_DOUBLE_EQ(Quantile(sorted, 0), 10);
+  EXPECT_DOUBLE_EQ(Quantile(sorted, 1), 40);
+  EXPECT_DOUBLE_EQ(Quantile(sorted, 0.5), 25);
+  EXPECT_DOUBLE_EQ(Quantile(sorted, 0.9), 37);  // position 2.7
+  EXPECT_DOUBLE_EQ(Quantile({7.0}, 0.99), 7);
+}
+
+TEST(SummarizeTest, SortsAndNamesEveryStatistic) {
+  const Percentiles p = Summarize({40, 10, 30, 20});
+  EXPECT_DOUBLE_EQ(p.minimum(), 10);
+  EXPECT_DOUBLE_EQ(p.maximum(), 40);
+  EXPECT_DOUBLE_EQ(p.average(), 25);
+  EXPECT_DOUBLE_EQ(p.p50(), 25);
+  EXPECT_DOUBLE_EQ(p.p90(), 37);
+  EXPECT_DOUBLE_EQ(p.p95(), 38.5);
+  EXPECT_DOUBLE_EQ(p.p99(), 39.7);
+  EXPECT_DOUBLE_EQ(Summarize({}).maximum(), 0);
+}
+
+TEST(CompletePointTest, PerformanceByHand) {
+  const PointReport report = CompletePoint(StreamingContext(2), TwoRequests());
+  const Performance& performance = report.performance();
+  EXPECT_DOUBLE_EQ(performance.total_latency_ms(), 1000);
+  EXPECT_DOUBLE_EQ(performance.avg_request_latency_ms(), 700);
+  EXPECT_DOUBLE_EQ(performance.request_throughput_req_s(), 2);
+  EXPECT_DOUBLE_EQ(performance.system_output_throughput_tok_s(), 32);
+  EXPECT_DOUBLE_EQ(performance.system_total_throughput_tok_s(), 72);
+  EXPECT_DOUBLE_EQ(performance.output_throughput_per_gpu_tok_s(), 16);
+  EXPECT_DOUBLE_EQ(performance.output_throughput_per_user_tok_s(), (11 / 0.6 + 21 / 0.8) / 2);
+  EXPECT_DOUBLE_EQ(performance.request_latency_percentiles_ms().p50(), 700);
+  EXPECT_EQ(report.request_info().num_requests(), 2u);
+  EXPECT_DOUBLE_EQ(report.request_info().avg_num_concurrent_requests(), 1.4);
+  EXPECT_DOUBLE_EQ(report.request_info().avg_input_length(), 20);
+  EXPECT_DOUBLE_EQ(report.request_info().avg_output_length(), 16);
+  EXPECT_DOUBLE_EQ(report.world_info().issue_rate(), 5);  // one gap of 200 ms
+}
+
+TEST(CompletePointTest, StreamingMetricsByHand) {
+  const PointReport report = CompletePoint(StreamingContext(1), TwoRequests());
+  const StreamingMetrics& metrics = report.streaming_metrics();
+  EXPECT_DOUBLE_EQ(metrics.avg_ttft_ms(), 150);
+  EXPECT_DOUBLE_EQ(metrics.avg_tpot_ms(), (50.0 + 30.0) / 2);
+  EXPECT_DOUBLE_EQ(metrics.token_output_speed_tok_s(), (20 + 20 / 0.6) / 2);
+  EXPECT_DOUBLE_EQ(metrics.ttft_percentiles().maximum(), 200);
+  EXPECT_DOUBLE_EQ(metrics.gen_tps_percentiles().minimum(), 20);
+  EXPECT_DOUBLE_EQ(report.regatta().p95_ttft_ms(), 195);
+  EXPECT_NEAR(report.regatta().p5_user_speed_tok_s(), 20 + 0.05 * (20 / 0.6 - 20), 1e-9);
+  EXPECT_DOUBLE_EQ(report.regatta().itl_ms().average(), 40);
+  EXPECT_DOUBLE_EQ(report.regatta().delta_messages(), 21);
+}
+
+TEST(CompletePointTest, WithoutStreamingThereAreNoStreamingMetrics) {
+  const PointReport report = CompletePoint(PointReport(), TwoRequests());
+  EXPECT_FALSE(report.has_streaming_metrics());
+  EXPECT_DOUBLE_EQ(report.performance().total_latency_ms(), 1000);
+}
+
+TEST(CompletePointTest, OneTokenHasNeitherTpotNorSpeed) {
+  PointSamples samples = TwoRequests();
+  samples.requests.push_back(Record(0, 300, 300, 10, 1));
+  const PointReport report = CompletePoint(StreamingContext(1), samples);
+  EXPECT_DOUBLE_EQ(report.streaming_metrics().avg_ttft_ms(), 200);
+  EXPECT_DOUBLE_EQ(report.streaming_metrics().avg_tpot_ms(), 40);
+}
+
+TEST(CompletePointTest, FailedRequestsAreCountedAndEnterNoFigure) {
+  PointSamples samples = TwoRequests();
+  RequestRecord failed = Record(500, 0, 5000, 1000, 0);
+  failed.set_error("UNAVAILABLE: group 0 was fenced");
+  samples.requests.push_back(failed);
+  const PointReport report = CompletePoint(StreamingContext(1), samples);
+  EXPECT_EQ(report.regatta().failed_requests(), 1u);
+  EXPECT_EQ(report.regatta().issued_requests(), 3u);
+  EXPECT_EQ(report.regatta().errors().at("UNAVAILABLE: group 0 was fenced"), 1u);
+  EXPECT_EQ(report.request_info().num_requests(), 2u);
+  EXPECT_DOUBLE_EQ(report.performance().total_latency_ms(), 1000);
+  EXPECT_DOUBLE_EQ(report.dataset().max_isl(), 30);
+}
+
+TEST(CompletePointTest, LengthsPreemptionsCacheAndAnswers) {
+  PointSamples samples = TwoRequests();
+  samples.requests[0].set_asked_output_tokens(12);
+  samples.requests[0].set_preemptions(2);
+  samples.requests[0].set_correct(true);
+  samples.requests[1].set_cached_tokens(20);
+  samples.requests[1].set_correct(false);
+  const RegattaInfo info = CompletePoint(StreamingContext(1), samples).regatta();
+  EXPECT_EQ(info.length_mismatches(), 1u);
+  EXPECT_EQ(info.early_stops(), 1u);
+  EXPECT_DOUBLE_EQ(info.asked_output_length(), 16.5);
+  EXPECT_EQ(info.preemptions(), 2u);
+  EXPECT_DOUBLE_EQ(info.cached_prompt_fraction(), 0.5);
+  EXPECT_EQ(info.answered_requests(), 2u);
+  EXPECT_DOUBLE_EQ(info.correct_fraction(), 0.5);
+}
+
+TEST(CompletePointTest, NothingCompletedGivesZerosAndNoAnswers) {
+  const PointReport report = CompletePoint(StreamingContext(1), PointSamples());
+  EXPECT_DOUBLE_EQ(report.performance().request_throughput_req_s(), 0);
+  EXPECT_DOUBLE_EQ(report.streaming_metrics().avg_ttft_ms(), 0);
+  EXPECT_FALSE(report.regatta().has_correct_fraction());
+}
+
+}  // namespace
+}  // namespace regatta
