@@ -17,14 +17,17 @@
 #include "common/version.h"
 #include "orchestrator/benchmark/benchmark_input.h"
 #include "orchestrator/benchmark/environment.h"
+#include "orchestrator/benchmark/figures.h"
 #include "orchestrator/benchmark/point_warnings.h"
 #include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/benchmark/run_order.h"
 #include "orchestrator/benchmark/serving.h"
 #include "orchestrator/cluster/cluster_client.h"
 #include "orchestrator/cluster/cluster_monitor.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/doctor/doctor.h"
 #include "orchestrator/doctor/finding.h"
+#include "orchestrator/doctor/gpu_meter.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/load/load_generator.h"
 #include "orchestrator/report/report.h"
@@ -51,35 +54,42 @@ bool RunsOnGpus(const ClusterDescription& cluster) {
 class Run {
  public:
   Run(const BenchmarkOptions& options, const BenchmarkPlan& plan)
-      : options_(options), plan_(plan), stop_(InterruptFlag()), progress_(stderr) {}
+      : options_(options),
+        plan_(plan),
+        order_(DrawRunOrder(plan.points.size(), options.repeats, options.random_seed)),
+        stop_(InterruptFlag()),
+        progress_(stderr) {}
 
   int Execute();
 
  private:
   absl::Status Prepare();
   absl::Status StartServing();
-  void TakeFindings(std::vector<HostFinding> findings);
+  void TakeFindings(DoctorFacts facts);
   absl::Status MeasureAll();
-  absl::Status MeasurePoint(size_t index);
+  absl::Status MeasurePoint(size_t step);
   void WarmUp(const LoadPoint& point);
   LoadResult Load(const std::string& label, const Batch& batch, uint32_t concurrency,
                   double max_time_s);
   void NoteDeadProcess();
-  void PrintEstimate(size_t first_point, const SpeedSample& sample) const;
-  PointReport Context(const LoadPoint& point) const;
-  absl::Status Save(const std::vector<RequestRecord>& records);
+  void PrintEstimate(size_t first_step, const SpeedSample& sample) const;
+  PointReport Context(const PlannedRun& run) const;
+  absl::Status Save(const PlannedRun& run, std::vector<RequestRecord> records);
   absl::Status Finish();
   double MaxTimePerPoint() const;
   uint32_t WarmupRequests(const LoadPoint& point) const;
 
   const BenchmarkOptions& options_;
   const BenchmarkPlan& plan_;
+  const std::vector<PlannedRun> order_;
   const std::atomic<bool>& stop_;
   ProgressLine progress_;
   Dataset dataset_;
   std::optional<RunDirectory> directory_;
   Serving serving_;
-  std::vector<HostFinding> findings_;  // of doctor, when ranks run on this host's GPUs
+  // When ranks run on this host's GPUs: what doctor found, and which GPUs there are.
+  std::vector<HostFinding> findings_;
+  DoctorFacts facts_;
   std::optional<Workload> workload_;
   std::unique_ptr<Target> target_;
   std::optional<LoadGenerator> generator_;
@@ -103,8 +113,12 @@ int Run::Execute() {
 absl::Status Run::Prepare() {
   ASSIGN_OR_RETURN(const StreamMode mode, ParseStreamMode(options_.stream_mode));
   RETURN_IF_ERROR(CheckFlagsOfUrl(options_));
+  RETURN_IF_ERROR(CheckFigures(options_));
   uint32_t requests = 0;
-  for (const LoadPoint& point : plan_.points) requests += point.requests + WarmupRequests(point);
+  for (const PlannedRun& run : order_) {
+    const LoadPoint& point = plan_.points[run.point];
+    requests += point.requests + WarmupRequests(point);
+  }
   ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, requests));
   RETURN_IF_ERROR(StartServing());
   const ClusterDescription& cluster = serving_.description;
@@ -113,6 +127,7 @@ absl::Status Run::Prepare() {
   workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
   sweep_.set_schema("regatta-sweep-1");
   sweep_.set_command(plan_.command_line);
+  sweep_.set_configuration(plan_.configuration);
   sweep_.set_created_utc(UtcTimestamp());
   sweep_.set_version(kVersion);
   sweep_.set_commit(BuildCommit());
@@ -122,6 +137,7 @@ absl::Status Run::Prepare() {
   for (HostFinding& finding : findings_) {
     *sweep_.mutable_environment()->add_findings() = std::move(finding);
   }
+  DescribeGpus(facts_, *sweep_.mutable_environment());
   return absl::OkStatus();
 }
 
@@ -143,17 +159,18 @@ absl::Status Run::StartServing() {
   std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
-  std::vector<HostFinding> findings;
-  if (options_.cluster.device != "cpu") findings = Diagnose(ReadDoctorFacts(WorldSize(layout)));
+  DoctorFacts facts;
+  if (options_.cluster.device != "cpu") facts = ReadDoctorFacts(WorldSize(layout));
   ASSIGN_OR_RETURN(serving_, LaunchBenchmarkCluster(options_, layout, MeansOf(options_, dataset_),
                                                     directory_->path(), stop_));
-  if (RunsOnGpus(serving_.description)) TakeFindings(std::move(findings));
+  if (RunsOnGpus(serving_.description)) TakeFindings(std::move(facts));
   return absl::OkStatus();
 }
 
 // Says what may spoil the figures; everything found goes into the results.
-void Run::TakeFindings(std::vector<HostFinding> findings) {
-  findings_ = std::move(findings);
+void Run::TakeFindings(DoctorFacts facts) {
+  facts_ = std::move(facts);
+  findings_ = Diagnose(facts_);
   for (const HostFinding& finding : findings_) {
     if (finding.level() == kOk || finding.level() == kNote) continue;
     std::cerr << "! " << finding.level() << ": " << FindingLine(finding) << "\n";
@@ -161,27 +178,26 @@ void Run::TakeFindings(std::vector<HostFinding> findings) {
 }
 
 absl::Status Run::MeasureAll() {
-  for (size_t i = 0; i < plan_.points.size() && !stop_.load(); ++i) {
-    RETURN_IF_ERROR(MeasurePoint(i));
-    if (stop_.load()) break;  // perhaps while warming up, so without a point
-    if (sweep_.points(i).request_info().num_requests() > 0) continue;
-    // Nothing completed: go on only if there is still something to measure.
-    RETURN_IF_ERROR(serving_.Check());
+  for (size_t step = 0; step < order_.size() && !stop_.load(); ++step) {
+    RETURN_IF_ERROR(MeasurePoint(step));
   }
   sweep_.set_completed(!stop_.load());
   return absl::OkStatus();
 }
 
-absl::Status Run::MeasurePoint(size_t index) {
-  const LoadPoint& point = plan_.points[index];
-  if (index == 0 || WarmupRequests(point) > 0) WarmUp(point);
+absl::Status Run::MeasurePoint(size_t step) {
+  const PlannedRun& run = order_[step];
+  const LoadPoint& point = plan_.points[run.point];
+  if (step == 0 || WarmupRequests(point) > 0) WarmUp(point);
   if (stop_.load()) return absl::OkStatus();
-  PointReport context = Context(point);
+  PointReport context = Context(run);
   const Batch batch = workload_->Deal(point.requests);
   const std::string label =
-      absl::StrCat("[", index + 1, "/", plan_.points.size(), "] concurrency ", point.concurrency);
+      absl::StrCat("[", step + 1, "/", order_.size(), "] concurrency ", point.concurrency);
   ClusterMonitor monitor(serving_.channel);
-  const LoadResult result = Load(label, batch, point.concurrency, MaxTimePerPoint());
+  GpuMeter meter(kNvmlLibrary, facts_.gpus.ok() ? *facts_.gpus : GpuInventory());
+  LoadResult result = Load(label, batch, point.concurrency, MaxTimePerPoint());
+  meter.Finish(*context.mutable_regatta());
   monitor.Finish(*context.mutable_regatta());
   context.mutable_regatta()->set_cut_short(result.cut_short);
   PointReport report = CompletePoint(std::move(context), result.samples);
@@ -192,14 +208,16 @@ absl::Status Run::MeasurePoint(size_t index) {
     report.mutable_regatta()->add_warnings(warning);
   }
   failed_requests_ += report.regatta().failed_requests();
-  *sweep_.add_points() = report;
+  KeepRun(options_, report, sweep_);
   std::cout << RenderTerminalReport(report) << std::endl;
-  RETURN_IF_ERROR(Save(result.samples.requests));
-  if (index + 1 < plan_.points.size()) {
-    PrintEstimate(index + 1, {point.concurrency, report.performance().request_throughput_req_s(),
-                              report.performance().avg_request_latency_ms() / 1e3});
+  RETURN_IF_ERROR(Save(run, std::move(result.samples.requests)));
+  if (step + 1 < order_.size()) {
+    PrintEstimate(step + 1, {point.concurrency, report.performance().request_throughput_req_s(),
+                             report.performance().avg_request_latency_ms() / 1e3});
   }
-  return absl::OkStatus();
+  // Nothing completed: go on only if there is still something to measure.
+  const bool barren = report.request_info().num_requests() == 0 && !stop_.load();
+  return barren ? serving_.Check() : absl::OkStatus();
 }
 
 void Run::WarmUp(const LoadPoint& point) {
@@ -240,8 +258,11 @@ void Run::NoteDeadProcess() {
   std::cerr << "! " << status.message() << "\n";
 }
 
-void Run::PrintEstimate(size_t first_point, const SpeedSample& sample) const {
-  const std::vector<LoadPoint> left(plan_.points.begin() + first_point, plan_.points.end());
+void Run::PrintEstimate(size_t first_step, const SpeedSample& sample) const {
+  std::vector<LoadPoint> left;
+  for (size_t step = first_step; step < order_.size(); ++step) {
+    left.push_back(plan_.points[order_[step].point]);
+  }
   uint64_t requests = 0;
   for (const LoadPoint& point : left) requests += point.requests;
   const TimeEstimate estimate = EstimateSeconds(left, sample, MaxTimePerPoint());
@@ -250,7 +271,8 @@ void Run::PrintEstimate(size_t first_point, const SpeedSample& sample) const {
                                FormatSeconds(estimate.low_s), FormatSeconds(estimate.high_s));
 }
 
-PointReport Run::Context(const LoadPoint& point) const {
+PointReport Run::Context(const PlannedRun& run) const {
+  const LoadPoint& point = plan_.points[run.point];
   PointReport context = ContextOf(serving_.description);
   context.mutable_dataset()->set_dataset_path(dataset_.path);
   RegattaInfo& info = *context.mutable_regatta();
@@ -260,6 +282,8 @@ PointReport Run::Context(const LoadPoint& point) const {
   info.set_prefix_cache(options_.prefix_cache);
   info.set_warmup_requests(WarmupRequests(point));
   info.set_started_utc(UtcTimestamp());
+  info.set_repeat(run.repeat);
+  AskFigures(options_, serving_.description, info);
   return context;
 }
 
@@ -273,7 +297,8 @@ uint32_t Run::WarmupRequests(const LoadPoint& point) const {
   return std::clamp(point.concurrency, 2u, kMaxDefaultWarmup);
 }
 
-absl::Status Run::Save(const std::vector<RequestRecord>& records) {
+absl::Status Run::Save(const PlannedRun& run, std::vector<RequestRecord> records) {
+  for (RequestRecord& record : records) record.set_repeat(run.repeat);
   RETURN_IF_ERROR(directory_->AppendRequests(records));
   return directory_->WriteResults(sweep_);
 }
@@ -288,8 +313,8 @@ absl::Status Run::Finish() {
   }
   if (!options_.report_json.empty()) {
     const bool single = !plan_.show_overview;
-    RETURN_IF_ERROR(
-        WriteTextFile(options_.report_json, single ? ToJson(sweep_.points(0)) : ToJson(sweep_)));
+    RETURN_IF_ERROR(WriteTextFile(options_.report_json,
+                                  single ? ToJson(StandalonePoint(sweep_)) : ToJson(sweep_)));
   }
   std::cout << "Results: " << directory_->path() << "\nRepeat:  " << plan_.command_line
             << std::endl;

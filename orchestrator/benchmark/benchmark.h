@@ -15,6 +15,7 @@ struct BenchmarkPlan {
   bool unlimited = false;      // the only point sends everything at once (concurrency not limited)
   bool show_overview = false;  // table and frontier at the end
   std::string command_line;    // that repeats the run
+  std::string configuration;   // every flag with its value
 };
 
 // Runs it, after pulling a model that is named as on the Hub; reports on stdout, progress and notes

@@ -20,13 +20,15 @@ absl::StatusOr<std::vector<LoadPoint>> PointsOf(const SweepFlags& flags) {
   return PlanPoints(concurrencies, flags.benchmark.num_requests);
 }
 
-int RunSweep(const SweepFlags& flags, const std::string& command_line) {
+int RunSweep(const SweepFlags& flags, const std::string& command_line,
+             const std::string& configuration) {
   absl::StatusOr<std::vector<LoadPoint>> points = PointsOf(flags);
   if (!points.ok()) return ExitCodeOf(points.status());
   BenchmarkPlan plan;
   plan.points = *std::move(points);
   plan.show_overview = true;
   plan.command_line = command_line;
+  plan.configuration = configuration;
   return RunBenchmark(flags.benchmark, plan);
 }
 
@@ -47,8 +49,10 @@ void AddSweepCommand(CLI::App& app, CommandContext& context) {
                   "--concurrency 1:256:x2\n"
                   "  regatta sweep --url grpc://router:9000 --model MODEL --concurrency 1,8,64\n") +
       kExitCodesHelp);
-  command.callback([flags, &context] {
-    context.chosen = [flags, &context] { return RunSweep(*flags, context.command_line); };
+  command.callback([flags, &context, &command] {
+    context.chosen = [flags, &context, &command] {
+      return RunSweep(*flags, context.command_line, command.config_to_str(/*default_also=*/true));
+    };
   });
 }
 

@@ -15,7 +15,8 @@ namespace regatta {
 namespace {
 
 constexpr int kSlices = 100;
-constexpr int kSmoothing = 5;  // slices to either side
+constexpr int kLeastSliceMs = 5;  // of arrivals known to the millisecond
+constexpr int kSmoothing = 5;     // slices to either side
 constexpr int kLeastSlices = 20;
 constexpr uint32_t kLeastRequests = 8;
 constexpr double kPlateauQuantile = 0.9;
@@ -150,7 +151,10 @@ SteadyWindow TooShort(const char* what, Span span) {
 SteadyWindow FindSteadyWindow(const PointSamples& samples, uint32_t gpus) {
   if (samples.requests.empty()) return NotFound("no requests");
   const Slices slices = Cut(samples.requests);
-  if (slices.width_ms <= 0) return NotFound("the run took no time");
+  if (slices.width_ms < kLeastSliceMs) {
+    return NotFound(absl::StrCat("the run took ", std::lround(slices.width_ms * kSlices),
+                                 " ms, below ", kSlices * kLeastSliceMs));
+  }
   const std::vector<double> in_flight = InFlight(samples.requests, slices);
   const std::vector<double> smooth = Smoothed(in_flight);
   const double plateau = QuantileOf(smooth, kPlateauQuantile);

@@ -15,6 +15,7 @@ enum class RandomStream : uint64_t {
   kTaskId = 4,
   kVariation = 5,
   kOrder = 6,
+  kRunOrder = 40,
 };
 
 // SplitMix64's finalizer (Steele, Lea, Flood 2014): a bijection that flips each bit with

@@ -103,7 +103,7 @@ TEST(SteadyWindowTest, DegenerateRunsSayWhy) {
   PointSamples samples;
   EXPECT_EQ(FindSteadyWindow(samples, 1).why_not(), "no requests");
   samples.requests.emplace_back();
-  EXPECT_EQ(FindSteadyWindow(samples, 1).why_not(), "the run took no time");
+  EXPECT_EQ(FindSteadyWindow(samples, 1).why_not(), "the run took 0 ms, below 500");
   samples = ClosedLoop(1, 3, [](double) { return 10.0; });
   EXPECT_THAT(FindSteadyWindow(samples, 1).why_not(), HasSubstr("only 3 requests"));
 }
