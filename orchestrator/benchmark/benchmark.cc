@@ -208,7 +208,7 @@ absl::Status Run::MeasurePoint(size_t step) {
     report.mutable_regatta()->add_warnings(warning);
   }
   failed_requests_ += report.regatta().failed_requests();
-  KeepRun(options_, report, sweep_);
+  KeepRun(options_, report, result.interrupted, sweep_);
   std::cout << RenderTerminalReport(report) << std::endl;
   RETURN_IF_ERROR(Save(run, std::move(result.samples.requests)));
   if (step + 1 < order_.size()) {

@@ -43,7 +43,9 @@ void AskFigures(const BenchmarkOptions& options, const ClusterDescription& clust
   info.set_idle_gpus(std::count_if(cluster.workers().begin(), cluster.workers().end(), is_idle));
 }
 
-void KeepRun(const BenchmarkOptions& options, const PointReport& run, SweepReport& sweep) {
+void KeepRun(const BenchmarkOptions& options, const PointReport& run, bool interrupted,
+             SweepReport& sweep) {
+  if (interrupted && sweep.runs_size() > 0) return;
   if (options.repeats == 1) {
     *sweep.add_points() = run;
   } else {

@@ -19,8 +19,10 @@ void AskFigures(const BenchmarkOptions& options, const ClusterDescription& clust
                 RegattaInfo& info);
 
 // Adds a measured run to the sweep: as a point, or with repeats as a run from which points and
-// intervals are made again. Then the users at each asked speed are counted again.
-void KeepRun(const BenchmarkOptions& options, const PointReport& run, SweepReport& sweep);
+// intervals are made again; a run that was interrupted says nothing beside whole ones and is left
+// out then. Users at each asked speed are counted again.
+void KeepRun(const BenchmarkOptions& options, const PointReport& run, bool interrupted,
+             SweepReport& sweep);
 
 // The first point of the sweep with all that describes the sweep, for where it stands alone.
 PointReport StandalonePoint(const SweepReport& sweep);

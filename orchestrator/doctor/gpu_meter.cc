@@ -10,7 +10,7 @@
 namespace regatta {
 namespace {
 
-constexpr std::chrono::milliseconds kInterval(200);
+constexpr std::chrono::milliseconds kInterval(500);
 
 template <typename T>
 std::optional<T> Ask(const Nvml& nvml, const char* name, NvmlDevice device) {

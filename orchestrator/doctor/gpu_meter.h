@@ -39,7 +39,8 @@ class GpuReadings {
   uint64_t reasons_ = 0;
 };
 
-// Reads from construction to Finish (or destruction), five times a second and at both ends.
+// Reads from construction to Finish (or destruction), twice a second and at both ends: energy needs
+// the ends alone, and reading more often would disturb the driver.
 class GpuMeter {
  public:
   // `inventory` says which GPUs there are and which have ranks; empty ones, and a `library` that

@@ -21,6 +21,7 @@ constexpr int kLeastSlices = 20;
 constexpr uint32_t kLeastRequests = 8;
 constexpr double kPlateauQuantile = 0.9;
 constexpr double kOfPlateau = 0.9;
+constexpr double kAlike = 0.01;
 constexpr double kRounding = 1e-12;  // a relative variance below is none
 
 struct Span {
@@ -77,7 +78,8 @@ Span LongestAtLeast(const std::vector<double>& values, double limit) {
 }
 
 // How many leading values to leave out so that the squared standard error of the mean of the rest
-// is smallest; at most half of them.
+// is smallest; at most half of them, and none whose mean is that of the rest: beside a rate that
+// hardly varies a single slice that catches one step fewer would cost all before it.
 int Truncation(absl::Span<const double> values) {
   int best = 0;
   double least = 0, sum = 0, squares = 0;
@@ -94,7 +96,9 @@ int Truncation(absl::Span<const double> values) {
       best = i;
     }
   }
-  return best;
+  const double without = Mean(values.subspan(best));
+  const bool alike = std::abs(Mean(values.first(best)) - without) <= kAlike * without;
+  return alike ? 0 : best;
 }
 
 std::vector<double> Rates(const TokenTimeline& tokens, const Slices& slices, Span span) {

@@ -99,6 +99,20 @@ TEST(SteadyWindowTest, ARateThatGrowsAllAlongDoesNotSettle) {
   EXPECT_FALSE(FindSteadyWindow(samples, 1).found());
 }
 
+TEST(SteadyWindowTest, AnOpenLoopIsLevelWhereItsQueueIs) {
+  // Requests are due every 20 ms for 20 s and take 1 s each: 50 in flight between ramp and drain.
+  PointSamples samples;
+  for (int i = 0; i < 1000; ++i) {
+    AddRequest(
+        20.0 * i, 100, [](double) { return 10.0; }, samples);
+  }
+  const SteadyWindow window = FindSteadyWindow(samples, 1);
+  ASSERT_TRUE(window.found()) << window.why_not();
+  EXPECT_NEAR(window.plateau(), 50, 1);
+  EXPECT_NEAR(window.output_throughput_tok_s(), 5000, 50);
+  EXPECT_GT(window.end_ms() - window.start_ms(), 15'000);
+}
+
 TEST(SteadyWindowTest, DegenerateRunsSayWhy) {
   PointSamples samples;
   EXPECT_EQ(FindSteadyWindow(samples, 1).why_not(), "no requests");
