@@ -11,15 +11,15 @@ namespace {
 void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::string>& warnings) {
   const RegattaInfo& info = point.regatta();
   if (exact && info.length_mismatches() > 0) {
-    warnings.push_back(
-        absl::StrFormat("%d requests have another output length than asked (mean %.1f, asked %.1f)",
-                        info.length_mismatches(), point.request_info().avg_output_length(),
-                        info.asked_output_length()));
-  }
-  if (exact && info.early_stops() > 0) {
-    warnings.push_back(absl::StrCat(info.early_stops(),
-                                    " requests ended before the length asked for: the server does "
-                                    "not ignore end tokens, or its context is too short"));
+    warnings.push_back(absl::StrFormat(
+        "%d requests have another output length than asked (mean %.1f, asked %.1f)%s",
+        info.length_mismatches(), point.request_info().avg_output_length(),
+        info.asked_output_length(),
+        info.early_stops() == 0
+            ? ""
+            : absl::StrCat("; ", info.early_stops(),
+                           " ended early: the server does not ignore end tokens, or its context "
+                           "is too short")));
   }
   if (info.token_count_mismatches() > 0) {
     warnings.push_back(absl::StrCat("of ", info.token_count_mismatches(),

@@ -164,7 +164,7 @@ TEST_F(BenchmarkTest, RepeatsObjectivesSpeedsAndPriceGiveTheirFigures) {
   EXPECT_EQ(sweep->users_at_speed(1).users(), 0u);
   EXPECT_THAT(sweep->configuration(), HasSubstr("repeats=5"));
   EXPECT_THAT(sweep->configuration(), HasSubstr("stall-timeout=120"));  // a default
-  EXPECT_THAT(Log(), HasSubstr("9 points, 72 requests"));  // after the first run
+  EXPECT_THAT(Log(), HasSubstr("9 points, 72 requests"));               // after the first run
   EXPECT_THAT(Log(), HasSubstr("c=4: 5 runs, 95 % intervals of the mean"));
   EXPECT_THAT(Log(), HasSubstr("Users at 999999 tok/s each"));
 }

@@ -55,6 +55,7 @@ TEST(WarningsTest, TheSteadyWindowSaysWhetherTheConcurrencyWasReached) {
 TEST(WarningsTest, EarlyEndsCountsCacheAndSlowGpus) {
   PointReport point;
   RegattaInfo& info = *point.mutable_regatta();
+  info.set_length_mismatches(3);
   info.set_early_stops(2);
   info.set_token_count_mismatches(7);
   info.set_cached_prompt_fraction(0.125);
@@ -66,7 +67,7 @@ TEST(WarningsTest, EarlyEndsCountsCacheAndSlowGpus) {
     gpu.add_throttle_reasons("power cap");
   }
   EXPECT_THAT(WarningsOf(point, {10, 0, true, false}),
-              ElementsAre(HasSubstr("2 requests ended before the length"),
+              ElementsAre(HasSubstr("asked 0.0); 2 ended early: the server"),
                           HasSubstr("of 7 requests the server counts other tokens"),
                           HasSubstr("12.5 % of the prompt tokens came from the server's prefix"),
                           "GPU 0 was slowed down in 50 % of the samples: power cap"));
