@@ -108,6 +108,11 @@ bool Dataset::has_answers() const {
                      [](const DatasetEntry& entry) { return entry.has_answer; });
 }
 
+bool Dataset::has_sessions() const {
+  return std::any_of(entries.begin(), entries.end(),
+                     [](const DatasetEntry& entry) { return !entry.next_turns.empty(); });
+}
+
 double Dataset::mean_input_length() const {
   double sum = 0, count = 0;
   for (const DatasetEntry& entry : entries) {

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -12,6 +13,14 @@
 #include "absl/strings/string_view.h"
 
 namespace regatta {
+
+// A later turn of a conversation: what the user says once the turn before has been answered.
+struct DatasetTurn {
+  std::string prompt;               // empty when input_ids is given
+  std::vector<uint32_t> input_ids;  // without what was said before
+  uint32_t output_tokens = 0;
+  std::optional<double> delay_ms;  // after the answer; else drawn
+};
 
 // One line: {"task_id": 1, "prompt": "..." | "input_ids": [...], "output_tokens": 128}, and of ours
 // "answer" (the exact text expected) and "synthetic" (random ids, which carry no meaning).
@@ -23,6 +32,8 @@ struct DatasetEntry {
   std::string answer;
   bool has_answer = false;
   bool synthetic = false;
+  std::vector<DatasetTurn> next_turns;  // of the session that this entry begins
+  std::optional<double> timestamp_ms;   // of a trace: when it was sent
 };
 
 struct Dataset {
@@ -30,6 +41,7 @@ struct Dataset {
   std::vector<DatasetEntry> entries;
 
   bool has_answers() const;
+  bool has_sessions() const;  // of more than one turn
   // Of token ids only; 0 when no entry has any.
   double mean_input_length() const;
   double mean_output_length() const;
