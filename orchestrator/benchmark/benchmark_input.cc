@@ -49,12 +49,39 @@ void Shuffle(uint64_t seed, std::vector<DatasetEntry>& entries) {
   }
 }
 
+absl::Status PutInOrderOfTime(Dataset& dataset) {
+  for (const DatasetEntry& entry : dataset.entries) {
+    if (entry.timestamp_ms.has_value()) continue;
+    return absl::InvalidArgumentError(absl::StrCat("--fixed-schedule: task_id ", entry.task_id,
+                                                   " of '", dataset.path, "' has no 'timestamp'"));
+  }
+  std::stable_sort(dataset.entries.begin(), dataset.entries.end(),
+                   [](const DatasetEntry& a, const DatasetEntry& b) {
+                     return *a.timestamp_ms < *b.timestamp_ms;
+                   });
+  return absl::OkStatus();
+}
+
 }  // namespace
 
+absl::Status CheckSchedule(const BenchmarkOptions& options, const Dataset& dataset,
+                           uint32_t requests) {
+  if (!options.load.fixed_schedule || requests <= dataset.entries.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--num-requests is ", requests, ", the trace has ", dataset.entries.size()));
+}
+
 absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, uint32_t requests) {
+  if (options.dataset.empty() && options.load.fixed_schedule) {
+    return absl::InvalidArgumentError("--fixed-schedule needs --dataset with timestamps");
+  }
   if (options.dataset.empty()) return MakeSynthetic(options, requests);
   ASSIGN_OR_RETURN(Dataset dataset, LoadDataset(options.dataset));
-  Shuffle(options.random_seed, dataset.entries);
+  if (options.load.fixed_schedule) {
+    RETURN_IF_ERROR(PutInOrderOfTime(dataset));
+  } else {
+    Shuffle(options.random_seed, dataset.entries);
+  }
   if (HasFile(options.cluster.model, "tokenizer.json")) {
     RETURN_IF_ERROR(TokenizePrompts(options.cluster.model, dataset));
   }
@@ -83,6 +110,10 @@ WorkloadOptions WorkloadOptionsOf(const BenchmarkOptions& options, const Dataset
   workload.eos_id = options.eos_id.value_or(-1);
   workload.honor_eos = dataset.has_answers() && !options.eos_id.has_value();
   workload.prefix_cache = options.prefix_cache;
+  workload.turn_delay_mean_ms = options.load.turn_delay_mean_ms;
+  workload.turn_delay_stdev_ms = options.load.turn_delay_stdev_ms;
+  workload.seed = options.random_seed;
+  workload.cache_salt = options.load.cache_salt;
   return workload;
 }
 

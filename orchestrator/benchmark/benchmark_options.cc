@@ -118,6 +118,7 @@ void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
   AddClusterFlags(command, options.cluster);
   AddHttpFlags(command, options);
   AddLoadFlags(command, options);
+  AddLoadShapeFlags(command, options.load);
   command.add_option("--output", options.output, "directory that gets the run's own directory")
       ->capture_default_str()
       ->group("Output");

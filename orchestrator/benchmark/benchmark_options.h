@@ -8,6 +8,7 @@
 
 #include "absl/status/status.h"
 #include "common/credentials.h"
+#include "orchestrator/benchmark/load_shape.h"
 #include "orchestrator/cluster/cluster_options.h"
 
 namespace CLI {
@@ -36,6 +37,7 @@ struct BenchmarkOptions {
   std::string model_name;                // over HTTP; empty = the first that the server lists
   bool continuous_usage = true;          // over HTTP: ask for the token count in every event
   bool prefix_cache = false;
+  LoadShapeOptions load;
   int64_t warmup = -1;               // requests before each point; -1 = one per user, 2 to 64
   double max_time_per_point_s = -1;  // 0 = none, -1 = see the flag's help
   double stall_timeout_s = 120;
@@ -48,7 +50,7 @@ struct BenchmarkOptions {
 // With url: INVALID_ARGUMENT names a flag that was given and only a launch would heed.
 absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options);
 
-// Adds every flag but --concurrency.
+// Adds every flag but --concurrency and --request-rate.
 void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options);
 
 }  // namespace regatta

@@ -29,11 +29,16 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
                         info.asked_output_length()));
   }
   const double reached = point.request_info().avg_num_concurrent_requests();
-  if (point.request_info().num_requests() > 0 && info.concurrency() > 0 &&
+  const std::string& arrival = info.load().arrival();
+  const bool closed_loop = arrival.empty() || arrival == "closed-loop";
+  if (closed_loop && point.request_info().num_requests() > 0 && info.concurrency() > 0 &&
       reached < kReached * info.concurrency()) {
     warnings.push_back(absl::StrFormat(
         "%.1f requests were in flight on average, %d were asked: more requests would fill it",
         reached, info.concurrency()));
+  }
+  for (const std::string& reason : info.client().reasons()) {
+    warnings.push_back("client-bound: " + reason);
   }
   if (info.preemptions() > 0) {
     warnings.push_back(absl::StrCat(info.preemptions(),

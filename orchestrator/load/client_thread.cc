@@ -75,12 +75,13 @@ void ClientThread::Run() {
   const int64_t issue_until_ns = load_.start_ns + Nanoseconds(load_.options.max_time);
   last_poll_ns_ = clock.NowNs();
   int64_t next_check_ns = last_poll_ns_ + kCheckEveryNs;
-  for (int64_t now = last_poll_ns_; !Finished(now); now = clock.NowNs()) {
+  for (int64_t now = last_poll_ns_;; now = clock.NowNs()) {
     if (now >= issue_until_ns) StopIssuing();
     ObeyEnding(now);
     GrowPlaces(now);
     const bool more = IssueDue(now);
     CancelDue(now);
+    if (Finished(now)) break;
     Wait(more);
     if (now < next_check_ns) continue;
     GiveUpStalled(now);

@@ -109,7 +109,9 @@ LoadGenerator::LoadGenerator(const std::vector<Target*>& targets) {
 
 uint32_t LoadGenerator::ThreadsFor(const Batch& batch, const LoadOptions& options) const {
   const uint32_t most = options.concurrency > 0 ? options.concurrency : batch.size();
-  return std::clamp<uint32_t>(clients_.size(), 1, std::max(most, 1u));
+  uint32_t threads = static_cast<uint32_t>(clients_.size());
+  if (options.threads > 0) threads = std::min(threads, options.threads);
+  return std::clamp(most, 1u, threads);
 }
 
 LoadResult LoadGenerator::Run(const Batch& batch, const LoadOptions& options,

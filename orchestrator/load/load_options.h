@@ -16,6 +16,7 @@ struct LoadOptions {
   // When request i is due, in nanoseconds from the start, ascending (arrivals.h); a full
   // concurrency delays it further. Empty: as soon as there is a place, which is a closed loop.
   std::vector<int64_t> due_ns;
+  uint32_t threads = 0;  // most client threads; 0 = one per target
   // Over that long the concurrency grows from one to its full value.
   absl::Duration concurrency_ramp;
   // This share of requests, 0..1, drawn from the seed, is cancelled so long after it was sent.

@@ -45,7 +45,7 @@ void AddStreaming(const RequestRecord& r, Columns& columns) {
 Columns Gather(const std::vector<RequestRecord>& requests) {
   Columns columns;
   for (const RequestRecord& r : requests) {
-    if (!r.error().empty()) continue;
+    if (!r.error().empty() || r.cancelled()) continue;
     const bool first = columns.latency.empty();
     columns.first_start = first ? r.sent_ms() : std::min(columns.first_start, r.sent_ms());
     columns.last_end = first ? r.last_token_ms() : std::max(columns.last_end, r.last_token_ms());
@@ -118,6 +118,7 @@ void FillDataset(const Columns& columns, DatasetInfo& dataset) {
 // Counts over all issued requests: failures, lengths, preemptions, answers.
 void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   double asked = 0, prompt = 0, cached = 0, deltas = 0;
+  uint32_t cancelled = 0;
   uint32_t failed = 0, mismatches = 0, early = 0, preemptions = 0, answered = 0, correct = 0;
   for (const RequestRecord& r : requests) {
     asked += r.asked_output_tokens();
@@ -127,6 +128,8 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
       ++(*info.mutable_errors())[r.error()];
       continue;
     }
+    cancelled += r.cancelled();
+    if (r.cancelled()) continue;
     prompt += r.input_tokens();
     cached += r.cached_tokens();
     preemptions += r.preemptions();
@@ -137,6 +140,7 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   }
   info.set_issued_requests(requests.size());
   info.set_failed_requests(failed);
+  info.set_cancelled_requests(cancelled);
   info.set_asked_output_length(Ratio(asked, requests.size()));
   info.set_length_mismatches(mismatches);
   info.set_early_stops(early);

@@ -33,7 +33,7 @@ struct PointSamples {
 //   throughput = n / latency; concurrency = sum of latencies / T (Little). Means are over requests.
 //   Sources: trtllm-bench reporting.py and statistics.py.
 // streaming_metrics stays absent unless context.regatta().streaming(). Failed requests are counted,
-// with their messages, and enter no other figure.
+// with their messages, and enter no other figure; so are those cancelled on purpose.
 PointReport CompletePoint(PointReport context, const PointSamples& samples);
 
 }  // namespace regatta

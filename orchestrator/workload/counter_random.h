@@ -21,6 +21,7 @@ enum class RandomStream : uint64_t {
   kPrefixChoice = 10,
   kPrefixTokens = 11,
   kBlockTokens = 12,
+  kCacheSalt = 13,
 };
 
 // SplitMix64's finalizer (Steele, Lea, Flood 2014): a bijection that flips each bit with

@@ -34,6 +34,29 @@ void SetPrompt(const Dataset& dataset, const DatasetEntry& entry, uint64_t posit
   }
 }
 
+constexpr int kSaltTokens = 8;
+
+// Of text prompts: no model is known, so the words are numbers.
+std::string SaltText(const WorkloadOptions& options) {
+  const uint64_t bits =
+      DrawBits(options.cache_salt, RandomStream::kCacheSalt, options.salt_point, 0);
+  return absl::StrCat("[", bits % 1'000'000'000, "] ");
+}
+
+void Salt(const Dataset& dataset, const WorkloadOptions& options, GenerateRequest& request) {
+  if (options.cache_salt < 0) return;
+  if (request.has_text()) return request.set_text(SaltText(options) + request.text());
+  auto& ids = *request.mutable_token_ids()->mutable_ids();
+  const auto draw = [&](uint64_t bound, uint64_t counter) {
+    return DrawBelow(bound, options.cache_salt, RandomStream::kCacheSalt, options.salt_point,
+                     counter);
+  };
+  for (int k = 0; k < std::min(kSaltTokens, ids.size()); ++k) {
+    const DatasetEntry& from = dataset.entries[draw(dataset.entries.size(), 2 * k)];
+    if (!from.input_ids.empty()) ids[k] = from.input_ids[draw(from.input_ids.size(), 2 * k + 1)];
+  }
+}
+
 }  // namespace
 
 void Conversation::AddPrompt(const GenerateRequest& request) {
@@ -96,6 +119,7 @@ PlannedRequest Batch::At(uint32_t i) const {
   PlannedRequest planned;
   planned.check_answer = entry.has_answer && (options_.honor_eos || options_.eos_id >= 0);
   SetPrompt(*dataset_, entry, first_ + i, planned.request);
+  Salt(*dataset_, options_, planned.request);
   SetCommon(entry, i, 0, planned);
   return planned;
 }
@@ -113,6 +137,16 @@ PlannedRequest Batch::Next(uint32_t session, uint32_t turn, Conversation said) c
   }
   SetCommon(entry, session, turn, planned);
   return planned;
+}
+
+std::vector<int64_t> Batch::TimestampsNs(double speedup) const {
+  std::vector<int64_t> times;
+  times.reserve(size_);
+  for (uint32_t i = 0; i < size_; ++i) {
+    const double since_ms = *EntryOf(i).timestamp_ms - *EntryOf(0).timestamp_ms;
+    times.push_back(std::llround(since_ms / speedup * 1e6));
+  }
+  return times;
 }
 
 int64_t Batch::DelayNs(uint32_t session, uint32_t turn) const {

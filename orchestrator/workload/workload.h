@@ -29,6 +29,10 @@ struct WorkloadOptions {
   double turn_delay_mean_ms = 0;
   double turn_delay_stdev_ms = 0;
   uint64_t seed = 0;
+  // >= 0: every prompt begins with tokens (or, in text, words) drawn from it and salt_point, in
+  // place of as many of its own; prompts of one point keep what they have in common.
+  int64_t cache_salt = -1;
+  uint32_t salt_point = 0;
 };
 
 // A request ready to send and what its record needs to know.
@@ -57,6 +61,9 @@ class Batch {
   bool HasTurn(uint32_t session, uint32_t turn) const;
   // The further turn `turn`, which must exist, after what was said.
   PlannedRequest Next(uint32_t session, uint32_t turn, Conversation said) const;
+  // When each session is due, in nanoseconds from the batch's first timestamp; every entry must
+  // have one, in ascending order.
+  std::vector<int64_t> TimestampsNs(double speedup) const;
   // From the answer before it until it is due: the turn's own, or drawn.
   int64_t DelayNs(uint32_t session, uint32_t turn) const;
   // How many prompts of this batch were sent before, because the data set is too short and not
@@ -86,6 +93,10 @@ class Workload {
   // The next `count` prompts. Past the end, synthetic prompts come again with other ids of the data
   // set's (same lengths), others come again unchanged.
   Batch Deal(uint32_t count);
+  // Deals from the first prompt again.
+  void Rewind() { next_ = 0; }
+  // What is dealt from now on belongs to another point and gets another salt.
+  void BeginPoint() { ++options_.salt_point; }
 
  private:
   const Dataset* dataset_;
