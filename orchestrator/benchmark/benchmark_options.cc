@@ -110,6 +110,7 @@ absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options) {
 
 void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
   AddInputFlags(command, options);
+  AddSyntheticShapeFlags(command, options.synthetic);
   command
       .add_option("--url", options.url,
                   "grpc://HOST:PORT of a running router, or http(s)://HOST:PORT of any "

@@ -9,6 +9,7 @@
 #include "absl/status/status.h"
 #include "common/credentials.h"
 #include "orchestrator/benchmark/load_shape.h"
+#include "orchestrator/benchmark/synthetic_flags.h"
 #include "orchestrator/cluster/cluster_options.h"
 
 namespace CLI {
@@ -24,6 +25,7 @@ struct BenchmarkOptions {
   std::optional<int64_t> eos_id;  // not given or -1: end tokens are ignored (but see answers)
   uint32_t target_input_len = 0;  // 0 = the data set's mean; 128 for synthetic prompts
   uint32_t target_output_len = 0;
+  SyntheticShape synthetic;    // of prompts without a data set
   uint64_t random_seed = 420;  // of synthetic prompts and of the order
   // Cluster.
   // grpc:// of a router, or http(s):// of any OpenAI-compatible server; empty = launch one here.

@@ -23,7 +23,10 @@ struct DatasetTurn {
 };
 
 // One line: {"task_id": 1, "prompt": "..." | "input_ids": [...], "output_tokens": 128}, and of ours
-// "answer" (the exact text expected) and "synthetic" (random ids, which carry no meaning).
+// "answer" (the exact text expected), "synthetic" (random ids, which carry no meaning),
+// "prefix_tokens" (of those, so many at the beginning are shared with other lines), "timestamp" (of
+// a trace, ms) and, in place of prompt and output_tokens, "turns" (of a session): a list of {prompt
+// | input_ids, output_tokens, "delay_ms" after the answer before it}.
 struct DatasetEntry {
   std::string task_id;
   std::string prompt;               // empty when input_ids is given
@@ -34,6 +37,7 @@ struct DatasetEntry {
   bool synthetic = false;
   std::vector<DatasetTurn> next_turns;  // of the session that this entry begins
   std::optional<double> timestamp_ms;   // of a trace: when it was sent
+  uint32_t prefix_tokens = 0;           // of input_ids, shared with other entries
 };
 
 struct Dataset {
@@ -52,7 +56,7 @@ inline constexpr uint32_t kMaxOutputTokens = 1u << 24;
 
 // Reads JSON Lines; blank lines are skipped. `logits` is an alias of `input_ids`, a missing task_id
 // becomes the line's number. INVALID_ARGUMENT names path, line, field and value; UNIMPLEMENTED is
-// for adapters, media and multi-turn lines. An empty data set is an error.
+// for adapters and media. An empty data set is an error.
 absl::StatusOr<Dataset> ParseDataset(std::istream& in, const std::string& path);
 
 // The same from a file; NOT_FOUND names the path.

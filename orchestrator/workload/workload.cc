@@ -10,11 +10,13 @@
 namespace regatta {
 namespace {
 
-// Ids drawn from all prompts of the data set, keyed by the position: as many as `entry` has.
+// As many ids as `entry` has, drawn from all prompts of the data set, keyed by the position; what
+// is shared stays.
 void VaryPrompt(const Dataset& dataset, const DatasetEntry& entry, uint64_t position,
                 TokenIds& ids) {
   constexpr uint64_t kSeed = 0;
-  for (size_t k = 0; k < entry.input_ids.size(); ++k) {
+  ids.mutable_ids()->Add(entry.input_ids.begin(), entry.input_ids.begin() + entry.prefix_tokens);
+  for (size_t k = entry.prefix_tokens; k < entry.input_ids.size(); ++k) {
     const uint64_t other =
         DrawBelow(dataset.entries.size(), kSeed, RandomStream::kVariation, position, 2 * k);
     const std::vector<uint32_t>& from =
