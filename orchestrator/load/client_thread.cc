@@ -112,7 +112,8 @@ void ClientThread::GrowPlaces(int64_t now_ns) {
     const double done = static_cast<double>(now_ns - load_.start_ns) / ramp_ns;
     reached = std::min(full, 1 + static_cast<uint32_t>(done * (full - std::min(full, 1u))));
   }
-  places_.Grow(ShareOf(reached, number_, load_.threads), now_ns);
+  // Without a ramp the places are there from the start, so that a thread's own start counts as lag.
+  places_.Grow(ShareOf(reached, number_, load_.threads), ramp_ns > 0 ? now_ns : load_.start_ns);
 }
 
 void ClientThread::ClaimNext() {
