@@ -16,9 +16,11 @@
 #include "common/status_macros.h"
 #include "common/version.h"
 #include "orchestrator/benchmark/benchmark_input.h"
+#include "orchestrator/benchmark/calibration.h"
 #include "orchestrator/benchmark/environment.h"
 #include "orchestrator/benchmark/figures.h"
 #include "orchestrator/benchmark/point_warnings.h"
+#include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/benchmark/run_order.h"
 #include "orchestrator/benchmark/serving.h"
@@ -29,6 +31,7 @@
 #include "orchestrator/doctor/finding.h"
 #include "orchestrator/doctor/gpu_meter.h"
 #include "orchestrator/hub/model_argument.h"
+#include "orchestrator/load/client_verdict.h"
 #include "orchestrator/load/load_generator.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/terminal/interrupt.h"
@@ -37,7 +40,7 @@
 namespace regatta {
 namespace {
 
-constexpr uint32_t kMaxDefaultWarmup = 64;
+constexpr double kMaxDefaultWarmup = 64;
 
 int TerminalWidth() {
   winsize size = {};
@@ -68,9 +71,10 @@ class Run {
   void TakeFindings(DoctorFacts facts);
   absl::Status MeasureAll();
   absl::Status MeasurePoint(size_t step);
+  Batch BatchOf(const LoadPoint& point);
   void WarmUp(const LoadPoint& point);
-  LoadResult Load(const std::string& label, const Batch& batch, uint32_t concurrency,
-                  double max_time_s);
+  absl::Status MakeClient(StreamMode mode);
+  LoadResult Load(const std::string& label, const Batch& batch, LoadOptions load);
   void NoteDeadProcess();
   void PrintEstimate(size_t first_step, const SpeedSample& sample) const;
   PointReport Context(const PlannedRun& run) const;
@@ -91,7 +95,8 @@ class Run {
   std::vector<HostFinding> findings_;
   DoctorFacts facts_;
   std::optional<Workload> workload_;
-  std::unique_ptr<Target> target_;
+  std::vector<std::unique_ptr<Target>> targets_;  // one per client thread
+  std::optional<ClientCalibration> calibration_;
   std::optional<LoadGenerator> generator_;
   SweepReport sweep_;
   uint32_t failed_requests_ = 0;
@@ -117,13 +122,16 @@ absl::Status Run::Prepare() {
   uint32_t requests = 0;
   for (const PlannedRun& run : order_) {
     const LoadPoint& point = plan_.points[run.point];
+    RETURN_IF_ERROR(CheckLoadShape(options_.load, point));
     requests += point.requests + WarmupRequests(point);
   }
   ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, requests));
+  for (const LoadPoint& point : plan_.points) {
+    RETURN_IF_ERROR(CheckSchedule(options_, dataset_, point.requests));
+  }
   RETURN_IF_ERROR(StartServing());
   const ClusterDescription& cluster = serving_.description;
-  ASSIGN_OR_RETURN(target_, serving_.MakeTarget(mode));
-  generator_.emplace(*target_);
+  RETURN_IF_ERROR(MakeClient(mode));
   workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
   sweep_.set_schema("regatta-sweep-1");
   sweep_.set_command(plan_.command_line);
@@ -138,6 +146,24 @@ absl::Status Run::Prepare() {
     *sweep_.mutable_environment()->add_findings() = std::move(finding);
   }
   DescribeGpus(facts_, *sweep_.mutable_environment());
+  return absl::OkStatus();
+}
+
+// As many threads as the point with the most needs, calibrated while the cluster is idle.
+absl::Status Run::MakeClient(StreamMode mode) {
+  uint32_t threads = 1;
+  for (const LoadPoint& point : plan_.points) {
+    threads = std::max(threads, ClientThreads(options_.load, point));
+  }
+  if (options_.load.calibrate) {
+    ASSIGN_OR_RETURN(calibration_,
+                     CalibrateClient({serving_.http.has_value(), mode, threads}, stop_));
+    std::cerr << CalibrationLine(*calibration_) << "\n";
+  }
+  ASSIGN_OR_RETURN(targets_, serving_.MakeTargets(mode, threads));
+  std::vector<Target*> targets;
+  for (const auto& target : targets_) targets.push_back(target.get());
+  generator_.emplace(targets);
   return absl::OkStatus();
 }
 
@@ -191,25 +217,31 @@ absl::Status Run::MeasurePoint(size_t step) {
   if (step == 0 || WarmupRequests(point) > 0) WarmUp(point);
   if (stop_.load()) return absl::OkStatus();
   PointReport context = Context(run);
-  const Batch batch = workload_->Deal(point.requests);
-  const std::string label =
-      absl::StrCat("[", step + 1, "/", order_.size(), "] concurrency ", point.concurrency);
+  const Batch batch = BatchOf(point);
+  const std::string label = absl::StrCat("[", step + 1, "/", order_.size(), "] ", PointName(point));
+  LoadOptions load = LoadOptionsOf(options_.load, point, batch, options_.random_seed);
+  load.threads = ClientThreads(options_.load, point);
   ClusterMonitor monitor(serving_.channel);
   GpuMeter meter(kNvmlLibrary, facts_.gpus.ok() ? *facts_.gpus : GpuInventory());
-  LoadResult result = Load(label, batch, point.concurrency, MaxTimePerPoint());
+  LoadResult result = Load(label, batch, std::move(load));
   meter.Finish(*context.mutable_regatta());
   monitor.Finish(*context.mutable_regatta());
   context.mutable_regatta()->set_cut_short(result.cut_short);
+  *context.mutable_regatta()->mutable_client() = std::move(result.client);
+  if (calibration_) {
+    *context.mutable_regatta()->mutable_client()->mutable_calibration() = *calibration_;
+  }
   PointReport report = CompletePoint(std::move(context), result.samples);
+  JudgeClient(report);
   const bool exact =
       !WorkloadOptionsOf(options_, dataset_).honor_eos && options_.eos_id.value_or(-1) < 0;
-  for (const std::string& warning : WarningsOf(report, {point.requests, batch.reused(), exact,
+  for (const std::string& warning : WarningsOf(report, {batch.requests(), batch.reused(), exact,
                                                         result.interrupted, MaxTimePerPoint()})) {
     report.mutable_regatta()->add_warnings(warning);
   }
   failed_requests_ += report.regatta().failed_requests();
   KeepRun(options_, report, result.interrupted, sweep_);
-  std::cout << RenderTerminalReport(report) << std::endl;
+  std::cout << RenderTerminalReport(report) << ClientLine(report.regatta().client()) << std::endl;
   RETURN_IF_ERROR(Save(run, std::move(result.samples.requests)));
   if (step + 1 < order_.size()) {
     PrintEstimate(step + 1, {point.concurrency, report.performance().request_throughput_req_s(),
@@ -220,12 +252,22 @@ absl::Status Run::MeasurePoint(size_t step) {
   return barren ? serving_.Check() : absl::OkStatus();
 }
 
+// A trace is replayed from its first request, other data sets are dealt from where they stand.
+Batch Run::BatchOf(const LoadPoint& point) {
+  if (options_.load.fixed_schedule) workload_->Rewind();
+  workload_->BeginPoint();
+  return workload_->Deal(point.requests);
+}
+
 void Run::WarmUp(const LoadPoint& point) {
   const uint32_t requests = WarmupRequests(point);
   if (requests == 0) return;
+  LoadOptions load;
+  load.concurrency = point.concurrency > 0 ? std::min(point.concurrency, requests) : requests;
+  // Behind a trace's end its prompts come with other tokens.
+  if (options_.load.fixed_schedule) workload_->Deal(dataset_.entries.size());
   const LoadResult result =
-      Load(absl::StrCat("warm-up for concurrency ", point.concurrency), workload_->Deal(requests),
-           std::min(point.concurrency, requests), MaxTimePerPoint());
+      Load("warm-up for " + PointName(point), workload_->Deal(requests), std::move(load));
   if (sweep_.points_size() > 0) return;
   const PointReport report = CompletePoint(PointReport(), result.samples);
   if (report.request_info().num_requests() == 0) return;
@@ -234,10 +276,8 @@ void Run::WarmUp(const LoadPoint& point) {
           report.performance().avg_request_latency_ms() / 1e3});
 }
 
-LoadResult Run::Load(const std::string& label, const Batch& batch, uint32_t concurrency,
-                     double max_time_s) {
-  LoadOptions load;
-  load.concurrency = concurrency;
+LoadResult Run::Load(const std::string& label, const Batch& batch, LoadOptions load) {
+  const double max_time_s = MaxTimePerPoint();
   load.stall_timeout = absl::Seconds(options_.stall_timeout_s);
   if (max_time_s > 0) load.max_time = absl::Seconds(max_time_s);
   LoadResult result = generator_->Run(batch, load, stop_, [&](const LoadProgress& now) {
@@ -277,6 +317,7 @@ PointReport Run::Context(const PlannedRun& run) const {
   context.mutable_dataset()->set_dataset_path(dataset_.path);
   RegattaInfo& info = *context.mutable_regatta();
   info.set_concurrency(plan_.unlimited ? 0 : point.concurrency);
+  *info.mutable_load() = DescribeLoadShape(options_.load, point);
   info.set_streaming(options_.streaming);
   info.set_stream_mode(serving_.http ? "http" : options_.stream_mode);
   info.set_prefix_cache(options_.prefix_cache);
@@ -294,7 +335,8 @@ double Run::MaxTimePerPoint() const {
 
 uint32_t Run::WarmupRequests(const LoadPoint& point) const {
   if (options_.warmup >= 0) return options_.warmup;
-  return std::clamp(point.concurrency, 2u, kMaxDefaultWarmup);
+  const double users = point.concurrency > 0 ? point.concurrency : point.request_rate;
+  return static_cast<uint32_t>(std::clamp(users, 2.0, kMaxDefaultWarmup));
 }
 
 absl::Status Run::Save(const PlannedRun& run, std::vector<RequestRecord> records) {

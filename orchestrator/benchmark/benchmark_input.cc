@@ -5,6 +5,7 @@
 #include <cmath>
 #include <filesystem>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
@@ -25,14 +26,15 @@ absl::StatusOr<Dataset> MakeSynthetic(const BenchmarkOptions& options, uint32_t 
     return absl::InvalidArgumentError("give --dataset FILE, or --model DIR for synthetic prompts");
   }
   ASSIGN_OR_RETURN(const auto vocabulary, LoadOrdinaryTokens(options.cluster.model, ""));
-  SyntheticOptions synthetic;
+  const auto length = [](uint32_t given) { return given > 0 ? given : kSyntheticLength; };
+  const uint32_t input = length(options.target_input_len);
+  const uint32_t output = length(options.target_output_len);
+  ASSIGN_OR_RETURN(SyntheticOptions synthetic,
+                   SyntheticOptionsOf(options.synthetic, input, output));
   synthetic.num_requests = std::clamp(requests, 1u, kMaxSyntheticPrompts);
   synthetic.seed = options.random_seed;
-  synthetic.input.mean = options.target_input_len > 0 ? options.target_input_len : kSyntheticLength;
-  synthetic.output.mean =
-      options.target_output_len > 0 ? options.target_output_len : kSyntheticLength;
   Dataset dataset;
-  dataset.path = absl::StrCat("synthetic ", synthetic.input.mean, "/", synthetic.output.mean);
+  dataset.path = absl::StrCat("synthetic ", input, "/", output);
   ASSIGN_OR_RETURN(dataset.entries, MakeSyntheticDataset(synthetic, vocabulary));
   return dataset;
 }
@@ -49,13 +51,55 @@ void Shuffle(uint64_t seed, std::vector<DatasetEntry>& entries) {
   }
 }
 
+// Over HTTP a session's prompts must be text: its answers come as text.
+absl::Status CheckSessions(const BenchmarkOptions& options, const Dataset& dataset) {
+  if (!absl::StartsWith(options.url, "http")) return absl::OkStatus();
+  for (const DatasetEntry& entry : dataset.entries) {
+    if (entry.next_turns.empty() || entry.input_ids.empty()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat("task_id ", entry.task_id, " of '", dataset.path,
+                     "' is a session of token ids: over HTTP sessions are of text"));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PutInOrderOfTime(Dataset& dataset) {
+  for (const DatasetEntry& entry : dataset.entries) {
+    if (entry.timestamp_ms.has_value()) continue;
+    return absl::InvalidArgumentError(absl::StrCat("--fixed-schedule: task_id ", entry.task_id,
+                                                   " of '", dataset.path, "' has no 'timestamp'"));
+  }
+  std::stable_sort(dataset.entries.begin(), dataset.entries.end(),
+                   [](const DatasetEntry& a, const DatasetEntry& b) {
+                     return *a.timestamp_ms < *b.timestamp_ms;
+                   });
+  return absl::OkStatus();
+}
+
 }  // namespace
 
+absl::Status CheckSchedule(const BenchmarkOptions& options, const Dataset& dataset,
+                           uint32_t requests) {
+  if (!options.load.fixed_schedule || requests <= dataset.entries.size()) return absl::OkStatus();
+  return absl::InvalidArgumentError(
+      absl::StrCat("--num-requests is ", requests, ", the trace has ", dataset.entries.size()));
+}
+
 absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, uint32_t requests) {
+  if (options.dataset.empty() && options.load.fixed_schedule) {
+    return absl::InvalidArgumentError("--fixed-schedule needs --dataset with timestamps");
+  }
   if (options.dataset.empty()) return MakeSynthetic(options, requests);
   ASSIGN_OR_RETURN(Dataset dataset, LoadDataset(options.dataset));
-  Shuffle(options.random_seed, dataset.entries);
-  if (HasFile(options.cluster.model, "tokenizer.json")) {
+  RETURN_IF_ERROR(CheckSessions(options, dataset));
+  if (options.load.fixed_schedule) {
+    RETURN_IF_ERROR(PutInOrderOfTime(dataset));
+  } else {
+    Shuffle(options.random_seed, dataset.entries);
+  }
+  // Over HTTP answers come as text, so sessions go on in text.
+  const bool as_text = dataset.has_sessions() && absl::StartsWith(options.url, "http");
+  if (!as_text && HasFile(options.cluster.model, "tokenizer.json")) {
     RETURN_IF_ERROR(TokenizePrompts(options.cluster.model, dataset));
   }
   if (HasFile(options.cluster.model, "config.json")) {
@@ -83,6 +127,10 @@ WorkloadOptions WorkloadOptionsOf(const BenchmarkOptions& options, const Dataset
   workload.eos_id = options.eos_id.value_or(-1);
   workload.honor_eos = dataset.has_answers() && !options.eos_id.has_value();
   workload.prefix_cache = options.prefix_cache;
+  workload.turn_delay_mean_ms = options.load.turn_delay_mean_ms;
+  workload.turn_delay_stdev_ms = options.load.turn_delay_stdev_ms;
+  workload.seed = options.random_seed;
+  workload.cache_salt = options.load.cache_salt;
   return workload;
 }
 

@@ -11,9 +11,14 @@
 
 namespace regatta {
 
-// options.dataset in an order drawn from the seed, its text prompts as ids where the model's
-// tokenizer is at hand; or synthetic prompts of the target lengths, enough for `requests`.
+// options.dataset in an order drawn from the seed, or of its timestamps with a fixed schedule, its
+// text prompts as ids where the model's tokenizer is at hand; or synthetic prompts of the target
+// lengths, enough for `requests`.
 absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, uint32_t requests);
+
+// INVALID_ARGUMENT when a fixed schedule has fewer timestamps than `requests`.
+absl::Status CheckSchedule(const BenchmarkOptions& options, const Dataset& dataset,
+                           uint32_t requests);
 
 // Lengths given, else those of the data set.
 WorkloadMeans MeansOf(const BenchmarkOptions& options, const Dataset& dataset);

@@ -139,6 +139,7 @@ absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options) {
 
 void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
   AddInputFlags(command, options);
+  AddSyntheticShapeFlags(command, options.synthetic);
   command
       .add_option("--url", options.url,
                   "grpc://HOST:PORT of a running router, or http(s)://HOST:PORT of any "
@@ -147,6 +148,7 @@ void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
   AddClusterFlags(command, options.cluster);
   AddHttpFlags(command, options);
   AddLoadFlags(command, options);
+  AddLoadShapeFlags(command, options.load);
   AddFigureFlags(command, options);
   command.add_option("--output", options.output, "directory that gets the run's own directory")
       ->capture_default_str()

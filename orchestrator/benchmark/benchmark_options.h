@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "common/credentials.h"
+#include "orchestrator/benchmark/load_shape.h"
+#include "orchestrator/benchmark/synthetic_flags.h"
 #include "orchestrator/cluster/cluster_options.h"
 
 namespace CLI {
@@ -23,6 +25,7 @@ struct BenchmarkOptions {
   std::optional<int64_t> eos_id;  // not given or -1: end tokens are ignored (but see answers)
   uint32_t target_input_len = 0;  // 0 = the data set's mean; 128 for synthetic prompts
   uint32_t target_output_len = 0;
+  SyntheticShape synthetic;    // of prompts without a data set
   uint64_t random_seed = 420;  // of synthetic prompts and of the order
   // Cluster.
   // grpc:// of a router, or http(s):// of any OpenAI-compatible server; empty = launch one here.
@@ -36,6 +39,7 @@ struct BenchmarkOptions {
   std::string model_name;                // over HTTP; empty = the first that the server lists
   bool continuous_usage = true;          // over HTTP: ask for the token count in every event
   bool prefix_cache = false;
+  LoadShapeOptions load;
   int64_t warmup = -1;               // requests before each point; -1 = one per user, 2 to 64
   double max_time_per_point_s = -1;  // 0 = none, -1 = see the flag's help
   double stall_timeout_s = 120;
@@ -54,7 +58,7 @@ struct BenchmarkOptions {
 // With url: INVALID_ARGUMENT names a flag that was given and only a launch would heed.
 absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options);
 
-// Adds every flag but --concurrency.
+// Adds every flag but --concurrency and --request-rate.
 void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options);
 
 }  // namespace regatta

@@ -31,6 +31,8 @@ void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::st
 void AddConcurrencyWarning(const PointReport& point, std::vector<std::string>& warnings) {
   constexpr double kReached = 0.95;  // of the asked concurrency, on average
   const RegattaInfo& info = point.regatta();
+  const std::string& arrival = info.load().arrival();
+  if (!arrival.empty() && arrival != "closed-loop") return;
   const bool steady = info.steady_window().found();
   const double reached = steady ? info.steady_window().avg_num_concurrent_requests()
                                 : point.request_info().avg_num_concurrent_requests();
@@ -74,6 +76,9 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
   }
   AddConcurrencyWarning(point, warnings);
   AddThrottlingWarnings(info.energy(), warnings);
+  for (const std::string& reason : info.client().reasons()) {
+    warnings.push_back("client-bound: " + reason);
+  }
   if (info.preemptions() > 0) {
     warnings.push_back(absl::StrCat(info.preemptions(),
                                     " sequences were recomputed: the KV cache was too small for "

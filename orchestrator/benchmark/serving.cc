@@ -115,9 +115,18 @@ absl::Status Serving::Check() const {
   return DescribeCluster(channel, absl::Seconds(5)).status();
 }
 
-absl::StatusOr<std::unique_ptr<Target>> Serving::MakeTarget(StreamMode mode) const {
-  if (http.has_value()) return OpenAiTarget::Make(*http, absl::Seconds(10));
-  return MakeGrpcTarget(channel, mode);
+absl::StatusOr<std::vector<std::unique_ptr<Target>>> Serving::MakeTargets(StreamMode mode,
+                                                                          uint32_t count) const {
+  std::vector<std::unique_ptr<Target>> targets(count);
+  for (std::unique_ptr<Target>& target : targets) {
+    if (http.has_value()) {
+      ASSIGN_OR_RETURN(target, OpenAiTarget::Make(*http, absl::Seconds(10)));
+    } else {
+      ASSIGN_OR_RETURN(auto own, Connect(address, tls, absl::Seconds(10)));
+      target = MakeGrpcTarget(std::move(own), mode);
+    }
+  }
+  return targets;
 }
 
 absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostream& notes) {
@@ -173,6 +182,7 @@ absl::StatusOr<Serving> LaunchBenchmarkCluster(const BenchmarkOptions& options,
   ASSIGN_OR_RETURN(serving.local, LocalCluster::Launch(launch, stop));
   display.Finish();
   serving.channel = serving.local->channel();
+  serving.address = serving.local->router_address();
   serving.description = serving.local->description();
   return serving;
 }
@@ -181,10 +191,11 @@ absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
                                          const std::atomic<bool>& stop) {
   if (IsHttp(options.url)) return ConnectToHttp(options, stop);
   Serving serving;
-  ASSIGN_OR_RETURN(const std::string address, AddressOfUrl(options.url));
+  ASSIGN_OR_RETURN(serving.address, AddressOfUrl(options.url));
+  serving.tls = options.tls;
   const absl::Duration timeout = absl::Seconds(options.cluster.launch_timeout_s);
   ASSIGN_OR_RETURN(serving.channel,
-                   Connect(address, options.tls, std::min(timeout, absl::Seconds(10))));
+                   Connect(serving.address, options.tls, std::min(timeout, absl::Seconds(10))));
   ASSIGN_OR_RETURN(serving.description, AwaitReady(serving.channel, timeout, [&] {
                      return stop.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
                    }));

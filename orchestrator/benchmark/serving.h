@@ -9,6 +9,7 @@
 #include <optional>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -24,12 +25,16 @@ struct Serving {
   std::unique_ptr<LocalCluster> local;     // null with --url
   std::shared_ptr<grpc::Channel> channel;  // null for a server behind HTTP
   std::optional<OpenAiServer> http;        // such a server
+  std::string address;                     // host:port behind `channel`
+  TlsOptions tls;                          // of `channel`
   ClusterDescription description;
 
   // OK while the cluster can answer.
   absl::Status Check() const;
-  // What sends requests there; `mode` is heeded over gRPC.
-  absl::StatusOr<std::unique_ptr<Target>> MakeTarget(StreamMode mode) const;
+  // `count` targets that send requests there, each on connections of its own; `mode` is heeded
+  // over gRPC.
+  absl::StatusOr<std::vector<std::unique_ptr<Target>>> MakeTargets(StreamMode mode,
+                                                                   uint32_t count) const;
 };
 
 // Means that default limits are derived from.

@@ -105,11 +105,14 @@ TimeEstimate EstimateSeconds(const std::vector<LoadPoint>& points, const SpeedSa
                              double max_s_per_point) {
   TimeEstimate estimate;
   for (const LoadPoint& point : points) {
-    const double rounds = std::ceil(static_cast<double>(point.requests) / point.concurrency);
+    const uint32_t at_once = point.concurrency > 0 ? point.concurrency : point.requests;
+    const double rounds = std::ceil(static_cast<double>(point.requests) / at_once);
     double low = rounds * sample.latency_s;
+    // An open loop lasts until its last request is due.
+    if (point.request_rate > 0) low += point.requests / point.request_rate;
     double high = sample.requests_per_s > 0 ? point.requests / sample.requests_per_s : low;
     if (max_s_per_point > 0) {
-      const double growth = std::max(1.0, 1.0 * point.concurrency / sample.concurrency);
+      const double growth = std::max(1.0, 1.0 * at_once / std::max(1u, sample.concurrency));
       low = std::min(low, max_s_per_point + sample.latency_s);
       high = std::min(high, max_s_per_point + sample.latency_s * growth);
     }

@@ -22,8 +22,9 @@ absl::StatusOr<std::vector<uint32_t>> ParseConcurrency(absl::string_view text);
 absl::StatusOr<uint32_t> RequestsAt(uint32_t concurrency, uint32_t asked);
 
 struct LoadPoint {
-  uint32_t concurrency = 0;
+  uint32_t concurrency = 0;  // of an open loop: the most at once; 0 = unlimited
   uint32_t requests = 0;
+  double request_rate = 0;  // per second, infinity = all at once; 0 = closed loop
 };
 absl::StatusOr<std::vector<LoadPoint>> PlanPoints(const std::vector<uint32_t>& concurrencies,
                                                   uint32_t asked_requests);

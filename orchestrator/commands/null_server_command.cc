@@ -1,4 +1,5 @@
-// `regatta null-server`: known timing behind the router's API, to measure the load generator with.
+// `regatta null-server`: known timing behind the router's API or OpenAI's, to measure the load
+// generator with.
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <iostream>
@@ -11,6 +12,7 @@
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/grpc/null_server.h"
+#include "orchestrator/openai/null_http_server.h"
 #include "orchestrator/terminal/interrupt.h"
 
 namespace regatta {
@@ -23,22 +25,33 @@ struct NullServerFlags {
   double interval_ms = 0;
   double stall_ms = 0;
   NullTiming timing;
+  bool http = false;
   TlsOptions tls;
 };
+
+// Until Ctrl-C.
+absl::Status Stay(const std::string& url, const std::string& address,
+                  const NullServerFlags& flags) {
+  if (!flags.address_file.empty()) {
+    RETURN_IF_ERROR(WriteTextFile(flags.address_file, address + "\n"));
+  }
+  std::cerr << "null server on " << url << "; Ctrl-C ends it\n";
+  const std::atomic<bool>& stop = InterruptFlag();
+  while (!stop.load()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  return absl::OkStatus();
+}
 
 absl::Status Serve(const NullServerFlags& flags) {
   NullTiming timing = flags.timing;
   timing.ttft_ns = std::llround(flags.ttft_ms * 1e6);
   timing.interval_ns = std::llround(flags.interval_ms * 1e6);
   timing.stall_ns = std::llround(flags.stall_ms * 1e6);
-  ASSIGN_OR_RETURN(const auto server, NullServer::Start(flags.listen, timing, flags.tls));
-  if (!flags.address_file.empty()) {
-    RETURN_IF_ERROR(WriteTextFile(flags.address_file, server->address() + "\n"));
+  if (flags.http) {
+    ASSIGN_OR_RETURN(const auto server, NullHttpServer::Start(flags.listen, timing));
+    return Stay("http://" + server->address(), server->address(), flags);
   }
-  std::cerr << "null server on " << server->address() << "; Ctrl-C ends it\n";
-  const std::atomic<bool>& stop = InterruptFlag();
-  while (!stop.load()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const auto server, NullServer::Start(flags.listen, timing, flags.tls));
+  return Stay(server->address(), server->address(), flags);
 }
 
 void AddIrregularities(CLI::App& command, NullServerFlags& flags) {
@@ -86,6 +99,7 @@ void AddNullServerCommand(CLI::App& app, CommandContext& context) {
                   "tokens in each message")
       ->check(CLI::Range(1u, 4096u))
       ->capture_default_str();
+  command.add_flag("--http", flags->http, "OpenAI's API in plain HTTP in place of gRPC");
   AddIrregularities(command, *flags);
   AddTlsFlags(command, flags->tls);
   command.footer(

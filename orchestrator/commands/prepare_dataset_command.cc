@@ -9,13 +9,16 @@
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "common/text/tokenizer.h"
+#include "orchestrator/benchmark/synthetic_flags.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/terminal/interrupt.h"
 #include "orchestrator/workload/dataset.h"
 #include "orchestrator/workload/prompt_tokens.h"
+#include "orchestrator/workload/sharegpt.h"
 #include "orchestrator/workload/synthetic.h"
 #include "orchestrator/workload/text_prompts.h"
+#include "orchestrator/workload/trace_formats.h"
 
 namespace regatta {
 namespace {
@@ -27,6 +30,13 @@ struct PrepareFlags {
   SyntheticOptions synthetic;
   std::string input_path;  // text
   TextPromptOptions text;
+  // Lengths as a ratio.
+  uint32_t input_length = 0, output_length = 0;
+  double range_ratio = 0;
+  std::string range_meaning = "vllm";
+  TraceOptions trace;
+  std::string trace_format;
+  ShareGptOptions sharegpt;
 };
 
 std::string ModelDirectory(const PrepareFlags& flags) {
@@ -67,12 +77,48 @@ absl::Status PrepareSynthetic(PrepareFlags& flags, LengthDistribution::Kind kind
   return Write(entries, flags);
 }
 
+absl::Status PrepareRange(PrepareFlags& flags) {
+  ASSIGN_OR_RETURN(const RangeMeaning meaning, ParseRangeMeaning(flags.range_meaning));
+  ASSIGN_OR_RETURN(flags.synthetic.input, RangeOf(flags.input_length, flags.range_ratio, meaning));
+  ASSIGN_OR_RETURN(flags.synthetic.output,
+                   RangeOf(flags.output_length, flags.range_ratio, meaning));
+  return PrepareSynthetic(flags, LengthDistribution::Kind::kUniform);
+}
+
+absl::StatusOr<std::ifstream> OpenInput(const PrepareFlags& flags) {
+  std::ifstream file(flags.input_path, std::ios::binary);
+  if (file) return file;
+  return absl::NotFoundError(absl::StrCat("--input: cannot read '", flags.input_path, "'"));
+}
+
+absl::Status PrepareTrace(PrepareFlags& flags) {
+  RETURN_IF_ERROR(Resolve(flags));
+  ASSIGN_OR_RETURN(flags.trace.format, ParseTraceFormat(flags.trace_format));
+  flags.trace.seed = flags.synthetic.seed;
+  ASSIGN_OR_RETURN(std::ifstream file, OpenInput(flags));
+  ASSIGN_OR_RETURN(const auto vocabulary,
+                   LoadOrdinaryTokens(ModelDirectory(flags), flags.tokenizer));
+  ASSIGN_OR_RETURN(const Trace trace, ReadTrace(file, flags.input_path, flags.trace, vocabulary));
+  if (trace.left_out > 0) {
+    std::cerr << trace.left_out << " requests left out: without input or output, or too long\n";
+  }
+  return Write(trace.entries, flags);
+}
+
+absl::Status PrepareShareGpt(PrepareFlags& flags) {
+  RETURN_IF_ERROR(Resolve(flags));
+  const std::string dir = flags.tokenizer.empty() ? flags.model : flags.tokenizer;
+  if (dir.empty()) return absl::InvalidArgumentError("give --model DIR or --tokenizer DIR");
+  ASSIGN_OR_RETURN(std::ifstream file, OpenInput(flags));
+  ASSIGN_OR_RETURN(const std::unique_ptr<Tokenizer> tokenizer, Tokenizer::Load(dir));
+  ASSIGN_OR_RETURN(const auto entries,
+                   ReadShareGpt(file, flags.input_path, flags.sharegpt, *tokenizer));
+  return Write(entries, flags);
+}
+
 absl::Status PrepareText(PrepareFlags& flags) {
   RETURN_IF_ERROR(Resolve(flags));
-  std::ifstream file(flags.input_path, std::ios::binary);
-  if (!file) {
-    return absl::NotFoundError(absl::StrCat("--input: cannot read '", flags.input_path, "'"));
-  }
+  ASSIGN_OR_RETURN(std::ifstream file, OpenInput(flags));
   const std::string dir = flags.tokenizer.empty() ? flags.model : flags.tokenizer;
   flags.text.model_name = ModelDirectory(flags).empty() ? "" : ModelNameOf(ModelDirectory(flags));
   std::unique_ptr<Tokenizer> tokenizer;
@@ -106,6 +152,7 @@ CLI::App& AddSynthetic(CLI::App& command, PrepareFlags& flags, const char* name,
   CLI::App& sub = *command.add_subcommand(name, description);
   sub.fallthrough();  // common flags may follow
   sub.add_option("--num-requests", flags.synthetic.num_requests, "how many")->required();
+  AddPrefixFlags(sub, flags.synthetic.num_prefix_prompts, flags.synthetic.prefix_length);
   return sub;
 }
 
@@ -141,6 +188,59 @@ void AddUniform(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
   });
 }
 
+void AddRange(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
+              CommandContext& context) {
+  CLI::App& sub = AddSynthetic(command, *flags, "token-range-dist",
+                               "Random tokens, lengths uniform in a ratio of the given ones.");
+  const CLI::Range lengths(1u, kMaxOutputTokens);
+  sub.add_option("--input-len", flags->input_length, "tokens")->required()->check(lengths);
+  sub.add_option("--output-len", flags->output_length, "tokens")->required()->check(lengths);
+  sub.add_option("--range-ratio,--random-range-ratio", flags->range_ratio, "0..1")->required();
+  AddRangeMeaningFlag(sub, flags->range_meaning);
+  sub.callback(
+      [flags, &context] { context.chosen = [flags] { return ExitCodeOf(PrepareRange(*flags)); }; });
+}
+
+void AddTrace(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
+              CommandContext& context) {
+  CLI::App& sub = *command.add_subcommand(
+      "trace", "Times and lengths of a published trace, for --fixed-schedule; random tokens.");
+  sub.fallthrough();
+  sub.add_option("--input", flags->input_path, "the file")->required();
+  sub.add_option(
+         "--format", flags->trace_format,
+         "mooncake (JSON Lines; common blocks of 512 tokens), azure (CSV) or burstgpt (CSV)")
+      ->required();
+  sub.add_option("--num-requests", flags->trace.num_requests, "the first so many; 0 = all");
+  sub.add_option("--max-input-len", flags->trace.max_input_tokens,
+                 "leave out longer prompts; 0 = none");
+  sub.add_option("--max-output-len", flags->trace.max_output_tokens,
+                 "leave out longer outputs; 0 = none");
+  sub.callback(
+      [flags, &context] { context.chosen = [flags] { return ExitCodeOf(PrepareTrace(*flags)); }; });
+}
+
+void AddShareGpt(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
+                 CommandContext& context) {
+  ShareGptOptions& options = flags->sharegpt;
+  CLI::App& sub =
+      *command.add_subcommand("sharegpt", "Conversations of a ShareGPT-shaped JSON file.");
+  sub.fallthrough();
+  sub.add_option("--input", flags->input_path, "the file")->required();
+  sub.add_option("--num-requests", options.num_requests, "the first so many; 0 = all");
+  sub.add_option("--output-len", options.output_tokens,
+                 "tokens of every output (default: the file's answer's)");
+  sub.add_flag("--multi-turn", options.multi_turn, "whole conversations, as sessions");
+  sub.add_option("--max-input-len", options.most_prompt_tokens, "leave out longer first prompts")
+      ->capture_default_str();
+  sub.add_option("--max-total-len", options.most_total_tokens,
+                 "leave out first turns of more tokens, prompt and output together")
+      ->capture_default_str();
+  sub.callback([flags, &context] {
+    context.chosen = [flags] { return ExitCodeOf(PrepareShareGpt(*flags)); };
+  });
+}
+
 void AddText(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
              CommandContext& context) {
   CLI::App& sub =
@@ -166,13 +266,19 @@ void AddPrepareDatasetCommand(CLI::App& app, CommandContext& context) {
   AddCommonFlags(command, *flags);
   AddNormal(command, flags, context);
   AddUniform(command, flags, context);
+  AddRange(command, flags, context);
+  AddTrace(command, flags, context);
+  AddShareGpt(command, flags, context);
   AddText(command, flags, context);
   command.footer(
       "Examples:\n"
       "  regatta prepare-dataset --model MODEL --output 128_128.jsonl token-norm-dist "
       "--num-requests 1000 \\\n"
       "    --input-mean 128 --input-stdev 0 --output-mean 128 --output-stdev 0\n"
-      "  regatta prepare-dataset --model MODEL --output chat.jsonl text --input prompts.txt");
+      "  regatta prepare-dataset --model MODEL --output chat.jsonl text --input prompts.txt\n"
+      "  regatta prepare-dataset --model MODEL --output trace.jsonl trace --format mooncake "
+      "--input "
+      "conversation_trace.jsonl");
 }
 
 }  // namespace regatta

@@ -1,10 +1,13 @@
 // `regatta throughput`: one load point, as trtllm-bench's command of that name.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
+#include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark.h"
 #include "orchestrator/benchmark/benchmark_options.h"
+#include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/workload/dataset.h"
 
@@ -16,6 +19,7 @@ constexpr uint32_t kSyntheticRequests = 100;  // when nothing says how many
 struct ThroughputFlags {
   BenchmarkOptions benchmark;
   int64_t concurrency = -1;
+  std::string request_rate;
 };
 
 // Without a limit everything is sent at once: as many users as requests.
@@ -29,7 +33,25 @@ absl::StatusOr<LoadPoint> UnlimitedPoint(const BenchmarkOptions& options) {
   return LoadPoint{requests, requests};
 }
 
+// An open loop; the concurrency, when given, is its cap.
+absl::StatusOr<LoadPoint> PointAtRate(const ThroughputFlags& flags) {
+  ASSIGN_OR_RETURN(const std::vector<double> rates, ParseRequestRates(flags.request_rate));
+  if (rates.size() > 1) {
+    return absl::InvalidArgumentError(absl::StrCat("--request-rate '", flags.request_rate, "' has ",
+                                                   rates.size(),
+                                                   " rates: `regatta sweep` takes several"));
+  }
+  const auto cap = static_cast<uint32_t>(std::max<int64_t>(0, flags.concurrency));
+  return PlanRates(rates, cap, flags.benchmark.num_requests)[0];
+}
+
 absl::StatusOr<LoadPoint> PointOf(const ThroughputFlags& flags) {
+  if (!flags.request_rate.empty()) return PointAtRate(flags);
+  if (flags.benchmark.load.fixed_schedule) {
+    ASSIGN_OR_RETURN(LoadPoint point, UnlimitedPoint(flags.benchmark));
+    point.concurrency = static_cast<uint32_t>(std::max<int64_t>(0, flags.concurrency));
+    return point;
+  }
   if (flags.concurrency <= 0) return UnlimitedPoint(flags.benchmark);
   const uint32_t concurrency = static_cast<uint32_t>(flags.concurrency);
   ASSIGN_OR_RETURN(const uint32_t requests, RequestsAt(concurrency, flags.benchmark.num_requests));
@@ -58,6 +80,9 @@ void AddThroughputCommand(CLI::App& app, CommandContext& context) {
                   "requests kept running; -1 or 0 sends all at once")
       ->check(CLI::Range(int64_t{-1}, int64_t{kMaxConcurrency}))
       ->capture_default_str();
+  command.add_option("--request-rate", flags->request_rate,
+                     "requests per second, sent whether or not earlier ones have ended; inf sends "
+                     "all at once");
   AddBenchmarkFlags(command, flags->benchmark);
   command.footer(
       std::string("Example:\n  regatta throughput --model MODEL --dataset 128_128.jsonl --tp 2 "

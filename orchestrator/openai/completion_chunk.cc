@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "orchestrator/openai/chunk_scanner.h"
 
 namespace regatta {
 namespace {
@@ -24,13 +25,6 @@ uint32_t CountAt(const json& object, const char* key) {
   const auto found = object.find(key);
   if (found == object.end() || !found->is_number_unsigned()) return 0;
   return static_cast<uint32_t>(std::min<uint64_t>(found->get<uint64_t>(), kMostCounted));
-}
-
-FinishReason FinishOf(const std::string& reason) {
-  if (reason.empty()) return FINISH_REASON_NONE;
-  if (reason == "length") return FINISH_REASON_LENGTH;
-  if (reason == "error") return FINISH_REASON_ERROR;
-  return reason == "abort" || reason == "cancelled" ? FINISH_REASON_CANCELLED : FINISH_REASON_STOP;
 }
 
 Usage UsageOf(const json& object) {
@@ -95,7 +89,20 @@ absl::string_view Quoted(absl::string_view text) { return text.substr(0, kQuoted
 
 }  // namespace
 
+FinishReason FinishOf(absl::string_view reason) {
+  if (reason.empty()) return FINISH_REASON_NONE;
+  if (reason == "length") return FINISH_REASON_LENGTH;
+  if (reason == "error") return FINISH_REASON_ERROR;
+  return reason == "abort" || reason == "cancelled" ? FINISH_REASON_CANCELLED : FINISH_REASON_STOP;
+}
+
 absl::StatusOr<CompletionChunk> ParseCompletionChunk(absl::string_view text) {
+  CompletionChunk chunk;
+  if (ScanCompletionChunk(text, chunk)) return chunk;
+  return ParseWholeCompletionChunk(text);
+}
+
+absl::StatusOr<CompletionChunk> ParseWholeCompletionChunk(absl::string_view text) {
   const json document = json::parse(text.begin(), text.end(), nullptr, /*allow_exceptions=*/false);
   if (!document.is_object()) {
     return absl::InvalidArgumentError(

@@ -1,17 +1,28 @@
 // Lines to events; see event_reader.h.
 #include "orchestrator/openai/event_reader.h"
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/strings/strip.h"
 
 namespace regatta {
+namespace {
+
+// Of "\n", "\r\n" or "\r": two searches that run over many bytes at once.
+size_t LineEnd(absl::string_view bytes) {
+  const size_t feed = bytes.find('\n');
+  return std::min(feed, bytes.substr(0, feed).find('\r'));
+}
+
+}  // namespace
 
 bool EventReader::Feed(absl::string_view bytes, OnData on_data) {
   while (!bytes.empty()) {
     // The second half of a line end that came in two pieces.
     if (after_return_ && bytes.front() == '\n') bytes.remove_prefix(1);
     after_return_ = false;
-    const size_t end = bytes.find_first_of("\r\n");
+    const size_t end = LineEnd(bytes);
     if (end == absl::string_view::npos) {
       partial_.append(bytes.data(), bytes.size());
       return partial_.size() + data_.size() <= kMaxEventBytes;

@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 
 namespace regatta {
@@ -20,10 +21,14 @@ absl::Status SetPrompt(const GenerateRequest& request, Endpoint endpoint, json& 
     body["messages"] = {{{"role", "user"}, {"content", request.text()}}};
   } else if (request.has_text()) {
     body["prompt"] = request.text();
-  } else {
-    body["prompt"] = request.token_ids().ids();
   }
   return absl::OkStatus();
+}
+
+// Long prompts of ids are written without a document: it would cost many times the sending.
+void AppendIds(const GenerateRequest& request, std::string& body) {
+  body.pop_back();
+  absl::StrAppend(&body, ",\"prompt\":[", absl::StrJoin(request.token_ids().ids(), ","), "]}");
 }
 
 }  // namespace
@@ -59,7 +64,9 @@ absl::StatusOr<std::string> RequestBody(const GenerateRequest& request,
   if (request.stop_token_ids_size() > 0) body["stop_token_ids"] = request.stop_token_ids();
   if (request.stop_size() > 0) body["stop"] = request.stop();
   // Text that is cut within a character is replaced, as a server would.
-  return body.dump(-1, ' ', false, json::error_handler_t::replace);
+  std::string text = body.dump(-1, ' ', false, json::error_handler_t::replace);
+  if (!request.has_text()) AppendIds(request, text);
+  return text;
 }
 
 }  // namespace regatta

@@ -16,15 +16,18 @@ struct PointSamples {
   std::vector<uint32_t> gap_tokens;     // tokens of the later one, for each of gaps_ms
   TokenTimeline tokens;                 // of all requests, failed ones included
 
-  // A token message that came `gap_ms` after the one before it of its request, `at_ms` after the
-  // start of the point.
-  void AddMessage(double at_ms, double gap_ms, uint32_t tokens_of_it) {
+  // Of a token message that came `gap_ms` after the one before it of its request.
+  void AddGap(double gap_ms, uint32_t tokens_of_it) {
     gaps_ms.push_back(static_cast<float>(gap_ms / tokens_of_it));
     gap_tokens.push_back(tokens_of_it);
+  }
+
+  // A token message of a request, the first or a later one, `at_ms` after the start of the point.
+  void AddFirstMessage(double at_ms, uint32_t tokens_of_it) { tokens.Add(at_ms, tokens_of_it); }
+  void AddMessage(double at_ms, double gap_ms, uint32_t tokens_of_it) {
+    AddGap(gap_ms, tokens_of_it);
     tokens.Add(at_ms, tokens_of_it);
   }
-  // The first token message of a request.
-  void AddFirstMessage(double at_ms, uint32_t tokens_of_it) { tokens.Add(at_ms, tokens_of_it); }
 
   // Takes over what another client measured of the same point, with times from the same start.
   void Merge(PointSamples&& other);

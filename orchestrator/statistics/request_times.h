@@ -8,7 +8,8 @@
 
 namespace regatta {
 
-inline bool Completed(const RequestRecord& r) { return r.error().empty(); }
+// Neither failed nor cancelled on purpose.
+inline bool Completed(const RequestRecord& r) { return r.error().empty() && !r.cancelled(); }
 
 inline double LatencyMs(const RequestRecord& r) { return r.last_token_ms() - r.sent_ms(); }
 inline double TtftMs(const RequestRecord& r) { return r.first_token_ms() - r.sent_ms(); }

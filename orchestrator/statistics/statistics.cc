@@ -121,6 +121,7 @@ void FillDataset(const Columns& columns, DatasetInfo& dataset) {
 // Counts over all issued requests: failures, lengths, preemptions, answers.
 void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   double asked = 0, prompt = 0, cached = 0, deltas = 0;
+  uint32_t cancelled = 0;
   uint32_t failed = 0, mismatches = 0, early = 0, preemptions = 0, answered = 0, correct = 0;
   for (const RequestRecord& r : requests) {
     asked += r.asked_output_tokens();
@@ -130,6 +131,8 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
       ++(*info.mutable_errors())[r.error()];
       continue;
     }
+    cancelled += r.cancelled();
+    if (r.cancelled()) continue;
     prompt += r.input_tokens();
     cached += r.cached_tokens();
     preemptions += r.preemptions();
@@ -140,6 +143,7 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   }
   info.set_issued_requests(requests.size());
   info.set_failed_requests(failed);
+  info.set_cancelled_requests(cancelled);
   info.set_asked_output_length(Ratio(asked, requests.size()));
   info.set_length_mismatches(mismatches);
   info.set_early_stops(early);

@@ -15,6 +15,13 @@ enum class RandomStream : uint64_t {
   kTaskId = 4,
   kVariation = 5,
   kOrder = 6,
+  kArrival = 7,
+  kCancellation = 8,
+  kTurnDelay = 9,
+  kPrefixChoice = 10,
+  kPrefixTokens = 11,
+  kBlockTokens = 12,
+  kCacheSalt = 13,
   kRunOrder = 40,
   kNullWait = 41,
   kNullStart = 42,
@@ -43,6 +50,12 @@ inline uint64_t DrawBelow(uint64_t bound, uint64_t seed, RandomStream stream, ui
                           uint64_t counter) {
   const auto wide = static_cast<unsigned __int128>(DrawBits(seed, stream, index, counter)) * bound;
   return static_cast<uint64_t>(wide >> 64);
+}
+
+// Uniform in (0, 1), both ends excluded.
+inline double DrawUnit(uint64_t seed, RandomStream stream, uint64_t index, uint64_t counter) {
+  constexpr double kTwoToMinus52 = 0x1p-52;
+  return ((DrawBits(seed, stream, index, counter) >> 12) + 0.5) * kTwoToMinus52;
 }
 
 // Standard normal (Box and Muller 1958), from counters 0 and 1 of (stream, index).

@@ -17,6 +17,9 @@ namespace {
 
 using nlohmann::json;
 
+constexpr double kMaxTimeMs = 1e12;  // 31 years
+constexpr size_t kMaxTurns = 10'000;
+
 // The value as written, shortened, for error messages.
 std::string Shown(const json& value) {
   constexpr size_t kLongest = 60;
@@ -50,17 +53,66 @@ absl::StatusOr<std::string> ParseText(const char* field, const json& value) {
   return value.get<std::string>();
 }
 
-absl::Status ParsePrompt(const json& line, DatasetEntry& entry) {
+// Of a line or of one turn.
+absl::Status ParsePrompt(const json& from, std::string& prompt, std::vector<uint32_t>& ids) {
   for (const char* field : {"input_ids", "logits"}) {
-    if (!line.contains(field) || line[field].is_null()) continue;
-    ASSIGN_OR_RETURN(entry.input_ids, ParseIds(field, line[field]));
+    if (!from.contains(field) || from[field].is_null()) continue;
+    ASSIGN_OR_RETURN(ids, ParseIds(field, from[field]));
     return absl::OkStatus();
   }
-  if (!line.contains("prompt")) {
+  if (!from.contains("prompt")) {
     return absl::InvalidArgumentError("neither 'prompt' nor 'input_ids' is given");
   }
-  ASSIGN_OR_RETURN(entry.prompt, ParseText("prompt", line["prompt"]));
-  if (entry.prompt.empty()) return Bad("prompt", line["prompt"], "some text");
+  ASSIGN_OR_RETURN(prompt, ParseText("prompt", from["prompt"]));
+  if (prompt.empty()) return Bad("prompt", from["prompt"], "some text");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<uint32_t> ParseOutputTokens(const json& from) {
+  const json output = from.value("output_tokens", json());
+  if (!output.is_number_unsigned() || output.get<uint64_t>() < 1 ||
+      output.get<uint64_t>() > kMaxOutputTokens) {
+    return Bad("output_tokens", output, absl::StrCat("a whole number in 1..", kMaxOutputTokens));
+  }
+  return output.get<uint32_t>();
+}
+
+absl::StatusOr<std::optional<double>> ParseMilliseconds(const char* field, const json& from) {
+  const json value = from.value(field, json());
+  if (value.is_null()) return std::nullopt;
+  if (!value.is_number() || !(value.get<double>() >= 0 && value.get<double>() <= kMaxTimeMs)) {
+    return Bad(field, value, absl::StrCat("milliseconds in 0..", kMaxTimeMs));
+  }
+  return value.get<double>();
+}
+
+absl::StatusOr<DatasetTurn> ParseTurn(const json& from) {
+  if (!from.is_object()) return Bad("turns", from, "JSON objects");
+  DatasetTurn turn;
+  RETURN_IF_ERROR(ParsePrompt(from, turn.prompt, turn.input_ids));
+  ASSIGN_OR_RETURN(turn.output_tokens, ParseOutputTokens(from));
+  ASSIGN_OR_RETURN(turn.delay_ms, ParseMilliseconds("delay_ms", from));
+  return turn;
+}
+
+// The first turn is the entry's own request.
+absl::Status ParseTurns(const json& turns, DatasetEntry& entry) {
+  if (!turns.is_array() || turns.empty() || turns.size() > kMaxTurns) {
+    return Bad("turns", turns, absl::StrCat("1 to ", kMaxTurns, " turns"));
+  }
+  for (const json& from : turns) {
+    ASSIGN_OR_RETURN(DatasetTurn turn, ParseTurn(from));
+    entry.next_turns.push_back(std::move(turn));
+  }
+  DatasetTurn& first = entry.next_turns.front();
+  for (const DatasetTurn& turn : entry.next_turns) {
+    if (turn.input_ids.empty() == first.input_ids.empty()) continue;
+    return absl::InvalidArgumentError("'turns' are partly texts and partly token ids");
+  }
+  entry.prompt = std::move(first.prompt);
+  entry.input_ids = std::move(first.input_ids);
+  entry.output_tokens = first.output_tokens;
+  entry.next_turns.erase(entry.next_turns.begin());
   return absl::OkStatus();
 }
 
@@ -75,25 +127,30 @@ absl::Status ParseTaskId(const json& line, size_t number, DatasetEntry& entry) {
 
 absl::StatusOr<DatasetEntry> ParseEntry(const json& line, size_t number) {
   if (!line.is_object()) return Bad("line", line, "a JSON object");
-  for (const char* field : {"lora_request", "media_paths", "turns"}) {
+  for (const char* field : {"lora_request", "media_paths"}) {
     if (line.contains(field) && !line[field].is_null()) {
       return absl::UnimplementedError(absl::StrCat("'", field, "' is not supported"));
     }
   }
   DatasetEntry entry;
   RETURN_IF_ERROR(ParseTaskId(line, number, entry));
-  RETURN_IF_ERROR(ParsePrompt(line, entry));
-  const json output = line.value("output_tokens", json());
-  if (!output.is_number_unsigned() || output.get<uint64_t>() < 1 ||
-      output.get<uint64_t>() > kMaxOutputTokens) {
-    return Bad("output_tokens", output, absl::StrCat("a whole number in 1..", kMaxOutputTokens));
+  if (line.contains("turns") && !line["turns"].is_null()) {
+    RETURN_IF_ERROR(ParseTurns(line["turns"], entry));
+  } else {
+    RETURN_IF_ERROR(ParsePrompt(line, entry.prompt, entry.input_ids));
+    ASSIGN_OR_RETURN(entry.output_tokens, ParseOutputTokens(line));
   }
-  entry.output_tokens = output.get<uint32_t>();
+  ASSIGN_OR_RETURN(entry.timestamp_ms, ParseMilliseconds("timestamp", line));
   if (line.contains("answer") && !line["answer"].is_null()) {
     ASSIGN_OR_RETURN(entry.answer, ParseText("answer", line["answer"]));
     entry.has_answer = true;
   }
   entry.synthetic = line.value("synthetic", json()) == json(true);
+  const json prefix = line.value("prefix_tokens", json(0u));
+  if (!prefix.is_number_unsigned() || prefix.get<uint64_t>() > entry.input_ids.size()) {
+    return Bad("prefix_tokens", prefix, "a part of input_ids");
+  }
+  entry.prefix_tokens = prefix.get<uint32_t>();
   return entry;
 }
 
@@ -106,6 +163,11 @@ absl::Status AtLine(const std::string& path, size_t number, const absl::Status& 
 bool Dataset::has_answers() const {
   return std::any_of(entries.begin(), entries.end(),
                      [](const DatasetEntry& entry) { return entry.has_answer; });
+}
+
+bool Dataset::has_sessions() const {
+  return std::any_of(entries.begin(), entries.end(),
+                     [](const DatasetEntry& entry) { return !entry.next_turns.empty(); });
 }
 
 double Dataset::mean_input_length() const {
@@ -151,16 +213,45 @@ absl::StatusOr<Dataset> LoadDataset(const std::string& path) {
 }
 
 absl::Status CheckTokenIds(const Dataset& dataset, uint32_t vocab_size, const std::string& model) {
+  const auto check = [&](const DatasetEntry& entry, const std::vector<uint32_t>& ids) {
+    const auto bad =
+        std::find_if(ids.begin(), ids.end(), [&](uint32_t id) { return id >= vocab_size; });
+    if (bad == ids.end()) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat(dataset.path, ": task_id ", entry.task_id, ": token id ", *bad,
+                     " is not below the ", vocab_size, " of the vocabulary of '", model, "'"));
+  };
   for (const DatasetEntry& entry : dataset.entries) {
-    for (uint32_t id : entry.input_ids) {
-      if (id < vocab_size) continue;
-      return absl::InvalidArgumentError(
-          absl::StrCat(dataset.path, ": task_id ", entry.task_id, ": token id ", id,
-                       " is not below the ", vocab_size, " of the vocabulary of '", model, "'"));
-    }
+    RETURN_IF_ERROR(check(entry, entry.input_ids));
+    for (const DatasetTurn& turn : entry.next_turns) RETURN_IF_ERROR(check(entry, turn.input_ids));
   }
   return absl::OkStatus();
 }
+
+namespace {
+
+void FormatPrompt(const std::string& prompt, const std::vector<uint32_t>& ids,
+                  uint32_t output_tokens, nlohmann::ordered_json& to) {
+  if (ids.empty()) {
+    to["prompt"] = prompt;
+  } else {
+    to["input_ids"] = ids;
+  }
+  to["output_tokens"] = output_tokens;
+}
+
+nlohmann::ordered_json FormatTurns(const DatasetEntry& entry) {
+  nlohmann::ordered_json turns = nlohmann::ordered_json::array();
+  FormatPrompt(entry.prompt, entry.input_ids, entry.output_tokens, turns.emplace_back());
+  for (const DatasetTurn& turn : entry.next_turns) {
+    nlohmann::ordered_json& to = turns.emplace_back();
+    FormatPrompt(turn.prompt, turn.input_ids, turn.output_tokens, to);
+    if (turn.delay_ms) to["delay_ms"] = *turn.delay_ms;
+  }
+  return turns;
+}
+
+}  // namespace
 
 std::string FormatDatasetEntry(const DatasetEntry& entry) {
   nlohmann::ordered_json line;
@@ -170,14 +261,15 @@ std::string FormatDatasetEntry(const DatasetEntry& entry) {
   } else {
     line["task_id"] = entry.task_id;
   }
-  if (entry.input_ids.empty()) {
-    line["prompt"] = entry.prompt;
+  if (entry.timestamp_ms) line["timestamp"] = *entry.timestamp_ms;
+  if (entry.next_turns.empty()) {
+    FormatPrompt(entry.prompt, entry.input_ids, entry.output_tokens, line);
   } else {
-    line["input_ids"] = entry.input_ids;
+    line["turns"] = FormatTurns(entry);
   }
-  line["output_tokens"] = entry.output_tokens;
   if (entry.has_answer) line["answer"] = entry.answer;
   if (entry.synthetic) line["synthetic"] = true;
+  if (entry.prefix_tokens > 0) line["prefix_tokens"] = entry.prefix_tokens;
   return line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
 }
 

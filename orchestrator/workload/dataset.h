@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <iosfwd>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,8 +14,19 @@
 
 namespace regatta {
 
+// A later turn of a conversation: what the user says once the turn before has been answered.
+struct DatasetTurn {
+  std::string prompt;               // empty when input_ids is given
+  std::vector<uint32_t> input_ids;  // without what was said before
+  uint32_t output_tokens = 0;
+  std::optional<double> delay_ms;  // after the answer; else drawn
+};
+
 // One line: {"task_id": 1, "prompt": "..." | "input_ids": [...], "output_tokens": 128}, and of ours
-// "answer" (the exact text expected) and "synthetic" (random ids, which carry no meaning).
+// "answer" (the exact text expected), "synthetic" (random ids, which carry no meaning),
+// "prefix_tokens" (of those, so many at the beginning are shared with other lines), "timestamp" (of
+// a trace, ms) and, in place of prompt and output_tokens, "turns" (of a session): a list of {prompt
+// | input_ids, output_tokens, "delay_ms" after the answer before it}.
 struct DatasetEntry {
   std::string task_id;
   std::string prompt;               // empty when input_ids is given
@@ -23,6 +35,9 @@ struct DatasetEntry {
   std::string answer;
   bool has_answer = false;
   bool synthetic = false;
+  std::vector<DatasetTurn> next_turns;  // of the session that this entry begins
+  std::optional<double> timestamp_ms;   // of a trace: when it was sent
+  uint32_t prefix_tokens = 0;           // of input_ids, shared with other entries
 };
 
 struct Dataset {
@@ -30,6 +45,7 @@ struct Dataset {
   std::vector<DatasetEntry> entries;
 
   bool has_answers() const;
+  bool has_sessions() const;  // of more than one turn
   // Of token ids only; 0 when no entry has any.
   double mean_input_length() const;
   double mean_output_length() const;
@@ -40,7 +56,7 @@ inline constexpr uint32_t kMaxOutputTokens = 1u << 24;
 
 // Reads JSON Lines; blank lines are skipped. `logits` is an alias of `input_ids`, a missing task_id
 // becomes the line's number. INVALID_ARGUMENT names path, line, field and value; UNIMPLEMENTED is
-// for adapters, media and multi-turn lines. An empty data set is an error.
+// for adapters and media. An empty data set is an error.
 absl::StatusOr<Dataset> ParseDataset(std::istream& in, const std::string& path);
 
 // The same from a file; NOT_FOUND names the path.

@@ -74,6 +74,15 @@ absl::Status TokenizePrompts(const std::string& model_dir, Dataset& dataset) {
           absl::StrCat("task_id ", entry.task_id, ": the prompt has no token"));
     }
     entry.prompt.clear();
+    for (DatasetTurn& turn : entry.next_turns) {
+      const std::vector<int32_t> ids = tokenizer->Encode(turn.prompt, /*add_special_tokens=*/false);
+      turn.input_ids.assign(ids.begin(), ids.end());
+      if (turn.input_ids.empty()) {
+        return absl::InvalidArgumentError(
+            absl::StrCat("task_id ", entry.task_id, ": a turn's prompt has no token"));
+      }
+      turn.prompt.clear();
+    }
   }
   return absl::OkStatus();
 }

@@ -36,11 +36,52 @@ absl::Status CheckOptions(const SyntheticOptions& options, size_t vocabulary) {
     return absl::InvalidArgumentError(
         absl::StrCat("--rand-task-id is ", low, " ", high, ", must be 0 <= first <= second"));
   }
+  if ((options.num_prefix_prompts > 0) != (options.prefix_length > 0)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--num-prefix-prompts is ", options.num_prefix_prompts, " and --prefix-length is ",
+        options.prefix_length, ": both must be given, or neither"));
+  }
+  if (options.prefix_length > kMaxOutputTokens) {
+    return Bad("--prefix-length", options.prefix_length,
+               absl::StrCat("at most ", kMaxOutputTokens));
+  }
   RETURN_IF_ERROR(CheckLengths(options.input, "input"));
   return CheckLengths(options.output, "output");
 }
 
+// The shared prefix of request `index`: a function of which prefix was drawn.
+void AppendPrefix(const SyntheticOptions& options, const std::vector<uint32_t>& vocabulary,
+                  uint32_t index, DatasetEntry& entry) {
+  if (options.num_prefix_prompts == 0) return;
+  const uint64_t prefix =
+      DrawBelow(options.num_prefix_prompts, options.seed, RandomStream::kPrefixChoice, index, 0);
+  for (uint32_t k = 0; k < options.prefix_length; ++k) {
+    entry.input_ids.push_back(vocabulary[DrawBelow(vocabulary.size(), options.seed,
+                                                   RandomStream::kPrefixTokens, prefix, k)]);
+  }
+  entry.prefix_tokens = options.prefix_length;
+}
+
 }  // namespace
+
+absl::StatusOr<RangeMeaning> ParseRangeMeaning(absl::string_view name) {
+  if (name == "vllm") return RangeMeaning::kVllm;
+  if (name == "inferencemax") return RangeMeaning::kInferenceMax;
+  return absl::InvalidArgumentError(
+      absl::StrCat("--range-ratio-meaning is '", name, "', must be vllm or inferencemax"));
+}
+
+absl::StatusOr<LengthDistribution> RangeOf(uint32_t length, double ratio, RangeMeaning meaning) {
+  if (!(ratio >= 0 && ratio <= 1)) return Bad("--range-ratio", ratio, "in 0..1");
+  const bool vllm = meaning == RangeMeaning::kVllm;
+  const double low = std::floor(length * (vllm ? 1 - ratio : ratio));
+  const double high = vllm ? std::ceil(length * (1 + ratio)) : length;
+  LengthDistribution lengths;
+  lengths.kind = LengthDistribution::Kind::kUniform;
+  lengths.minimum = static_cast<uint32_t>(std::max(1.0, low));
+  lengths.maximum = static_cast<uint32_t>(high);
+  return lengths;
+}
 
 absl::Status CheckLengths(const LengthDistribution& lengths, const std::string& name) {
   const std::string limit = absl::StrCat("in 1..", kMaxOutputTokens);
@@ -82,10 +123,11 @@ absl::StatusOr<std::vector<DatasetEntry>> MakeSyntheticDataset(
     entry.task_id = TaskId(options, i);
     entry.synthetic = true;
     entry.output_tokens = DrawLength(options.output, options.seed, RandomStream::kOutputLength, i);
-    entry.input_ids.resize(DrawLength(options.input, options.seed, RandomStream::kInputLength, i));
-    for (size_t k = 0; k < entry.input_ids.size(); ++k) {
-      entry.input_ids[k] =
-          vocabulary[DrawBelow(vocabulary.size(), options.seed, RandomStream::kTokens, i, k)];
+    AppendPrefix(options, vocabulary, i, entry);
+    const uint32_t own = DrawLength(options.input, options.seed, RandomStream::kInputLength, i);
+    for (uint32_t k = 0; k < own; ++k) {
+      entry.input_ids.push_back(
+          vocabulary[DrawBelow(vocabulary.size(), options.seed, RandomStream::kTokens, i, k)]);
     }
   }
   return entries;

@@ -3,17 +3,36 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
+#include <vector>
 
 #include "orchestrator/workload/dataset.h"
 #include "proto/inference.pb.h"
 
 namespace regatta {
 
+// What was said in a session so far, as its next prompt begins.
+struct Conversation {
+  std::string text;
+  std::vector<uint32_t> ids;
+
+  void AddPrompt(const GenerateRequest& request);
+  void AddAnswer(const TokenDelta& delta);
+};
+
 struct WorkloadOptions {
   int64_t eos_id = -1;        // -1: end tokens are ignored and output lengths exact
   bool honor_eos = false;     // stop at the model's end tokens
   bool prefix_cache = false;  // requests may reuse and publish cached prompt blocks
+  // Normal, at least 0, between an answer and the next turn where the data set does not say.
+  double turn_delay_mean_ms = 0;
+  double turn_delay_stdev_ms = 0;
+  uint64_t seed = 0;
+  // >= 0: every prompt begins with tokens (or, in text, words) drawn from it and salt_point, in
+  // place of as many of its own; prompts of one point keep what they have in common.
+  int64_t cache_salt = -1;
+  uint32_t salt_point = 0;
 };
 
 // A request ready to send and what its record needs to know.
@@ -21,27 +40,48 @@ struct PlannedRequest {
   GenerateRequest request;
   const DatasetEntry* entry = nullptr;  // of the data set the workload was made from
   bool check_answer = false;
+  bool has_next = false;  // another turn follows, whose prompt begins with this one and its answer
+  uint32_t index = 0;     // of the request in its batch
+  uint32_t session = 0;
+  uint32_t turn = 0;  // from 0
 };
 
-// A run of consecutive requests: one point's, or one warm-up's. Cheap to copy; the workload's data
+// A run of consecutive sessions, which are requests where entries have one turn: one point's, or
+// one warm-up's. Cheap to copy; the workload's data
 // set must outlive it.
 class Batch {
  public:
-  Batch(const Dataset& dataset, const WorkloadOptions& options, uint64_t first, uint32_t size)
-      : dataset_(&dataset), options_(options), first_(first), size_(size) {}
+  Batch(const Dataset& dataset, const WorkloadOptions& options, uint64_t first, uint32_t size);
 
-  uint32_t size() const { return size_; }
-  // Request `i` of size(): built when it is sent, so that long prompts are held once.
+  uint32_t size() const { return size_; }  // in sessions
+  uint32_t requests() const;               // in requests: every turn counts
+  // The first request of session `i` of size(): built when it is sent, so that long prompts are
+  // held once. Any thread may ask.
   PlannedRequest At(uint32_t i) const;
+  bool HasTurn(uint32_t session, uint32_t turn) const;
+  // The further turn `turn`, which must exist, after what was said.
+  PlannedRequest Next(uint32_t session, uint32_t turn, Conversation said) const;
+  // When each session is due, in nanoseconds from the batch's first timestamp; every entry must
+  // have one, in ascending order.
+  std::vector<int64_t> TimestampsNs(double speedup) const;
+  // From the answer before it until it is due: the turn's own, or drawn.
+  int64_t DelayNs(uint32_t session, uint32_t turn) const;
   // How many prompts of this batch were sent before, because the data set is too short and not
   // synthetic.
   uint32_t reused() const;
 
  private:
+  const DatasetEntry& EntryOf(uint32_t session) const;
+  void SetCommon(const DatasetEntry& entry, uint32_t session, uint32_t turn,
+                 PlannedRequest& planned) const;
+  uint32_t FirstIndex(uint32_t session) const;
+
   const Dataset* dataset_;
   WorkloadOptions options_;
   uint64_t first_;
   uint32_t size_;
+  // Requests before each session and in all; null where every session has one.
+  std::shared_ptr<const std::vector<uint32_t>> requests_before_;
 };
 
 class Workload {
@@ -53,6 +93,10 @@ class Workload {
   // The next `count` prompts. Past the end, synthetic prompts come again with other ids of the data
   // set's (same lengths), others come again unchanged.
   Batch Deal(uint32_t count);
+  // Deals from the first prompt again.
+  void Rewind() { next_ = 0; }
+  // What is dealt from now on belongs to another point and gets another salt.
+  void BeginPoint() { ++options_.salt_point; }
 
  private:
   const Dataset* dataset_;

@@ -1,10 +1,12 @@
-// What a measured server answers: the same status, body and events wherever the network cuts it.
+// What a measured server answers: the same status, body and events wherever the network cuts it;
+// the scanner of usual events says what the whole parser says.
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "common/check.h"
 #include "orchestrator/openai/answer_parser.h"
+#include "orchestrator/openai/chunk_scanner.h"
 #include "orchestrator/openai/completion_chunk.h"
 #include "orchestrator/openai/event_reader.h"
 #include "tests/fuzz/fuzz_input.h"
@@ -47,6 +49,19 @@ Outcome Read(std::string_view bytes, size_t piece) {
   return outcome;
 }
 
+// Where the scanner is sure, the whole parser agrees.
+void CompareParsers(absl::string_view event) {
+  CompletionChunk scanned;
+  if (!ScanCompletionChunk(event, scanned)) return;
+  const auto whole = ParseWholeCompletionChunk(event);
+  CHECK(whole.ok()) << whole.status();
+  CHECK(scanned.text == whole->text && scanned.finish == whole->finish);
+  CHECK(scanned.usage.has_value() == whole->usage.has_value());
+  if (scanned.usage) {
+    CHECK(scanned.usage->SerializeAsString() == whole->usage->SerializeAsString());
+  }
+}
+
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -55,7 +70,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   const std::string_view bytes = input.Rest();
   const Outcome whole = Read(bytes, bytes.size() + 1);
   CHECK(whole == Read(bytes, piece)) << "in pieces of " << piece;
+  CompareParsers({bytes.data(), bytes.size()});
   for (const std::string& event : whole.events) {
+    CompareParsers(event);
     const auto chunk = ParseCompletionChunk(event);
     CHECK(chunk.ok() || chunk.status().code() != absl::StatusCode::kOk);
   }

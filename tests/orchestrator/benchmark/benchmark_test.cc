@@ -207,6 +207,62 @@ TEST_F(BenchmarkTest, AServerThatDiesEndsInClearErrors) {
   EXPECT_GT(sweep->points(0).regatta().failed_requests(), 0u);
 }
 
+// Sends by the clock whatever the server does, and says whether the client kept up.
+TEST_F(BenchmarkTest, AnOpenLoopOverRatesIsRecorded) {
+  const auto server = Serve({1'000'000, 100'000, 1});
+  ASSERT_EQ(RunToEnd({"sweep", "--url", absl::StrCat("grpc://", server->address()), "--dataset",
+                      dataset(), "--request-rate", "100,inf", "--arrival", "gamma", "--burstiness",
+                      "0.5", "--num-requests", "20", "--client-threads", "2",
+                      "--request-cancellation-rate", "20", "--output", results()}),
+            "exit code 0")
+      << Log();
+  const auto sweep = LoadResults(RunPath());
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  ASSERT_EQ(sweep->points_size(), 2);
+  const RegattaInfo& first = sweep->points(0).regatta();
+  EXPECT_EQ(first.concurrency(), 0u);
+  EXPECT_EQ(first.load().arrival(), "gamma");
+  EXPECT_EQ(first.load().request_rate(), 100);
+  EXPECT_EQ(first.load().burstiness(), 0.5);
+  EXPECT_EQ(first.client().threads(), 2u);
+  EXPECT_EQ(first.client().bound(), first.client().reasons_size() > 0);
+  EXPECT_GT(first.client().calibration().max_events_per_s(), 0);
+  EXPECT_EQ(sweep->points(1).regatta().load().arrival(), "burst");
+  EXPECT_GT(first.cancelled_requests(), 0u);
+  EXPECT_EQ(first.failed_requests(), 0u);
+  EXPECT_EQ(first.cancelled_requests() + sweep->points(0).request_info().num_requests(), 20u);
+  EXPECT_THAT(Log(), HasSubstr("client_bound: "));
+  EXPECT_THAT(Log(), HasSubstr("client: 2 threads take "));
+}
+
+// The same over HTTP, where the number of events is the number of tokens.
+TEST_F(BenchmarkTest, ANullServerSpeaksHttpToo) {
+  const std::string address_file = (dir_ / "address").string();
+  auto server = ChildProcess::Start("null-server",
+                                    {REGATTA_BIN_DIR "/regatta", "null-server", "--http",
+                                     "--listen", "127.0.0.1:0", "--address-file", address_file},
+                                    (dir_ / "null.log").string());
+  ASSERT_TRUE(server.ok()) << server.status();
+  std::string address;
+  for (int i = 0; i < 600 && address.empty(); ++i) {
+    absl::SleepFor(absl::Milliseconds(50));
+    std::getline(std::ifstream(address_file), address);
+  }
+  ASSERT_EQ(RunToEnd({"throughput", "--url", absl::StrCat("http://", address), "--dataset",
+                      dataset(), "--concurrency", "4", "--num-requests", "12", "--no-calibrate",
+                      "--output", results()}),
+            "exit code 0")
+      << Log();
+  const auto sweep = LoadResults(RunPath());
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  const PointReport& point = sweep->points(0);
+  EXPECT_EQ(point.request_info().num_requests(), 12u);
+  EXPECT_EQ(point.request_info().avg_output_length(), 10);
+  EXPECT_EQ(point.regatta().delta_messages(), 120);
+  EXPECT_EQ(point.regatta().load().arrival(), "closed-loop");
+  EXPECT_FALSE(point.regatta().client().has_calibration());
+}
+
 TEST_F(BenchmarkTest, BadInputIsRefusedWithTwo) {
   const auto expect_refusal = [&](const std::vector<std::string>& arguments, const char* message) {
     fs::remove(log());

@@ -1,4 +1,5 @@
-// The closed loop against scripted and null targets: concurrency, completeness, errors, stopping.
+// The load generator against scripted and null targets: concurrency, completeness, errors,
+// stopping.
 #include "orchestrator/load/load_generator.h"
 
 #include <gmock/gmock.h>
@@ -115,8 +116,10 @@ TEST(LoadGeneratorTest, IssuesEveryRequestOnceAndNeverExceedsTheConcurrency) {
     const LoadResult result = LoadGenerator(target).Run(Workload(dataset, {}).Deal(200),
                                                         Concurrency(concurrency), stop, nullptr);
     EXPECT_EQ(target.started.size(), 200u);
-    EXPECT_EQ(target.peak, concurrency);
-    EXPECT_EQ(result.peak_in_flight, concurrency);
+    // One request ends at each look for tokens, 16 may be sent before the next one.
+    EXPECT_GE(target.peak, std::min(concurrency, 150u));
+    EXPECT_LE(target.peak, concurrency);
+    EXPECT_EQ(result.peak_in_flight, target.peak);
     EXPECT_FALSE(result.cut_short);
     ASSERT_EQ(result.samples.requests.size(), 200u);
     for (uint32_t i = 0; i < 200; ++i) {
@@ -193,7 +196,7 @@ TEST(LoadGeneratorTest, StoppingCancelsWhatRunsAndKeepsWhatIsDone) {
   std::atomic<bool> stop{false};
   const LoadResult result =
       LoadGenerator(target).Run(Workload(dataset, {}).Deal(50), Concurrency(4), stop,
-                                [&](const LoadProgress&) { stop = true; });
+                                [&](const LoadProgress& now) { stop = now.completed == 10; });
   EXPECT_TRUE(result.interrupted);
   EXPECT_TRUE(result.cut_short);
   EXPECT_EQ(result.samples.requests.size(), 10u);

@@ -153,5 +153,18 @@ TEST(CompletePointTest, NothingCompletedGivesZerosAndNoAnswers) {
   EXPECT_FALSE(report.regatta().has_correct_fraction());
 }
 
+TEST(CompletePointTest, RequestsCancelledOnPurposeAreCountedAndEnterNoFigure) {
+  PointSamples samples = TwoRequests();
+  const PointReport without = CompletePoint(StreamingContext(1), samples);
+  samples.requests.push_back(Record(0, 50, 5000, 500, 3));
+  samples.requests.back().set_cancelled(true);
+  const PointReport with = CompletePoint(StreamingContext(1), samples);
+  EXPECT_EQ(with.regatta().cancelled_requests(), 1u);
+  EXPECT_EQ(with.regatta().issued_requests(), 3u);
+  EXPECT_EQ(with.regatta().failed_requests(), 0u);
+  EXPECT_EQ(with.request_info().SerializeAsString(), without.request_info().SerializeAsString());
+  EXPECT_EQ(with.performance().SerializeAsString(), without.performance().SerializeAsString());
+}
+
 }  // namespace
 }  // namespace regatta

@@ -80,8 +80,38 @@ INSTANTIATE_TEST_SUITE_P(
         BadLine{"{\"input_ids\": [4294967296], \"output_tokens\": 1}", "in 0..2147483647"},
         BadLine{"{\"task_id\": [1], \"prompt\": \"x\", \"output_tokens\": 1}", "'task_id' is [1]"},
         BadLine{"{\"prompt\": \"x\", \"output_tokens\": 1, \"answer\": 4}", "'answer' is 4"},
-        BadLine{"{\"prompt\": \"x\", \"output_tokens\": 1, \"turns\": [\"a\"]}",
-                "'turns' is not supported"}));
+        BadLine{"{\"turns\": [\"a\"]}", "'turns' is \"a\", expected JSON objects"},
+        BadLine{"{\"turns\": []}", "'turns' is [], expected 1 to 10000 turns"},
+        BadLine{"{\"turns\": [{\"prompt\": \"x\", \"output_tokens\": 1}, {\"input_ids\": [1], "
+                "\"output_tokens\": 1}]}",
+                "partly texts and partly token ids"},
+        BadLine{"{\"turns\": [{\"prompt\": \"x\", \"output_tokens\": 1, \"delay_ms\": -1}]}",
+                "'delay_ms' is -1, expected milliseconds in 0..1e+12"},
+        BadLine{"{\"prompt\": \"x\", \"output_tokens\": 1, \"timestamp\": \"now\"}",
+                "'timestamp' is \"now\""},
+        BadLine{"{\"input_ids\": [1], \"output_tokens\": 1, \"prefix_tokens\": 2}",
+                "'prefix_tokens' is 2, expected a part of input_ids"}));
+
+TEST(ParseDatasetTest, SessionsAndTimestampsComeBackAsWritten) {
+  const std::string lines =
+      "{\"task_id\":1,\"timestamp\":12.5,\"turns\":[{\"prompt\":\"a\",\"output_tokens\":3},"
+      "{\"prompt\":\"b\",\"output_tokens\":4,\"delay_ms\":20.0}]}\n"
+      "{\"task_id\":2,\"input_ids\":[7,8,9],\"output_tokens\":5,\"synthetic\":true,"
+      "\"prefix_tokens\":2}\n";
+  const auto dataset = Parse(lines);
+  ASSERT_TRUE(dataset.ok()) << dataset.status();
+  EXPECT_TRUE(dataset->has_sessions());
+  const DatasetEntry& session = dataset->entries[0];
+  EXPECT_EQ(session.prompt, "a");
+  EXPECT_EQ(session.output_tokens, 3u);
+  ASSERT_EQ(session.next_turns.size(), 1u);
+  EXPECT_EQ(session.next_turns[0].prompt, "b");
+  EXPECT_EQ(session.next_turns[0].output_tokens, 4u);
+  EXPECT_EQ(session.next_turns[0].delay_ms, 20);
+  EXPECT_EQ(session.timestamp_ms, 12.5);
+  EXPECT_EQ(dataset->entries[1].prefix_tokens, 2u);
+  EXPECT_EQ(FormatDatasetEntry(session) + FormatDatasetEntry(dataset->entries[1]), lines);
+}
 
 TEST(ParseDatasetTest, EmptyAndMissingFilesAreErrors) {
   EXPECT_THAT(std::string(Parse("\n \n").status().message()), HasSubstr("is empty"));
