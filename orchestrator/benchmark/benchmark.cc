@@ -30,6 +30,7 @@
 #include "orchestrator/doctor/doctor.h"
 #include "orchestrator/doctor/finding.h"
 #include "orchestrator/doctor/gpu_meter.h"
+#include "orchestrator/http/connection_limit.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/load/client_verdict.h"
 #include "orchestrator/load/load_generator.h"
@@ -151,10 +152,12 @@ absl::Status Run::Prepare() {
 
 // As many threads as the point with the most needs, calibrated while the cluster is idle.
 absl::Status Run::MakeClient(StreamMode mode) {
-  uint32_t threads = 1;
+  uint32_t threads = 1, concurrency = 0;
   for (const LoadPoint& point : plan_.points) {
     threads = std::max(threads, ClientThreads(options_.load, point));
+    concurrency = std::max(concurrency, point.concurrency);
   }
+  if (serving_.http) RETURN_IF_ERROR(AllowConnections(concurrency));
   if (options_.load.calibrate) {
     ASSIGN_OR_RETURN(calibration_,
                      CalibrateClient({serving_.http.has_value(), mode, threads}, stop_));

@@ -24,6 +24,7 @@ namespace {
 constexpr int64_t kMaxIdleNs = 3'000'000'000;
 constexpr absl::string_view kDone = "[DONE]";
 constexpr int kMaxHandlersPerPoll = 1024;
+constexpr int64_t kLongestPollNs = 2'000'000;
 
 std::string RequestBytes(const OpenAiServer& server, const std::string& body) {
   const std::string key =
@@ -262,7 +263,10 @@ void OpenAiTarget::Poll(int64_t deadline_ns, TargetEvents& events) {
     io_.run_one_for(std::chrono::nanoseconds(wait_ns));
   }
   // Bounded, or a server that sends without pause would keep the caller from everything else.
+  const RealClock clock;
+  const int64_t until_ns = clock.NowNs() + kLongestPollNs;
   for (int i = 0; i < kMaxHandlersPerPoll && io_.poll_one() > 0; ++i) {
+    if (clock.NowNs() > until_ns) break;
   }
   DeliverEnds();
   events_ = nullptr;

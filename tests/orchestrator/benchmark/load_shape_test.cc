@@ -8,6 +8,7 @@
 
 #include "orchestrator/benchmark/calibration.h"
 #include "orchestrator/benchmark/request_rates.h"
+#include "orchestrator/http/connection_limit.h"
 
 namespace regatta {
 namespace {
@@ -109,6 +110,12 @@ TEST(LoadShapeTest, ClientThreadsFollowTheLoad) {
   EXPECT_GE(ClientThreads(options, {65536, 65536}), 1u);
   options.client_threads = 7;
   EXPECT_EQ(ClientThreads(options, {1, 10}), 7u);
+}
+
+TEST(ConnectionLimitTest, ManyAreAllowedAndTooManyNamed) {
+  EXPECT_TRUE(AllowConnections(1).ok());
+  EXPECT_THAT(std::string(AllowConnections(uint64_t{1} << 62).message()),
+              HasSubstr("4611686018427387904 connections at once need"));
 }
 
 // Figures are this machine's: only that there are some, and that a token is never early.

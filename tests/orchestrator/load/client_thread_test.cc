@@ -215,16 +215,16 @@ TEST(ClientThreadTest, TheConcurrencyRampsUp) {
 TEST(ClientThreadTest, ADrawnShareIsCancelledOnPurpose) {
   const Dataset dataset = MakeDataset(8, 1000);
   LoadOptions options;
-  options.concurrency = 50;
+  options.concurrency = 100;
   options.cancellation_rate = 0.3;
   options.cancellation_delay = absl::Milliseconds(5);
   options.seed = 3;
   std::set<uint32_t> first;
   for (uint32_t threads : {1u, 2u}) {
     Observer observer;
-    // A second each if it is left alone.
+    // Three seconds each if it is left alone.
     const LoadResult result = RunOn(threads, Workload(dataset, {}).Deal(100), options, observer,
-                                    {1'000'000, 100'000'000, 100});
+                                    {1'000'000, 300'000'000, 100});
     std::set<uint32_t> cancelled;
     for (const RequestRecord& record : result.samples.requests) {
       EXPECT_EQ(record.error(), "");
@@ -299,7 +299,8 @@ TEST(ClientThreadTest, ASessionsNextTurnHoldsTheRealAnswer) {
     if (turn == 0) continue;
     const RequestRecord& before = result.samples.requests[turn - 1];
     EXPECT_GE(record.sent_ms(), before.last_token_ms() + 20);
-    EXPECT_NEAR(record.scheduled_ms(), before.last_token_ms() + 20, 5);
+    EXPECT_GE(record.scheduled_ms(), before.last_token_ms() + 20);
+    EXPECT_GE(record.sent_ms(), record.scheduled_ms());
   }
 }
 
