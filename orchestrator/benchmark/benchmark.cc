@@ -17,6 +17,7 @@
 #include "common/version.h"
 #include "orchestrator/benchmark/benchmark_input.h"
 #include "orchestrator/benchmark/environment.h"
+#include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/point_warnings.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/benchmark/serving.h"
@@ -58,6 +59,10 @@ class Run {
  private:
   absl::Status Prepare();
   absl::Status StartServing();
+  absl::StatusOr<RunDirectory> MakeDirectory(const std::string& model, const Layout& layout) const;
+  absl::Status BeginSweep();
+  SweepReport NewSweep() const;
+  std::vector<PlannedPoint> PlannedPoints() const;
   void TakeFindings(std::vector<HostFinding> findings);
   absl::Status MeasureAll();
   absl::Status MeasurePoint(size_t index);
@@ -67,7 +72,7 @@ class Run {
   void NoteDeadProcess();
   void PrintEstimate(size_t first_point, const SpeedSample& sample) const;
   PointReport Context(const LoadPoint& point) const;
-  absl::Status Save(const std::vector<RequestRecord>& records);
+  absl::Status Save(const std::vector<RequestRecord>& records, bool whole);
   absl::Status Finish();
   double MaxTimePerPoint() const;
   uint32_t WarmupRequests(const LoadPoint& point) const;
@@ -107,22 +112,62 @@ absl::Status Run::Prepare() {
   for (const LoadPoint& point : plan_.points) requests += point.requests + WarmupRequests(point);
   ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, requests));
   RETURN_IF_ERROR(StartServing());
-  const ClusterDescription& cluster = serving_.description;
   ASSIGN_OR_RETURN(target_, serving_.MakeTarget(mode));
   generator_.emplace(*target_);
   workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
-  sweep_.set_schema("regatta-sweep-1");
-  sweep_.set_command(plan_.command_line);
-  sweep_.set_created_utc(UtcTimestamp());
-  sweep_.set_version(kVersion);
-  sweep_.set_commit(BuildCommit());
-  sweep_.set_dataset_path(dataset_.path);
-  sweep_.set_insecure(cluster.insecure() || options_.tls.insecure);
-  *sweep_.mutable_environment() = DescribeEnvironment(cluster);
-  for (HostFinding& finding : findings_) {
-    *sweep_.mutable_environment()->add_findings() = std::move(finding);
+  return BeginSweep();
+}
+
+// A new one, or the whole part of one that was begun. On the disk before anything is measured.
+absl::Status Run::BeginSweep() {
+  const std::vector<PlannedPoint> planned = PlannedPoints();
+  const RunIdentity identity = IdentityOf(plan_.flags, planned, dataset_, serving_.description);
+  if (plan_.resume.empty()) {
+    sweep_ = NewSweep();
+    *sweep_.mutable_journal()->mutable_identity() = identity;
+  } else {
+    ASSIGN_OR_RETURN(sweep_, TakeUp(*directory_, identity));
+    for (const PointReport& point : sweep_.points()) {
+      failed_requests_ += point.regatta().failed_requests();
+    }
+    std::cerr << "Going on in " << plan_.resume << ": " << sweep_.points_size() << " of "
+              << planned.size() << " points are whole\n";
   }
-  return absl::OkStatus();
+  return directory_->WriteResults(sweep_);
+}
+
+SweepReport Run::NewSweep() const {
+  SweepReport sweep;
+  sweep.set_schema("regatta-sweep-1");
+  sweep.set_command(plan_.command_line);
+  sweep.set_created_utc(UtcTimestamp());
+  sweep.set_version(kVersion);
+  sweep.set_commit(BuildCommit());
+  sweep.set_dataset_path(dataset_.path);
+  sweep.set_insecure(serving_.description.insecure() || options_.tls.insecure);
+  *sweep.mutable_environment() = DescribeEnvironment(serving_.description);
+  sweep.mutable_environment()->mutable_findings()->Add(findings_.begin(), findings_.end());
+  return sweep;
+}
+
+// Which prompts a point sends depends on the plan alone, not on what was measured before it.
+std::vector<PlannedPoint> Run::PlannedPoints() const {
+  std::vector<PlannedPoint> planned;
+  uint64_t position = 0;
+  for (const LoadPoint& point : plan_.points) {
+    PlannedPoint& next = planned.emplace_back();
+    next.set_concurrency(point.concurrency);
+    next.set_requests(point.requests);
+    next.set_first_prompt(static_cast<double>(position));
+    position += WarmupRequests(point) + point.requests;
+  }
+  return planned;
+}
+
+absl::StatusOr<RunDirectory> Run::MakeDirectory(const std::string& model,
+                                                const Layout& layout) const {
+  if (!plan_.resume.empty()) return RunDirectory::Open(plan_.resume);
+  return RunDirectory::Create(options_.output, model, LayoutName(layout));
 }
 
 // The run's directory exists before the cluster does, for its logs.
@@ -133,13 +178,11 @@ absl::Status Run::StartServing() {
     if (!serving_.http) {
       RETURN_IF_ERROR(CheckTokenIds(dataset_, cluster.vocab_size(), cluster.model_name()));
     }
-    ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, cluster.model_name(),
-                                                      LayoutName(cluster.layout())));
+    ASSIGN_OR_RETURN(directory_, MakeDirectory(cluster.model_name(), cluster.layout()));
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
-  const std::string model = ModelNameOf(options_.cluster.model);
-  ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, model, LayoutName(layout)));
+  ASSIGN_OR_RETURN(directory_, MakeDirectory(ModelNameOf(options_.cluster.model), layout));
   std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
@@ -161,12 +204,8 @@ void Run::TakeFindings(std::vector<HostFinding> findings) {
 }
 
 absl::Status Run::MeasureAll() {
-  for (size_t i = 0; i < plan_.points.size() && !stop_.load(); ++i) {
+  for (size_t i = sweep_.points_size(); i < plan_.points.size() && !stop_.load(); ++i) {
     RETURN_IF_ERROR(MeasurePoint(i));
-    if (stop_.load()) break;  // perhaps while warming up, so without a point
-    if (sweep_.points(i).request_info().num_requests() > 0) continue;
-    // Nothing completed: go on only if there is still something to measure.
-    RETURN_IF_ERROR(serving_.Check());
   }
   sweep_.set_completed(!stop_.load());
   return absl::OkStatus();
@@ -174,7 +213,9 @@ absl::Status Run::MeasureAll() {
 
 absl::Status Run::MeasurePoint(size_t index) {
   const LoadPoint& point = plan_.points[index];
-  if (index == 0 || WarmupRequests(point) > 0) WarmUp(point);
+  const PlannedPoint& planned = sweep_.journal().identity().planned(static_cast<int>(index));
+  workload_->Seek(static_cast<uint64_t>(planned.first_prompt()));
+  WarmUp(point);
   if (stop_.load()) return absl::OkStatus();
   PointReport context = Context(point);
   const Batch batch = workload_->Deal(point.requests);
@@ -194,7 +235,11 @@ absl::Status Run::MeasurePoint(size_t index) {
   failed_requests_ += report.regatta().failed_requests();
   *sweep_.add_points() = report;
   std::cout << RenderTerminalReport(report) << std::endl;
-  RETURN_IF_ERROR(Save(result.samples.requests));
+  // Nothing completed: go on only if there is still something to measure.
+  const bool any = report.request_info().num_requests() > 0 || result.interrupted;
+  const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
+  RETURN_IF_ERROR(Save(result.samples.requests, alive.ok() && !result.interrupted));
+  RETURN_IF_ERROR(alive);
   if (index + 1 < plan_.points.size()) {
     PrintEstimate(index + 1, {point.concurrency, report.performance().request_throughput_req_s(),
                               report.performance().avg_request_latency_ms() / 1e3});
@@ -273,8 +318,10 @@ uint32_t Run::WarmupRequests(const LoadPoint& point) const {
   return std::clamp(point.concurrency, 2u, kMaxDefaultWarmup);
 }
 
-absl::Status Run::Save(const std::vector<RequestRecord>& records) {
-  RETURN_IF_ERROR(directory_->AppendRequests(records));
+// The point counts once results.json says so: until then its requests are a tail that is dropped.
+absl::Status Run::Save(const std::vector<RequestRecord>& records, bool whole) {
+  ASSIGN_OR_RETURN(const uint64_t bytes, directory_->AppendRequests(records));
+  if (whole) NoteWhole(bytes, sweep_);
   return directory_->WriteResults(sweep_);
 }
 

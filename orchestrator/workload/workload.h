@@ -53,6 +53,8 @@ class Workload {
   // The next `count` prompts. Past the end, synthetic prompts come again with other ids of the data
   // set's (same lengths), others come again unchanged.
   Batch Deal(uint32_t count);
+  // The next prompt dealt is the one at `position` of the endless repetition.
+  void Seek(uint64_t position) { next_ = position; }
 
  private:
   const Dataset* dataset_;
