@@ -9,33 +9,13 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark.h"
-#include "orchestrator/benchmark/benchmark_options.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/given_flags.h"
+#include "orchestrator/commands/sweep_flags.h"
 
 namespace regatta {
 namespace {
-
-struct SweepFlags {
-  BenchmarkOptions benchmark;
-  std::string concurrency = "1:64:x2";
-  std::string resume;
-  std::vector<std::string> given;
-};
-
-void AddFlags(CLI::App& command, SweepFlags& flags) {
-  command
-      .add_option("--concurrency", flags.concurrency,
-                  "requests kept running at each point: 1,2,4 or 1:1024:x2 or 1:16:+1")
-      ->capture_default_str();
-  command
-      .add_option("--resume", flags.resume,
-                  "directory of a sweep that was cut short: measures what is missing, with the "
-                  "flags it was begun with")
-      ->check(CLI::ExistingDirectory);
-  AddBenchmarkFlags(command, flags.benchmark);
-}
 
 // Flags that may differ when a sweep goes on: they change no figure.
 bool MayChange(const std::string& flag) {
@@ -74,17 +54,12 @@ absl::Status TakeOver(SweepFlags& flags, const SweepReport& begun) {
   ASSIGN_OR_RETURN(const std::vector<std::string> words, FlagsToGoOn(begun, flags.given));
   SweepFlags old;
   CLI::App parser;
-  AddFlags(parser, old);
+  AddSweepFlags(parser, old);
   RETURN_IF_ERROR(ParseGivenFlags(words, parser));
   const auto& had = begun.journal().identity().flags();
   old.given.assign(had.begin(), had.end());
   flags = std::move(old);
   return absl::OkStatus();
-}
-
-absl::StatusOr<std::vector<LoadPoint>> PointsOf(const SweepFlags& flags) {
-  ASSIGN_OR_RETURN(const std::vector<uint32_t> concurrencies, ParseConcurrency(flags.concurrency));
-  return PlanPoints(concurrencies, flags.benchmark.num_requests);
 }
 
 int RunSweep(SweepFlags flags, const std::string& command_line) {
@@ -111,11 +86,29 @@ int RunSweep(SweepFlags flags, const std::string& command_line) {
 
 }  // namespace
 
+void AddSweepFlags(CLI::App& command, SweepFlags& flags) {
+  command
+      .add_option("--concurrency", flags.concurrency,
+                  "requests kept running at each point: 1,2,4 or 1:1024:x2 or 1:16:+1")
+      ->capture_default_str();
+  command
+      .add_option("--resume", flags.resume,
+                  "directory of a sweep that was cut short: measures what is missing, with the "
+                  "flags it was begun with")
+      ->check(CLI::ExistingDirectory);
+  AddBenchmarkFlags(command, flags.benchmark);
+}
+
+absl::StatusOr<std::vector<LoadPoint>> PointsOf(const SweepFlags& flags) {
+  ASSIGN_OR_RETURN(const std::vector<uint32_t> concurrencies, ParseConcurrency(flags.concurrency));
+  return PlanPoints(concurrencies, flags.benchmark.num_requests);
+}
+
 void AddSweepCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(
       "sweep", "Measures load points over concurrency and draws the throughput/speed frontier.");
   auto flags = std::make_shared<SweepFlags>();
-  AddFlags(command, *flags);
+  AddSweepFlags(command, *flags);
   command.footer(
       std::string("Examples:\n"
                   "  regatta sweep --model MODEL --dataset 128_128.jsonl --tp 2 "
