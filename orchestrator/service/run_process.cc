@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
@@ -117,7 +118,8 @@ std::string RunProcess::Error() const {
     if (absl::StartsWith(line, kErrorMark)) error = line.substr(sizeof(kErrorMark) - 1);
     if (!line.empty()) last = line;
   }
-  return std::string(error.empty() ? last : error);
+  const std::string text(error.empty() ? last : error);
+  return absl::StrReplaceAll(text, {{paths_.input() + "/", ""}});  // the client's own names
 }
 
 }  // namespace regatta
