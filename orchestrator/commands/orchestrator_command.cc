@@ -38,7 +38,7 @@ void AddOrchestratorCommand(CLI::App& app, CommandContext& context) {
       "Examples:\n"
       "  regatta orchestrator --state runs\n"
       "  regatta orchestrator --listen 0.0.0.0:9500 --state /state --tls-ca ca.crt "
-      "--tls-cert client.crt --tls-key client.key\n"
+      "--tls-cert orchestrator.crt --tls-key orchestrator.key\n"
       "The certificate is also what routers are called with. Clients: regatta submit, watch, runs, "
       "fetch, cancel.\n"
       "Exit codes: 0 ended by Ctrl-C or SIGTERM, 1 could not run, 2 bad input.");

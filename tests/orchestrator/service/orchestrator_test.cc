@@ -363,7 +363,8 @@ TEST_F(OrchestratorTest, EveryHopIsMutualTls) {
   const TlsOptions tls{certs + "/client.crt", certs + "/client.key", certs + "/ca.crt", false};
   const TlsOptions router{certs + "/router.crt", certs + "/router.key", certs + "/ca.crt", false};
   const auto target = Target(0, router);
-  StartService({"--tls-cert", tls.cert, "--tls-key", tls.key, "--tls-ca", tls.ca});
+  StartService({"--tls-cert", certs + "/orchestrator.crt", "--tls-key", certs + "/orchestrator.key",
+                "--tls-ca", tls.ca});
   OrchestratorClient client = Client(tls);
   const std::string id = Submit(client, Request(*target));
   const auto run = client.Watch(id, [](const RunProgress&) {});
