@@ -34,6 +34,7 @@ RunIdentity IdentityOf(const std::vector<std::string>& flags,
   const PointReport context = ContextOf(cluster);
   *identity.mutable_engine() = context.engine();
   *identity.mutable_machine() = context.machine();
+  identity.mutable_machine()->clear_memory();  // of CPU ranks what is free, which is never the same
   *identity.mutable_world_info() = context.world_info();
   identity.set_version(kVersion);
   identity.set_commit(BuildCommit());
