@@ -33,6 +33,8 @@ void AddOrchestratorCommand(CLI::App& app, CommandContext& context) {
                   "seconds that a cancelled run has to end by itself")
       ->check(FiniteRange(0.0, 3600.0))
       ->capture_default_str();
+  command.add_flag("--send-api-key", options->send_api_key,
+                   "send OPENAI_API_KEY to the HTTP servers that clients name, whichever they are");
   AddTlsFlags(command, options->tls);
   command.footer(
       "Examples:\n"

@@ -11,6 +11,7 @@
 
 #include <cerrno>
 #include <chrono>
+#include <cstdlib>
 #include <cstring>
 #include <filesystem>
 #include <iostream>
@@ -97,6 +98,7 @@ absl::Status RunOrchestratorServer(const OrchestratorServerOptions& options,
   }
   std::cerr << "orchestrator on " << listener.address << ", state in " << state_dir
             << "; Ctrl-C ends it\n";
+  if (!options.send_api_key) ::unsetenv("OPENAI_API_KEY");  // runs would inherit it
   RunProcessOptions processes;
   processes.program = fs::read_symlink("/proc/self/exe", error).string();
   processes.tls = options.tls;

@@ -60,6 +60,16 @@ std::vector<std::string> ProcessesWith(const std::string& text) {
   return found;
 }
 
+// Environments of such processes, one after another.
+std::string EnvironmentsOf(const std::string& text) {
+  std::string environments;
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    if (Contents(entry.path() / "cmdline").find(text) == std::string::npos) continue;
+    environments += Contents(entry.path() / "environ");
+  }
+  return environments;
+}
+
 class OrchestratorTest : public ::testing::Test {
  protected:
   void SetUp() override {
@@ -389,6 +399,24 @@ TEST_F(OrchestratorTest, PlaintextOffLoopbackIsRefused) {
                         "service.log");
   EXPECT_EQ(Await(*service), "exit code 2");
   EXPECT_THAT(Log(), HasSubstr("is refused off loopback"));
+}
+
+TEST_F(OrchestratorTest, TheServicesKeyGoesToServersOfClientsOnlyWhereItMay) {
+  const auto target = Target(50);
+  ::setenv("OPENAI_API_KEY", "sk-of-the-service", 1);
+  for (const bool may : {false, true}) {
+    StartService(may ? std::vector<std::string>{"--send-api-key"} : std::vector<std::string>{});
+    OrchestratorClient client = Client();
+    const std::string id = Submit(client, Request(*target));
+    const std::string place = absl::StrCat(dir_.File("state/runs/"), id);
+    ASSERT_TRUE(
+        AwaitTrue([&] { return EnvironmentsOf(place).find("PATH=") != std::string::npos; }));
+    const bool has = EnvironmentsOf(place).find("sk-of-the-service") != std::string::npos;
+    EXPECT_EQ(has, may);
+    ASSERT_TRUE(client.Cancel(id).ok());
+    KillService();
+  }
+  ::unsetenv("OPENAI_API_KEY");
 }
 
 TEST_F(OrchestratorTest, TheCommandsOfAPersonWork) {
