@@ -328,8 +328,8 @@ absl::Status Run::Save(const std::vector<RequestRecord>& records, bool whole) {
 absl::Status Run::Finish() {
   progress_.Finish();
   if (sweep_.points_size() == 0) return absl::OkStatus();
-  RETURN_IF_ERROR(directory_->WriteResults(sweep_));
   RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
+  RETURN_IF_ERROR(directory_->WriteResults(sweep_));  // last: complete means that all is there
   if (plan_.show_overview) {
     std::cout << RenderSweepOverview(sweep_, ::isatty(STDOUT_FILENO) == 1, TerminalWidth());
   }
@@ -338,8 +338,7 @@ absl::Status Run::Finish() {
     RETURN_IF_ERROR(
         WriteTextFile(options_.report_json, single ? ToJson(sweep_.points(0)) : ToJson(sweep_)));
   }
-  std::cout << "Results: " << directory_->path() << "\nRepeat:  " << plan_.command_line
-            << std::endl;
+  std::cout << "Results: " << directory_->path() << "\nRepeat:  " << sweep_.command() << std::endl;
   return absl::OkStatus();
 }
 
