@@ -72,7 +72,7 @@ class Run {
   void NoteDeadProcess();
   void PrintEstimate(size_t first_point, const SpeedSample& sample) const;
   PointReport Context(const LoadPoint& point) const;
-  absl::Status Save(const std::vector<RequestRecord>& records, bool whole);
+  absl::Status Save(const std::vector<RequestRecord>& records, size_t index, bool whole);
   absl::Status Finish();
   double MaxTimePerPoint() const;
   uint32_t WarmupRequests(const LoadPoint& point) const;
@@ -89,6 +89,7 @@ class Run {
   std::unique_ptr<Target> target_;
   std::optional<LoadGenerator> generator_;
   SweepReport sweep_;
+  SweepReport whole_;  // sweep_ without a point that was cut by Ctrl-C
   uint32_t failed_requests_ = 0;
   bool noted_dead_process_ = false;
 };
@@ -130,10 +131,13 @@ absl::Status Run::BeginSweep() {
     for (const PointReport& point : sweep_.points()) {
       failed_requests_ += point.regatta().failed_requests();
     }
-    std::cerr << "Going on in " << plan_.resume << ": " << sweep_.points_size() << " of "
+    std::cerr << "Going on in " << plan_.resume << ": " << sweep_.journal().whole_points() << " of "
               << planned.size() << " points are whole\n";
   }
-  return directory_->WriteResults(sweep_);
+  whole_ = sweep_;
+  RETURN_IF_ERROR(directory_->WriteResults(sweep_));
+  directory_->DropWhole();
+  return absl::OkStatus();
 }
 
 SweepReport Run::NewSweep() const {
@@ -204,7 +208,7 @@ void Run::TakeFindings(std::vector<HostFinding> findings) {
 }
 
 absl::Status Run::MeasureAll() {
-  for (size_t i = sweep_.points_size(); i < plan_.points.size() && !stop_.load(); ++i) {
+  for (size_t i = whole_.journal().whole_points(); i < plan_.points.size() && !stop_.load(); ++i) {
     RETURN_IF_ERROR(MeasurePoint(i));
   }
   sweep_.set_completed(!stop_.load());
@@ -238,7 +242,7 @@ absl::Status Run::MeasurePoint(size_t index) {
   // Nothing completed: go on only if there is still something to measure.
   const bool any = report.request_info().num_requests() > 0 || result.interrupted;
   const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
-  RETURN_IF_ERROR(Save(result.samples.requests, alive.ok() && !result.interrupted));
+  RETURN_IF_ERROR(Save(result.samples.requests, index, alive.ok() && !result.interrupted));
   RETURN_IF_ERROR(alive);
   if (index + 1 < plan_.points.size()) {
     PrintEstimate(index + 1, {point.concurrency, report.performance().request_throughput_req_s(),
@@ -319,9 +323,14 @@ uint32_t Run::WarmupRequests(const LoadPoint& point) const {
 }
 
 // The point counts once results.json says so: until then its requests are a tail that is dropped.
-absl::Status Run::Save(const std::vector<RequestRecord>& records, bool whole) {
+absl::Status Run::Save(const std::vector<RequestRecord>& records, size_t index, bool whole) {
   ASSIGN_OR_RETURN(const uint64_t bytes, directory_->AppendRequests(records));
-  if (whole) NoteWhole(bytes, sweep_);
+  if (!whole) {
+    RETURN_IF_ERROR(directory_->KeepWhole(whole_));
+    return directory_->WriteResults(sweep_);
+  }
+  NoteWhole(index + 1, bytes, sweep_);
+  whole_ = sweep_;
   return directory_->WriteResults(sweep_);
 }
 

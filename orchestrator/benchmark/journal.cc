@@ -53,24 +53,23 @@ absl::Status CheckSameRun(const RunIdentity& before, const RunIdentity& now) {
       absl::StrCat("this is not the sweep that was begun: ", absl::StrJoin(lines, "; ")));
 }
 
-void NoteWhole(uint64_t request_bytes, SweepReport& sweep) {
-  sweep.mutable_journal()->set_whole_points(sweep.points_size());
+void NoteWhole(size_t points, uint64_t request_bytes, SweepReport& sweep) {
+  sweep.mutable_journal()->set_whole_points(static_cast<uint32_t>(points));
   sweep.mutable_journal()->set_request_bytes(static_cast<double>(request_bytes));
 }
 
 absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now) {
-  ASSIGN_OR_RETURN(SweepReport sweep, LoadResults(directory.path()));
+  ASSIGN_OR_RETURN(SweepReport sweep, directory.LoadWhole());
   Journal& journal = *sweep.mutable_journal();
   if (absl::Status same = CheckSameRun(journal.identity(), now); !same.ok()) {
     return absl::Status(same.code(), absl::StrCat(directory.path(), ": ", same.message()));
   }
-  const int whole = static_cast<int>(journal.whole_points());
-  if (whole > sweep.points_size() || whole > journal.identity().planned_size()) {
-    return absl::DataLossError(absl::StrCat(directory.path(), "/results.json: ", whole,
-                                            " points are whole, it has ", sweep.points_size()));
+  if (journal.whole_points() > static_cast<uint32_t>(journal.identity().planned_size())) {
+    return absl::DataLossError(absl::StrCat(directory.path(), ": ", journal.whole_points(),
+                                            " points are whole, ",
+                                            journal.identity().planned_size(), " were planned"));
   }
   RETURN_IF_ERROR(directory.KeepRequests(static_cast<uint64_t>(journal.request_bytes())));
-  sweep.mutable_points()->DeleteSubrange(whole, sweep.points_size() - whole);
   journal.set_resumed(journal.resumed() + 1);
   sweep.set_completed(false);
   return sweep;

@@ -2,6 +2,7 @@
 // whole; the rest is measured again, with the prompts it would have had.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -24,9 +25,9 @@ RunIdentity IdentityOf(const std::vector<std::string>& flags,
 // FAILED_PRECONDITION names what differs: "machine.host: "a" -> "b"".
 absl::Status CheckSameRun(const RunIdentity& before, const RunIdentity& now);
 
-// Notes that all points of `sweep` are whole and end with the first `request_bytes` of
-// requests.jsonl.
-void NoteWhole(uint64_t request_bytes, SweepReport& sweep);
+// Notes that `sweep` holds the first `points` planned points, all whole, whose requests are the
+// first `request_bytes` of requests.jsonl.
+void NoteWhole(size_t points, uint64_t request_bytes, SweepReport& sweep);
 
 // The sweep in `directory` as far as it is whole; drops from the directory what is not. Errors: no
 // results or no journal, another run (CheckSameRun), requests.jsonl is shorter than it was

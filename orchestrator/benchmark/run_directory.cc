@@ -24,6 +24,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr char kWholeName[] = "/whole.json";
+
 // A model's name as one path component.
 std::string Sanitized(const std::string& name) {
   std::string result;
@@ -91,6 +93,20 @@ absl::Status RunDirectory::KeepRequests(uint64_t bytes) const {
 
 absl::Status RunDirectory::WriteResults(const SweepReport& sweep) const {
   return ReplaceDurably(path_ + "/results.json", ToJson(sweep));
+}
+
+absl::Status RunDirectory::KeepWhole(const SweepReport& sweep) const {
+  return ReplaceDurably(path_ + kWholeName, ToJson(sweep));
+}
+
+absl::StatusOr<SweepReport> RunDirectory::LoadWhole() const {
+  std::error_code error;
+  return LoadResults(fs::exists(path_ + kWholeName, error) ? path_ + kWholeName : path_);
+}
+
+void RunDirectory::DropWhole() const {
+  std::error_code ignored;
+  fs::remove(path_ + kWholeName, ignored);
 }
 
 absl::Status WriteTextFile(const std::string& path, const std::string& text) {

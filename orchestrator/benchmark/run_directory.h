@@ -31,6 +31,12 @@ class RunDirectory {
   absl::Status KeepRequests(uint64_t bytes) const;
   // Replaces results.json at once: a reader sees the old or the new one.
   absl::Status WriteResults(const SweepReport& sweep) const;
+  // Sets results aside that are whole, before WriteResults adds a point that is not.
+  absl::Status KeepWhole(const SweepReport& sweep) const;
+  // Those, or where nothing was set aside results.json.
+  absl::StatusOr<SweepReport> LoadWhole() const;
+  // After WriteResults of what LoadWhole gave.
+  void DropWhole() const;
 
  private:
   RunDirectory(std::string path, std::shared_ptr<void> lock)

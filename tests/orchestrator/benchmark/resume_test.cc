@@ -228,12 +228,16 @@ TEST_F(ResumeTest, APointThatCtrlCCutIsMeasuredAgain) {
   ASSERT_EQ(Await(*child), "exit code 130") << Log();
   const std::string run = RunPath("killed");
   const uint32_t whole = Results(run).journal().whole_points();
+  const bool cut = Results(run).points_size() > static_cast<int>(whole);  // not while warming up
+  EXPECT_EQ(fs::exists(run + "/whole.json"), cut);
   slow->reset();
   auto fast = NullServer::Start(address, {}, TlsOptions());
   ASSERT_TRUE(fast.ok()) << fast.status();
   ASSERT_EQ(RunToEnd({"sweep", "--resume", run}), kEnded) << Log();
   EXPECT_THAT(Log(), HasSubstr(absl::StrCat(whole, " of 4 points are whole")));
   EXPECT_EQ(Prompts(run).size(), 4 * kRequests);
+  EXPECT_EQ(Results(run).points_size(), 4);
+  EXPECT_FALSE(fs::exists(run + "/whole.json"));
 }
 
 TEST_F(ResumeTest, AnotherSweepIsRefusedByName) {
