@@ -17,15 +17,18 @@
 #include "common/version.h"
 #include "orchestrator/benchmark/benchmark_input.h"
 #include "orchestrator/benchmark/environment.h"
+#include "orchestrator/benchmark/figures.h"
 #include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/point_warnings.h"
 #include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/benchmark/run_order.h"
 #include "orchestrator/benchmark/serving.h"
 #include "orchestrator/cluster/cluster_client.h"
 #include "orchestrator/cluster/cluster_monitor.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/doctor/doctor.h"
 #include "orchestrator/doctor/finding.h"
+#include "orchestrator/doctor/gpu_meter.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/load/load_generator.h"
 #include "orchestrator/report/report.h"
@@ -52,7 +55,11 @@ bool RunsOnGpus(const ClusterDescription& cluster) {
 class Run {
  public:
   Run(const BenchmarkOptions& options, const BenchmarkPlan& plan)
-      : options_(options), plan_(plan), stop_(InterruptFlag()), progress_(stderr) {}
+      : options_(options),
+        plan_(plan),
+        order_(DrawRunOrder(plan.points.size(), options.repeats, options.random_seed)),
+        stop_(InterruptFlag()),
+        progress_(stderr) {}
 
   int Execute();
 
@@ -63,28 +70,31 @@ class Run {
   absl::Status BeginSweep();
   SweepReport NewSweep() const;
   std::vector<PlannedPoint> PlannedPoints() const;
-  void TakeFindings(std::vector<HostFinding> findings);
+  void TakeFindings(DoctorFacts facts);
   absl::Status MeasureAll();
-  absl::Status MeasurePoint(size_t index);
+  absl::Status MeasurePoint(size_t step);
   void WarmUp(const LoadPoint& point);
   LoadResult Load(const std::string& label, const Batch& batch, uint32_t concurrency,
                   double max_time_s);
   void NoteDeadProcess();
-  void PrintEstimate(size_t first_point, const SpeedSample& sample) const;
-  PointReport Context(const LoadPoint& point) const;
-  absl::Status Save(const std::vector<RequestRecord>& records, size_t index, bool whole);
+  void PrintEstimate(size_t first_step, const SpeedSample& sample) const;
+  PointReport Context(const PlannedRun& run) const;
+  absl::Status Save(size_t step, std::vector<RequestRecord> records, bool whole);
   absl::Status Finish();
   double MaxTimePerPoint() const;
   uint32_t WarmupRequests(const LoadPoint& point) const;
 
   const BenchmarkOptions& options_;
   const BenchmarkPlan& plan_;
+  const std::vector<PlannedRun> order_;
   const std::atomic<bool>& stop_;
   ProgressLine progress_;
   Dataset dataset_;
   std::optional<RunDirectory> directory_;
   Serving serving_;
-  std::vector<HostFinding> findings_;  // of doctor, when ranks run on this host's GPUs
+  // When ranks run on this host's GPUs: what doctor found, and which GPUs there are.
+  std::vector<HostFinding> findings_;
+  DoctorFacts facts_;
   std::optional<Workload> workload_;
   std::unique_ptr<Target> target_;
   std::optional<LoadGenerator> generator_;
@@ -109,8 +119,12 @@ int Run::Execute() {
 absl::Status Run::Prepare() {
   ASSIGN_OR_RETURN(const StreamMode mode, ParseStreamMode(options_.stream_mode));
   RETURN_IF_ERROR(CheckFlagsOfUrl(options_));
+  RETURN_IF_ERROR(CheckFigures(options_));
   uint32_t requests = 0;
-  for (const LoadPoint& point : plan_.points) requests += point.requests + WarmupRequests(point);
+  for (const PlannedRun& run : order_) {
+    const LoadPoint& point = plan_.points[run.point];
+    requests += point.requests + WarmupRequests(point);
+  }
   ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, requests));
   RETURN_IF_ERROR(StartServing());
   ASSIGN_OR_RETURN(target_, serving_.MakeTarget(mode));
@@ -128,8 +142,8 @@ absl::Status Run::BeginSweep() {
     *sweep_.mutable_journal()->mutable_identity() = identity;
   } else {
     ASSIGN_OR_RETURN(sweep_, TakeUp(*directory_, identity));
-    for (const PointReport& point : sweep_.points()) {
-      failed_requests_ += point.regatta().failed_requests();
+    for (const PointReport& run : MeasuredRuns(sweep_)) {
+      failed_requests_ += run.regatta().failed_requests();
     }
     std::cerr << "Going on in " << plan_.resume << ": " << sweep_.journal().whole_points() << " of "
               << planned.size() << " points are whole\n";
@@ -144,6 +158,7 @@ SweepReport Run::NewSweep() const {
   SweepReport sweep;
   sweep.set_schema("regatta-sweep-1");
   sweep.set_command(plan_.command_line);
+  sweep.set_configuration(plan_.configuration);
   sweep.set_created_utc(UtcTimestamp());
   sweep.set_version(kVersion);
   sweep.set_commit(BuildCommit());
@@ -151,6 +166,7 @@ SweepReport Run::NewSweep() const {
   sweep.set_insecure(serving_.description.insecure() || options_.tls.insecure);
   *sweep.mutable_environment() = DescribeEnvironment(serving_.description);
   sweep.mutable_environment()->mutable_findings()->Add(findings_.begin(), findings_.end());
+  DescribeGpus(facts_, *sweep.mutable_environment());
   return sweep;
 }
 
@@ -158,8 +174,10 @@ SweepReport Run::NewSweep() const {
 std::vector<PlannedPoint> Run::PlannedPoints() const {
   std::vector<PlannedPoint> planned;
   uint64_t position = 0;
-  for (const LoadPoint& point : plan_.points) {
+  for (const PlannedRun& run : order_) {
+    const LoadPoint& point = plan_.points[run.point];
     PlannedPoint& next = planned.emplace_back();
+    next.set_repeat(run.repeat);
     next.set_concurrency(point.concurrency);
     next.set_requests(point.requests);
     next.set_first_prompt(static_cast<double>(position));
@@ -190,17 +208,18 @@ absl::Status Run::StartServing() {
   std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
-  std::vector<HostFinding> findings;
-  if (options_.cluster.device != "cpu") findings = Diagnose(ReadDoctorFacts(WorldSize(layout)));
+  DoctorFacts facts;
+  if (options_.cluster.device != "cpu") facts = ReadDoctorFacts(WorldSize(layout));
   ASSIGN_OR_RETURN(serving_, LaunchBenchmarkCluster(options_, layout, MeansOf(options_, dataset_),
                                                     directory_->path(), stop_));
-  if (RunsOnGpus(serving_.description)) TakeFindings(std::move(findings));
+  if (RunsOnGpus(serving_.description)) TakeFindings(std::move(facts));
   return absl::OkStatus();
 }
 
 // Says what may spoil the figures; everything found goes into the results.
-void Run::TakeFindings(std::vector<HostFinding> findings) {
-  findings_ = std::move(findings);
+void Run::TakeFindings(DoctorFacts facts) {
+  facts_ = std::move(facts);
+  findings_ = Diagnose(facts_);
   for (const HostFinding& finding : findings_) {
     if (finding.level() == kOk || finding.level() == kNote) continue;
     std::cerr << "! " << finding.level() << ": " << FindingLine(finding) << "\n";
@@ -208,25 +227,29 @@ void Run::TakeFindings(std::vector<HostFinding> findings) {
 }
 
 absl::Status Run::MeasureAll() {
-  for (size_t i = whole_.journal().whole_points(); i < plan_.points.size() && !stop_.load(); ++i) {
-    RETURN_IF_ERROR(MeasurePoint(i));
+  for (size_t step = whole_.journal().whole_points(); step < order_.size() && !stop_.load();
+       ++step) {
+    RETURN_IF_ERROR(MeasurePoint(step));
   }
   sweep_.set_completed(!stop_.load());
   return absl::OkStatus();
 }
 
-absl::Status Run::MeasurePoint(size_t index) {
-  const LoadPoint& point = plan_.points[index];
-  const PlannedPoint& planned = sweep_.journal().identity().planned(static_cast<int>(index));
+absl::Status Run::MeasurePoint(size_t step) {
+  const PlannedRun& run = order_[step];
+  const LoadPoint& point = plan_.points[run.point];
+  const PlannedPoint& planned = sweep_.journal().identity().planned(static_cast<int>(step));
   workload_->Seek(static_cast<uint64_t>(planned.first_prompt()));
   WarmUp(point);
   if (stop_.load()) return absl::OkStatus();
-  PointReport context = Context(point);
+  PointReport context = Context(run);
   const Batch batch = workload_->Deal(point.requests);
   const std::string label =
-      absl::StrCat("[", index + 1, "/", plan_.points.size(), "] concurrency ", point.concurrency);
+      absl::StrCat("[", step + 1, "/", order_.size(), "] concurrency ", point.concurrency);
   ClusterMonitor monitor(serving_.channel);
-  const LoadResult result = Load(label, batch, point.concurrency, MaxTimePerPoint());
+  GpuMeter meter(kNvmlLibrary, facts_.gpus.ok() ? *facts_.gpus : GpuInventory());
+  LoadResult result = Load(label, batch, point.concurrency, MaxTimePerPoint());
+  meter.Finish(*context.mutable_regatta());
   monitor.Finish(*context.mutable_regatta());
   context.mutable_regatta()->set_cut_short(result.cut_short);
   PointReport report = CompletePoint(std::move(context), result.samples);
@@ -237,18 +260,18 @@ absl::Status Run::MeasurePoint(size_t index) {
     report.mutable_regatta()->add_warnings(warning);
   }
   failed_requests_ += report.regatta().failed_requests();
-  *sweep_.add_points() = report;
+  KeepRun(options_, report, result.interrupted, sweep_);
   std::cout << RenderTerminalReport(report) << std::endl;
   // Nothing completed: go on only if there is still something to measure.
   const bool any = report.request_info().num_requests() > 0 || result.interrupted;
   const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
-  RETURN_IF_ERROR(Save(result.samples.requests, index, alive.ok() && !result.interrupted));
-  RETURN_IF_ERROR(alive);
-  if (index + 1 < plan_.points.size()) {
-    PrintEstimate(index + 1, {point.concurrency, report.performance().request_throughput_req_s(),
-                              report.performance().avg_request_latency_ms() / 1e3});
+  RETURN_IF_ERROR(
+      Save(step, std::move(result.samples.requests), alive.ok() && !result.interrupted));
+  if (alive.ok() && step + 1 < order_.size()) {
+    PrintEstimate(step + 1, {point.concurrency, report.performance().request_throughput_req_s(),
+                             report.performance().avg_request_latency_ms() / 1e3});
   }
-  return absl::OkStatus();
+  return alive;
 }
 
 void Run::WarmUp(const LoadPoint& point) {
@@ -289,8 +312,11 @@ void Run::NoteDeadProcess() {
   std::cerr << "! " << status.message() << "\n";
 }
 
-void Run::PrintEstimate(size_t first_point, const SpeedSample& sample) const {
-  const std::vector<LoadPoint> left(plan_.points.begin() + first_point, plan_.points.end());
+void Run::PrintEstimate(size_t first_step, const SpeedSample& sample) const {
+  std::vector<LoadPoint> left;
+  for (size_t step = first_step; step < order_.size(); ++step) {
+    left.push_back(plan_.points[order_[step].point]);
+  }
   uint64_t requests = 0;
   for (const LoadPoint& point : left) requests += point.requests;
   const TimeEstimate estimate = EstimateSeconds(left, sample, MaxTimePerPoint());
@@ -299,7 +325,8 @@ void Run::PrintEstimate(size_t first_point, const SpeedSample& sample) const {
                                FormatSeconds(estimate.low_s), FormatSeconds(estimate.high_s));
 }
 
-PointReport Run::Context(const LoadPoint& point) const {
+PointReport Run::Context(const PlannedRun& run) const {
+  const LoadPoint& point = plan_.points[run.point];
   PointReport context = ContextOf(serving_.description);
   context.mutable_dataset()->set_dataset_path(dataset_.path);
   RegattaInfo& info = *context.mutable_regatta();
@@ -309,6 +336,8 @@ PointReport Run::Context(const LoadPoint& point) const {
   info.set_prefix_cache(options_.prefix_cache);
   info.set_warmup_requests(WarmupRequests(point));
   info.set_started_utc(UtcTimestamp());
+  info.set_repeat(run.repeat);
+  AskFigures(options_, serving_.description, info);
   return context;
 }
 
@@ -322,14 +351,15 @@ uint32_t Run::WarmupRequests(const LoadPoint& point) const {
   return std::clamp(point.concurrency, 2u, kMaxDefaultWarmup);
 }
 
-// The point counts once results.json says so: until then its requests are a tail that is dropped.
-absl::Status Run::Save(const std::vector<RequestRecord>& records, size_t index, bool whole) {
+// The run counts once results.json says so: until then its requests are a tail that is dropped.
+absl::Status Run::Save(size_t step, std::vector<RequestRecord> records, bool whole) {
+  for (RequestRecord& record : records) record.set_repeat(order_[step].repeat);
   ASSIGN_OR_RETURN(const uint64_t bytes, directory_->AppendRequests(records));
   if (!whole) {
     RETURN_IF_ERROR(directory_->KeepWhole(whole_));
     return directory_->WriteResults(sweep_);
   }
-  NoteWhole(index + 1, bytes, sweep_);
+  NoteWhole(step + 1, bytes, sweep_);
   whole_ = sweep_;
   return directory_->WriteResults(sweep_);
 }
@@ -344,8 +374,8 @@ absl::Status Run::Finish() {
   }
   if (!options_.report_json.empty()) {
     const bool single = !plan_.show_overview;
-    RETURN_IF_ERROR(
-        WriteTextFile(options_.report_json, single ? ToJson(sweep_.points(0)) : ToJson(sweep_)));
+    RETURN_IF_ERROR(WriteTextFile(options_.report_json,
+                                  single ? ToJson(StandalonePoint(sweep_)) : ToJson(sweep_)));
   }
   std::cout << "Results: " << directory_->path() << "\nRepeat:  " << sweep_.command() << std::endl;
   return absl::OkStatus();

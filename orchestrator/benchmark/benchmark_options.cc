@@ -99,6 +99,35 @@ void AddLoadFlags(CLI::App& command, BenchmarkOptions& options) {
       ->group("Load");
 }
 
+void AddFigureFlags(CLI::App& command, BenchmarkOptions& options) {
+  command
+      .add_option("--repeats", options.repeats,
+                  "runs of every point, in drawn order; 5 and more give 95 % intervals")
+      ->capture_default_str()
+      ->check(CLI::Range(1u, 1000u))
+      ->group("Figures");
+  command
+      .add_option("--goodput", options.goodput,
+                  "objectives in ms: ttft:500 tpot:20 e2el:10000; what meets all of them counts")
+      ->group("Figures");
+  command
+      .add_option("--user-speed", options.user_speeds,
+                  "tok/s: how many users get that much each (may be repeated)")
+      ->check(FiniteRange(0.001, 1e6))
+      ->group("Figures");
+  command
+      .add_option("--max-ttft", options.max_ttft_ms,
+                  "ms within which 95 % of these users have their first token")
+      ->capture_default_str()
+      ->check(FiniteRange(0.001, kOneDayS * 1e3))
+      ->group("Figures");
+  command
+      .add_option("--gpu-hour-price", options.gpu_hour_price,
+                  "of one GPU, in any currency: gives the cost of a million tokens")
+      ->check(FiniteRange(0.000001, 1e6))
+      ->group("Figures");
+}
+
 }  // namespace
 
 absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options) {
@@ -118,6 +147,7 @@ void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
   AddClusterFlags(command, options.cluster);
   AddHttpFlags(command, options);
   AddLoadFlags(command, options);
+  AddFigureFlags(command, options);
   command.add_option("--output", options.output, "directory that gets the run's own directory")
       ->capture_default_str()
       ->group("Output");

@@ -39,6 +39,12 @@ struct BenchmarkOptions {
   int64_t warmup = -1;               // requests before each point; -1 = one per user, 2 to 64
   double max_time_per_point_s = -1;  // 0 = none, -1 = see the flag's help
   double stall_timeout_s = 120;
+  // Figures.
+  uint32_t repeats = 1;              // runs of every point
+  std::vector<std::string> goodput;  // objectives (statistics/goodput.h)
+  std::vector<double> user_speeds;   // tok/s; users are counted that get each
+  double max_ttft_ms = 2000;         // of such users
+  double gpu_hour_price = 0;         // 0 = not told
   // Output.
   std::string output = "results";  // parent of the run's directory
   std::string report_json;

@@ -1,6 +1,7 @@
 // What the measuring host is, for the record.
 #pragma once
 
+#include "orchestrator/doctor/doctor.h"
 #include "proto/cluster.pb.h"
 #include "proto/results.pb.h"
 
@@ -8,6 +9,9 @@ namespace regatta {
 
 // This host's kernel, CPU and memory, and the devices of `cluster`.
 Environment DescribeEnvironment(const ClusterDescription& cluster);
+
+// Driver, libraries, GPUs and how they reach one another, of this host whose GPUs are measured.
+void DescribeGpus(const DoctorFacts& facts, Environment& environment);
 
 // Now, as 2026-11-22T18:31:40Z, and as 20261122T183140Z for names.
 std::string UtcTimestamp();

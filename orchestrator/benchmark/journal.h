@@ -25,6 +25,9 @@ RunIdentity IdentityOf(const std::vector<std::string>& flags,
 // FAILED_PRECONDITION names what differs: "machine.host: "a" -> "b"".
 absl::Status CheckSameRun(const RunIdentity& before, const RunIdentity& now);
 
+// Every run as it was measured, in that order: `runs`, or `points` where none was repeated.
+const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep);
+
 // Notes that `sweep` holds the first `points` planned points, all whole, whose requests are the
 // first `request_bytes` of requests.jsonl.
 void NoteWhole(size_t points, uint64_t request_bytes, SweepReport& sweep);

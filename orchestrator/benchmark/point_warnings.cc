@@ -3,11 +3,55 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 
 namespace regatta {
+namespace {
+
+void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::string>& warnings) {
+  const RegattaInfo& info = point.regatta();
+  if (exact && info.length_mismatches() > 0) {
+    warnings.push_back(absl::StrFormat(
+        "%d requests have another output length than asked (mean %.1f, asked %.1f)%s",
+        info.length_mismatches(), point.request_info().avg_output_length(),
+        info.asked_output_length(),
+        info.early_stops() == 0
+            ? ""
+            : absl::StrCat("; ", info.early_stops(),
+                           " ended early: the server does not ignore end tokens, or its context "
+                           "is too short")));
+  }
+  if (info.token_count_mismatches() > 0) {
+    warnings.push_back(absl::StrCat("of ", info.token_count_mismatches(),
+                                    " requests the server counts other tokens than arrived"));
+  }
+}
+
+// Requests in flight, without ramp and drain where they can be told apart.
+void AddConcurrencyWarning(const PointReport& point, std::vector<std::string>& warnings) {
+  constexpr double kReached = 0.95;  // of the asked concurrency, on average
+  const RegattaInfo& info = point.regatta();
+  const bool steady = info.steady_window().found();
+  const double reached = steady ? info.steady_window().avg_num_concurrent_requests()
+                                : point.request_info().avg_num_concurrent_requests();
+  if (point.request_info().num_requests() == 0 || reached >= kReached * info.concurrency()) return;
+  warnings.push_back(absl::StrFormat(
+      "%.1f requests were in flight on average%s, %d were asked: more requests would fill it",
+      reached, steady ? " in the steady window" : "", info.concurrency()));
+}
+
+void AddThrottlingWarnings(const EnergyReport& energy, std::vector<std::string>& warnings) {
+  for (const GpuEnergy& gpu : energy.gpus()) {
+    if (!gpu.used() || gpu.throttled_fraction() <= 0) continue;
+    warnings.push_back(absl::StrFormat("GPU %d was slowed down in %.0f %% of the samples: %s",
+                                       gpu.index(), gpu.throttled_fraction() * 100,
+                                       absl::StrJoin(gpu.throttle_reasons(), ", ")));
+  }
+}
+
+}  // namespace
 
 std::vector<std::string> WarningsOf(const PointReport& point, const PointConditions& conditions) {
-  constexpr double kReached = 0.9;  // of the asked concurrency, on average
   const RegattaInfo& info = point.regatta();
   std::vector<std::string> warnings;
   if (info.cut_short()) {
@@ -22,19 +66,14 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
                                     " prompts were sent before: the data set is too short",
                                     info.prefix_cache() ? ", and the prefix cache is on" : ""));
   }
-  if (conditions.exact_lengths && info.length_mismatches() > 0) {
-    warnings.push_back(
-        absl::StrFormat("%d requests have another output length than asked (mean %.1f, asked %.1f)",
-                        info.length_mismatches(), point.request_info().avg_output_length(),
-                        info.asked_output_length()));
-  }
-  const double reached = point.request_info().avg_num_concurrent_requests();
-  if (point.request_info().num_requests() > 0 && info.concurrency() > 0 &&
-      reached < kReached * info.concurrency()) {
+  AddLengthWarnings(point, conditions.exact_lengths, warnings);
+  if (!info.prefix_cache() && info.cached_prompt_fraction() > 0) {
     warnings.push_back(absl::StrFormat(
-        "%.1f requests were in flight on average, %d were asked: more requests would fill it",
-        reached, info.concurrency()));
+        "%.1f %% of the prompt tokens came from the server's prefix cache, which was to stay out",
+        info.cached_prompt_fraction() * 100));
   }
+  AddConcurrencyWarning(point, warnings);
+  AddThrottlingWarnings(info.energy(), warnings);
   if (info.preemptions() > 0) {
     warnings.push_back(absl::StrCat(info.preemptions(),
                                     " sequences were recomputed: the KV cache was too small for "

@@ -21,13 +21,16 @@ struct NullServerFlags {
   std::string address_file;
   double ttft_ms = 0;
   double interval_ms = 0;
-  uint32_t tokens_per_message = 1;
+  double stall_ms = 0;
+  NullTiming timing;
   TlsOptions tls;
 };
 
 absl::Status Serve(const NullServerFlags& flags) {
-  const NullTiming timing{std::llround(flags.ttft_ms * 1e6), std::llround(flags.interval_ms * 1e6),
-                          flags.tokens_per_message};
+  NullTiming timing = flags.timing;
+  timing.ttft_ns = std::llround(flags.ttft_ms * 1e6);
+  timing.interval_ns = std::llround(flags.interval_ms * 1e6);
+  timing.stall_ns = std::llround(flags.stall_ms * 1e6);
   ASSIGN_OR_RETURN(const auto server, NullServer::Start(flags.listen, timing, flags.tls));
   if (!flags.address_file.empty()) {
     RETURN_IF_ERROR(WriteTextFile(flags.address_file, server->address() + "\n"));
@@ -36,6 +39,31 @@ absl::Status Serve(const NullServerFlags& flags) {
   const std::atomic<bool>& stop = InterruptFlag();
   while (!stop.load()) std::this_thread::sleep_for(std::chrono::milliseconds(50));
   return absl::OkStatus();
+}
+
+void AddIrregularities(CLI::App& command, NullServerFlags& flags) {
+  NullTiming& timing = flags.timing;
+  command
+      .add_option("--jitter", timing.jitter, "every wait is longer or shorter by up to this part")
+      ->check(FiniteRange(0.0, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--stall-every", timing.stall_every,
+                  "messages of a request after which the next comes later; 0 = none")
+      ->capture_default_str();
+  command.add_option("--stall-ms", flags.stall_ms, "by that much")
+      ->check(FiniteRange(0.0, 3.6e6))
+      ->capture_default_str();
+  command
+      .add_option("--slow-starts", timing.slow_starts,
+                  "part of the requests whose first token takes ten times as long")
+      ->check(FiniteRange(0.0, 1.0))
+      ->capture_default_str();
+  command
+      .add_option("--early-ends", timing.early_ends,
+                  "part of the requests that end after half of their tokens")
+      ->check(FiniteRange(0.0, 1.0))
+      ->capture_default_str();
 }
 
 }  // namespace
@@ -53,9 +81,12 @@ void AddNullServerCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--interval-ms", flags->interval_ms, "between messages of a request")
       ->check(FiniteRange(0.0, 3.6e6))
       ->capture_default_str();
-  command.add_option("--tokens-per-message", flags->tokens_per_message, "tokens in each message")
+  command
+      .add_option("--tokens-per-message", flags->timing.tokens_per_message,
+                  "tokens in each message")
       ->check(CLI::Range(1u, 4096u))
       ->capture_default_str();
+  AddIrregularities(command, *flags);
   AddTlsFlags(command, flags->tls);
   command.footer(
       "Example:\n  regatta null-server --ttft-ms 20 --interval-ms 5 &\n"

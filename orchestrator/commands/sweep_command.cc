@@ -62,7 +62,7 @@ absl::Status TakeOver(SweepFlags& flags, const SweepReport& begun) {
   return absl::OkStatus();
 }
 
-int RunSweep(SweepFlags flags, const std::string& command_line) {
+int RunSweep(SweepFlags flags, const std::string& command_line, const std::string& configuration) {
   if (!flags.resume.empty()) {
     const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
     if (!begun.ok()) return ExitCodeOf(begun.status());
@@ -81,6 +81,7 @@ int RunSweep(SweepFlags flags, const std::string& command_line) {
   plan.command_line = command_line;
   plan.flags = flags.given;
   plan.resume = flags.resume;
+  plan.configuration = configuration;
   return RunBenchmark(flags.benchmark, plan);
 }
 
@@ -118,7 +119,9 @@ void AddSweepCommand(CLI::App& app, CommandContext& context) {
       kExitCodesHelp);
   command.callback([flags, &command, &context] {
     flags->given = GivenFlags(command);
-    context.chosen = [flags, &context] { return RunSweep(*flags, context.command_line); };
+    context.chosen = [flags, &context, &command] {
+      return RunSweep(*flags, context.command_line, command.config_to_str(/*default_also=*/true));
+    };
   });
 }
 

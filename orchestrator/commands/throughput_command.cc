@@ -36,13 +36,15 @@ absl::StatusOr<LoadPoint> PointOf(const ThroughputFlags& flags) {
   return LoadPoint{concurrency, requests};
 }
 
-int RunThroughput(const ThroughputFlags& flags, const std::string& command_line) {
+int RunThroughput(const ThroughputFlags& flags, const std::string& command_line,
+                  const std::string& configuration) {
   const absl::StatusOr<LoadPoint> point = PointOf(flags);
   if (!point.ok()) return ExitCodeOf(point.status());
   BenchmarkPlan plan;
   plan.points = {*point};
   plan.unlimited = flags.concurrency <= 0;
   plan.command_line = command_line;
+  plan.configuration = configuration;
   return RunBenchmark(flags.benchmark, plan);
 }
 
@@ -61,8 +63,11 @@ void AddThroughputCommand(CLI::App& app, CommandContext& context) {
       std::string("Example:\n  regatta throughput --model MODEL --dataset 128_128.jsonl --tp 2 "
                   "--concurrency 64 --report_json point.json\n") +
       kExitCodesHelp);
-  command.callback([flags, &context] {
-    context.chosen = [flags, &context] { return RunThroughput(*flags, context.command_line); };
+  command.callback([flags, &context, &command] {
+    context.chosen = [flags, &context, &command] {
+      return RunThroughput(*flags, context.command_line,
+                           command.config_to_str(/*default_also=*/true));
+    };
   });
 }
 

@@ -14,8 +14,6 @@
 namespace regatta {
 namespace {
 
-constexpr char kNvml[] = "libnvidia-ml.so.1";
-
 void Append(std::vector<HostFinding> more, std::vector<HostFinding>& findings) {
   findings.insert(findings.end(), std::make_move_iterator(more.begin()),
                   std::make_move_iterator(more.end()));
@@ -38,7 +36,7 @@ HostFinding NoGpus(const absl::Status& status) {
 DoctorFacts ReadDoctorFacts(uint32_t ranks) {
   DoctorFacts facts;
   facts.host = ReadHostFacts("");
-  facts.gpus = ReadGpus(kNvml, "");
+  facts.gpus = ReadGpus(kNvmlLibrary, "");
   const char* const visible = std::getenv("CUDA_VISIBLE_DEVICES");
   if (facts.gpus.ok()) {
     MarkUsedGpus(visible == nullptr ? std::nullopt : std::optional<std::string>(visible), ranks,

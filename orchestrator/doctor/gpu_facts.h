@@ -10,6 +10,9 @@
 
 namespace regatta {
 
+// NVIDIA's management library, where there is a driver.
+inline constexpr char kNvmlLibrary[] = "libnvidia-ml.so.1";
+
 // Empty optionals: this GPU or driver does not tell.
 struct GpuFacts {
   bool used = true;  // by ranks; see MarkUsedGpus

@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/doctor/finding.h"
+#include "orchestrator/doctor/slowdown.h"
 
 namespace regatta {
 namespace {
@@ -15,11 +16,6 @@ namespace {
 constexpr int kLeastCapability = 80;                 // 8.0: what kernels/cuda is compiled for
 constexpr uint64_t kIdleMemory = uint64_t{1} << 30;  // that a GPU nobody uses may hold
 constexpr double kFullClock = 0.9;                   // of the maximum, under load
-
-// nvmlClocksEventReasons.
-constexpr uint64_t kIdle = 0x1, kApplicationClocks = 0x2, kPowerCap = 0x4, kHardware = 0x8,
-                   kSyncBoost = 0x10, kSoftwareThermal = 0x20, kHardwareThermal = 0x40,
-                   kPowerBrake = 0x80;
 
 std::string Watts(unsigned milliwatts) { return absl::StrCat((milliwatts + 500) / 1000, " W"); }
 
@@ -45,7 +41,7 @@ void Power(int gpu, const GpuFacts& facts, GpuFindingList& list) {
 // An idle GPU lowers its clock by itself; a set limit shows in the application clocks.
 void Clocks(int gpu, const GpuFacts& facts, GpuFindingList& list) {
   if (!facts.sm_clock_mhz.has_value() || !facts.sm_clock_max_mhz.has_value()) return;
-  const bool idle = facts.slowdown_reasons.value_or(kIdle) & kIdle;
+  const bool idle = facts.slowdown_reasons.value_or(kIdleGpu) & kIdleGpu;
   const bool slow = !idle && *facts.sm_clock_mhz < kFullClock * *facts.sm_clock_max_mhz;
   // The exact clock of an idle GPU means nothing and would keep alike GPUs apart.
   list.Add(gpu, slow ? kWarning : kOk, "SM clock",
@@ -59,28 +55,13 @@ void Clocks(int gpu, const GpuFacts& facts, GpuFindingList& list) {
            "sudo nvidia-smi -i {gpu} --reset-applications-clocks");
 }
 
-void Slowdown(int gpu, const GpuFacts& facts, GpuFindingList& list) {
+void SlowedDown(int gpu, const GpuFacts& facts, GpuFindingList& list) {
   if (!facts.slowdown_reasons.has_value()) return;
-  struct Reason {
-    uint64_t bit;
-    const char* level;
-    const char* text;
-  };
-  constexpr Reason kReasons[] = {
-      {kHardwareThermal, kProblem, "too hot (hardware)"},
-      {kPowerBrake, kProblem, "external power brake"},
-      {kHardware, kProblem, "hardware slowdown"},
-      {kSoftwareThermal, kWarning, "too hot (driver)"},
-      {kPowerCap, kWarning, "power cap"},
-      {kSyncBoost, kWarning, "tied to a slower GPU"},
-      {kApplicationClocks, kWarning, "application clocks"},
-  };
   std::string level = kOk;
   std::vector<std::string> texts;
-  for (const Reason& reason : kReasons) {
-    if ((*facts.slowdown_reasons & reason.bit) == 0) continue;
-    if (texts.empty()) level = reason.level;  // the gravest are first
-    texts.push_back(reason.text);
+  for (const Slowdown& slowdown : SlowdownsOf(*facts.slowdown_reasons)) {
+    if (texts.empty()) level = slowdown.level;  // the gravest are first
+    texts.push_back(slowdown.text);
   }
   if (!texts.empty() && facts.temperature_c.has_value()) {
     texts.push_back(absl::StrCat(*facts.temperature_c, " C"));
@@ -145,7 +126,7 @@ std::vector<HostFinding> GpuFindings(const GpuInventory& inventory) {
   GpuFindingList list(inventory.used());
   // By rule, then by GPU: what concerns all GPUs alike stays one line.
   for (auto rule :
-       {Identity, Power, Clocks, Slowdown, Mig, Ecc, Persistence, OtherUsers, ComputeMode}) {
+       {Identity, Power, Clocks, SlowedDown, Mig, Ecc, Persistence, OtherUsers, ComputeMode}) {
     for (size_t gpu = 0; gpu < inventory.gpus.size(); ++gpu) {
       rule(static_cast<int>(gpu), inventory.gpus[gpu], list);
     }

@@ -16,10 +16,6 @@ constexpr int kBuiltForCuda = REGATTA_CUDA_VERSION;
 constexpr int kBuiltForCuda = 0;
 #endif
 
-std::string CudaText(int version) {
-  return absl::StrFormat("%d.%d", version / 1000, version % 1000 / 10);
-}
-
 LibraryFacts Load(const std::string& name, const std::string& file) {
   LibraryFacts facts = {name, file};
   void* const library = ::dlopen(file.c_str(), RTLD_LAZY | RTLD_LOCAL);
@@ -35,14 +31,9 @@ LibraryFacts Load(const std::string& name, const std::string& file) {
   return facts;
 }
 
-// 22809 is 2.28.9 of NCCL, 130101 is 13.1.1 of cuBLAS.
-std::string VersionText(int version) {
-  return absl::StrFormat("%d.%d.%d", version / 10000, version / 100 % 100, version % 100);
-}
-
 HostFinding CudaOfDriver(const BuildFacts& build, const GpuInventory& inventory) {
   const std::string value = absl::StrCat("driver ", inventory.driver_version, ", CUDA ",
-                                         CudaText(inventory.cuda_version));
+                                         CudaVersionText(inventory.cuda_version));
   if (build.cuda_version == 0) {
     return MakeFinding(kWarning, "driver", "CUDA", value,
                        "this build has no CUDA: ranks run on CPUs", "make build CUDA=1");
@@ -50,21 +41,31 @@ HostFinding CudaOfDriver(const BuildFacts& build, const GpuInventory& inventory)
   // Within a major version, newer runtimes run on older drivers.
   const bool old = inventory.cuda_version / 1000 < build.cuda_version / 1000;
   return MakeFinding(old ? kProblem : kOk, "driver", "CUDA", value,
-                     absl::StrCat("built for ", CudaText(build.cuda_version)),
-                     absl::StrCat("install the driver of CUDA ", CudaText(build.cuda_version),
-                                  " (nvidia.com/drivers)"));
+                     absl::StrCat("built for ", CudaVersionText(build.cuda_version)),
+                     absl::StrCat("install the driver of CUDA ",
+                                  CudaVersionText(build.cuda_version), " (nvidia.com/drivers)"));
 }
 
 HostFinding LibraryFound(const LibraryFacts& library, bool needed) {
-  const std::string value = library.error.empty()
-                                ? absl::StrCat(library.file, " ", VersionText(library.version))
-                                : library.error;
+  const std::string value =
+      library.error.empty() ? absl::StrCat(library.file, " ", LibraryVersionText(library.version))
+                            : library.error;
   const std::string level = library.error.empty() ? kOk : needed ? kProblem : kWarning;
   return MakeFinding(level, "libraries", library.name, value, "found",
                      absl::StrCat("export LD_LIBRARY_PATH=DIRECTORY_OF_", library.file));
 }
 
 }  // namespace
+
+std::string CudaVersionText(int version) {
+  if (version == 0) return "";
+  return absl::StrFormat("%d.%d", version / 1000, version % 1000 / 10);
+}
+
+std::string LibraryVersionText(int version) {
+  if (version == 0) return "";
+  return absl::StrFormat("%d.%d.%d", version / 10000, version / 100 % 100, version % 100);
+}
 
 BuildFacts ReadBuild() {
   BuildFacts build;

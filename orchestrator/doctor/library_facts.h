@@ -21,6 +21,10 @@ struct BuildFacts {
   std::vector<LibraryFacts> libraries;
 };
 
+// 13000 as "13.0"; 22809 of NCCL as "2.28.9", 130101 of cuBLAS as "13.1.1"; empty for 0.
+std::string CudaVersionText(int version);
+std::string LibraryVersionText(int version);
+
 // Loads the libraries that ranks on GPUs need and lets them go again.
 BuildFacts ReadBuild();
 

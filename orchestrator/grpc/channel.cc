@@ -42,8 +42,12 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
   auto channel = grpc::CreateCustomChannel(address, credentials, arguments);
   const auto deadline = std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout);
   if (channel->WaitForConnected(deadline)) return channel;
-  return absl::UnavailableError(
-      absl::StrCat("no connection to '", address, "' within ", absl::FormatDuration(timeout)));
+  return absl::UnavailableError(absl::StrCat(
+      "no connection to '", address, "' within ", absl::FormatDuration(timeout),
+      ": is it running, and does it speak ",
+      tls.ca.empty()
+          ? "plaintext (a router with certificates needs --tls-cert, --tls-key, --tls-ca)"
+          : "TLS with certificates of the authority that --tls-ca names"));
 }
 
 }  // namespace regatta

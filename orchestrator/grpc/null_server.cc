@@ -66,6 +66,7 @@ class ManySession {
         TaggedDelta& tagged = *response.add_deltas();
         tagged.set_tag(tag);
         *tagged.mutable_delta() = delta;
+        tagged.mutable_delta()->set_engine_time_ns(now_ns);  // as it is sent, not as it was due
       });
       if (response.deltas_size() > 0) return true;
       const int64_t wait_ns = std::min(engine_.NextDueNs() - now_ns, kLongestWaitNs);

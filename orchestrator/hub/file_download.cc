@@ -51,14 +51,15 @@ class IncompleteFile {
     if (fd_ >= 0) ::close(fd_);
   }
 
-  // Opens it and reads what is there already.
-  absl::Status Open() {
+  // Opens it and reads what is there already; CANCELLED once `stop` is set.
+  absl::Status Open(const std::atomic<bool>& stop) {
     fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0644);
     if (fd_ < 0) return SystemError("cannot open", path_);
     checksum_.emplace(file_.etag, file_.size);
     std::string piece(1 << 20, '\0');
     ssize_t count = 0;
     while ((count = ::read(fd_, piece.data(), piece.size())) > 0) {
+      if (stop.load()) return absl::CancelledError("interrupted");
       checksum_->Add({piece.data(), static_cast<size_t>(count)});
       size_ += count;
     }
@@ -177,7 +178,7 @@ absl::Status DownloadFile(const HubClient& client, const HubCache& cache, const 
   }
   const std::string path = IncompletePath(cache, file);
   IncompleteFile incomplete(path, file, done);
-  RETURN_IF_ERROR(incomplete.Open());
+  RETURN_IF_ERROR(incomplete.Open(stop));
   uint64_t before = incomplete.size();
   const auto fetch = [&] {
     return WithRetries(

@@ -121,14 +121,16 @@ void LoadGenerator::OnDelta(uint64_t tag, const TokenDelta& delta, int64_t recei
   RequestRecord& record = result_.samples.requests[index];
   Active& active = active_[index];
   if (delta.count() > 0) {
+    const double at_ms = Milliseconds(received_ns);
     if (record.deltas() == 0) {
-      record.set_first_token_ms(Milliseconds(received_ns));
+      record.set_first_token_ms(at_ms);
+      result_.samples.AddFirstMessage(at_ms, delta.count());
     } else {
       const double gap_ms = (received_ns - active.last_delta_ns) / 1e6;
-      result_.samples.gaps_ms.push_back(static_cast<float>(gap_ms / delta.count()));
+      result_.samples.AddMessage(at_ms, gap_ms, delta.count());
     }
     active.last_delta_ns = received_ns;
-    record.set_last_token_ms(Milliseconds(received_ns));
+    record.set_last_token_ms(at_ms);
     record.set_deltas(record.deltas() + 1);
     record.set_output_tokens(record.output_tokens() + delta.count());
     progress_.output_tokens += delta.count();
@@ -148,9 +150,15 @@ void LoadGenerator::RecordLastDelta(const TokenDelta& delta, RequestRecord& reco
     record.set_input_tokens(delta.usage().prompt_tokens());
     record.set_cached_tokens(delta.usage().cached_tokens());
     record.set_preemptions(delta.usage().preemptions());
+    record.set_server_output_tokens(delta.usage().output_tokens());
   }
-  if (delta.times().scheduled_ns() > 0) {
-    record.set_queue_ms((delta.times().scheduled_ns() - delta.times().arrived_ns()) / 1e6);
+  const EngineTimes& times = delta.times();
+  if (times.scheduled_ns() > 0) {
+    record.set_queue_ms((times.scheduled_ns() - times.arrived_ns()) / 1e6);
+  }
+  if (times.scheduled_ns() > 0 && times.first_token_ns() > 0) {
+    record.set_prefill_ms((times.first_token_ns() - times.scheduled_ns()) / 1e6);
+    record.set_decode_ms((times.last_token_ns() - times.first_token_ns()) / 1e6);
   }
 }
 

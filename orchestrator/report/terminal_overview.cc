@@ -8,6 +8,7 @@
 #include "absl/strings/str_format.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/report/terminal_figures.h"
 
 namespace regatta {
 namespace {
@@ -173,7 +174,8 @@ std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width)
   const std::string caveat = SweepCaveat(sweep);
   if (!caveat.empty())
     absl::StrAppend(&out, color ? kYellow : "", "! ", caveat, color ? kReset : "", "\n");
-  absl::StrAppend(&out, "\n", Table(sweep, frontier), "\n", Plot(sweep, frontier, color, width));
+  absl::StrAppend(&out, "\n", Table(sweep, frontier), "\n", Plot(sweep, frontier, color, width),
+                  SweepFigures(sweep));
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/report/terminal_figures.h"
 
 namespace regatta {
 namespace {
@@ -159,7 +160,8 @@ std::string NotesSection(const RegattaInfo& info) {
 std::string RenderTerminalReport(const PointReport& report) {
   return absl::StrCat("\n", BackendSection(report.engine()), RequestSection(report.request_info()),
                       WorldSection(report.world_info()), PerformanceSection(report),
-                      DatasetSection(report.dataset()), NotesSection(report.regatta()));
+                      DatasetSection(report.dataset()), FiguresSection(report),
+                      NotesSection(report.regatta()));
 }
 
 }  // namespace regatta

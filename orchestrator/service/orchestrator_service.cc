@@ -11,6 +11,7 @@
 #include "absl/time/clock.h"
 #include "common/grpc_status.h"
 #include "common/status_macros.h"
+#include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/service/run_figures.h"
 #include "orchestrator/service/run_paths.h"
@@ -33,8 +34,9 @@ absl::Status CheckDeadline(const grpc::ServerContext& context) {
 
 // What remains of `results` beyond the first `seen` whole points.
 void AddPoints(const SweepReport& results, uint32_t seen, uint32_t whole, RunProgress& progress) {
-  const int end = std::min(static_cast<int>(whole), results.points_size());
-  for (int i = static_cast<int>(seen); i < end; ++i) *progress.add_points() = results.points(i);
+  const auto& runs = MeasuredRuns(results);
+  const int end = std::min(static_cast<int>(whole), runs.size());
+  for (int i = static_cast<int>(seen); i < end; ++i) *progress.add_points() = runs[i];
 }
 
 }  // namespace

@@ -8,13 +8,19 @@
 #include <utility>
 
 #include "absl/strings/str_split.h"
+#include "orchestrator/benchmark/journal.h"
 
 namespace regatta {
 namespace {
 
-// Points that were measured to their end; one that was cut short may follow them.
+// Runs that were measured to their end; one that was cut short may follow them.
+int WholeRuns(const SweepReport& sweep) {
+  return std::min(static_cast<int>(sweep.journal().whole_points()), MeasuredRuns(sweep).size());
+}
+
+// Likewise of points. Those of repeated runs are made of whole ones alone.
 int WholePoints(const SweepReport& sweep) {
-  return std::min(static_cast<int>(sweep.journal().whole_points()), sweep.points_size());
+  return sweep.runs_size() > 0 ? sweep.points_size() : WholeRuns(sweep);
 }
 
 // What differs between the identities besides the load that was asked for.
@@ -34,13 +40,13 @@ std::vector<std::string> Differences(const SweepReport& first, const SweepReport
 }  // namespace
 
 void Summarise(const SweepReport& sweep, RunSummary& run) {
-  const int whole = WholePoints(sweep);
+  const int whole = WholeRuns(sweep);
   run.set_points_planned(sweep.journal().identity().planned_size());
   run.set_points_done(whole);
   uint32_t completed = 0, failed = 0;
   double output = 0, user = 0;
-  for (int i = 0; i < sweep.points_size(); ++i) {
-    const PointReport& point = sweep.points(i);
+  for (int i = 0; i < MeasuredRuns(sweep).size(); ++i) {
+    const PointReport& point = MeasuredRuns(sweep)[i];
     completed += point.request_info().num_requests();
     failed += point.regatta().failed_requests();
     if (i >= whole) continue;

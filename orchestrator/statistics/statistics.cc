@@ -2,30 +2,27 @@
 #include "orchestrator/statistics/statistics.h"
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <numeric>
+#include <vector>
 
-#include "common/check.h"
+#include "orchestrator/statistics/certified_tail.h"
+#include "orchestrator/statistics/cost.h"
+#include "orchestrator/statistics/energy.h"
+#include "orchestrator/statistics/goodput.h"
+#include "orchestrator/statistics/intervals.h"
+#include "orchestrator/statistics/latency_series.h"
+#include "orchestrator/statistics/request_times.h"
+#include "orchestrator/statistics/steady_window.h"
 
 namespace regatta {
 namespace {
 
-double Mean(absl::Span<const double> samples) {
-  if (samples.empty()) return 0;
-  return std::accumulate(samples.begin(), samples.end(), 0.0) / samples.size();
-}
+constexpr uint32_t kPeakWindowMs = 1000;
 
-double Ratio(double numerator, double denominator) {
-  return denominator > 0 ? numerator / denominator : 0;
-}
-
-double Latency(const RequestRecord& r) { return r.last_token_ms() - r.sent_ms(); }
-double Ttft(const RequestRecord& r) { return r.first_token_ms() - r.sent_ms(); }
-
-// One entry per completed request, milliseconds and tokens.
+// One entry per completed request, in the order of their ends; milliseconds and tokens.
 struct Columns {
-  std::vector<double> latency, input, output, sequence, queue, user_throughput;
+  std::vector<double> latency, input, output, sequence, user_throughput;
   std::vector<double> ttft, tpot, speed;
   double first_start = 0, last_end = 0;
 
@@ -33,28 +30,34 @@ struct Columns {
 };
 
 void AddStreaming(const RequestRecord& r, Columns& columns) {
-  columns.ttft.push_back(Ttft(r));
-  if (r.output_tokens() < 2) return;
-  const double generation_ms = Latency(r) - Ttft(r);
-  const double steps = r.output_tokens() - 1.0;
-  columns.tpot.push_back(generation_ms / steps);
-  // All tokens in one message have no measurable speed.
-  if (generation_ms > 0) columns.speed.push_back(steps / (generation_ms / 1e3));
+  columns.ttft.push_back(TtftMs(r));
+  if (const auto tpot = TpotMs(r)) columns.tpot.push_back(*tpot);
+  if (const auto speed = SpeedTokS(r)) columns.speed.push_back(*speed);
+}
+
+std::vector<const RequestRecord*> CompletedByEnd(const std::vector<RequestRecord>& requests) {
+  std::vector<const RequestRecord*> completed;
+  for (const RequestRecord& r : requests) {
+    if (Completed(r)) completed.push_back(&r);
+  }
+  std::stable_sort(completed.begin(), completed.end(), [](const auto* a, const auto* b) {
+    return a->last_token_ms() < b->last_token_ms();
+  });
+  return completed;
 }
 
 Columns Gather(const std::vector<RequestRecord>& requests) {
   Columns columns;
-  for (const RequestRecord& r : requests) {
-    if (!r.error().empty()) continue;
+  for (const RequestRecord* record : CompletedByEnd(requests)) {
+    const RequestRecord& r = *record;
     const bool first = columns.latency.empty();
     columns.first_start = first ? r.sent_ms() : std::min(columns.first_start, r.sent_ms());
-    columns.last_end = first ? r.last_token_ms() : std::max(columns.last_end, r.last_token_ms());
-    columns.latency.push_back(Latency(r));
+    columns.last_end = r.last_token_ms();
+    columns.latency.push_back(LatencyMs(r));
     columns.input.push_back(r.input_tokens());
     columns.output.push_back(r.output_tokens());
     columns.sequence.push_back(static_cast<double>(r.input_tokens()) + r.output_tokens());
-    columns.queue.push_back(r.queue_ms());
-    columns.user_throughput.push_back(Ratio(r.output_tokens(), Latency(r) / 1e3));
+    columns.user_throughput.push_back(Ratio(r.output_tokens(), LatencyMs(r) / 1e3));
     AddStreaming(r, columns);
   }
   return columns;
@@ -147,36 +150,41 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   if (answered > 0) info.set_correct_fraction(Ratio(correct, answered));
 }
 
-double QuantileOf(std::vector<double> samples, double q) {
-  if (samples.empty()) return 0;
-  std::sort(samples.begin(), samples.end());
-  return Quantile(samples, q);
+// How certain the means of this one run are, and its tails.
+void FillCertainty(const Columns& columns, const PointSamples& samples, RegattaInfo& info) {
+  const auto add = [&info](const char* metric, const std::vector<double>& values) {
+    const auto interval = BatchMeansInterval(metric, values);
+    if (interval.has_value()) *info.add_intervals() = *interval;
+  };
+  const auto certify = [&info](const char* metric, const std::vector<double>& values) {
+    for (double quantile : {0.95, 0.99}) {
+      *info.add_tails() = CertifyTail(metric, quantile, values);
+    }
+  };
+  if (info.steady_window().found()) {
+    add("steady_window.output_throughput_tok_s", SteadyRates(samples, info.steady_window()));
+  }
+  add("avg_request_latency_ms", columns.latency);
+  certify("latency_ms", columns.latency);
+  if (!info.streaming()) return;
+  add("token_output_speed_tok_s", columns.speed);
+  add("avg_ttft_ms", columns.ttft);
+  add("avg_tpot_ms", columns.tpot);
+  certify("ttft_ms", columns.ttft);
+  certify("tpot_ms", columns.tpot);
+}
+
+// What depends on token arrivals: of answers in one piece they say nothing.
+void FillTokenTimes(const Columns& columns, const PointSamples& samples, PointReport& report) {
+  RegattaInfo& info = *report.mutable_regatta();
+  FillStreaming(columns, report);
+  info.set_p5_user_speed_tok_s(QuantileOf(columns.speed, 0.05));
+  info.set_p95_ttft_ms(report.streaming_metrics().ttft_percentiles().p95());
+  info.set_peak_output_throughput_tok_s(samples.tokens.MostWithin(kPeakWindowMs));
+  *info.mutable_steady_window() = FindSteadyWindow(samples, report.world_info().world_size());
 }
 
 }  // namespace
-
-double Quantile(absl::Span<const double> sorted, double q) {
-  CHECK(!sorted.empty());
-  CHECK(q >= 0 && q <= 1) << q;
-  const double position = q * (sorted.size() - 1);
-  const size_t below = static_cast<size_t>(position);
-  const size_t above = std::min(below + 1, sorted.size() - 1);
-  return sorted[below] + (position - below) * (sorted[above] - sorted[below]);
-}
-
-Percentiles Summarize(std::vector<double> samples) {
-  Percentiles result;
-  if (samples.empty()) return result;
-  std::sort(samples.begin(), samples.end());
-  result.set_minimum(samples.front());
-  result.set_maximum(samples.back());
-  result.set_average(Mean(samples));
-  result.set_p50(Quantile(samples, 0.50));
-  result.set_p90(Quantile(samples, 0.90));
-  result.set_p95(Quantile(samples, 0.95));
-  result.set_p99(Quantile(samples, 0.99));
-  return result;
-}
 
 PointReport CompletePoint(PointReport context, const PointSamples& samples) {
   const Columns columns = Gather(samples.requests);
@@ -187,14 +195,14 @@ PointReport CompletePoint(PointReport context, const PointSamples& samples) {
   RegattaInfo& info = *report.mutable_regatta();
   FillCounts(samples.requests, info);
   info.set_duration_s(columns.span_seconds());
-  *info.mutable_queue_ms() = Summarize(columns.queue);
-  if (info.streaming()) {
-    FillStreaming(columns, report);
-    info.set_p5_user_speed_tok_s(QuantileOf(columns.speed, 0.05));
-    info.set_p95_ttft_ms(report.streaming_metrics().ttft_percentiles().p95());
-    *info.mutable_itl_ms() =
-        Summarize(std::vector<double>(samples.gaps_ms.begin(), samples.gaps_ms.end()));
+  FillLatencySeries(samples, info.streaming(), info);
+  if (info.streaming()) FillTokenTimes(columns, samples, report);
+  FillCertainty(columns, samples, info);
+  if (info.has_goodput()) {
+    FillGoodput(samples.requests, columns.span_seconds(), *info.mutable_goodput());
   }
+  if (info.has_energy()) FillEnergy(report);
+  if (info.has_cost()) FillCost(report);
   return context;
 }
 

@@ -2,29 +2,16 @@
 // knows no clock, RPC or file.
 #pragma once
 
-#include <vector>
-
-#include "absl/types/span.h"
+#include "orchestrator/statistics/point_samples.h"
+#include "orchestrator/statistics/quantiles.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
 
-// `q` in 0..1 of ascending, non-empty `sorted`, linearly interpolated between the two nearest
-// samples (NumPy's default).
-double Quantile(absl::Span<const double> sorted, double q);
-
-// All zeros for no samples.
-Percentiles Summarize(std::vector<double> samples);
-
-// What one load point left behind.
-struct PointSamples {
-  std::vector<RequestRecord> requests;  // every issued one, failed ones (`error` set) included
-  std::vector<float> gaps_ms;           // time between two deltas / tokens of the later one
-};
-
 // Completes `context`, which brings engine, machine, world_info (without issue_rate),
 // dataset.dataset_path and what only the caller knows under `regatta` (concurrency, streaming,
-// device, cluster state, warnings).
+// device, cluster state, warnings; where wanted also the objectives of goodput, the price of cost,
+// seconds and GPUs of energy).
 //
 // With n output tokens, start = sent, end = last token of each completed request and T = last end -
 // first start:
@@ -32,6 +19,8 @@ struct PointSamples {
 //   first token - start; TPOT = (latency - TTFT)/(n-1); user speed = (n-1)/(latency - TTFT); user
 //   throughput = n / latency; concurrency = sum of latencies / T (Little). Means are over requests.
 //   Sources: trtllm-bench reporting.py and statistics.py.
+// Beyond trtllm-bench's: latencies from the schedule, per chunk and split (latency_series.h), the
+// steady window, intervals within the run, certified tails, goodput, energy and cost.
 // streaming_metrics stays absent unless context.regatta().streaming(). Failed requests are counted,
 // with their messages, and enter no other figure.
 PointReport CompletePoint(PointReport context, const PointSamples& samples);

@@ -15,6 +15,10 @@ enum class RandomStream : uint64_t {
   kTaskId = 4,
   kVariation = 5,
   kOrder = 6,
+  kRunOrder = 40,
+  kNullWait = 41,
+  kNullStart = 42,
+  kNullEnd = 43,
 };
 
 // SplitMix64's finalizer (Steele, Lea, Flood 2014): a bijection that flips each bit with

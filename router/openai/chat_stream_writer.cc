@@ -32,6 +32,7 @@ class ChatStreamWriter final : public ResponseWriter {
     if (answer_.return_token_ids) {
       choice.ids.insert(choice.ids.end(), delta.token_ids().begin(), delta.token_ids().end());
     }
+    const size_t size_before = out.size();
     if (answer_.tools.any()) {
       for (const ToolEvent& event : choice.splitter.Split(delta.text(), last)) {
         BodyEvent(choice, EventBody(event), out);
@@ -39,8 +40,10 @@ class ChatStreamWriter final : public ResponseWriter {
     } else if (!delta.text().empty()) {
       TextEvent(choice, delta.text(), out);
     }
-    if (!choice.logprobs.empty() || !choice.ids.empty()) {
-      BodyEvent(choice, "\"content\":\"\"", out);  // Tokens whose text is still held back.
+    const bool silent = out.size() == size_before && delta.count() > 0 && !last;
+    if (silent || !choice.logprobs.empty() || !choice.ids.empty()) {
+      // Tokens whose text is held back, or that have none: who times events times tokens.
+      BodyEvent(choice, answer_.tools.any() ? "" : "\"content\":\"\"", out);
     }
     if (last) FinishEvent(choice, delta.finish_reason(), out);
   }

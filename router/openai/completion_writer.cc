@@ -36,7 +36,9 @@ class CompletionWriter final : public ResponseWriter {
     if (delta.finish_reason() != FINISH_REASON_NONE) {
       choice.finish = answer_.drop_output ? FINISH_REASON_LENGTH : delta.finish_reason();
     }
-    if (stream_ && choice.HasNews()) Event(choice, out);
+    // Tokens without text too, so that who times events times tokens.
+    const bool news = delta.count() > 0 && !answer_.drop_output;
+    if (stream_ && (news || choice.HasNews())) Event(choice, out);
   }
 
   void End(std::string& out) override {
@@ -66,8 +68,7 @@ class CompletionWriter final : public ResponseWriter {
           logprobs(answer.tokenizer, answer.skip_special_tokens) {}
 
     bool HasNews() const {
-      return !text.empty() || !ids.empty() || has_logprobs || !prompt_ids.empty() ||
-             finish != FINISH_REASON_NONE;
+      return !text.empty() || has_logprobs || !prompt_ids.empty() || finish != FINISH_REASON_NONE;
     }
 
     std::string head;

@@ -3,14 +3,8 @@
 // Workers are faked and take no time.
 #include <benchmark/benchmark.h>
 #include <grpcpp/grpcpp.h>
-#include <signal.h>
-#include <spawn.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <atomic>
-#include <filesystem>
-#include <fstream>
 #include <memory>
 #include <string>
 #include <thread>
@@ -22,6 +16,7 @@
 #include "proto/inference.grpc.pb.h"
 #include "router/engine_loop.h"
 #include "router/inference_service.h"
+#include "tests/bench/router_process.h"
 #include "tests/testing/fake_worker_service.h"
 #include "tests/testing/local_group.h"
 
@@ -142,52 +137,6 @@ void BM_GenerateMany(benchmark::State& state) {
 }
 BENCHMARK(BM_GenerateMany)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-// A router process over one fake worker that takes a second for a step.
-class RouterProcess {
- public:
-  RouterProcess() : worker_({.step_time = std::chrono::seconds(1)}) {
-    directory_ = std::filesystem::temp_directory_path() / absl::StrCat("router-bench-", getpid());
-    std::filesystem::create_directory(directory_);
-    const std::string address_file = directory_ / "address";
-    std::vector<std::string> arguments = {REGATTA_BIN_DIR "/regatta-router",
-                                          "--model=" REGATTA_SOURCE_DIR
-                                          "/tests/models/regatta-dense",
-                                          "--workers=" + worker_.address(),
-                                          "--listen=127.0.0.1:0",
-                                          "--max-batch-size=1",
-                                          "--address-file=" + address_file,
-                                          "--drain-timeout=0",
-                                          "--exit-with-parent"};
-    std::vector<char*> argv;
-    for (std::string& argument : arguments) argv.push_back(argument.data());
-    argv.push_back(nullptr);
-    CHECK_EQ(posix_spawn(&pid_, argv[0], nullptr, nullptr, argv.data(), environ), 0);
-    for (int i = 0; i < 200 && address_.empty(); ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      std::ifstream(address_file) >> address_;
-    }
-    CHECK(!address_.empty()) << "the router did not start";
-  }
-  ~RouterProcess() {
-    kill(pid_, SIGTERM);
-    waitpid(pid_, nullptr, 0);
-    std::filesystem::remove_all(directory_);
-  }
-  const std::string& address() const { return address_; }
-  double ResidentMb() const {
-    std::ifstream statm(absl::StrCat("/proc/", pid_, "/statm"));
-    uint64_t total = 0, resident = 0;
-    statm >> total >> resident;
-    return static_cast<double>(resident * sysconf(_SC_PAGESIZE)) / 1e6;
-  }
-
- private:
-  FakeWorkerService worker_;
-  std::filesystem::path directory_;
-  std::string address_;
-  pid_t pid_ = 0;
-};
-
 void AwaitWaiting(Cluster::Stub& cluster, uint32_t waiting) {
   grpc::ClientContext context;
   WatchRequest request;
@@ -204,7 +153,8 @@ void BM_MemoryOf10000QueuedRequests(benchmark::State& state) {
   constexpr uint32_t kRequests = 10'000;
   constexpr uint32_t kPrompt = 400;
   for (auto _ : state) {
-    RouterProcess router;
+    FakeWorkerService worker({.step_time = std::chrono::seconds(1)});
+    RouterProcess router(worker.address(), {"--max-batch-size=1"});
     const auto channel = grpc::CreateChannel(router.address(), grpc::InsecureChannelCredentials());
     const auto client = Inference::NewStub(channel);
     const auto cluster = Cluster::NewStub(channel);

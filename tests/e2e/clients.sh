@@ -4,7 +4,7 @@
 set -euo pipefail
 build=$(realpath "$1")
 here=$(dirname "$(readlink -f "$0")")
-openai=3.57.0 aiperf=0.13.0
+openai=3.57.0 aiperf=0.13.0 guidellm=0.8.1
 
 # install NAME VERSION: once.
 install() {
@@ -22,4 +22,6 @@ curl --silent --fail --max-time 20 --output /dev/null https://pypi.org/simple/op
 install openai $openai
 "$build/clients/openai-$openai/bin/python" "$here/openai_client.py" --bin-dir "$build/bin"
 install aiperf $aiperf
-python3 "$here/load_generators.py" --bin-dir "$build/bin" --aiperf "$build/clients/aiperf-$aiperf/bin/aiperf"
+install guidellm $guidellm # 6 GB: it brings PyTorch
+python3 "$here/load_generators.py" --bin-dir "$build/bin" --aiperf "$build/clients/aiperf-$aiperf/bin/aiperf" \
+  --guidellm "$build/clients/guidellm-$guidellm/bin/guidellm"

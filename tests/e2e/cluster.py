@@ -20,7 +20,7 @@ def without_chat_template(model, folder):
 
 
 class Cluster:
-    """`with Cluster(bin_dir) as cluster:` serves on cluster.url."""
+    """`with Cluster(bin_dir) as cluster:` serves on cluster.url and, over gRPC, on cluster.grpc_address."""
 
     def __init__(self, bin_dir, model=DENSE, arguments=(), wait_s=60):
         self._bin = pathlib.Path(bin_dir)
@@ -31,8 +31,8 @@ class Cluster:
         try:
             worker = self._start("worker", "regatta-worker", "--device", "cpu", "--listen", "127.0.0.1:0")
             http = self.folder / "http"
-            self._start("router", "regatta-router", "--model", str(model), "--workers", worker, "--listen", "127.0.0.1:0",
-                        "--http", "127.0.0.1:0", "--http-address-file", str(http), *arguments)
+            self.grpc_address = self._start("router", "regatta-router", "--model", str(model), "--workers", worker,
+                                            "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--http-address-file", str(http), *arguments)
             self.address = http.read_text().strip()
         except BaseException:
             self.close()

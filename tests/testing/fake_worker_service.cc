@@ -36,6 +36,15 @@ uint32_t Blocks(const FormRequest& formed, const FakeWorkerOptions& options) {
   return formed.max_kv_blocks() > 0 ? std::min(formed.max_kv_blocks(), available) : available;
 }
 
+void DrawOnly(uint32_t token, const StepPlan& plan, StepResult& result) {
+  result.set_step_id(plan.step_id());
+  for (int i = 0; i < plan.slot_size(); ++i) {
+    if ((plan.flags(i) & STEP_FLAG_SAMPLE) == 0) continue;
+    result.add_slot(plan.slot(i));
+    result.add_token(token);
+  }
+}
+
 // A Run stream's plans, each once the masks that it awaits have come.
 class PlanReader {
  public:
@@ -269,9 +278,14 @@ grpc::Status FakeWorkerService::RunPlans(grpc::ServerContext* context,
     RunResponse response;
     const uint64_t hash = std::hash<std::string>()(reader.bytes());
     if (samples) {
-      status = ToGrpc(model.Run(plan, reader.masks(), *response.mutable_result()));
-      response.mutable_result()->set_plan_hash(hash);
-      response.mutable_result()->set_compute_ns(options_.compute_ns);
+      StepResult& result = *response.mutable_result();
+      if (options_.only_token.has_value()) {
+        DrawOnly(*options_.only_token, plan, result);
+      } else {
+        status = ToGrpc(model.Run(plan, reader.masks(), result));
+      }
+      result.set_plan_hash(hash);
+      result.set_compute_ns(options_.compute_ns);
     } else {
       response.mutable_ack()->set_step_id(plan.step_id());
       response.mutable_ack()->set_plan_hash(hash);

@@ -39,6 +39,8 @@ struct FakeWorkerOptions {
   std::chrono::microseconds step_time{0};
   uint32_t protocol_version = 2;
   uint32_t num_graphs = 0;
+  // Draws only this token, checking no plan: for benchmarks of what feeds a worker.
+  std::optional<uint32_t> only_token;
 };
 
 class FakeWorkerService final : public Worker::Service {

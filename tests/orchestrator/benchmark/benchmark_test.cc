@@ -133,6 +133,40 @@ TEST_F(BenchmarkTest, ThroughputWritesThePointAsJson) {
   EXPECT_EQ(point.request_info().num_requests(), 8u);  // the whole data set at once
   EXPECT_EQ(point.regatta().concurrency(), 0u);
   EXPECT_FALSE(point.has_streaming_metrics());
+  EXPECT_THAT(point.regatta().run().command(), HasSubstr("regatta throughput --url grpc://"));
+  EXPECT_THAT(point.regatta().run().configuration(), HasSubstr("stream-mode=\"per-request\""));
+  EXPECT_GT(point.regatta().run().environment().cpus(), 0u);
+}
+
+TEST_F(BenchmarkTest, RepeatsObjectivesSpeedsAndPriceGiveTheirFigures) {
+  const auto server = Serve({1'000'000, 100'000, 2});
+  auto arguments = Sweep(*server, "1,4");
+  arguments.insert(arguments.end(),
+                   {"--num-requests", "8", "--repeats", "5", "--warmup", "0", "--goodput",
+                    "ttft:60000", "e2el:60000", "--user-speed", "0.01", "--user-speed", "999999",
+                    "--max-ttft", "60000", "--gpu-hour-price", "2"});
+  ASSERT_EQ(RunToEnd(arguments), "exit code 0") << Log();
+  const auto sweep = LoadResults(RunPath());
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  EXPECT_EQ(sweep->runs_size(), 10);
+  ASSERT_EQ(sweep->points_size(), 2);
+  ASSERT_EQ(sweep->repeats_size(), 2);
+  EXPECT_EQ(sweep->repeats(1).runs(), 5u);
+  EXPECT_GT(sweep->repeats(1).intervals_size(), 5);
+  const RegattaInfo& info = sweep->points(1).regatta();
+  EXPECT_EQ(info.goodput().good_requests(), 8u);
+  EXPECT_DOUBLE_EQ(info.goodput().good_fraction(), 1);
+  EXPECT_GT(info.cost().per_million_output_tokens(), 0);
+  EXPECT_DOUBLE_EQ(info.tokens_per_message(), 2);
+  EXPECT_EQ(info.token_count_mismatches(), 0u);
+  EXPECT_EQ(info.latency_split().requests(), 8u);
+  ASSERT_EQ(sweep->users_at_speed_size(), 2);
+  EXPECT_EQ(sweep->users_at_speed(1).users(), 0u);
+  EXPECT_THAT(sweep->configuration(), HasSubstr("repeats=5"));
+  EXPECT_THAT(sweep->configuration(), HasSubstr("stall-timeout=120"));  // a default
+  EXPECT_THAT(Log(), HasSubstr("9 points, 72 requests"));               // after the first run
+  EXPECT_THAT(Log(), HasSubstr("c=4: 5 runs, 95 % intervals of the mean"));
+  EXPECT_THAT(Log(), HasSubstr("Users at 999999 tok/s each"));
 }
 
 TEST_F(BenchmarkTest, CtrlCKeepsWhatWasMeasured) {
@@ -199,6 +233,13 @@ TEST_F(BenchmarkTest, BadInputIsRefusedWithTwo) {
       {"sweep", "--model", REGATTA_SOURCE_DIR "/tests/models/regatta-dense", "--tp", "3"}, "3");
   expect_refusal({"throughput", "--stream-mode", "x", "--dataset", dataset(), "--model", "m"},
                  "--stream-mode is 'x'");
+  expect_refusal({"sweep", "--goodput", "itl:5", "--dataset", dataset()},
+                 "'itl' is none of ttft, tpot, e2el");
+  expect_refusal({"sweep", "--goodput", "ttft:5", "--no-streaming", "--dataset", dataset()},
+                 "--goodput ttft needs --streaming");
+  expect_refusal({"sweep", "--user-speed", "5", "--no-streaming", "--dataset", dataset()},
+                 "--user-speed needs --streaming");
+  expect_refusal({"sweep", "--repeats", "0"}, "--repeats: Value 0 not in range");
   expect_refusal({"report", "/nonexistent"}, "cannot read '/nonexistent'");
 }
 

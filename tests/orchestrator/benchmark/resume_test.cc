@@ -102,7 +102,9 @@ class ResumeTest : public ::testing::Test {
             "--output",
             dir_.File(output),
             "--num_requests",
-            absl::StrCat(kRequests)};
+            absl::StrCat(kRequests),
+            "--repeats",
+            absl::StrCat(repeats_)};
   }
 
   std::unique_ptr<ChildProcess> Start(std::vector<std::string> arguments) {
@@ -137,9 +139,9 @@ class ResumeTest : public ::testing::Test {
     EXPECT_TRUE(sweep.ok()) << sweep.status();
     return sweep.value_or(SweepReport());
   }
-  // A sweep that was killed with one to three whole points. Where it got to the end before it
-  // could be killed it is tried again, slower.
-  std::string Killed() {
+  // A sweep that was killed with at least one whole point, but not all. Where it got to the end
+  // before it could be killed it is tried again, slower.
+  std::string Killed(uint32_t planned = 4) {
     const std::string address = server_->address();
     for (int64_t interval_ms = 4; interval_ms < 1000; interval_ms *= 4) {
       Serve(address, interval_ms);
@@ -150,10 +152,10 @@ class ResumeTest : public ::testing::Test {
       ::kill(child->pid(), SIGKILL);
       Await(*child);
       EXPECT_GE(WholePoints(), 1u) << Log();
-      if (WholePoints() < 4) break;
+      if (WholePoints() < planned) break;
     }
     Serve(address, 0);
-    EXPECT_LT(WholePoints(), 4u);
+    EXPECT_LT(WholePoints(), planned);
     return RunPath("killed");
   }
   uint32_t WholePoints() {
@@ -164,6 +166,7 @@ class ResumeTest : public ::testing::Test {
   std::string Log() const { return Contents(log()); }
 
   TempDir dir_;
+  uint32_t repeats_ = 1;
   std::unique_ptr<NullServer> server_;
 };
 
@@ -210,6 +213,15 @@ TEST_F(ResumeTest, WhatFollowsTheLastWholePointIsMeasuredAgain) {
   EXPECT_THAT(Log(), HasSubstr(absl::StrCat(whole, " of 4 points are whole")));
   EXPECT_EQ(Prompts(run).size(), 4 * kRequests);
   EXPECT_EQ(Results(run).journal().resumed(), 1u);
+}
+
+TEST_F(ResumeTest, RepeatedPointsGoOnAsWell) {
+  repeats_ = 2;
+  const std::string run = Killed(8);
+  ASSERT_EQ(RunToEnd({"sweep", "--resume", run}), kEnded) << Log();
+  EXPECT_EQ(Prompts(run).size(), 8 * kRequests);
+  EXPECT_EQ(Results(run).points_size(), 4);
+  EXPECT_EQ(Results(run).runs_size(), 8);
 }
 
 TEST_F(ResumeTest, APointThatCtrlCCutIsMeasuredAgain) {

@@ -1,4 +1,4 @@
-// A run's files, progress lines and warnings.
+// A run's files and progress lines.
 #include "orchestrator/benchmark/run_directory.h"
 
 #include <gmock/gmock.h>
@@ -8,7 +8,6 @@
 #include <fstream>
 #include <sstream>
 
-#include "orchestrator/benchmark/point_warnings.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/terminal/progress_line.h"
 
@@ -16,9 +15,7 @@ namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
-using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-using ::testing::IsEmpty;
 
 std::string Contents(const std::string& path) {
   std::ostringstream text;
@@ -126,33 +123,6 @@ TEST(ProgressLineTest, PlainLinesAreAtMostEveryTwoSeconds) {
   for (int c; (c = std::fgetc(file)) != EOF;) lines += c == '\n';
   std::fclose(file);
   EXPECT_EQ(lines, 2);  // at 2 s and 4 s
-}
-
-TEST(WarningsTest, ACleanPointHasNone) {
-  PointReport point;
-  point.mutable_regatta()->set_concurrency(4);
-  point.mutable_request_info()->set_avg_num_concurrent_requests(3.9);
-  EXPECT_THAT(WarningsOf(point, {40, 0, true, false}), IsEmpty());
-}
-
-TEST(WarningsTest, EveryConditionIsSaid) {
-  PointReport point;
-  RegattaInfo& info = *point.mutable_regatta();
-  info.set_concurrency(8);
-  info.set_issued_requests(30);
-  info.set_cut_short(true);
-  info.set_length_mismatches(3);
-  info.set_asked_output_length(64);
-  info.set_preemptions(5);
-  point.mutable_request_info()->set_num_requests(30);
-  point.mutable_request_info()->set_avg_num_concurrent_requests(4);
-  point.mutable_request_info()->set_avg_output_length(60);
-  EXPECT_THAT(WarningsOf(point, {80, 6, true, false, 12}),
-              ElementsAre(HasSubstr("cut short after 12 s (--max-time-per-point): 30 of 80"),
-                          HasSubstr("6 prompts were sent before"),
-                          HasSubstr("3 requests have another output length"),
-                          HasSubstr("4.0 requests were in flight on average, 8 were asked"),
-                          HasSubstr("5 sequences were recomputed")));
 }
 
 TEST(CommandLineTest, IsQuotedForAShell) {

@@ -1,5 +1,6 @@
 // A stand-in for libnvidia-ml.so.1 that tests load in its place: two GPUs, the second of which
 // tells little. The environment's REGATTA_FAKE_NVML is the code that nvmlInit_v2 returns.
+#include <atomic>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -110,6 +111,17 @@ int nvmlDeviceGetCurrentClocksThrottleReasons(NvmlDevice, unsigned long long* re
 }
 int nvmlDeviceGetTemperature(NvmlDevice device, int sensor, unsigned* out) {
   return sensor == regatta::kNvmlTemperatureGpu ? Tell(device, 61, out) : kNotSupported;
+}
+// A counter that grows by 2 J with every reading; the second GPU has none.
+int nvmlDeviceGetTotalEnergyConsumption(NvmlDevice device, unsigned long long* millijoules) {
+  if (IndexOf(device) != 0) return kNotSupported;
+  static std::atomic<unsigned long long> readings = 0;
+  *millijoules = 2000 * ++readings;
+  return 0;
+}
+int nvmlDeviceGetPowerUsage(NvmlDevice device, unsigned* milliwatts) {
+  *milliwatts = 300'000 + 100'000 * IndexOf(device);
+  return 0;
 }
 int nvmlDeviceGetMigMode(NvmlDevice device, unsigned* current, unsigned* pending) {
   *current = IndexOf(device);

@@ -30,29 +30,11 @@ PointSamples TwoRequests() {
   samples.requests = {Record(0, 100, 600, 10, 11), Record(200, 400, 1000, 30, 21)};
   samples.requests[0].set_deltas(11);
   samples.requests[1].set_deltas(10);
-  samples.gaps_ms = {50, 30};
+  samples.AddFirstMessage(100, 1);
+  samples.AddMessage(150, 50, 1);
+  samples.AddFirstMessage(400, 1);
+  samples.AddMessage(460, 60, 2);
   return samples;
-}
-
-TEST(QuantileTest, InterpolatesBetweenNeighbours) {
-  const std::vector<double> sorted = {10, 20, 30, 40};
-  EXPECT_DOUBLE_EQ(Quantile(sorted, 0), 10);
-  EXPECT_DOUBLE_EQ(Quantile(sorted, 1), 40);
-  EXPECT_DOUBLE_EQ(Quantile(sorted, 0.5), 25);
-  EXPECT_DOUBLE_EQ(Quantile(sorted, 0.9), 37);  // position 2.7
-  EXPECT_DOUBLE_EQ(Quantile({7.0}, 0.99), 7);
-}
-
-TEST(SummarizeTest, SortsAndNamesEveryStatistic) {
-  const Percentiles p = Summarize({40, 10, 30, 20});
-  EXPECT_DOUBLE_EQ(p.minimum(), 10);
-  EXPECT_DOUBLE_EQ(p.maximum(), 40);
-  EXPECT_DOUBLE_EQ(p.average(), 25);
-  EXPECT_DOUBLE_EQ(p.p50(), 25);
-  EXPECT_DOUBLE_EQ(p.p90(), 37);
-  EXPECT_DOUBLE_EQ(p.p95(), 38.5);
-  EXPECT_DOUBLE_EQ(p.p99(), 39.7);
-  EXPECT_DOUBLE_EQ(Summarize({}).maximum(), 0);
 }
 
 TEST(CompletePointTest, PerformanceByHand) {
@@ -83,7 +65,9 @@ TEST(CompletePointTest, StreamingMetricsByHand) {
   EXPECT_DOUBLE_EQ(metrics.gen_tps_percentiles().minimum(), 20);
   EXPECT_DOUBLE_EQ(report.regatta().p95_ttft_ms(), 195);
   EXPECT_NEAR(report.regatta().p5_user_speed_tok_s(), 20 + 0.05 * (20 / 0.6 - 20), 1e-9);
-  EXPECT_DOUBLE_EQ(report.regatta().itl_ms().average(), 40);
+  EXPECT_NEAR(report.regatta().itl_ms().average(), (50 + 30 + 30) / 3.0, 1e-5);
+  EXPECT_DOUBLE_EQ(report.regatta().icl_ms().average(), 55);
+  EXPECT_DOUBLE_EQ(report.regatta().peak_output_throughput_tok_s(), 5);
   EXPECT_DOUBLE_EQ(report.regatta().delta_messages(), 21);
 }
 
@@ -130,6 +114,36 @@ TEST(CompletePointTest, LengthsPreemptionsCacheAndAnswers) {
   EXPECT_DOUBLE_EQ(info.cached_prompt_fraction(), 0.5);
   EXPECT_EQ(info.answered_requests(), 2u);
   EXPECT_DOUBLE_EQ(info.correct_fraction(), 0.5);
+}
+
+TEST(CompletePointTest, ObjectivesPriceAndMetersGiveTheirFigures) {
+  PointReport context = StreamingContext(2);
+  Objective& objective = *context.mutable_regatta()->mutable_goodput()->add_objectives();
+  objective.set_metric("e2el");
+  objective.set_limit_ms(700);
+  context.mutable_regatta()->mutable_cost()->set_gpu_hour_price(3);
+  EnergyReport& energy = *context.mutable_regatta()->mutable_energy();
+  energy.set_seconds(1);
+  for (const double joules : {400.0, 240.0, 50.0}) {
+    GpuEnergy& gpu = *energy.add_gpus();
+    gpu.set_used(joules > 100);
+    gpu.set_joules(joules);
+  }
+  context.mutable_regatta()->set_idle_gpus(1);
+  const RegattaInfo info = CompletePoint(context, TwoRequests()).regatta();
+  EXPECT_EQ(info.goodput().good_requests(), 1u);
+  EXPECT_DOUBLE_EQ(info.goodput().output_goodput_tok_s(), 11);
+  EXPECT_DOUBLE_EQ(info.energy().joules(), 640);
+  EXPECT_DOUBLE_EQ(info.energy().idle_joules(), 50);
+  EXPECT_DOUBLE_EQ(info.energy().joules_per_output_token(), 20);
+  EXPECT_DOUBLE_EQ(info.energy().output_tokens_per_joule(), 0.05);
+  EXPECT_DOUBLE_EQ(info.energy().output_tok_s_per_w(), 0.05);
+  EXPECT_NEAR(info.energy().joules_per_total_token(), 640 / 72.0, 1e-9);
+  EXPECT_DOUBLE_EQ(info.energy().joules_per_request(), 320);
+  // 2 GPUs at 3 an hour, 32 tokens a second.
+  EXPECT_NEAR(info.cost().per_million_output_tokens(), 6e6 / (32 * 3600), 1e-9);
+  EXPECT_NEAR(info.cost().per_million_total_tokens(), 6e6 / (72 * 3600), 1e-9);
+  EXPECT_NEAR(info.cost().per_million_output_tokens_with_idle(), 9e6 / (32 * 3600), 1e-9);
 }
 
 TEST(CompletePointTest, NothingCompletedGivesZerosAndNoAnswers) {

@@ -2,6 +2,8 @@
 // probabilities, tools, failures.
 #include <gmock/gmock.h>
 
+#include <algorithm>
+
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -63,11 +65,11 @@ TEST_F(ChatTest, StreamBeginsWithTheRoleAndEndsWithUsage) {
   EXPECT_EQ(exchange->status(), 0u);  // An early failure still has its HTTP status.
   Push(*exchange, 0, MakeDelta("a\"", {1}));
   EXPECT_TRUE(exchange->streaming());
-  Push(*exchange, 0, MakeDelta("", {2}));  // Half a character: nothing to say yet.
+  Push(*exchange, 0, MakeDelta("", {2}));  // Half a character: a token, and no text yet.
   Push(*exchange, 0, LastDelta("b", {3, 4}, FINISH_REASON_LENGTH, 2));
   ASSERT_TRUE(exchange->complete());
   const std::vector<json> chunks = exchange->chunks();
-  ASSERT_EQ(chunks.size(), 5u);
+  ASSERT_EQ(chunks.size(), 6u);
   for (const json& chunk : chunks) {
     EXPECT_EQ(chunk["id"], chunks[0]["id"]);
     EXPECT_EQ(chunk["object"], "chat.completion.chunk");
@@ -77,14 +79,15 @@ TEST_F(ChatTest, StreamBeginsWithTheRoleAndEndsWithUsage) {
       "content":""},"logprobs":null,"finish_reason":null}])"));
   EXPECT_EQ(chunks[1]["choices"], json::parse(R"([{"index":0,"delta":{"content":"a\""},
       "logprobs":null,"finish_reason":null}])"));
-  EXPECT_EQ(chunks[2]["choices"][0]["delta"], json({{"content", "b"}}));
-  EXPECT_EQ(chunks[3]["choices"], json::parse(R"([{"index":0,"delta":{},"logprobs":null,
+  EXPECT_EQ(chunks[2]["choices"][0]["delta"], json({{"content", ""}}));
+  EXPECT_EQ(chunks[3]["choices"][0]["delta"], json({{"content", "b"}}));
+  EXPECT_EQ(chunks[4]["choices"], json::parse(R"([{"index":0,"delta":{},"logprobs":null,
       "finish_reason":"length"}])"));
-  EXPECT_EQ(chunks[3]["usage"], nullptr);
-  EXPECT_TRUE(chunks[3].contains("usage"));
-  EXPECT_EQ(chunks[4]["choices"], json::array());
-  EXPECT_EQ(chunks[4]["usage"]["completion_tokens"], 4);
-  EXPECT_EQ(chunks[4]["usage"]["prompt_tokens_details"]["cached_tokens"], 2);
+  EXPECT_EQ(chunks[4]["usage"], nullptr);
+  EXPECT_TRUE(chunks[4].contains("usage"));
+  EXPECT_EQ(chunks[5]["choices"], json::array());
+  EXPECT_EQ(chunks[5]["usage"]["completion_tokens"], 4);
+  EXPECT_EQ(chunks[5]["usage"]["prompt_tokens_details"]["cached_tokens"], 2);
 }
 
 TEST_F(ChatTest, WithoutAskingThereIsNoUsage) {
@@ -206,7 +209,10 @@ TEST_F(ChatTest, ToolCallsAreStreamedAsTheyAreWritten) {
   Push(*exchange, 0, LastDelta("\n", {1}));
   std::vector<json> deltas;
   for (const json& chunk : exchange->chunks()) deltas.push_back(chunk["choices"][0]["delta"]);
-  ASSERT_EQ(deltas.size(), 6u);
+  // Tokens that say nothing yet are events too.
+  EXPECT_EQ(std::count(deltas.begin(), deltas.end() - 1, json::object()), 3);
+  deltas.erase(std::remove(deltas.begin(), deltas.end(), json::object()), deltas.end());
+  ASSERT_EQ(deltas.size(), 5u);
   EXPECT_EQ(deltas[1], json({{"content", "Let me see."}}));
   const json call = deltas[2]["tool_calls"][0];
   EXPECT_EQ(call["index"], 0);

@@ -44,20 +44,21 @@ TEST_F(CompletionTest, WholeAnswerIsTheOpenAiObject) {
                "prompt_tokens_details":{"cached_tokens":1}}})"));
 }
 
-TEST_F(CompletionTest, StreamsAreChunksOfText) {
+TEST_F(CompletionTest, StreamsHaveAChunkForEveryToken) {
   const auto exchange = Complete({{"stream", true}, {"stream_options", {{"include_usage", true}}}});
   Push(*exchange, 0, MakeDelta("a", {1}));
   Push(*exchange, 0, MakeDelta("", {1}));
   Push(*exchange, 0, LastDelta("b", {2}));
   const std::vector<json> chunks = exchange->chunks();
-  ASSERT_EQ(chunks.size(), 3u);
+  ASSERT_EQ(chunks.size(), 4u);
   EXPECT_EQ(chunks[0]["choices"], json::parse(R"([{"index":0,"text":"a","logprobs":null,
       "finish_reason":null}])"));
   EXPECT_EQ(chunks[0]["object"], "text_completion");
-  EXPECT_EQ(chunks[1]["choices"][0]["text"], "b");
-  EXPECT_EQ(chunks[1]["choices"][0]["finish_reason"], "stop");
-  EXPECT_EQ(chunks[2]["choices"], json::array());
-  EXPECT_EQ(chunks[2]["usage"]["completion_tokens"], 3);
+  EXPECT_EQ(chunks[1]["choices"][0]["text"], "") << "half a character";
+  EXPECT_EQ(chunks[2]["choices"][0]["text"], "b");
+  EXPECT_EQ(chunks[2]["choices"][0]["finish_reason"], "stop");
+  EXPECT_EQ(chunks[3]["choices"], json::array());
+  EXPECT_EQ(chunks[3]["usage"]["completion_tokens"], 3);
 }
 
 TEST_F(CompletionTest, PromptsHaveFourShapes) {

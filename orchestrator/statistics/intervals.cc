@@ -1,0 +1,49 @@
+// Student's t; see intervals.h.
+#include "orchestrator/statistics/intervals.h"
+
+#include <boost/math/distributions/students_t.hpp>
+#include <cmath>
+
+#include "orchestrator/statistics/quantiles.h"
+
+namespace regatta {
+namespace {
+
+constexpr double kConfidence = 0.95;
+constexpr size_t kBatches = 10;
+constexpr size_t kLeastPerBatch = 3;
+
+}  // namespace
+
+std::optional<Interval> MeanInterval(const std::string& metric, absl::Span<const double> samples) {
+  if (samples.size() < 2) return std::nullopt;
+  const double mean = Mean(samples);
+  double squares = 0;
+  for (double sample : samples) squares += (sample - mean) * (sample - mean);
+  const double degrees = samples.size() - 1.0;
+  const double error = std::sqrt(squares / degrees / samples.size());
+  const boost::math::students_t distribution(degrees);
+  const double half = boost::math::quantile(distribution, (1 + kConfidence) / 2) * error;
+  Interval interval;
+  interval.set_metric(metric);
+  interval.set_mean(mean);
+  interval.set_low(mean - half);
+  interval.set_high(mean + half);
+  interval.set_confidence(kConfidence);
+  interval.set_samples(samples.size());
+  return interval;
+}
+
+std::optional<Interval> BatchMeansInterval(const std::string& metric,
+                                           absl::Span<const double> samples) {
+  if (samples.size() < kBatches * kLeastPerBatch) return std::nullopt;
+  std::vector<double> means;
+  for (size_t batch = 0; batch < kBatches; ++batch) {
+    const size_t begin = batch * samples.size() / kBatches;
+    const size_t end = (batch + 1) * samples.size() / kBatches;
+    means.push_back(Mean(samples.subspan(begin, end - begin)));
+  }
+  return MeanInterval(metric, means);
+}
+
+}  // namespace regatta

@@ -1,0 +1,22 @@
+// Confidence intervals of means.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// The 95 % interval of the mean of independent samples: mean +- t_{0.975, n-1} s / sqrt(n)
+// (Student 1908). Empty below two samples.
+std::optional<Interval> MeanInterval(const std::string& metric, absl::Span<const double> samples);
+
+// The same for correlated samples in the order of time, from the means of ten batches of
+// neighbours, which hardly are (Conway 1963). Empty below 30 samples.
+std::optional<Interval> BatchMeansInterval(const std::string& metric,
+                                           absl::Span<const double> samples);
+
+}  // namespace regatta
