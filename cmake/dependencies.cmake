@@ -26,6 +26,8 @@ pkg_check_modules(SENTENCEPIECE REQUIRED IMPORTED_TARGET sentencepiece)
 find_package(OpenSSL REQUIRED)
 # Boost.Beast and Boost.Asio (headers only): HTTP, server and client.
 find_package(Boost 1.74 REQUIRED CONFIG)
+# SQLite: the orchestrator service's list of runs; one file, transactions that survive a crash.
+find_package(SQLite3 REQUIRED)
 # prometheus-cpp: counters, gauges, histograms and their text format.
 find_package(prometheus-cpp CONFIG REQUIRED)
 

@@ -21,6 +21,12 @@ int main(int argc, char** argv) {
   regatta::AddCertsCommand(app, context);
   regatta::AddClusterCommand(app, context);
   regatta::AddNullServerCommand(app, context);
+  regatta::AddOrchestratorCommand(app, context);
+  regatta::AddSubmitCommand(app, context);
+  regatta::AddWatchCommand(app, context);
+  regatta::AddFetchCommand(app, context);
+  regatta::AddRunsCommand(app, context);
+  regatta::AddCancelCommand(app, context);
   const int exit_code = regatta::ParseFlags(app, argc, argv);
   return exit_code >= 0 ? exit_code : context.chosen();
 }

@@ -19,6 +19,7 @@
 #include "orchestrator/benchmark/calibration.h"
 #include "orchestrator/benchmark/environment.h"
 #include "orchestrator/benchmark/figures.h"
+#include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/point_warnings.h"
 #include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/benchmark/run_directory.h"
@@ -69,17 +70,20 @@ class Run {
  private:
   absl::Status Prepare();
   absl::Status StartServing();
+  absl::StatusOr<RunDirectory> MakeDirectory(const std::string& model, const Layout& layout) const;
+  absl::Status BeginSweep();
+  SweepReport NewSweep() const;
+  std::vector<PlannedPoint> PlannedPoints() const;
   void TakeFindings(DoctorFacts facts);
   absl::Status MeasureAll();
   absl::Status MeasurePoint(size_t step);
-  Batch BatchOf(const LoadPoint& point);
   void WarmUp(const LoadPoint& point);
   absl::Status MakeClient(StreamMode mode);
   LoadResult Load(const std::string& label, const Batch& batch, LoadOptions load);
   void NoteDeadProcess();
   void PrintEstimate(size_t first_step, const SpeedSample& sample) const;
   PointReport Context(const PlannedRun& run) const;
-  absl::Status Save(const PlannedRun& run, std::vector<RequestRecord> records);
+  absl::Status Save(size_t step, std::vector<RequestRecord> records, bool whole);
   absl::Status Finish();
   double MaxTimePerPoint() const;
   uint32_t WarmupRequests(const LoadPoint& point) const;
@@ -100,6 +104,7 @@ class Run {
   std::optional<ClientCalibration> calibration_;
   std::optional<LoadGenerator> generator_;
   SweepReport sweep_;
+  SweepReport whole_;  // sweep_ without a point that was cut by Ctrl-C
   uint32_t failed_requests_ = 0;
   bool noted_dead_process_ = false;
 };
@@ -131,22 +136,29 @@ absl::Status Run::Prepare() {
     RETURN_IF_ERROR(CheckSchedule(options_, dataset_, point.requests));
   }
   RETURN_IF_ERROR(StartServing());
-  const ClusterDescription& cluster = serving_.description;
   RETURN_IF_ERROR(MakeClient(mode));
   workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
-  sweep_.set_schema("regatta-sweep-1");
-  sweep_.set_command(plan_.command_line);
-  sweep_.set_configuration(plan_.configuration);
-  sweep_.set_created_utc(UtcTimestamp());
-  sweep_.set_version(kVersion);
-  sweep_.set_commit(BuildCommit());
-  sweep_.set_dataset_path(dataset_.path);
-  sweep_.set_insecure(cluster.insecure() || options_.tls.insecure);
-  *sweep_.mutable_environment() = DescribeEnvironment(cluster);
-  for (HostFinding& finding : findings_) {
-    *sweep_.mutable_environment()->add_findings() = std::move(finding);
+  return BeginSweep();
+}
+
+// A new one, or the whole part of one that was begun. On the disk before anything is measured.
+absl::Status Run::BeginSweep() {
+  const std::vector<PlannedPoint> planned = PlannedPoints();
+  const RunIdentity identity = IdentityOf(plan_.flags, planned, dataset_, serving_.description);
+  if (plan_.resume.empty()) {
+    sweep_ = NewSweep();
+    *sweep_.mutable_journal()->mutable_identity() = identity;
+  } else {
+    ASSIGN_OR_RETURN(sweep_, TakeUp(*directory_, identity));
+    for (const PointReport& run : MeasuredRuns(sweep_)) {
+      failed_requests_ += run.regatta().failed_requests();
+    }
+    std::cerr << "Going on in " << plan_.resume << ": " << sweep_.journal().whole_points() << " of "
+              << planned.size() << " points are whole\n";
   }
-  DescribeGpus(facts_, *sweep_.mutable_environment());
+  whole_ = sweep_;
+  RETURN_IF_ERROR(directory_->WriteResults(sweep_));
+  directory_->DropWhole();
   return absl::OkStatus();
 }
 
@@ -170,6 +182,45 @@ absl::Status Run::MakeClient(StreamMode mode) {
   return absl::OkStatus();
 }
 
+SweepReport Run::NewSweep() const {
+  SweepReport sweep;
+  sweep.set_schema("regatta-sweep-1");
+  sweep.set_command(plan_.command_line);
+  sweep.set_configuration(plan_.configuration);
+  sweep.set_created_utc(UtcTimestamp());
+  sweep.set_version(kVersion);
+  sweep.set_commit(BuildCommit());
+  sweep.set_dataset_path(dataset_.path);
+  sweep.set_insecure(serving_.description.insecure() || options_.tls.insecure);
+  *sweep.mutable_environment() = DescribeEnvironment(serving_.description);
+  sweep.mutable_environment()->mutable_findings()->Add(findings_.begin(), findings_.end());
+  DescribeGpus(facts_, *sweep.mutable_environment());
+  return sweep;
+}
+
+// Which prompts a point sends depends on the plan alone, not on what was measured before it.
+std::vector<PlannedPoint> Run::PlannedPoints() const {
+  std::vector<PlannedPoint> planned;
+  uint64_t position = 0;
+  for (const PlannedRun& run : order_) {
+    const LoadPoint& point = plan_.points[run.point];
+    PlannedPoint& next = planned.emplace_back();
+    next.set_repeat(run.repeat);
+    next.set_concurrency(point.concurrency);
+    next.set_request_rate(point.request_rate);
+    next.set_requests(point.requests);
+    next.set_first_prompt(static_cast<double>(position));
+    position += WarmupRequests(point) + point.requests;
+  }
+  return planned;
+}
+
+absl::StatusOr<RunDirectory> Run::MakeDirectory(const std::string& model,
+                                                const Layout& layout) const {
+  if (!plan_.resume.empty()) return RunDirectory::Open(plan_.resume);
+  return RunDirectory::Create(options_.output, model, LayoutName(layout));
+}
+
 // The run's directory exists before the cluster does, for its logs.
 absl::Status Run::StartServing() {
   if (!options_.url.empty()) {
@@ -178,13 +229,11 @@ absl::Status Run::StartServing() {
     if (!serving_.http) {
       RETURN_IF_ERROR(CheckTokenIds(dataset_, cluster.vocab_size(), cluster.model_name()));
     }
-    ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, cluster.model_name(),
-                                                      LayoutName(cluster.layout())));
+    ASSIGN_OR_RETURN(directory_, MakeDirectory(cluster.model_name(), cluster.layout()));
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
-  const std::string model = ModelNameOf(options_.cluster.model);
-  ASSIGN_OR_RETURN(directory_, RunDirectory::Create(options_.output, model, LayoutName(layout)));
+  ASSIGN_OR_RETURN(directory_, MakeDirectory(ModelNameOf(options_.cluster.model), layout));
   std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
@@ -207,7 +256,8 @@ void Run::TakeFindings(DoctorFacts facts) {
 }
 
 absl::Status Run::MeasureAll() {
-  for (size_t step = 0; step < order_.size() && !stop_.load(); ++step) {
+  for (size_t step = whole_.journal().whole_points(); step < order_.size() && !stop_.load();
+       ++step) {
     RETURN_IF_ERROR(MeasurePoint(step));
   }
   sweep_.set_completed(!stop_.load());
@@ -217,10 +267,16 @@ absl::Status Run::MeasureAll() {
 absl::Status Run::MeasurePoint(size_t step) {
   const PlannedRun& run = order_[step];
   const LoadPoint& point = plan_.points[run.point];
-  if (step == 0 || WarmupRequests(point) > 0) WarmUp(point);
+  const PlannedPoint& planned = sweep_.journal().identity().planned(static_cast<int>(step));
+  workload_->Seek(static_cast<uint64_t>(planned.first_prompt()));
+  workload_->SaltFor(2 * step);
+  WarmUp(point);
   if (stop_.load()) return absl::OkStatus();
   PointReport context = Context(run);
-  const Batch batch = BatchOf(point);
+  workload_->SaltFor(2 * step + 1);
+  // A trace is replayed from its first request, other data sets are dealt from where they stand.
+  if (options_.load.fixed_schedule) workload_->Seek(0);
+  const Batch batch = workload_->Deal(point.requests);
   const std::string label = absl::StrCat("[", step + 1, "/", order_.size(), "] ", PointName(point));
   LoadOptions load = LoadOptionsOf(options_.load, point, batch, options_.random_seed);
   load.threads = ClientThreads(options_.load, point);
@@ -245,21 +301,16 @@ absl::Status Run::MeasurePoint(size_t step) {
   failed_requests_ += report.regatta().failed_requests();
   KeepRun(options_, report, result.interrupted, sweep_);
   std::cout << RenderTerminalReport(report) << ClientLine(report.regatta().client()) << std::endl;
-  RETURN_IF_ERROR(Save(run, std::move(result.samples.requests)));
-  if (step + 1 < order_.size()) {
+  // Nothing completed: go on only if there is still something to measure.
+  const bool any = report.request_info().num_requests() > 0 || result.interrupted;
+  const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
+  RETURN_IF_ERROR(
+      Save(step, std::move(result.samples.requests), alive.ok() && !result.interrupted));
+  if (alive.ok() && step + 1 < order_.size()) {
     PrintEstimate(step + 1, {point.concurrency, report.performance().request_throughput_req_s(),
                              report.performance().avg_request_latency_ms() / 1e3});
   }
-  // Nothing completed: go on only if there is still something to measure.
-  const bool barren = report.request_info().num_requests() == 0 && !stop_.load();
-  return barren ? serving_.Check() : absl::OkStatus();
-}
-
-// A trace is replayed from its first request, other data sets are dealt from where they stand.
-Batch Run::BatchOf(const LoadPoint& point) {
-  if (options_.load.fixed_schedule) workload_->Rewind();
-  workload_->BeginPoint();
-  return workload_->Deal(point.requests);
+  return alive;
 }
 
 void Run::WarmUp(const LoadPoint& point) {
@@ -342,17 +393,24 @@ uint32_t Run::WarmupRequests(const LoadPoint& point) const {
   return static_cast<uint32_t>(std::clamp(users, 2.0, kMaxDefaultWarmup));
 }
 
-absl::Status Run::Save(const PlannedRun& run, std::vector<RequestRecord> records) {
-  for (RequestRecord& record : records) record.set_repeat(run.repeat);
-  RETURN_IF_ERROR(directory_->AppendRequests(records));
+// The run counts once results.json says so: until then its requests are a tail that is dropped.
+absl::Status Run::Save(size_t step, std::vector<RequestRecord> records, bool whole) {
+  for (RequestRecord& record : records) record.set_repeat(order_[step].repeat);
+  ASSIGN_OR_RETURN(const uint64_t bytes, directory_->AppendRequests(records));
+  if (!whole) {
+    RETURN_IF_ERROR(directory_->KeepWhole(whole_));
+    return directory_->WriteResults(sweep_);
+  }
+  NoteWhole(step + 1, bytes, sweep_);
+  whole_ = sweep_;
   return directory_->WriteResults(sweep_);
 }
 
 absl::Status Run::Finish() {
   progress_.Finish();
   if (sweep_.points_size() == 0) return absl::OkStatus();
-  RETURN_IF_ERROR(directory_->WriteResults(sweep_));
   RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
+  RETURN_IF_ERROR(directory_->WriteResults(sweep_));  // last: complete means that all is there
   if (plan_.show_overview) {
     std::cout << RenderSweepOverview(sweep_, ::isatty(STDOUT_FILENO) == 1, TerminalWidth());
   }
@@ -361,8 +419,7 @@ absl::Status Run::Finish() {
     RETURN_IF_ERROR(WriteTextFile(options_.report_json,
                                   single ? ToJson(StandalonePoint(sweep_)) : ToJson(sweep_)));
   }
-  std::cout << "Results: " << directory_->path() << "\nRepeat:  " << plan_.command_line
-            << std::endl;
+  std::cout << "Results: " << directory_->path() << "\nRepeat:  " << sweep_.command() << std::endl;
   return absl::OkStatus();
 }
 

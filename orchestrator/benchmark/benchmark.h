@@ -16,6 +16,9 @@ struct BenchmarkPlan {
   bool show_overview = false;  // table and frontier at the end
   std::string command_line;    // that repeats the run
   std::string configuration;   // every flag with its value
+  // --name=value of every flag that was given, for the journal.
+  std::vector<std::string> flags;
+  std::string resume;  // directory of a run to go on with; empty = a new one
 };
 
 // Runs it, after pulling a model that is named as on the Hub; reports on stdout, progress and notes

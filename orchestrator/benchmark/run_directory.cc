@@ -1,8 +1,13 @@
 // Files of a run; see run_directory.h.
 #include "orchestrator/benchmark/run_directory.h"
 
+#include <fcntl.h>
 #include <google/protobuf/util/json_util.h>
+#include <sys/file.h>
+#include <unistd.h>
 
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -10,6 +15,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "orchestrator/benchmark/durable_file.h"
 #include "orchestrator/benchmark/environment.h"
 #include "orchestrator/report/report.h"
 
@@ -17,6 +23,8 @@ namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kWholeName[] = "/whole.json";
 
 // A model's name as one path component.
 std::string Sanitized(const std::string& name) {
@@ -38,6 +46,18 @@ absl::Status CannotWrite(const std::string& path) {
   return absl::UnavailableError(absl::StrCat("cannot write '", path, "'"));
 }
 
+// Held until the last copy of the pointer goes, or the process dies.
+absl::StatusOr<std::shared_ptr<void>> LockDirectory(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return absl::NotFoundError(absl::StrCat("run directory '", path, "': ", std::strerror(errno)));
+  }
+  std::shared_ptr<void> lock(nullptr, [fd](void*) { ::close(fd); });
+  if (::flock(fd, LOCK_EX | LOCK_NB) == 0) return lock;
+  return absl::FailedPreconditionError(
+      absl::StrCat("run directory '", path, "': another process measures into it"));
+}
+
 }  // namespace
 
 absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& root, const std::string& model,
@@ -49,26 +69,44 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& root, const
   constexpr int kAttempts = 1000;
   for (int attempt = 1; attempt <= kAttempts && !error; ++attempt) {
     const fs::path path = fs::path(root) / (attempt == 1 ? name : absl::StrCat(name, "-", attempt));
-    if (fs::create_directory(path, error)) return RunDirectory(path.string());
+    if (fs::create_directory(path, error)) return Open(path.string());
   }
   return absl::UnavailableError(absl::StrCat("--output: cannot create '", root, "/", name, "': ",
                                              error ? error.message() : "all names are taken"));
 }
 
-absl::Status RunDirectory::AppendRequests(const std::vector<RequestRecord>& records) const {
-  const std::string path = path_ + "/requests.jsonl";
-  std::ofstream file(path, std::ios::app | std::ios::binary);
-  for (const RequestRecord& record : records) file << JsonLine(record);
-  file.flush();
-  return file ? absl::OkStatus() : CannotWrite(path);
+absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
+  ASSIGN_OR_RETURN(std::shared_ptr<void> lock, LockDirectory(path));
+  return RunDirectory(path, std::move(lock));
+}
+
+absl::StatusOr<uint64_t> RunDirectory::AppendRequests(
+    const std::vector<RequestRecord>& records) const {
+  std::string lines;
+  for (const RequestRecord& record : records) lines += JsonLine(record);
+  return AppendDurably(path_ + "/requests.jsonl", lines);
+}
+
+absl::Status RunDirectory::KeepRequests(uint64_t bytes) const {
+  return TruncateDurably(path_ + "/requests.jsonl", bytes);
 }
 
 absl::Status RunDirectory::WriteResults(const SweepReport& sweep) const {
-  const std::string path = path_ + "/results.json";
-  RETURN_IF_ERROR(WriteTextFile(path + ".part", ToJson(sweep)));
+  return ReplaceDurably(path_ + "/results.json", ToJson(sweep));
+}
+
+absl::Status RunDirectory::KeepWhole(const SweepReport& sweep) const {
+  return ReplaceDurably(path_ + kWholeName, ToJson(sweep));
+}
+
+absl::StatusOr<SweepReport> RunDirectory::LoadWhole() const {
   std::error_code error;
-  fs::rename(path + ".part", path, error);
-  return error ? CannotWrite(path) : absl::OkStatus();
+  return LoadResults(fs::exists(path_ + kWholeName, error) ? path_ + kWholeName : path_);
+}
+
+void RunDirectory::DropWhole() const {
+  std::error_code ignored;
+  fs::remove(path_ + kWholeName, ignored);
 }
 
 absl::Status WriteTextFile(const std::string& path, const std::string& text) {

@@ -1,6 +1,9 @@
-// The directory one run leaves behind: never an existing one, valid at any time.
+// The directory one run leaves behind: valid at any time, whoever is killed when; written by one
+// process at a time.
 #pragma once
 
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -16,17 +19,30 @@ class RunDirectory {
   // the path.
   static absl::StatusOr<RunDirectory> Create(const std::string& root, const std::string& model,
                                              const std::string& layout);
+  // One that exists, to go on with. NOT_FOUND, or FAILED_PRECONDITION while another process
+  // measures into it; both name the path.
+  static absl::StatusOr<RunDirectory> Open(const std::string& path);
 
   const std::string& path() const { return path_; }
 
-  // Appends one line per record to requests.jsonl.
-  absl::Status AppendRequests(const std::vector<RequestRecord>& records) const;
+  // Appends one line per record to requests.jsonl; its size in bytes from then on.
+  absl::StatusOr<uint64_t> AppendRequests(const std::vector<RequestRecord>& records) const;
+  // Drops what requests.jsonl has beyond its first `bytes`. DATA_LOSS when it has fewer.
+  absl::Status KeepRequests(uint64_t bytes) const;
   // Replaces results.json at once: a reader sees the old or the new one.
   absl::Status WriteResults(const SweepReport& sweep) const;
+  // Sets results aside that are whole, before WriteResults adds a point that is not.
+  absl::Status KeepWhole(const SweepReport& sweep) const;
+  // Those, or where nothing was set aside results.json.
+  absl::StatusOr<SweepReport> LoadWhole() const;
+  // After WriteResults of what LoadWhole gave.
+  void DropWhole() const;
 
  private:
-  explicit RunDirectory(std::string path) : path_(std::move(path)) {}
+  RunDirectory(std::string path, std::shared_ptr<void> lock)
+      : path_(std::move(path)), lock_(std::move(lock)) {}
   std::string path_;
+  std::shared_ptr<void> lock_;  // on the directory, against other processes
 };
 
 // Writes all of `text`; the error names the path.

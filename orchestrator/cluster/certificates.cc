@@ -135,7 +135,8 @@ absl::Status WritePair(const std::string& dir, const std::string& name, X509* ce
 }  // namespace
 
 std::vector<std::string> DefaultCertificateHosts() {
-  return {"localhost", "127.0.0.1", "::1", "regatta-router", "*.regatta-worker"};
+  return {"localhost",       "127.0.0.1", "::1", "regatta-router", "regatta-orchestrator",
+          "*.regatta-worker"};
 }
 
 absl::Status InitCertificates(const std::string& dir, const CertificateOptions& options) {
@@ -155,7 +156,7 @@ absl::Status InitCertificates(const std::string& dir, const CertificateOptions& 
   if (!ca_key) return OpenSslError("generating a key");
   ASSIGN_OR_RETURN(const Certificate ca, MakeAuthority(ca_key.get(), options.days));
   RETURN_IF_ERROR(WritePair(dir, "ca", ca.get(), ca_key.get()));
-  for (const char* name : {"router", "worker", "client"}) {
+  for (const char* name : {"router", "worker", "orchestrator", "client"}) {
     const Key key(EVP_EC_gen("P-256"));
     if (!key) return OpenSslError("generating a key");
     ASSIGN_OR_RETURN(const Certificate leaf,

@@ -15,9 +15,9 @@ struct CertificateOptions {
   int days = 365;
 };
 
-// Writes ca.crt, ca.key and NAME.crt, NAME.key for router, worker and client into `dir`, which is
-// created. Keys are EC P-256, readable by the owner only. ALREADY_EXISTS when ca.key is there: an
-// authority is never replaced.
+// Writes ca.crt, ca.key and NAME.crt, NAME.key for router, worker, orchestrator and client into
+// `dir`, which is created. Keys are EC P-256, readable by the owner only. ALREADY_EXISTS when
+// ca.key is there: an authority is never replaced.
 absl::Status InitCertificates(const std::string& dir, const CertificateOptions& options);
 
 // Names and addresses that local use and the Kubernetes manifests need.

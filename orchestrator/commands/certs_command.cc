@@ -17,10 +17,11 @@ absl::Status Init(const std::string& dir, const CertificateOptions& options) {
     return std::string("--tls-cert ") + dir + "/" + name + ".crt --tls-key " + dir + "/" + name +
            ".key --tls-ca " + dir + "/ca.crt";
   };
-  std::cout << "Wrote a test authority and three certificates to " << dir << ", valid for "
+  std::cout << "Wrote a test authority and four certificates to " << dir << ", valid for "
             << options.days << " days:\n"
             << "  regatta-worker " << flags("worker") << "\n"
             << "  regatta-router " << flags("router") << "\n"
+            << "  regatta orchestrator " << flags("orchestrator") << "\n"
             << "  regatta sweep  " << flags("client") << "\n"
             << "Keep " << dir << "/ca.key off the hosts that serve.\n";
   return absl::OkStatus();
@@ -32,7 +33,8 @@ void AddCertsCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand("certs", "Makes certificates for trying mTLS out.");
   command.require_subcommand(1);
   CLI::App& init = *command.add_subcommand(
-      "init", "Writes a test authority and certificates for router, worker and client.");
+      "init",
+      "Writes a test authority and certificates for router, worker, orchestrator and client.");
   auto dir = std::make_shared<std::string>();
   auto options = std::make_shared<CertificateOptions>();
   auto hosts = std::make_shared<std::vector<std::string>>();

@@ -29,6 +29,13 @@ void AddDoctorCommand(CLI::App& app, CommandContext& context);
 void AddCertsCommand(CLI::App& app, CommandContext& context);
 void AddClusterCommand(CLI::App& app, CommandContext& context);
 void AddNullServerCommand(CLI::App& app, CommandContext& context);
+// The orchestrator as a service, and its clients.
+void AddOrchestratorCommand(CLI::App& app, CommandContext& context);
+void AddSubmitCommand(CLI::App& app, CommandContext& context);
+void AddWatchCommand(CLI::App& app, CommandContext& context);
+void AddFetchCommand(CLI::App& app, CommandContext& context);
+void AddRunsCommand(CLI::App& app, CommandContext& context);
+void AddCancelCommand(CLI::App& app, CommandContext& context);
 
 // Exit codes of all commands.
 inline constexpr int kExitOk = 0;

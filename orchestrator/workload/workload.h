@@ -93,10 +93,10 @@ class Workload {
   // The next `count` prompts. Past the end, synthetic prompts come again with other ids of the data
   // set's (same lengths), others come again unchanged.
   Batch Deal(uint32_t count);
-  // Deals from the first prompt again.
-  void Rewind() { next_ = 0; }
-  // What is dealt from now on belongs to another point and gets another salt.
-  void BeginPoint() { ++options_.salt_point; }
+  // What is dealt from now on has the salt of `point`, if the options ask for salts.
+  void SaltFor(uint32_t point) { options_.salt_point = point; }
+  // The next prompt dealt is the one at `position` of the endless repetition.
+  void Seek(uint64_t position) { next_ = position; }
 
  private:
   const Dataset* dataset_;

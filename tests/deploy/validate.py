@@ -83,10 +83,33 @@ def containers(docs):
         yield from template["spec"]["containers"] if template else []
 
 
+def claim_errors(docs):
+    """Yields volumes whose claim is nowhere, and drains that are cut off: a pod's grace is over that of what runs in it."""
+    claims = {doc["metadata"]["name"] for doc in docs if doc["kind"] == "PersistentVolumeClaim"}
+    for doc in docs:
+        if not pod_template(doc):
+            continue
+        spec = pod_template(doc)["spec"]
+        for volume in spec.get("volumes", []):
+            claim = volume.get("persistentVolumeClaim", {}).get("claimName")
+            if claim and claim not in claims:
+                yield f"{doc['metadata']['name']}: volume {volume['name']} claims {claim}, which does not exist"
+        for container in spec["containers"]:
+            for arg in container.get("args", []):
+                if arg.startswith("--stop-grace=") and float(arg.partition("=")[2]) >= spec.get("terminationGracePeriodSeconds", 30):
+                    yield f"{container['name']}: {arg} is not below the pod's grace"
+
+
 def probe_errors(docs):
     """Yields probes that ask a port or read a directory that their container does not have."""
     for container in containers(docs):
         ports = {str(port["containerPort"]) for port in container.get("ports", [])}
+        names = {port["name"] for port in container.get("ports", [])}
+        for kind in ("startupProbe", "readinessProbe", "livenessProbe"):
+            for how in ("httpGet", "tcpSocket"):
+                port = container.get(kind, {}).get(how, {}).get("port")
+                if port is not None and str(port) not in names | ports:
+                    yield f"{container['name']}: its {kind} asks port {port}, which it does not have"
         mounts = tuple(mount["mountPath"] + "/" for mount in container.get("volumeMounts", []))
         for arg in container.get("readinessProbe", {}).get("exec", {}).get("command", []):
             value = arg.partition("=")[2]
@@ -140,7 +163,7 @@ def main():
     docs = render()
     for doc in docs:
         kubernetes_validate.validate(doc, SCHEMA_VERSION, strict=True)
-    errors = [*policy_errors(docs), *probe_errors(docs)]
+    errors = [*policy_errors(docs), *claim_errors(docs), *probe_errors(docs)]
     if options.bin_dir:
         errors += [*flag_errors(docs, options.bin_dir), *image_errors(options.bin_dir)]
     for error in errors:

@@ -39,6 +39,32 @@ TEST_F(RunDirectoryTest, NeverTheSameTwice) {
   EXPECT_TRUE(fs::is_directory(second->path()));
 }
 
+TEST_F(RunDirectoryTest, OneWriterAtATime) {
+  std::string path;
+  {
+    const auto first = RunDirectory::Create(root_, "m", "tp1");
+    ASSERT_TRUE(first.ok()) << first.status();
+    path = first->path();
+    EXPECT_EQ(RunDirectory::Open(path).status().code(), absl::StatusCode::kFailedPrecondition);
+  }
+  EXPECT_TRUE(RunDirectory::Open(path).ok());
+  EXPECT_EQ(RunDirectory::Open(path + "-none").status().code(), absl::StatusCode::kNotFound);
+}
+
+TEST_F(RunDirectoryTest, RequestsAreCutBackToWhatIsKept) {
+  const auto directory = RunDirectory::Create(root_, "m", "tp1");
+  ASSERT_TRUE(directory.ok()) << directory.status();
+  ASSERT_TRUE(directory->KeepRequests(0).ok());  // before there are any
+  RequestRecord record;
+  const auto one = directory->AppendRequests({record});
+  const auto three = directory->AppendRequests({record, record});
+  ASSERT_TRUE(one.ok() && three.ok());
+  EXPECT_EQ(*three, 3 * *one);
+  ASSERT_TRUE(directory->KeepRequests(*one).ok());
+  EXPECT_EQ(fs::file_size(directory->path() + "/requests.jsonl"), *one);
+  EXPECT_EQ(directory->KeepRequests(*one + 1).code(), absl::StatusCode::kDataLoss);
+}
+
 TEST_F(RunDirectoryTest, ResultsAreReadBackAndRequestsAppended) {
   const auto directory = RunDirectory::Create(root_, "m", "tp1");
   ASSERT_TRUE(directory.ok());

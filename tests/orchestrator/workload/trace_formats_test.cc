@@ -216,8 +216,8 @@ TEST(CacheSaltTest, PointsBeginDifferentlyAndAgreeWithinThemselves) {
   Workload workload(dataset, options);
   std::set<std::vector<uint32_t>> salts;
   for (int point = 0; point < 3; ++point) {
-    workload.Rewind();
-    workload.BeginPoint();
+    workload.Seek(0);
+    workload.SaltFor(1);
     const Batch batch = workload.Deal(10);
     std::set<std::vector<uint32_t>> first;
     for (uint32_t i = 0; i < 10; ++i) {

@@ -33,6 +33,17 @@ TEST(WorkloadTest, BatchesAreDisjointRunsOfTheDataset) {
   EXPECT_EQ(point.At(0).request.max_tokens(), 8u);
 }
 
+TEST(WorkloadTest, WhatIsDealtAtAPositionDoesNotDependOnWhatWasDealtBefore) {
+  const Dataset dataset = Synthetic(4, 3);
+  Workload in_order(dataset, {}), later(dataset, {});
+  in_order.Deal(9);
+  later.Seek(9);
+  const Batch expected = in_order.Deal(5), batch = later.Deal(5);
+  for (uint32_t i = 0; i < 5; ++i) {
+    EXPECT_EQ(batch.At(i).request.SerializeAsString(), expected.At(i).request.SerializeAsString());
+  }
+}
+
 TEST(WorkloadTest, SyntheticPromptsNeverRepeat) {
   const Dataset dataset = Synthetic(4, 16);
   Workload workload(dataset, {});

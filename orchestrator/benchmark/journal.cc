@@ -1,0 +1,82 @@
+// Identity of a run and its whole part; see journal.h.
+#include "orchestrator/benchmark/journal.h"
+
+#include <google/protobuf/util/message_differencer.h>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/hash.h"
+#include "common/status_macros.h"
+#include "common/version.h"
+#include "orchestrator/cluster/cluster_client.h"
+
+namespace regatta {
+namespace {
+
+std::string HashOf(const Dataset& dataset) {
+  uint64_t hash = 0;
+  for (const DatasetEntry& entry : dataset.entries) {
+    hash = Fnv1a(absl::StrCat(hash, FormatDatasetEntry(entry)));
+  }
+  return absl::StrCat(absl::Hex(hash, absl::kZeroPad16));
+}
+
+}  // namespace
+
+RunIdentity IdentityOf(const std::vector<std::string>& flags,
+                       const std::vector<PlannedPoint>& planned, const Dataset& dataset,
+                       const ClusterDescription& cluster) {
+  RunIdentity identity;
+  identity.mutable_flags()->Add(flags.begin(), flags.end());
+  identity.mutable_planned()->Add(planned.begin(), planned.end());
+  identity.set_dataset_hash(HashOf(dataset));
+  const PointReport context = ContextOf(cluster);
+  *identity.mutable_engine() = context.engine();
+  *identity.mutable_machine() = context.machine();
+  identity.mutable_machine()->clear_memory();  // of CPU ranks what is free, which is never the same
+  *identity.mutable_world_info() = context.world_info();
+  identity.set_version(kVersion);
+  identity.set_commit(BuildCommit());
+  return identity;
+}
+
+absl::Status CheckSameRun(const RunIdentity& before, const RunIdentity& now) {
+  constexpr size_t kMaxNamed = 5;
+  google::protobuf::util::MessageDifferencer differencer;
+  std::string text;
+  differencer.ReportDifferencesToString(&text);
+  if (differencer.Compare(before, now)) return absl::OkStatus();
+  std::vector<std::string> lines = absl::StrSplit(text, '\n', absl::SkipEmpty());
+  if (lines.size() > kMaxNamed) lines.resize(kMaxNamed);
+  return absl::FailedPreconditionError(
+      absl::StrCat("this is not the sweep that was begun: ", absl::StrJoin(lines, "; ")));
+}
+
+const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep) {
+  return sweep.runs_size() > 0 ? sweep.runs() : sweep.points();
+}
+
+void NoteWhole(size_t points, uint64_t request_bytes, SweepReport& sweep) {
+  sweep.mutable_journal()->set_whole_points(static_cast<uint32_t>(points));
+  sweep.mutable_journal()->set_request_bytes(static_cast<double>(request_bytes));
+}
+
+absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now) {
+  ASSIGN_OR_RETURN(SweepReport sweep, directory.LoadWhole());
+  Journal& journal = *sweep.mutable_journal();
+  if (absl::Status same = CheckSameRun(journal.identity(), now); !same.ok()) {
+    return absl::Status(same.code(), absl::StrCat(directory.path(), ": ", same.message()));
+  }
+  if (journal.whole_points() > static_cast<uint32_t>(journal.identity().planned_size())) {
+    return absl::DataLossError(absl::StrCat(directory.path(), ": ", journal.whole_points(),
+                                            " points are whole, ",
+                                            journal.identity().planned_size(), " were planned"));
+  }
+  RETURN_IF_ERROR(directory.KeepRequests(static_cast<uint64_t>(journal.request_bytes())));
+  journal.set_resumed(journal.resumed() + 1);
+  sweep.set_completed(false);
+  return sweep;
+}
+
+}  // namespace regatta

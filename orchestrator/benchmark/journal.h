@@ -1,0 +1,40 @@
+// How a sweep that was killed goes on: results.json says what the sweep is and how much of it is
+// whole; the rest is measured again, with the prompts it would have had.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/workload/dataset.h"
+#include "proto/cluster.pb.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// What makes two parts of a sweep one: `flags` as given, the points and where their prompts begin,
+// every prompt and length of `dataset`, what serves, and this build.
+RunIdentity IdentityOf(const std::vector<std::string>& flags,
+                       const std::vector<PlannedPoint>& planned, const Dataset& dataset,
+                       const ClusterDescription& cluster);
+
+// FAILED_PRECONDITION names what differs: "machine.host: "a" -> "b"".
+absl::Status CheckSameRun(const RunIdentity& before, const RunIdentity& now);
+
+// Every run as it was measured, in that order: `runs`, or `points` where none was repeated.
+const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep);
+
+// Notes that `sweep` holds the first `points` planned points, all whole, whose requests are the
+// first `request_bytes` of requests.jsonl.
+void NoteWhole(size_t points, uint64_t request_bytes, SweepReport& sweep);
+
+// The sweep in `directory` as far as it is whole; drops from the directory what is not. Errors: no
+// results or no journal, another run (CheckSameRun), requests.jsonl is shorter than it was
+// (DATA_LOSS).
+absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now);
+
+}  // namespace regatta

@@ -1,0 +1,146 @@
+// See orchestrator_client.h.
+#include "orchestrator/service/orchestrator_client.h"
+
+#include <filesystem>
+
+#include "absl/cleanup/cleanup.h"
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/grpc_deadline.h"
+#include "common/grpc_status.h"
+#include "common/status_macros.h"
+#include "orchestrator/grpc/channel.h"
+#include "orchestrator/service/run_fetch.h"
+#include "orchestrator/service/run_store.h"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
+constexpr absl::Duration kAnswerTimeout = absl::Seconds(30);
+constexpr absl::Duration kSendTimeout = absl::Minutes(5);  // with up to 64 MiB of files
+constexpr absl::Duration kCancelTimeout = absl::Minutes(2);
+constexpr absl::Duration kFetchTimeout = absl::Hours(1);
+constexpr absl::Duration kWatchTimeout = absl::Minutes(10);  // joined again after it
+constexpr absl::Duration kAwayTimeout = absl::Minutes(1);    // that the service may be away
+
+template <typename Response>
+absl::StatusOr<Response> Answered(const grpc::Status& status, Response response) {
+  if (!status.ok()) return FromGrpc(status);
+  return response;
+}
+
+bool MayJoinAgain(const absl::Status& status) {
+  return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+}  // namespace
+
+absl::StatusOr<OrchestratorClient> OrchestratorClient::Dial(const ServiceAddress& address) {
+  ASSIGN_OR_RETURN(const std::string target, AddressOfUrl(address.url));
+  ASSIGN_OR_RETURN(const auto channel, Connect(target, address.tls, kConnectTimeout));
+  return OrchestratorClient(Orchestrator::NewStub(channel));
+}
+
+absl::StatusOr<RunSummary> OrchestratorClient::Start(const StartRunRequest& request) {
+  grpc::ClientContext context;
+  SetDeadline(context, kSendTimeout);
+  RunSummary run;
+  const grpc::Status status = stub_->Start(&context, request, &run);
+  return Answered(status, std::move(run));
+}
+
+absl::StatusOr<RunSummary> OrchestratorClient::Cancel(const std::string& id) {
+  grpc::ClientContext context;
+  SetDeadline(context, kCancelTimeout);
+  CancelRunRequest request;
+  request.set_id(id);
+  RunSummary run;
+  const grpc::Status status = stub_->Cancel(&context, request, &run);
+  return Answered(status, std::move(run));
+}
+
+absl::StatusOr<ListRunsResponse> OrchestratorClient::List(uint32_t limit) {
+  grpc::ClientContext context;
+  SetDeadline(context, kAnswerTimeout);
+  ListRunsRequest request;
+  request.set_limit(limit);
+  ListRunsResponse runs;
+  const grpc::Status status = stub_->List(&context, request, &runs);
+  return Answered(status, std::move(runs));
+}
+
+absl::StatusOr<RunComparison> OrchestratorClient::Compare(const std::string& first,
+                                                          const std::string& second) {
+  grpc::ClientContext context;
+  SetDeadline(context, kAnswerTimeout);
+  CompareRunsRequest request;
+  request.set_first(first);
+  request.set_second(second);
+  RunComparison comparison;
+  const grpc::Status status = stub_->Compare(&context, request, &comparison);
+  return Answered(status, std::move(comparison));
+}
+
+absl::Status OrchestratorClient::WatchOnce(WatchRunRequest& request,
+                                           const std::function<void(const RunProgress&)>& see,
+                                           RunSummary& last) {
+  grpc::ClientContext context;
+  SetDeadline(context, kWatchTimeout);
+  const auto stream = stub_->Watch(&context, request);
+  for (RunProgress progress; stream->Read(&progress);) {
+    request.set_points_seen(request.points_seen() + progress.points_size());
+    last = progress.run();
+    see(progress);
+  }
+  return FromGrpc(stream->Finish());
+}
+
+absl::StatusOr<RunSummary> OrchestratorClient::Watch(
+    const std::string& id, const std::function<void(const RunProgress&)>& see) {
+  WatchRunRequest request;
+  request.set_id(id);
+  RunSummary last;
+  absl::Time alive = absl::Now();
+  while (true) {
+    const auto noted = [&](const RunProgress& progress) {
+      alive = absl::Now();
+      see(progress);
+    };
+    const absl::Status status = WatchOnce(request, noted, last);
+    if (HasEnded(last.state())) return last;
+    const bool away = absl::Now() - alive > kAwayTimeout;
+    if (!status.ok() && (!MayJoinAgain(status) || away)) return status;
+    absl::SleepFor(absl::Milliseconds(200));
+  }
+}
+
+absl::StatusOr<int> OrchestratorClient::Fetch(const std::string& id, const std::string& dir) {
+  std::error_code error;
+  if (fs::exists(dir, error)) {
+    return absl::AlreadyExistsError(absl::StrCat("'", dir, "' exists already: give another name"));
+  }
+  const std::string part = dir + ".part";
+  fs::remove_all(part, error);
+  const absl::Cleanup clean = [&] { fs::remove_all(part, error); };
+  grpc::ClientContext context;
+  SetDeadline(context, kFetchTimeout);
+  FetchRunRequest request;
+  request.set_id(id);
+  const auto stream = stub_->Fetch(&context, request);
+  FetchedFiles files(part);
+  absl::Status written;
+  for (FileChunk chunk; written.ok() && stream->Read(&chunk);) written = files.Add(chunk);
+  if (!written.ok()) context.TryCancel();
+  const absl::Status status = FromGrpc(stream->Finish());
+  RETURN_IF_ERROR(written);
+  RETURN_IF_ERROR(status);
+  RETURN_IF_ERROR(files.Finish());
+  fs::rename(part, dir, error);
+  if (error) return absl::UnavailableError(absl::StrCat("'", dir, "': ", error.message()));
+  return files.count();
+}
+
+}  // namespace regatta

@@ -1,0 +1,109 @@
+// See run_text.h.
+#include "orchestrator/service/run_text.h"
+
+#include <algorithm>
+#include <vector>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
+#include "orchestrator/benchmark/request_rates.h"
+#include "orchestrator/service/run_store.h"
+#include "orchestrator/terminal/text_table.h"
+
+namespace regatta {
+namespace {
+
+// Of a figure that may be missing.
+std::string Figure(double value) { return value > 0 ? absl::StrFormat("%.1f", value) : "-"; }
+
+// Others' text on a terminal: control characters could move its cursor.
+std::string Plain(std::string text) {
+  std::replace_if(
+      text.begin(), text.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); }, '?');
+  return text;
+}
+
+std::string Points(const RunSummary& run) {
+  const std::string planned = run.points_planned() == 0 ? "?" : absl::StrCat(run.points_planned());
+  return absl::StrCat(run.points_done(), "/", planned);
+}
+
+std::string Change(double first, double second) {
+  return first > 0 && second > 0 ? absl::StrFormat("%+.1f %%", 100 * (second / first - 1)) : "-";
+}
+
+std::string NameOfLoad(uint32_t concurrency, double request_rate) {
+  if (concurrency == 0 && request_rate <= 0) return "concurrency unlimited";
+  return PointName({.concurrency = concurrency, .request_rate = request_rate});
+}
+
+}  // namespace
+
+std::string StateName(RunState state) {
+  const std::string name = RunState_Name(state);
+  return absl::AsciiStrToLower(absl::StripPrefix(name, "RUN_"));
+}
+
+std::string RunsText(const ListRunsResponse& runs) {
+  std::vector<TextRow> rows = {
+      {"ID", "STATE", "POINTS", "FAILED", "TOK/S", "TOK/S/USER", "CREATED", "TARGET", "LABEL"}};
+  for (const RunSummary& run : runs.runs()) {
+    rows.push_back({run.id(), StateName(run.state()), Points(run),
+                    absl::StrCat(run.failed_requests()), Figure(run.best_output_tok_s()),
+                    Figure(run.best_user_tok_s()), run.created_utc(), Plain(run.target()),
+                    Plain(run.label())});
+  }
+  return TableText(rows);
+}
+
+std::string PointText(const PointReport& point) {
+  const RegattaInfo& info = point.regatta();
+  return absl::StrCat(NameOfLoad(info.concurrency(), info.load().request_rate()), ": ",
+                      Figure(point.performance().system_output_throughput_tok_s()), " tok/s, ",
+                      Figure(point.performance().output_throughput_per_user_tok_s()),
+                      " tok/s per user, TTFT p95 ",
+                      Figure(point.streaming_metrics().ttft_percentiles().p95()), " ms, ",
+                      point.request_info().num_requests(), " requests, ",
+                      point.regatta().failed_requests(), " failed");
+}
+
+std::string RunText(const RunSummary& run) {
+  std::string text =
+      absl::StrCat("run ", run.id(), " ", StateName(run.state()), ": ", Points(run), " points, ",
+                   run.completed_requests(), " requests, ", run.failed_requests(), " failed");
+  if (run.restarts() > 0) absl::StrAppend(&text, ", taken up again ", run.restarts(), " times");
+  if (!run.error().empty()) absl::StrAppend(&text, "\n  ", Plain(run.error()));
+  if (HasEnded(run.state()) && run.points_done() > 0) {
+    absl::StrAppend(&text, "\n  best: ", Figure(run.best_output_tok_s()), " tok/s, ",
+                    Figure(run.best_user_tok_s()), " tok/s per user; `regatta fetch ", run.id(),
+                    "` brings the report");
+  }
+  return text + "\n";
+}
+
+std::string ComparisonText(const RunComparison& comparison) {
+  std::string text;
+  for (const std::string& difference : comparison.differences()) {
+    absl::StrAppend(&text, "! not the same: ", Plain(difference), "\n");
+  }
+  const std::string a = comparison.first().id(), b = comparison.second().id();
+  std::vector<TextRow> rows = {{"LOAD", absl::StrCat("TOK/S ", a), absl::StrCat("TOK/S ", b),
+                                "CHANGE", absl::StrCat("TOK/S/USER ", a),
+                                absl::StrCat("TOK/S/USER ", b), "CHANGE"}};
+  for (const ComparedPoint& point : comparison.points()) {
+    const Performance& first = point.first().performance();
+    const Performance& second = point.second().performance();
+    const double output_a = first.system_output_throughput_tok_s();
+    const double output_b = second.system_output_throughput_tok_s();
+    const double user_a = first.output_throughput_per_user_tok_s();
+    const double user_b = second.output_throughput_per_user_tok_s();
+    rows.push_back({NameOfLoad(point.concurrency(), point.request_rate()), Figure(output_a),
+                    Figure(output_b), Change(output_a, output_b), Figure(user_a), Figure(user_b),
+                    Change(user_a, user_b)});
+  }
+  return text + TableText(rows);
+}
+
+}  // namespace regatta

@@ -1,0 +1,25 @@
+// Runs and points of an orchestrator service as text for a terminal. Pure.
+#pragma once
+
+#include <string>
+
+#include "proto/orchestrator.pb.h"
+
+namespace regatta {
+
+// "queued", "running", ...
+std::string StateName(RunState state);
+
+// A line per run, newest first, below a line of titles.
+std::string RunsText(const ListRunsResponse& runs);
+
+// "concurrency 4: 812.4 tok/s, 203.1 tok/s per user, TTFT p95 12.3 ms, 40 requests, 0 failed".
+std::string PointText(const PointReport& point);
+
+// What a client is told of a run: its state, points, figures and what to do next.
+std::string RunText(const RunSummary& run);
+
+// Points side by side with the second one's change in percent, below what makes them incomparable.
+std::string ComparisonText(const RunComparison& comparison);
+
+}  // namespace regatta
