@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <optional>
@@ -63,11 +64,13 @@ class Run {
   absl::Status MeasurePoint(size_t index);
   void WarmUp(const LoadPoint& point);
   LoadResult Load(const std::string& label, const Batch& batch, uint32_t concurrency,
-                  double max_time_s);
+                  double max_time_s, ClusterMonitor& monitor);
   void NoteDeadProcess();
   void PrintEstimate(size_t first_point, const SpeedSample& sample) const;
   PointReport Context(const LoadPoint& point) const;
   absl::Status Save(const std::vector<RequestRecord>& records);
+  absl::Status SaveTimeline(PointTimeline timeline, const RegattaInfo& info,
+                            const PointSamples& samples) const;
   absl::Status Finish();
   double MaxTimePerPoint() const;
   uint32_t WarmupRequests(const LoadPoint& point) const;
@@ -181,8 +184,8 @@ absl::Status Run::MeasurePoint(size_t index) {
   const std::string label =
       absl::StrCat("[", index + 1, "/", plan_.points.size(), "] concurrency ", point.concurrency);
   ClusterMonitor monitor(serving_.channel);
-  const LoadResult result = Load(label, batch, point.concurrency, MaxTimePerPoint());
-  monitor.Finish(*context.mutable_regatta());
+  const LoadResult result = Load(label, batch, point.concurrency, MaxTimePerPoint(), monitor);
+  PointTimeline timeline = monitor.Finish(*context.mutable_regatta());
   context.mutable_regatta()->set_cut_short(result.cut_short);
   PointReport report = CompletePoint(std::move(context), result.samples);
   const bool exact =
@@ -195,6 +198,7 @@ absl::Status Run::MeasurePoint(size_t index) {
   *sweep_.add_points() = report;
   std::cout << RenderTerminalReport(report) << std::endl;
   RETURN_IF_ERROR(Save(result.samples.requests));
+  RETURN_IF_ERROR(SaveTimeline(std::move(timeline), report.regatta(), result.samples));
   if (index + 1 < plan_.points.size()) {
     PrintEstimate(index + 1, {point.concurrency, report.performance().request_throughput_req_s(),
                               report.performance().avg_request_latency_ms() / 1e3});
@@ -205,9 +209,10 @@ absl::Status Run::MeasurePoint(size_t index) {
 void Run::WarmUp(const LoadPoint& point) {
   const uint32_t requests = WarmupRequests(point);
   if (requests == 0) return;
+  ClusterMonitor monitor(serving_.channel);
   const LoadResult result =
       Load(absl::StrCat("warm-up for concurrency ", point.concurrency), workload_->Deal(requests),
-           std::min(point.concurrency, requests), MaxTimePerPoint());
+           std::min(point.concurrency, requests), MaxTimePerPoint(), monitor);
   if (sweep_.points_size() > 0) return;
   const PointReport report = CompletePoint(PointReport(), result.samples);
   if (report.request_info().num_requests() == 0) return;
@@ -217,12 +222,13 @@ void Run::WarmUp(const LoadPoint& point) {
 }
 
 LoadResult Run::Load(const std::string& label, const Batch& batch, uint32_t concurrency,
-                     double max_time_s) {
+                     double max_time_s, ClusterMonitor& monitor) {
   LoadOptions load;
   load.concurrency = concurrency;
   load.stall_timeout = absl::Seconds(options_.stall_timeout_s);
   if (max_time_s > 0) load.max_time = absl::Seconds(max_time_s);
   LoadResult result = generator_->Run(batch, load, stop_, [&](const LoadProgress& now) {
+    monitor.Observe(now);
     progress_.Update(label, now);
     NoteDeadProcess();
   });
@@ -276,6 +282,16 @@ uint32_t Run::WarmupRequests(const LoadPoint& point) const {
 absl::Status Run::Save(const std::vector<RequestRecord>& records) {
   RETURN_IF_ERROR(directory_->AppendRequests(records));
   return directory_->WriteResults(sweep_);
+}
+
+absl::Status Run::SaveTimeline(PointTimeline timeline, const RegattaInfo& info,
+                               const PointSamples& samples) const {
+  timeline.set_layout(info.layout());
+  timeline.set_concurrency(info.concurrency());
+  for (double gap_ms : EvenQuantiles({samples.gaps_ms.begin(), samples.gaps_ms.end()}, 101)) {
+    timeline.add_itl_quantiles_ms(std::round(gap_ms * 1e3) / 1e3);
+  }
+  return directory_->AppendTimeline(timeline);
 }
 
 absl::Status Run::Finish() {

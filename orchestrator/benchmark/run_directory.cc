@@ -25,7 +25,7 @@ std::string Sanitized(const std::string& name) {
   return result.empty() ? "model" : result;
 }
 
-std::string JsonLine(const RequestRecord& record) {
+std::string JsonLine(const google::protobuf::Message& record) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
@@ -59,6 +59,14 @@ absl::Status RunDirectory::AppendRequests(const std::vector<RequestRecord>& reco
   const std::string path = path_ + "/requests.jsonl";
   std::ofstream file(path, std::ios::app | std::ios::binary);
   for (const RequestRecord& record : records) file << JsonLine(record);
+  file.flush();
+  return file ? absl::OkStatus() : CannotWrite(path);
+}
+
+absl::Status RunDirectory::AppendTimeline(const PointTimeline& timeline) const {
+  const std::string path = path_ + "/timeline.jsonl";
+  std::ofstream file(path, std::ios::app | std::ios::binary);
+  file << JsonLine(timeline);
   file.flush();
   return file ? absl::OkStatus() : CannotWrite(path);
 }

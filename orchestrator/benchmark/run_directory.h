@@ -21,6 +21,8 @@ class RunDirectory {
 
   // Appends one line per record to requests.jsonl.
   absl::Status AppendRequests(const std::vector<RequestRecord>& records) const;
+  // Appends a line to timeline.jsonl.
+  absl::Status AppendTimeline(const PointTimeline& timeline) const;
   // Replaces results.json at once: a reader sees the old or the new one.
   absl::Status WriteResults(const SweepReport& sweep) const;
 

@@ -178,6 +178,17 @@ Percentiles Summarize(std::vector<double> samples) {
   return result;
 }
 
+std::vector<double> EvenQuantiles(std::vector<double> samples, size_t count) {
+  CHECK_GE(count, 2u);
+  std::vector<double> quantiles;
+  if (samples.empty()) return quantiles;
+  std::sort(samples.begin(), samples.end());
+  for (size_t i = 0; i < count; ++i) {
+    quantiles.push_back(Quantile(samples, static_cast<double>(i) / (count - 1)));
+  }
+  return quantiles;
+}
+
 PointReport CompletePoint(PointReport context, const PointSamples& samples) {
   const Columns columns = Gather(samples.requests);
   PointReport& report = context;

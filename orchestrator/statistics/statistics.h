@@ -16,6 +16,10 @@ double Quantile(absl::Span<const double> sorted, double q);
 // All zeros for no samples.
 Percentiles Summarize(std::vector<double> samples);
 
+// `count` >= 2 quantiles at even steps from the minimum to the maximum, ascending; none for no
+// samples.
+std::vector<double> EvenQuantiles(std::vector<double> samples, size_t count);
+
 // What one load point left behind.
 struct PointSamples {
   std::vector<RequestRecord> requests;  // every issued one, failed ones (`error` set) included
