@@ -94,11 +94,11 @@ std::string RenderHtml(absl::Span<const ReportedRun> runs) {
   const std::string caveat = CaveatOf(runs);
   if (!caveat.empty()) absl::StrAppend(&out, "<div class=\"warn\">", EscapeXml(caveat), "</div>\n");
   Figures figures;
-  absl::StrAppend(&out, single ? FactsHtml(runs[0].sweep) : RunTableHtml(runs),
-                  ChartsHtml(runs, figures), HeatMapsHtml(runs), kCourses, "<h2>Points</h2>\n",
-                  PointTableHtml(runs), "<h2>Reports</h2>\n", PointReportsHtml(runs),
-                  "<h2>Repeat it</h2>\n", ProvenanceHtml(runs), "</main>\n",
-                  Scripts(figures, runs));
+  const std::string charts = ChartsHtml(runs, figures);  // first: fills `figures` for the scripts
+  absl::StrAppend(&out, single ? FactsHtml(runs[0].sweep) : RunTableHtml(runs), charts,
+                  HeatMapsHtml(runs), kCourses, "<h2>Points</h2>\n", PointTableHtml(runs),
+                  "<h2>Reports</h2>\n", PointReportsHtml(runs), "<h2>Repeat it</h2>\n",
+                  ProvenanceHtml(runs), "</main>\n", Scripts(figures, runs));
   return out + "</body></html>\n";
 }
 
