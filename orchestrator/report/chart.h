@@ -20,7 +20,8 @@ enum class Stroke { kSolid, kDashed, kDotted };
 inline constexpr int kNeutralColor = -1;
 
 struct ChartSeries {
-  std::string name;  // in the legend when there is more than one series
+  std::string name;       // in the legend when there is more than one series
+  bool in_legend = true;  // false: it goes with the one before of the same name
   std::vector<ChartPoint> points;
   int color = 0;  // place in ColorOf's palette, or kNeutralColor
   Stroke stroke = Stroke::kSolid;

@@ -38,10 +38,11 @@ std::string SeriesJson(const ChartSeries& series) {
     if (std::isfinite(point.x) && std::isfinite(point.y)) points.push_back(PointJson(point));
   }
   return absl::StrFormat(
-      "{\"name\":%s,\"color\":\"%s\",\"stroke\":\"%s\",\"line\":%s,\"marks\":%s,\"points\":%s}",
+      "{\"name\":%s,\"color\":\"%s\",\"stroke\":\"%s\",\"in_legend\":%s,\"line\":%s,\"marks\":%s,"
+      "\"points\":%s}",
       JsonString(series.name), series.color == kNeutralColor ? "" : ColorOf(series.color),
-      NameOf(series.stroke), series.line ? "true" : "false", series.marks ? "true" : "false",
-      JsonArray(points));
+      NameOf(series.stroke), series.in_legend ? "true" : "false", series.line ? "true" : "false",
+      series.marks ? "true" : "false", JsonArray(points));
 }
 
 }  // namespace

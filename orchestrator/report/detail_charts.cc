@@ -53,7 +53,6 @@ struct Distribution {
 Chart DistributionChart(absl::Span<const ReportedRun> runs, const std::string& title,
                         const std::string& y_label, const std::vector<Distribution>& all) {
   Chart chart = {.title = title,
-                 .subtitle = SubjectOf(runs),
                  .note = CaveatOf(runs),
                  .x_label = "ms",
                  .y_label = y_label,
@@ -62,7 +61,7 @@ Chart DistributionChart(absl::Span<const ReportedRun> runs, const std::string& t
                  .width = 560,
                  .height = 380};
   if (all.size() > kMaxDistributions) {
-    absl::StrAppend(&chart.subtitle, ", ", kMaxDistributions, " of ", all.size(), " points");
+    chart.subtitle = absl::StrCat(kMaxDistributions, " of ", all.size(), " points");
   }
   for (const Distribution& one : Chosen(all)) {
     const int place = static_cast<int>(chart.series.size());

@@ -156,7 +156,7 @@ std::string PointTableHtml(absl::Span<const ReportedRun> runs) {
 std::string HeatMapsHtml(absl::Span<const ReportedRun> runs) {
   const std::vector<PointSeries> all = SeriesOf(runs);
   if (all.size() < 2) return "";
-  return absl::StrCat("<h2>Layouts against concurrency</h2>\n<div class=\"charts\">",
+  return absl::StrCat("<h2>Layouts against concurrency</h2>\n<div class=\"heats\">",
                       HeatMap(all, "Output tok/s per GPU", GpuThroughput),
                       HeatMap(all, "tok/s per user", UserSpeed), "</div>\n");
 }

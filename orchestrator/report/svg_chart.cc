@@ -136,6 +136,7 @@ double DrawLegend(const Chart& chart, double y, std::string& out) {
   double x = kMargin;
   y += 20;
   for (const ChartSeries& series : chart.series) {
+    if (!series.in_legend) continue;
     const double width = 27 + kLetter * series.name.size() + 18;
     if (x > kMargin && x + width > chart.width - kMargin) {
       x = kMargin;

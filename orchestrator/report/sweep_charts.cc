@@ -2,11 +2,13 @@
 #include "orchestrator/report/sweep_charts.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "common/check.h"
 #include "orchestrator/report/frontier.h"
 
 namespace regatta {
@@ -44,34 +46,53 @@ struct Statistic {
   double (*get)(const PointReport&);
 };
 
+constexpr Stroke kStrokes[] = {Stroke::kSolid, Stroke::kDashed, Stroke::kDotted};
+constexpr const char* kStrokeNames[] = {"solid", "dashed", "dotted"};
+
+// "ms: p50 solid, p95 dashed, p99 dotted".
+std::string WithStrokes(const std::string& unit, const std::vector<Statistic>& statistics) {
+  std::vector<std::string> parts;
+  for (size_t k = 0; k < statistics.size(); ++k) {
+    parts.push_back(absl::StrCat(statistics[k].name, " ", kStrokeNames[k]));
+  }
+  return absl::StrCat(unit, ": ", absl::StrJoin(parts, ", "));
+}
+
+std::vector<ChartPoint> PointsOverConcurrency(const PointSeries& series, const Statistic& statistic,
+                                              bool (*known)(const PointReport&)) {
+  std::vector<ChartPoint> points;
+  for (const PointReport* point : series.points) {
+    if (!known(*point)) continue;
+    const double y = statistic.get(*point);
+    points.push_back(
+        {.x = double(std::max(1u, point->regatta().concurrency())),
+         .y = y,
+         .tooltip = absl::StrFormat("%s %.4g, %s", statistic.name, y, Tooltip(*point))});
+  }
+  return points;
+}
+
 // A chart over concurrency. One series differs by statistic in colour; several do by stroke.
 Chart OverConcurrency(absl::Span<const ReportedRun> runs, const std::string& title,
-                      const std::string& y_label, bool (*known)(const PointReport&),
+                      const std::string& unit, bool (*known)(const PointReport&),
                       const std::vector<Statistic>& statistics) {
+  CHECK_LE(statistics.size(), std::size(kStrokes));
+  const std::vector<PointSeries> all = SeriesOf(runs);
+  const bool several = all.size() > 1;
   Chart chart = {.title = title,
-                 .subtitle = SubjectOf(runs),
                  .note = CaveatOf(runs),
                  .x_label = "Concurrency (requests in flight)",
-                 .y_label = y_label,
+                 .y_label = several && statistics.size() > 1 ? WithStrokes(unit, statistics) : unit,
                  .log_x = true,
                  .width = 560,
                  .height = 380};
-  const std::vector<PointSeries> all = SeriesOf(runs);
   for (size_t s = 0; s < all.size(); ++s) {
     for (size_t k = 0; k < statistics.size(); ++k) {
-      const bool several = all.size() > 1;
-      std::string name = statistics[k].name;
-      if (several && statistics.size() == 1) name = all[s].name;
-      if (several && statistics.size() > 1) name = absl::StrCat(all[s].name, " ", name);
-      ChartSeries series = {.name = name, .color = static_cast<int>(several ? s : k)};
-      if (several) series.stroke = static_cast<Stroke>(std::min<size_t>(k, 2));
-      for (const PointReport* point : all[s].points) {
-        if (!known(*point)) continue;
-        const double x = std::max(1u, point->regatta().concurrency());
-        series.points.push_back(
-            {.x = x, .y = statistics[k].get(*point), .tooltip = Tooltip(*point)});
-      }
-      chart.series.push_back(std::move(series));
+      chart.series.push_back({.name = several ? all[s].name : statistics[k].name,
+                              .in_legend = !several || k == 0,
+                              .points = PointsOverConcurrency(all[s], statistics[k], known),
+                              .color = static_cast<int>(several ? s : k),
+                              .stroke = several ? kStrokes[k] : Stroke::kSolid});
     }
   }
   return chart;

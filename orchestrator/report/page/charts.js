@@ -19,7 +19,7 @@ const charts = (() => {
     const color = series.color || colors.soft;
     const marks = series.marks ? 4.5 : 0;
     return {
-      label: series.name, data: series.points, showLine: series.line, borderColor: color, backgroundColor: color,
+      label: series.name, inLegend: series.in_legend, data: series.points, showLine: series.line, borderColor: color, backgroundColor: color,
       borderDash: DASHES[series.stroke], borderWidth: 2, pointRadius: marks, pointHoverRadius: marks + 2,
       pointHitRadius: 8, pointBorderWidth: 2,
       pointBackgroundColor: context => context.raw && context.raw.hollow ? colors.card : color,
@@ -90,17 +90,29 @@ const charts = (() => {
         scales: {x: chart.log_x ? powersOfTwo(chart, x) : x, y},
         plugins: {
           legend: {display: chart.series.length > 1, align: 'start',
-                   labels: {color: colors.soft, boxHeight: 0, boxWidth: 22, generateLabels: lineKeys}},
+                   onClick: toggle,
+                   labels: {color: colors.soft, boxHeight: 0, boxWidth: 22, filter: (key, data) => data.datasets[key.datasetIndex].inLegend,
+                            generateLabels: lineKeys}},
           tooltip: {callbacks: {title: () => '', label: tooltipLines}, displayColors: false, filter: (item, i) => i === 0},
         },
       },
     };
   }
 
-  // Keys show colour and stroke; a click hides the series.
+  // Keys show colour and stroke.
   function lineKeys(chart) {
     return Chart.defaults.plugins.legend.labels.generateLabels(chart).map(
         key => ({...key, lineWidth: 3, lineDash: chart.data.datasets[key.datasetIndex].borderDash}));
+  }
+
+  // A click on a key hides or shows all series of its name.
+  function toggle(event, key, legend) {
+    const {chart} = legend;
+    const shown = !chart.isDatasetVisible(key.datasetIndex);
+    chart.data.datasets.forEach((dataset, index) => {
+      if (dataset.label === key.text) chart.setDatasetVisibility(index, shown);
+    });
+    chart.update();
   }
 
   function element(name, text, className = '') {
@@ -115,7 +127,7 @@ const charts = (() => {
     const plot = element('div', '', 'plot');
     const canvas = element('canvas', '');
     canvas.setAttribute('role', 'img');
-    canvas.setAttribute('aria-label', `${chart.title}. ${chart.subtitle}. ${chart.note}`);
+    canvas.setAttribute('aria-label', [chart.title, chart.subtitle, chart.note].filter(Boolean).join('. '));
     plot.style.height = `${height}px`;
     plot.append(canvas);
     const words = [element('h3', chart.title)];
