@@ -84,9 +84,12 @@ std::string FactsHtml(const SweepReport& sweep) {
   const PointReport* throughput = nullptr;
   const PointReport* speed = nullptr;
   const PointReport* ttft = nullptr;
+  const auto system = [](const PointReport& p) {
+    return p.performance().system_output_throughput_tok_s();
+  };
   for (const PointReport& point : sweep.points()) {
     if (GpuThroughput(point) <= 0) continue;
-    if (!throughput || GpuThroughput(point) > GpuThroughput(*throughput)) throughput = &point;
+    if (!throughput || system(point) > system(*throughput)) throughput = &point;
     if (!speed || UserSpeed(point) > UserSpeed(*speed)) speed = &point;
     const auto p50 = [](const PointReport& p) {
       return p.streaming_metrics().ttft_percentiles().p50();
@@ -95,9 +98,9 @@ std::string FactsHtml(const SweepReport& sweep) {
   }
   if (!throughput) return "";
   std::string out = "<div class=\"facts\">";
-  out += Fact(
-      absl::StrFormat("%.0f tok/s", throughput->performance().system_output_throughput_tok_s()),
-      absl::StrFormat("best output throughput (c=%d)", throughput->regatta().concurrency()));
+  out +=
+      Fact(absl::StrFormat("%.0f tok/s", system(*throughput)),
+           absl::StrFormat("best output throughput (c=%d)", throughput->regatta().concurrency()));
   out += Fact(absl::StrFormat("%.1f tok/s", UserSpeed(*speed)),
               absl::StrFormat("best speed per user (c=%d)", speed->regatta().concurrency()));
   if (ttft) {

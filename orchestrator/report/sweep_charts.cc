@@ -49,13 +49,13 @@ struct Statistic {
 constexpr Stroke kStrokes[] = {Stroke::kSolid, Stroke::kDashed, Stroke::kDotted};
 constexpr const char* kStrokeNames[] = {"solid", "dashed", "dotted"};
 
-// "ms: p50 solid, p95 dashed, p99 dotted".
-std::string WithStrokes(const std::string& unit, const std::vector<Statistic>& statistics) {
+// "p50 solid, p95 dashed, p99 dotted".
+std::string StrokesOf(const std::vector<Statistic>& statistics) {
   std::vector<std::string> parts;
   for (size_t k = 0; k < statistics.size(); ++k) {
     parts.push_back(absl::StrCat(statistics[k].name, " ", kStrokeNames[k]));
   }
-  return absl::StrCat(unit, ": ", absl::StrJoin(parts, ", "));
+  return absl::StrJoin(parts, ", ");
 }
 
 std::vector<ChartPoint> PointsOverConcurrency(const PointSeries& series, const Statistic& statistic,
@@ -80,9 +80,10 @@ Chart OverConcurrency(absl::Span<const ReportedRun> runs, const std::string& tit
   const std::vector<PointSeries> all = SeriesOf(runs);
   const bool several = all.size() > 1;
   Chart chart = {.title = title,
+                 .subtitle = several && statistics.size() > 1 ? StrokesOf(statistics) : "",
                  .note = CaveatOf(runs),
                  .x_label = "Concurrency (requests in flight)",
-                 .y_label = several && statistics.size() > 1 ? WithStrokes(unit, statistics) : unit,
+                 .y_label = unit,
                  .log_x = true,
                  .width = 560,
                  .height = 380};
