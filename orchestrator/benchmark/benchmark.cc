@@ -31,11 +31,13 @@
 #include "orchestrator/report/report.h"
 #include "orchestrator/terminal/interrupt.h"
 #include "orchestrator/terminal/progress_line.h"
+#include "orchestrator/terminal/sweep_screen.h"
 
 namespace regatta {
 namespace {
 
 constexpr uint32_t kMaxDefaultWarmup = 64;
+constexpr size_t kSparklineColumns = 160;
 
 int TerminalWidth() {
   winsize size = {};
@@ -65,6 +67,9 @@ class Run {
   void WarmUp(const LoadPoint& point);
   LoadResult Load(const std::string& label, const Batch& batch, uint32_t concurrency,
                   double max_time_s, ClusterMonitor& monitor);
+  void ShowProgress(const std::string& label, const LoadProgress& now,
+                    const ClusterMonitor& monitor);
+  void HideProgress();
   void NoteDeadProcess();
   void PrintEstimate(size_t first_point, const SpeedSample& sample) const;
   PointReport Context(const LoadPoint& point) const;
@@ -78,7 +83,9 @@ class Run {
   const BenchmarkOptions& options_;
   const BenchmarkPlan& plan_;
   const std::atomic<bool>& stop_;
-  ProgressLine progress_;
+  ProgressLine progress_;  // where there is no terminal
+  ScreenRegion screen_{stderr};
+  std::vector<double> tokens_per_s_;  // of the running load
   Dataset dataset_;
   std::optional<RunDirectory> directory_;
   Serving serving_;
@@ -229,11 +236,27 @@ LoadResult Run::Load(const std::string& label, const Batch& batch, uint32_t conc
   if (max_time_s > 0) load.max_time = absl::Seconds(max_time_s);
   LoadResult result = generator_->Run(batch, load, stop_, [&](const LoadProgress& now) {
     monitor.Observe(now);
-    progress_.Update(label, now);
+    ShowProgress(label, now, monitor);
     NoteDeadProcess();
   });
-  progress_.Finish();
+  HideProgress();
   return result;
+}
+
+void Run::ShowProgress(const std::string& label, const LoadProgress& now,
+                       const ClusterMonitor& monitor) {
+  if (!progress_.on_terminal()) return progress_.Update(label, now);
+  tokens_per_s_.push_back(now.tokens_per_s);
+  if (tokens_per_s_.size() > kSparklineColumns) tokens_per_s_.erase(tokens_per_s_.begin());
+  // In the last column some terminals begin the next line.
+  screen_.Draw(RenderSweepScreen({label, now, monitor.Latest(), tokens_per_s_, sweep_},
+                                 TerminalColumns(stderr) - 1));
+}
+
+void Run::HideProgress() {
+  progress_.Finish();
+  screen_.Clear();
+  tokens_per_s_.clear();
 }
 
 // Said once, when it happens; the run goes on with what still answers.
@@ -242,7 +265,7 @@ void Run::NoteDeadProcess() {
   const absl::Status status = serving_.local->Check();
   if (status.ok()) return;
   noted_dead_process_ = true;
-  progress_.Finish();
+  HideProgress();
   std::cerr << "! " << status.message() << "\n";
 }
 
@@ -295,7 +318,7 @@ absl::Status Run::SaveTimeline(PointTimeline timeline, const RegattaInfo& info,
 }
 
 absl::Status Run::Finish() {
-  progress_.Finish();
+  HideProgress();
   if (sweep_.points_size() == 0) return absl::OkStatus();
   RETURN_IF_ERROR(directory_->WriteResults(sweep_));
   RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
