@@ -78,7 +78,7 @@ endfunction()
 # `absl::Span<const EmbeddedFile> F()`, declared in HEADER, over the text files, so that programs need none of them at run time.
 function(regatta_embedded_files OUT)
   cmake_parse_arguments(ARG "" "FUNCTION;HEADER" "FILES" ${ARGN})
-  list(TRANSFORM ARG_FILES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/)
+  list(TRANSFORM ARG_FILES PREPEND ${CMAKE_CURRENT_SOURCE_DIR}/ REGEX "^[^/]")  # others are absolute
   list(JOIN ARG_FILES "|" joined)
   set(source ${CMAKE_CURRENT_BINARY_DIR}/${ARG_FUNCTION}.cc)
   add_custom_command(OUTPUT ${source}

@@ -7,7 +7,7 @@ packages=(
   build-essential cmake ninja-build ccache mold pkg-config git python3 curl
   libgrpc++-dev libgrpc-dev protobuf-compiler protobuf-compiler-grpc libprotobuf-dev libabsl-dev libc-ares-dev libre2-dev
   zlib1g-dev libssl-dev nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libpcre2-dev libicu-dev libopenblas-dev
-  libboost-dev prometheus-cpp-dev libsentencepiece-dev libsqlite3-dev
+  libboost-dev prometheus-cpp-dev libsentencepiece-dev libsqlite3-dev libjs-chart.js
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 # Extra packages by name, for CI: scripts/install-deps.sh clang-tidy ...

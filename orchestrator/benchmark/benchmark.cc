@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <iostream>
 #include <optional>
@@ -23,6 +24,7 @@
 #include "orchestrator/benchmark/point_warnings.h"
 #include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/benchmark/run_display.h"
 #include "orchestrator/benchmark/run_order.h"
 #include "orchestrator/benchmark/serving.h"
 #include "orchestrator/cluster/cluster_client.h"
@@ -36,8 +38,8 @@
 #include "orchestrator/load/client_verdict.h"
 #include "orchestrator/load/load_generator.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/statistics/quantiles.h"
 #include "orchestrator/terminal/interrupt.h"
-#include "orchestrator/terminal/progress_line.h"
 
 namespace regatta {
 namespace {
@@ -56,6 +58,15 @@ bool RunsOnGpus(const ClusterDescription& cluster) {
   });
 }
 
+void DescribeTimeline(const RegattaInfo& info, const PointSamples& samples,
+                      PointTimeline& timeline) {
+  timeline.set_layout(info.layout());
+  timeline.set_concurrency(info.concurrency());
+  for (double gap_ms : EvenQuantiles({samples.gaps_ms.begin(), samples.gaps_ms.end()}, 101)) {
+    timeline.add_itl_quantiles_ms(std::round(gap_ms * 1e3) / 1e3);
+  }
+}
+
 class Run {
  public:
   Run(const BenchmarkOptions& options, const BenchmarkPlan& plan)
@@ -63,7 +74,7 @@ class Run {
         plan_(plan),
         order_(DrawRunOrder(plan.points.size(), options.repeats, options.random_seed)),
         stop_(InterruptFlag()),
-        progress_(stderr) {}
+        display_(stderr) {}
 
   int Execute();
 
@@ -79,11 +90,13 @@ class Run {
   absl::Status MeasurePoint(size_t step);
   void WarmUp(const LoadPoint& point);
   absl::Status MakeClient(StreamMode mode);
-  LoadResult Load(const std::string& label, const Batch& batch, LoadOptions load);
+  LoadResult Load(const std::string& label, const Batch& batch, LoadOptions load,
+                  ClusterMonitor& monitor);
   void NoteDeadProcess();
   void PrintEstimate(size_t first_step, const SpeedSample& sample) const;
   PointReport Context(const PlannedRun& run) const;
-  absl::Status Save(size_t step, std::vector<RequestRecord> records, bool whole);
+  absl::Status Save(size_t step, std::vector<RequestRecord> records, const PointTimeline& timeline,
+                    bool whole);
   absl::Status Finish();
   double MaxTimePerPoint() const;
   uint32_t WarmupRequests(const LoadPoint& point) const;
@@ -92,7 +105,7 @@ class Run {
   const BenchmarkPlan& plan_;
   const std::vector<PlannedRun> order_;
   const std::atomic<bool>& stop_;
-  ProgressLine progress_;
+  RunDisplay display_;
   Dataset dataset_;
   std::optional<RunDirectory> directory_;
   Serving serving_;
@@ -282,9 +295,9 @@ absl::Status Run::MeasurePoint(size_t step) {
   load.threads = ClientThreads(options_.load, point);
   ClusterMonitor monitor(serving_.channel);
   GpuMeter meter(kNvmlLibrary, facts_.gpus.ok() ? *facts_.gpus : GpuInventory());
-  LoadResult result = Load(label, batch, std::move(load));
+  LoadResult result = Load(label, batch, std::move(load), monitor);
   meter.Finish(*context.mutable_regatta());
-  monitor.Finish(*context.mutable_regatta());
+  PointTimeline timeline = monitor.Finish(*context.mutable_regatta());
   context.mutable_regatta()->set_cut_short(result.cut_short);
   *context.mutable_regatta()->mutable_client() = std::move(result.client);
   if (calibration_) {
@@ -304,8 +317,9 @@ absl::Status Run::MeasurePoint(size_t step) {
   // Nothing completed: go on only if there is still something to measure.
   const bool any = report.request_info().num_requests() > 0 || result.interrupted;
   const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
+  DescribeTimeline(report.regatta(), result.samples, timeline);
   RETURN_IF_ERROR(
-      Save(step, std::move(result.samples.requests), alive.ok() && !result.interrupted));
+      Save(step, std::move(result.samples.requests), timeline, alive.ok() && !result.interrupted));
   if (alive.ok() && step + 1 < order_.size()) {
     PrintEstimate(step + 1, {point.concurrency, report.performance().request_throughput_req_s(),
                              report.performance().avg_request_latency_ms() / 1e3});
@@ -320,8 +334,9 @@ void Run::WarmUp(const LoadPoint& point) {
   load.concurrency = point.concurrency > 0 ? std::min(point.concurrency, requests) : requests;
   // Behind a trace's end its prompts come with other tokens.
   if (options_.load.fixed_schedule) workload_->Deal(dataset_.entries.size());
+  ClusterMonitor monitor(serving_.channel);
   const LoadResult result =
-      Load("warm-up for " + PointName(point), workload_->Deal(requests), std::move(load));
+      Load("warm-up for " + PointName(point), workload_->Deal(requests), std::move(load), monitor);
   if (sweep_.points_size() > 0) return;
   const PointReport report = CompletePoint(PointReport(), result.samples);
   if (report.request_info().num_requests() == 0) return;
@@ -330,15 +345,17 @@ void Run::WarmUp(const LoadPoint& point) {
           report.performance().avg_request_latency_ms() / 1e3});
 }
 
-LoadResult Run::Load(const std::string& label, const Batch& batch, LoadOptions load) {
+LoadResult Run::Load(const std::string& label, const Batch& batch, LoadOptions load,
+                     ClusterMonitor& monitor) {
   const double max_time_s = MaxTimePerPoint();
   load.stall_timeout = absl::Seconds(options_.stall_timeout_s);
   if (max_time_s > 0) load.max_time = absl::Seconds(max_time_s);
   LoadResult result = generator_->Run(batch, load, stop_, [&](const LoadProgress& now) {
-    progress_.Update(label, now);
+    monitor.Observe(now);
+    display_.Show(label, now, monitor, sweep_);
     NoteDeadProcess();
   });
-  progress_.Finish();
+  display_.Hide();
   return result;
 }
 
@@ -348,7 +365,7 @@ void Run::NoteDeadProcess() {
   const absl::Status status = serving_.local->Check();
   if (status.ok()) return;
   noted_dead_process_ = true;
-  progress_.Finish();
+  display_.Hide();
   std::cerr << "! " << status.message() << "\n";
 }
 
@@ -394,20 +411,22 @@ uint32_t Run::WarmupRequests(const LoadPoint& point) const {
 }
 
 // The run counts once results.json says so: until then its requests are a tail that is dropped.
-absl::Status Run::Save(size_t step, std::vector<RequestRecord> records, bool whole) {
+absl::Status Run::Save(size_t step, std::vector<RequestRecord> records,
+                       const PointTimeline& timeline, bool whole) {
   for (RequestRecord& record : records) record.set_repeat(order_[step].repeat);
-  ASSIGN_OR_RETURN(const uint64_t bytes, directory_->AppendRequests(records));
+  ASSIGN_OR_RETURN(const uint64_t request_bytes, directory_->AppendRequests(records));
+  ASSIGN_OR_RETURN(const uint64_t timeline_bytes, directory_->AppendTimeline(timeline));
   if (!whole) {
     RETURN_IF_ERROR(directory_->KeepWhole(whole_));
     return directory_->WriteResults(sweep_);
   }
-  NoteWhole(step + 1, bytes, sweep_);
+  NoteWhole(step + 1, request_bytes, timeline_bytes, sweep_);
   whole_ = sweep_;
   return directory_->WriteResults(sweep_);
 }
 
 absl::Status Run::Finish() {
-  progress_.Finish();
+  display_.Hide();
   if (sweep_.points_size() == 0) return absl::OkStatus();
   RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
   RETURN_IF_ERROR(directory_->WriteResults(sweep_));  // last: complete means that all is there

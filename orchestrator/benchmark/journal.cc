@@ -57,9 +57,10 @@ const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepR
   return sweep.runs_size() > 0 ? sweep.runs() : sweep.points();
 }
 
-void NoteWhole(size_t points, uint64_t request_bytes, SweepReport& sweep) {
+void NoteWhole(size_t points, uint64_t request_bytes, uint64_t timeline_bytes, SweepReport& sweep) {
   sweep.mutable_journal()->set_whole_points(static_cast<uint32_t>(points));
   sweep.mutable_journal()->set_request_bytes(static_cast<double>(request_bytes));
+  sweep.mutable_journal()->set_timeline_bytes(static_cast<double>(timeline_bytes));
 }
 
 absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now) {
@@ -74,6 +75,7 @@ absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdent
                                             journal.identity().planned_size(), " were planned"));
   }
   RETURN_IF_ERROR(directory.KeepRequests(static_cast<uint64_t>(journal.request_bytes())));
+  RETURN_IF_ERROR(directory.KeepTimelines(static_cast<uint64_t>(journal.timeline_bytes())));
   journal.set_resumed(journal.resumed() + 1);
   sweep.set_completed(false);
   return sweep;

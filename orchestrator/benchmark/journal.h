@@ -29,8 +29,9 @@ absl::Status CheckSameRun(const RunIdentity& before, const RunIdentity& now);
 const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep);
 
 // Notes that `sweep` holds the first `points` planned points, all whole, whose requests are the
-// first `request_bytes` of requests.jsonl.
-void NoteWhole(size_t points, uint64_t request_bytes, SweepReport& sweep);
+// first `request_bytes` of requests.jsonl and whose courses the first `timeline_bytes` of
+// timeline.jsonl.
+void NoteWhole(size_t points, uint64_t request_bytes, uint64_t timeline_bytes, SweepReport& sweep);
 
 // The sweep in `directory` as far as it is whole; drops from the directory what is not. Errors: no
 // results or no journal, another run (CheckSameRun), requests.jsonl is shorter than it was

@@ -33,7 +33,7 @@ std::string Sanitized(const std::string& name) {
   return result.empty() ? "model" : result;
 }
 
-std::string JsonLine(const RequestRecord& record) {
+std::string JsonLine(const google::protobuf::Message& record) {
   google::protobuf::util::JsonPrintOptions options;
   options.preserve_proto_field_names = true;
   options.always_print_primitive_fields = true;
@@ -89,6 +89,14 @@ absl::StatusOr<uint64_t> RunDirectory::AppendRequests(
 
 absl::Status RunDirectory::KeepRequests(uint64_t bytes) const {
   return TruncateDurably(path_ + "/requests.jsonl", bytes);
+}
+
+absl::StatusOr<uint64_t> RunDirectory::AppendTimeline(const PointTimeline& timeline) const {
+  return AppendDurably(path_ + "/timeline.jsonl", JsonLine(timeline));
+}
+
+absl::Status RunDirectory::KeepTimelines(uint64_t bytes) const {
+  return TruncateDurably(path_ + "/timeline.jsonl", bytes);
 }
 
 absl::Status RunDirectory::WriteResults(const SweepReport& sweep) const {

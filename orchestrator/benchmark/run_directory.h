@@ -29,6 +29,9 @@ class RunDirectory {
   absl::StatusOr<uint64_t> AppendRequests(const std::vector<RequestRecord>& records) const;
   // Drops what requests.jsonl has beyond its first `bytes`. DATA_LOSS when it has fewer.
   absl::Status KeepRequests(uint64_t bytes) const;
+  // The same of timeline.jsonl, a line a point.
+  absl::StatusOr<uint64_t> AppendTimeline(const PointTimeline& timeline) const;
+  absl::Status KeepTimelines(uint64_t bytes) const;
   // Replaces results.json at once: a reader sees the old or the new one.
   absl::Status WriteResults(const SweepReport& sweep) const;
   // Sets results aside that are whole, before WriteResults adds a point that is not.

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "common/clock.h"
 #include "proto/cluster.grpc.pb.h"
 
 namespace regatta {
@@ -36,18 +37,31 @@ struct ClusterMonitor::Watching {
 };
 
 ClusterMonitor::ClusterMonitor(const std::shared_ptr<grpc::Channel>& channel)
-    : watching_(channel != nullptr ? std::make_unique<Watching>(channel) : nullptr) {
+    : watching_(channel != nullptr ? std::make_unique<Watching>(channel) : nullptr),
+      timeline_(RealClock().NowNs()) {
   if (watching_ == nullptr) return;
   reader_ = std::thread([this] {
     WatchRequest request;
     request.set_interval_ms(100);
     const auto stream = watching_->stub->Watch(&watching_->context, request);
-    for (ClusterState state; stream->Read(&state);) average_.Add(state);
+    for (ClusterState state; stream->Read(&state);) Add(state);
     stream->Finish();
   });
 }
 
 ClusterMonitor::~ClusterMonitor() { Stop(); }
+
+void ClusterMonitor::Add(const ClusterState& state) {
+  average_.Add(state);
+  timeline_.AddRouter(state, RealClock().NowNs());
+  absl::MutexLock lock(&mutex_);
+  latest_ = state;
+}
+
+std::optional<ClusterState> ClusterMonitor::Latest() const {
+  absl::MutexLock lock(&mutex_);
+  return latest_;
+}
 
 void ClusterMonitor::Stop() {
   if (!reader_.joinable()) return;
@@ -55,9 +69,10 @@ void ClusterMonitor::Stop() {
   reader_.join();
 }
 
-void ClusterMonitor::Finish(RegattaInfo& info) {
+PointTimeline ClusterMonitor::Finish(RegattaInfo& info) {
   Stop();
   average_.Fill(info);
+  return timeline_.Take();
 }
 
 }  // namespace regatta

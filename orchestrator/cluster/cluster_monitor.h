@@ -1,12 +1,17 @@
-// Follows the router's Watch stream during one load point and averages it over time.
+// Follows the router's Watch stream during one load point: averages it over time and keeps its
+// course beside the client's.
 #pragma once
 
 #include <grpcpp/channel.h>
 
-#include <atomic>
 #include <memory>
+#include <optional>
 #include <thread>
 
+#include "absl/base/thread_annotations.h"
+#include "absl/synchronization/mutex.h"
+#include "orchestrator/cluster/point_timeline.h"
+#include "orchestrator/load/load_generator.h"
 #include "proto/cluster.pb.h"
 #include "proto/results.pb.h"
 
@@ -32,16 +37,25 @@ class ClusterMonitor {
   explicit ClusterMonitor(const std::shared_ptr<grpc::Channel>& channel);
   ~ClusterMonitor();
 
-  // Ends the stream and fills what was seen into `info`.
-  void Finish(RegattaInfo& info);
+  // What the client sees at this moment; call from one thread.
+  void Observe(const LoadProgress& progress) { timeline_.AddClient(progress); }
+  // The newest state; none yet, or none ever.
+  std::optional<ClusterState> Latest() const;
+
+  // Ends the stream, fills what was seen into `info`; the point over time since construction.
+  PointTimeline Finish(RegattaInfo& info);
 
  private:
   struct Watching;
 
+  void Add(const ClusterState& state);
   void Stop();
 
   std::unique_ptr<Watching> watching_;
   StateAverage average_;
+  PointTimelineRecorder timeline_;
+  mutable absl::Mutex mutex_;
+  std::optional<ClusterState> latest_ ABSL_GUARDED_BY(mutex_);
   std::thread reader_;
 };
 

@@ -1,11 +1,14 @@
-// `regatta report DIR`: everything again from stored results.
+// `regatta report DIR [DIR...]`: everything again from stored results; several runs on one page.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <iostream>
 #include <memory>
+#include <string>
+#include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/commands/commands.h"
@@ -15,41 +18,94 @@ namespace regatta {
 namespace {
 
 struct ReportFlags {
-  std::string path;
+  std::vector<std::string> paths;
+  std::string output;
   bool markdown = false;
   int width = 100;
 };
 
+namespace fs = std::filesystem;
+
+// The directory that `path`, a run's or its results.json, stands for.
+fs::path DirectoryOf(const fs::path& path) {
+  return fs::is_directory(path) ? path : path.parent_path() / ".";
+}
+
+absl::StatusOr<fs::path> OutputDirectory(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (!error) return fs::path(path);
+  return absl::UnavailableError(
+      absl::StrCat("--output: cannot create '", path, "': ", error.message()));
+}
+
+void PrintSweep(const SweepReport& sweep, int width) {
+  std::cout << RenderSweepOverview(sweep, ::isatty(STDOUT_FILENO) == 1, width);
+  if (!sweep.completed()) std::cout << "The run was cut short.\n";
+  std::cout << "Repeat:  " << sweep.command() << "\n";
+}
+
 absl::Status Redraw(const ReportFlags& flags) {
-  ASSIGN_OR_RETURN(const SweepReport sweep, LoadResults(flags.path));
-  const std::filesystem::path path(flags.path);
-  const bool is_directory = std::filesystem::is_directory(path);
-  RETURN_IF_ERROR(WriteReports(
-      sweep, is_directory ? path.string() : (path.parent_path() / ".").string(), flags.markdown));
+  ASSIGN_OR_RETURN(const SweepReport sweep, LoadResults(flags.paths[0]));
+  RETURN_IF_ERROR(WriteReports(sweep, DirectoryOf(flags.paths[0]).string(), flags.markdown));
   for (const PointReport& point : sweep.points()) {
     std::cout << RenderTerminalReport(point) << "\n";
   }
-  std::cout << RenderSweepOverview(sweep, ::isatty(STDOUT_FILENO) == 1, flags.width);
-  if (!sweep.completed()) std::cout << "The run was cut short.\n";
-  std::cout << "Repeat:  " << sweep.command() << "\n";
+  PrintSweep(sweep, flags.width);
   return absl::OkStatus();
+}
+
+// "20261122T180000Z-model-tp2" of its directory, however the path is spelled.
+std::string RunName(const fs::path& path) {
+  const fs::path directory = fs::absolute(DirectoryOf(path)).lexically_normal();
+  const fs::path name = directory.filename();
+  return (name.empty() ? directory.parent_path().filename() : name).string();
+}
+
+absl::Status Overlay(const ReportFlags& flags) {
+  if (flags.markdown) return absl::InvalidArgumentError("--markdown: give one run only");
+  std::vector<ReportedRun> runs;
+  for (const std::string& path : flags.paths) {
+    ReportedRun run;
+    run.name = RunName(path);
+    ASSIGN_OR_RETURN(run.sweep, LoadResults(path));
+    ASSIGN_OR_RETURN(run.details, LoadRunDetails(DirectoryOf(path).string(), run.sweep));
+    runs.push_back(std::move(run));
+  }
+  ASSIGN_OR_RETURN(const fs::path output,
+                   OutputDirectory(flags.output.empty() ? "overlay" : flags.output));
+  RETURN_IF_ERROR(WriteOverlay(runs, output.string()));
+  for (const ReportedRun& run : runs) PrintSweep(run.sweep, flags.width);
+  std::cout << "Overlay: " << (output / "report.html").string() << "\n";
+  return absl::OkStatus();
+}
+
+absl::Status Report(const ReportFlags& flags) {
+  if (flags.paths.size() > 1) return Overlay(flags);
+  if (flags.output.empty()) return Redraw(flags);
+  return absl::InvalidArgumentError("--output: one run's report goes into its own directory");
 }
 
 }  // namespace
 
 void AddReportCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(
-      "report", "Redraws the terminal report, HTML, SVG and CSV of a stored run.");
+      "report",
+      "Redraws the terminal report, HTML, SVG and CSV of a stored run; of several runs one "
+      "page with all of them.");
   auto flags = std::make_shared<ReportFlags>();
-  command.add_option("dir", flags->path, "a run's directory, or its results.json")->required();
+  command.add_option("dir", flags->paths, "runs' directories, or their results.json")->required();
+  command.add_option("--output", flags->output,
+                     "with several runs: directory of report.html and pareto.svg [overlay]");
   command.add_flag("--markdown", flags->markdown, "also write summary.md");
   command.add_option("--width", flags->width, "columns of the drawn frontier")
       ->check(CLI::Range(40, 400))
       ->capture_default_str();
   command.footer(
-      "Example:\n  regatta report results/20261122T180000Z-regatta-dense-tp2 --markdown");
+      "Examples:\n  regatta report results/20261122T180000Z-regatta-dense-tp2 --markdown\n"
+      "  regatta report results/*-llama-* --output compared");
   command.callback(
-      [flags, &context] { context.chosen = [flags] { return ExitCodeOf(Redraw(*flags)); }; });
+      [flags, &context] { context.chosen = [flags] { return ExitCodeOf(Report(*flags)); }; });
 }
 
 }  // namespace regatta

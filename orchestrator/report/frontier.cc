@@ -1,4 +1,4 @@
-// Charts and the frontier of a sweep; see frontier.h.
+// The frontier and the words of a sweep; see frontier.h.
 #include "orchestrator/report/frontier.h"
 
 #include <algorithm>
@@ -6,45 +6,23 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/report/point_series.h"
 
 namespace regatta {
 namespace {
 
-std::string Concurrency(const PointReport& point) {
-  const uint32_t c = point.regatta().concurrency();
-  return c == 0 ? "all at once" : absl::StrCat("c=", c);
-}
-
-std::string Tooltip(const PointReport& point) {
-  return absl::StrFormat("%s: %.1f tok/s/user, %.1f tok/s/GPU, TTFT p50 %.1f ms, TPOT p50 %.2f ms",
-                         Concurrency(point), UserSpeed(point), GpuThroughput(point),
-                         point.streaming_metrics().ttft_percentiles().p50(),
-                         point.streaming_metrics().tpot_percentiles().p50());
-}
-
-// A chart over concurrency with one series per statistic of `get`.
-Chart OverConcurrency(
-    const SweepReport& sweep, const std::string& title, const std::string& y_label,
-    const std::vector<std::pair<std::string, double (*)(const PointReport&)>>& statistics) {
-  Chart chart;
-  chart.title = title;
-  chart.subtitle = SweepSubject(sweep);
-  chart.note = SweepCaveat(sweep);
-  chart.x_label = "Concurrency (requests in flight)";
-  chart.y_label = y_label;
-  chart.log_x = true;
-  chart.width = 560;
-  chart.height = 380;
-  for (const auto& [name, get] : statistics) {
-    ChartSeries series{.name = name};
-    for (const PointReport& point : sweep.points()) {
-      if (!HasCompleted(point)) continue;
-      const double x = std::max(1u, point.regatta().concurrency());
-      series.points.push_back({.x = x, .y = get(point), .tooltip = Tooltip(point)});
+// The layouts of a sweep, "4 layouts" where they are many.
+std::string LayoutsOf(const SweepReport& sweep) {
+  constexpr size_t kNamed = 3;
+  std::vector<std::string> layouts;
+  for (const PointReport& point : sweep.points()) {
+    const std::string& layout = point.regatta().layout();
+    if (std::find(layouts.begin(), layouts.end(), layout) == layouts.end()) {
+      layouts.push_back(layout);
     }
-    chart.series.push_back(std::move(series));
   }
-  return chart;
+  return layouts.size() > kNamed ? absl::StrCat(layouts.size(), " layouts")
+                                 : absl::StrJoin(layouts, " / ");
 }
 
 }  // namespace
@@ -64,18 +42,23 @@ bool HasTokenTimes(const PointReport& point) {
   return HasCompleted(point) && point.has_streaming_metrics();
 }
 
-std::vector<bool> OnFrontier(const SweepReport& sweep) {
-  std::vector<bool> on(sweep.points_size(), false);
-  for (int i = 0; i < sweep.points_size(); ++i) {
-    const double x = UserSpeed(sweep.points(i)), y = GpuThroughput(sweep.points(i));
+std::vector<bool> OnFrontier(const std::vector<const PointReport*>& points) {
+  std::vector<bool> on(points.size(), false);
+  for (size_t i = 0; i < points.size(); ++i) {
+    const double x = UserSpeed(*points[i]), y = GpuThroughput(*points[i]);
     if (y <= 0) continue;
-    on[i] =
-        std::none_of(sweep.points().begin(), sweep.points().end(), [&](const PointReport& other) {
-          const double ox = UserSpeed(other), oy = GpuThroughput(other);
-          return ox >= x && oy >= y && (ox > x || oy > y);
-        });
+    on[i] = std::none_of(points.begin(), points.end(), [&](const PointReport* other) {
+      const double ox = UserSpeed(*other), oy = GpuThroughput(*other);
+      return ox >= x && oy >= y && (ox > x || oy > y);
+    });
   }
   return on;
+}
+
+std::vector<bool> OnFrontier(const SweepReport& sweep) {
+  std::vector<const PointReport*> points;
+  for (const PointReport& point : sweep.points()) points.push_back(&point);
+  return OnFrontier(points);
 }
 
 std::string SweepCaveat(const SweepReport& sweep) {
@@ -110,64 +93,12 @@ std::string SweepSubject(const SweepReport& sweep) {
     input += p.request_info().num_requests() * p.request_info().avg_input_length();
     output += p.request_info().num_requests() * p.request_info().avg_output_length();
   }
-  const std::string& quantization = point.engine().quantization();
-  const std::string& precision = quantization.empty() ? point.engine().dtype() : quantization;
-  std::vector<std::string> parts = {point.engine().model(), point.regatta().layout(), precision,
+  std::vector<std::string> parts = {point.engine().model(), LayoutsOf(sweep), PrecisionOf(point),
                                     point.machine().name()};
   // Of a server behind HTTP not all is known.
   parts.erase(std::remove(parts.begin(), parts.end(), ""), parts.end());
   return absl::StrFormat("%s, %.0f in / %.0f out", absl::StrJoin(parts, ", "),
                          input / std::max(1.0, requests), output / std::max(1.0, requests));
-}
-
-Chart FrontierChart(const SweepReport& sweep) {
-  Chart chart;
-  chart.title = "Throughput against speed";
-  chart.subtitle = SweepSubject(sweep);
-  chart.note = SweepCaveat(sweep);
-  chart.x_label = "Per User Output Speed (tok/s/user)";
-  chart.y_label = "Per GPU Output Throughput (tok/s/GPU)";
-  if (sweep.points_size() > 0 && !sweep.points(0).regatta().performance_figure()) {
-    chart.y_label = "Output throughput per rank (tok/s/rank)";
-  }
-  const std::vector<bool> on_frontier = OnFrontier(sweep);
-  ChartSeries series{.name = "measured"};
-  for (int i = 0; i < sweep.points_size(); ++i) {
-    const PointReport& point = sweep.points(i);
-    if (GpuThroughput(point) <= 0) continue;
-    series.points.push_back({.x = UserSpeed(point),
-                             .y = GpuThroughput(point),
-                             .label = Concurrency(point),
-                             .tooltip = Tooltip(point),
-                             .hollow = !on_frontier[i]});
-  }
-  chart.series.push_back(std::move(series));
-  return chart;
-}
-
-Chart ThroughputChart(const SweepReport& sweep) {
-  return OverConcurrency(sweep, "Output throughput", "tok/s, whole system",
-                         {{"output", [](const PointReport& p) {
-                             return p.performance().system_output_throughput_tok_s();
-                           }}});
-}
-
-Chart TtftChart(const SweepReport& sweep) {
-  return OverConcurrency(
-      sweep, "Time to first token", "ms",
-      {{"p50", [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p50(); }},
-       {"p95", [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p95(); }},
-       {"p99",
-        [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p99(); }}});
-}
-
-Chart TpotChart(const SweepReport& sweep) {
-  return OverConcurrency(
-      sweep, "Time per output token", "ms",
-      {{"p50", [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p50(); }},
-       {"p95", [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p95(); }},
-       {"p99",
-        [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p99(); }}});
 }
 
 }  // namespace regatta

@@ -1,11 +1,10 @@
 // The throughput/speed frontier: which points no other point beats in both per-user speed and
-// per-GPU throughput.
+// per-GPU throughput; and the words that go with every picture of a sweep.
 #pragma once
 
 #include <string>
 #include <vector>
 
-#include "orchestrator/report/svg_chart.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
@@ -22,6 +21,7 @@ bool HasTokenTimes(const PointReport& point);
 
 // One flag per point: true when no other point is at least as good in both and better in one.
 // Points without tokens never count.
+std::vector<bool> OnFrontier(const std::vector<const PointReport*>& points);
 std::vector<bool> OnFrontier(const SweepReport& sweep);
 
 // What must be said wherever figures of this sweep are shown: CPU ranks, dummy weights, failed
@@ -30,11 +30,5 @@ std::string SweepCaveat(const SweepReport& sweep);
 
 // "regatta-dense, tp2, float32, CPU ranks, 128/128": one line that names what was measured.
 std::string SweepSubject(const SweepReport& sweep);
-
-// Charts of a sweep, in the order of the report.
-Chart FrontierChart(const SweepReport& sweep);
-Chart ThroughputChart(const SweepReport& sweep);
-Chart TtftChart(const SweepReport& sweep);
-Chart TpotChart(const SweepReport& sweep);
 
 }  // namespace regatta

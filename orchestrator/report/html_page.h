@@ -1,13 +1,15 @@
-// The self-contained HTML page of a sweep: charts, table, per-point reports, everything needed to
-// repeat it. No scripts, no network.
+// The self-contained HTML page of one or several runs: charts, tables, per-point reports,
+// everything needed to repeat them. Its scripts are in it, and it loads nothing; without scripts
+// its charts are SVG.
 #pragma once
 
 #include <string>
 
-#include "proto/results.pb.h"
+#include "absl/types/span.h"
+#include "orchestrator/report/point_series.h"
 
 namespace regatta {
 
-std::string RenderHtml(const SweepReport& sweep);
+std::string RenderHtml(absl::Span<const ReportedRun> runs);
 
 }  // namespace regatta

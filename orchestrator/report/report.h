@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
+#include "orchestrator/report/point_series.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
@@ -21,8 +23,13 @@ std::string RenderTerminalReport(const PointReport& point);
 std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width);
 
 // Writes report.html, pareto.svg and summary.csv, and summary.md when `markdown`, into the existing
-// directory `dir`. Errors name the file that could not be written.
+// directory `dir`, with what requests.jsonl and timeline.jsonl there say. Errors name the file that
+// could not be read or written.
 absl::Status WriteReports(const SweepReport& sweep, const std::string& dir, bool markdown);
+
+// Writes report.html and pareto.svg of several runs, one over the other, into the existing
+// directory `dir`.
+absl::Status WriteOverlay(absl::Span<const ReportedRun> runs, const std::string& dir);
 
 // JSON with the field names of the .proto, zero values included, two-space indent.
 std::string ToJson(const google::protobuf::Message& message);

@@ -9,6 +9,8 @@
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/html_page.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/report/svg_chart.h"
+#include "orchestrator/report/sweep_charts.h"
 
 namespace regatta {
 namespace {
@@ -112,11 +114,18 @@ absl::Status WriteFile(const std::string& path, const std::string& text) {
 }  // namespace
 
 absl::Status WriteReports(const SweepReport& sweep, const std::string& dir, bool markdown) {
-  RETURN_IF_ERROR(WriteFile(dir + "/report.html", RenderHtml(sweep)));
-  RETURN_IF_ERROR(WriteFile(dir + "/pareto.svg", RenderSvg(FrontierChart(sweep))));
+  ReportedRun run;
+  run.sweep = sweep;
+  ASSIGN_OR_RETURN(run.details, LoadRunDetails(dir, sweep));
+  RETURN_IF_ERROR(WriteOverlay({&run, 1}, dir));
   RETURN_IF_ERROR(WriteFile(dir + "/summary.csv", RenderCsv(sweep)));
   if (markdown) RETURN_IF_ERROR(WriteFile(dir + "/summary.md", RenderMarkdown(sweep)));
   return absl::OkStatus();
+}
+
+absl::Status WriteOverlay(absl::Span<const ReportedRun> runs, const std::string& dir) {
+  RETURN_IF_ERROR(WriteFile(dir + "/report.html", RenderHtml(runs)));
+  return WriteFile(dir + "/pareto.svg", RenderSvg(FrontierChart(runs)));
 }
 
 std::string ToJson(const google::protobuf::Message& message) {

@@ -8,15 +8,15 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
 
 namespace regatta {
 namespace {
 
-// Okabe-Ito colours: told apart by people with any colour vision.
-constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73",
-                                   "#CC79A7", "#E69F00", "#56B4E9"};
-constexpr int kNumColors = 6;
-constexpr int kLeft = 78, kRight = 28, kBottom = 56;
+constexpr int kLeft = 78, kRight = 28, kBottom = 56, kMargin = 20;
+constexpr double kLetter = 6.6, kMarkLetter = 6.2;  // widths of 12 and 11 px text, about
+
+constexpr double kSmallest = 1.0 / 1024;  // of a logarithmic axis
 
 constexpr char kStyle[] =
     "<style>.bg{fill:#fff}.grid{stroke:#e4e7eb;stroke-width:1}.axis{stroke:#8a94a0;stroke-width:1}"
@@ -24,9 +24,10 @@ constexpr char kStyle[] =
     "Sans',sans-serif;fill:#27303a}"
     ".title{font-size:17px;font-weight:600}.sub,.tick,.key{font-size:12px;fill:#5b6672}"
     ".note{font-size:12px;font-weight:600;fill:#b3261e}.label{font-size:13px}.mark{font-size:11px;"
-    "fill:#5b6672}"
-    "@media (prefers-color-scheme:dark){.bg{fill:#15191e}.grid{stroke:#2b323a}.axis{stroke:#6c7783}"
-    "text{fill:#e6eaee}.sub,.tick,.key,.mark{fill:#a3adb8}.note{fill:#ff8a80}}</style>";
+    "fill:#5b6672}.neutral{stroke:#5b6672}.hollow{fill:#fff}"
+    "@media (prefers-color-scheme:dark){.bg,.hollow{fill:#15191e}.grid{stroke:#2b323a}"
+    ".axis{stroke:#6c7783}text{fill:#e6eaee}.sub,.tick,.key,.mark{fill:#a3adb8}"
+    ".note{fill:#ff8a80}.neutral{stroke:#a3adb8}}</style>";
 
 // Maps data to pixels along one axis.
 struct Scale {
@@ -34,7 +35,7 @@ struct Scale {
   double from = 0, to = 1;
   bool log2 = false;
   double operator()(double value) const {
-    const double v = log2 ? std::log2(value) : value;
+    const double v = log2 ? std::log2(std::max(value, kSmallest)) : value;
     return from + (v - low) / (high - low) * (to - from);
   }
 };
@@ -42,7 +43,13 @@ struct Scale {
 struct Frame {
   Scale x, y;
   std::vector<double> x_ticks, y_ticks;
-  int top = 0;
+  double top = 0;
+};
+
+// What is written above the plot, and how much room it takes.
+struct Heading {
+  std::string svg;
+  double height = 0;
 };
 
 std::string FormatTick(double value) {
@@ -50,30 +57,40 @@ std::string FormatTick(double value) {
   return absl::StrFormat("%g", value);
 }
 
-Frame MakeFrame(const Chart& chart) {
-  Frame frame;
-  frame.top = 30 + (chart.subtitle.empty() ? 0 : 18) + (chart.note.empty() ? 0 : 18) +
-              (chart.series.size() > 1 ? 22 : 0) + 14;
+struct Extent {
   double min_x = std::numeric_limits<double>::max(), max_x = 0, max_y = 0;
+};
+
+Extent ExtentOf(const Chart& chart) {
+  Extent extent;
   for (const ChartSeries& series : chart.series) {
     for (const ChartPoint& point : series.points) {
-      min_x = std::min(min_x, point.x);
-      max_x = std::max(max_x, point.x);
-      max_y = std::max(max_y, point.y);
+      extent.min_x = std::min(extent.min_x, point.x);
+      extent.max_x = std::max(extent.max_x, point.x);
+      extent.max_y = std::max(extent.max_y, point.y);
     }
   }
-  frame.y_ticks = NiceTicks(0, max_y > 0 ? max_y * 1.06 : 1, 6);
-  frame.y = {0, frame.y_ticks.back(), double(chart.height - kBottom), double(frame.top), false};
+  return extent;
+}
+
+Frame MakeFrame(const Chart& chart, double top) {
+  const Extent extent = ExtentOf(chart);
+  Frame frame;
+  frame.top = top;
+  const double high_y = chart.y_max > 0 ? chart.y_max : extent.max_y * 1.06;
+  frame.y_ticks = NiceTicks(0, high_y > 0 ? high_y : 1, 6);
+  frame.y = {0, frame.y_ticks.back(), double(chart.height - kBottom), top, false};
+  const double left = kLeft, right = chart.width - kRight;
   if (chart.log_x) {
-    const int low = static_cast<int>(std::floor(std::log2(std::max(min_x, 1.0))));
-    const int high =
-        std::max(static_cast<int>(std::ceil(std::log2(std::max(max_x, 1.0)))), low + 1);
-    const int stride = std::max(1, (high - low) / 10);
+    const int low = static_cast<int>(std::floor(std::log2(std::max(extent.min_x, kSmallest))));
+    const int high = std::max(
+        static_cast<int>(std::ceil(std::log2(std::max(extent.max_x, kSmallest)))), low + 1);
+    const int stride = 1 + (high - low) / 11;
     for (int t = low; t <= high; t += stride) frame.x_ticks.push_back(std::exp2(t));
-    frame.x = {low - 0.15, high + 0.15, double(kLeft), double(chart.width - kRight), true};
+    frame.x = {low - 0.15, high + 0.15, left, right, true};
   } else {
-    frame.x_ticks = NiceTicks(0, max_x > 0 ? max_x * 1.06 : 1, 8);
-    frame.x = {0, frame.x_ticks.back(), double(kLeft), double(chart.width - kRight), false};
+    frame.x_ticks = NiceTicks(0, extent.max_x > 0 ? extent.max_x * 1.06 : 1, 8);
+    frame.x = {0, frame.x_ticks.back(), left, right, false};
   }
   return frame;
 }
@@ -83,22 +100,71 @@ std::string Text(double x, double y, const char* css, const char* anchor, const 
                          x, y, css, anchor, EscapeXml(text));
 }
 
-std::string DrawHeading(const Chart& chart) {
-  int y = 28;
-  std::string out = Text(20, y, "title", "start", chart.title);
-  if (!chart.subtitle.empty()) out += Text(20, y += 18, "sub", "start", chart.subtitle);
-  if (!chart.note.empty()) out += Text(20, y += 18, "note", "start", chart.note);
-  if (chart.series.size() < 2) return out;
-  y += 20;
-  double x = 20;
-  for (size_t i = 0; i < chart.series.size(); ++i) {
-    absl::StrAppendFormat(
-        &out, "<rect x=\"%.1f\" y=\"%d\" width=\"12\" height=\"4\" rx=\"2\" fill=\"%s\"/>\n", x,
-        y - 6, kColors[i % kNumColors]);
-    out += Text(x + 17, y, "key", "start", chart.series[i].name);
-    x += 17 + 7.0 * chart.series[i].name.size() + 18;
+// `text` in lines of at most `letters`, broken between words; UTF-8 counts by bytes.
+std::vector<std::string> Wrap(const std::string& text, size_t letters) {
+  std::vector<std::string> lines;
+  for (absl::string_view word : absl::StrSplit(text, ' ', absl::SkipEmpty())) {
+    if (!lines.empty() && lines.back().size() + 1 + word.size() <= letters) {
+      absl::StrAppend(&lines.back(), " ", word);
+    } else {
+      lines.emplace_back(word);
+    }
   }
-  return out;
+  return lines;
+}
+
+const char* DashOf(Stroke stroke) {
+  switch (stroke) {
+    case Stroke::kDashed:
+      return " stroke-dasharray=\"7 4\"";
+    case Stroke::kDotted:
+      return " stroke-dasharray=\"2 4\"";
+    case Stroke::kSolid:
+      break;
+  }
+  return "";
+}
+
+// Attributes that give a line or a mark its series' colour.
+std::string StrokeOf(const ChartSeries& series) {
+  if (series.color == kNeutralColor) return "class=\"neutral\"";
+  return absl::StrFormat("stroke=\"%s\"", ColorOf(series.color));
+}
+
+// One key per series from y on, in as many rows as it takes; the y below them.
+double DrawLegend(const Chart& chart, double y, std::string& out) {
+  double x = kMargin;
+  y += 20;
+  for (const ChartSeries& series : chart.series) {
+    if (!series.in_legend) continue;
+    const double width = 27 + kLetter * series.name.size() + 18;
+    if (x > kMargin && x + width > chart.width - kMargin) {
+      x = kMargin;
+      y += 18;
+    }
+    absl::StrAppendFormat(&out,
+                          "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" %s "
+                          "stroke-width=\"3\"%s/>\n",
+                          x, y - 4, x + 21, y - 4, StrokeOf(series), DashOf(series.stroke));
+    out += Text(x + 27, y, "key", "start", series.name);
+    x += width;
+  }
+  return y;
+}
+
+Heading DrawHeading(const Chart& chart) {
+  double y = 28;
+  Heading heading = {Text(kMargin, y, "title", "start", chart.title)};
+  const size_t letters = (chart.width - 2 * kMargin) / kLetter;
+  for (const std::string& line : Wrap(chart.subtitle, letters)) {
+    heading.svg += Text(kMargin, y += 18, "sub", "start", line);
+  }
+  for (const std::string& line : Wrap(chart.note, letters)) {
+    heading.svg += Text(kMargin, y += 18, "note", "start", line);
+  }
+  if (chart.series.size() > 1) y = DrawLegend(chart, y, heading.svg);
+  heading.height = y + 16;
+  return heading;
 }
 
 std::string DrawAxes(const Chart& chart, const Frame& frame) {
@@ -113,9 +179,9 @@ std::string DrawAxes(const Chart& chart, const Frame& frame) {
   }
   for (double tick : frame.x_ticks) {
     const double x = frame.x(tick);
-    absl::StrAppendFormat(&out,
-                          "<line class=\"grid\" x1=\"%.1f\" y1=\"%d\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
-                          x, frame.top, x, bottom);
+    absl::StrAppendFormat(
+        &out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x,
+        frame.top, x, bottom);
     out += Text(x, bottom + 18, "tick", "middle", FormatTick(tick));
   }
   absl::StrAppendFormat(&out,
@@ -129,25 +195,55 @@ std::string DrawAxes(const Chart& chart, const Frame& frame) {
   return out;
 }
 
-std::string DrawSeries(const ChartSeries& series, const char* color, const Frame& frame) {
-  std::string path, marks;
+std::string DrawLine(const ChartSeries& series, const Frame& frame) {
+  std::string path;
   for (const ChartPoint& point : series.points) {
-    const double x = frame.x(point.x), y = frame.y(point.y);
-    absl::StrAppendFormat(&path, "%s%.1f %.1f", path.empty() ? "M" : " L", x, y);
-    absl::StrAppendFormat(
-        &marks,
-        "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\" fill=\"%s\" fill-opacity=\"%s\" stroke=\"%s\" "
-        "stroke-width=\"2\"><title>%s</title></circle>\n",
-        x, y, color, point.hollow ? "0" : "1", color, EscapeXml(point.tooltip));
-    if (!point.label.empty()) marks += Text(x + 8, y - 8, "mark", "start", point.label);
+    absl::StrAppendFormat(&path, "%s%.1f %.1f", path.empty() ? "M" : " L", frame.x(point.x),
+                          frame.y(point.y));
   }
-  return absl::StrFormat("<path d=\"%s\" fill=\"none\" stroke=\"%s\" stroke-width=\"2\"%s/>\n%s",
-                         path, color, series.dashed ? " stroke-dasharray=\"5 4\"" : "", marks);
+  return absl::StrFormat("<path d=\"%s\" fill=\"none\" %s stroke-width=\"2\"%s/>\n", path,
+                         StrokeOf(series), DashOf(series.stroke));
 }
 
-bool HasPoints(const Chart& chart) {
-  return std::any_of(chart.series.begin(), chart.series.end(),
-                     [](const ChartSeries& series) { return !series.points.empty(); });
+std::string DrawMarks(const ChartSeries& series, const Frame& frame) {
+  std::string marks;
+  for (const ChartPoint& point : series.points) {
+    const std::string fill =
+        point.hollow ? "class=\"hollow\"" : absl::StrFormat("fill=\"%s\"", ColorOf(series.color));
+    absl::StrAppendFormat(&marks,
+                          "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\" %s %s "
+                          "stroke-width=\"2\"><title>%s</title></circle>\n",
+                          frame.x(point.x), frame.y(point.y), fill, StrokeOf(series),
+                          EscapeXml(point.tooltip));
+  }
+  return marks;
+}
+
+// Labels beside their points, of filled marks first; those that would cover another are left out.
+std::string DrawLabels(const Chart& chart, const Frame& frame) {
+  constexpr double kHeight = 12;
+  struct Box {
+    double left, right, y;
+  };
+  std::vector<Box> taken;
+  std::string out;
+  for (bool hollow : {false, true}) {
+    for (const ChartSeries& series : chart.series) {
+      for (const ChartPoint& point : series.points) {
+        if (point.label.empty() || point.hollow != hollow) continue;
+        const double x = frame.x(point.x) + 8, y = frame.y(point.y) - 8;
+        const Box box = {x, x + kMarkLetter * point.label.size(), y};
+        const bool covers = std::any_of(taken.begin(), taken.end(), [&](const Box& other) {
+          return box.left < other.right && other.left < box.right &&
+                 std::abs(box.y - other.y) < kHeight;
+        });
+        if (covers || box.right > chart.width) continue;
+        taken.push_back(box);
+        out += Text(x, y, "mark", "start", point.label);
+      }
+    }
+  }
+  return out;
 }
 
 }  // namespace
@@ -157,41 +253,28 @@ std::string EscapeXml(const std::string& text) {
       text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
 }
 
-std::vector<double> NiceTicks(double low, double high, int count) {
-  const double span = std::max(high - low, 1e-9);
-  const double raw = span / count;
-  const double magnitude = std::pow(10, std::floor(std::log10(raw)));
-  double step = 10 * magnitude;
-  for (double nice : {1.0, 2.0, 2.5, 5.0}) {
-    if (nice * magnitude >= raw) {
-      step = nice * magnitude;
-      break;
-    }
-  }
-  std::vector<double> ticks;
-  const int first = static_cast<int>(std::floor(low / step));
-  const int last = static_cast<int>(std::ceil(high / step - 1e-9));
-  for (int i = first; i <= last; ++i) ticks.push_back(i * step);
-  return ticks;
-}
-
 std::string RenderSvg(const Chart& chart) {
   std::string out = absl::StrFormat(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" "
       "role=\"img\" "
       "aria-label=\"%s\">%s\n<rect class=\"bg\" width=\"100%%\" height=\"100%%\" rx=\"10\"/>\n",
       chart.width, chart.height, chart.width, chart.height, EscapeXml(chart.title), kStyle);
-  out += DrawHeading(chart);
+  const Heading heading = DrawHeading(chart);
+  out += heading.svg;
   if (!HasPoints(chart)) {
     return out +
            Text(chart.width / 2.0, chart.height / 2.0, "label", "middle", "no completed points") +
            "</svg>\n";
   }
-  const Frame frame = MakeFrame(chart);
+  const Frame frame = MakeFrame(chart, heading.height);
   out += DrawAxes(chart, frame);
-  for (size_t i = 0; i < chart.series.size(); ++i) {
-    out += DrawSeries(chart.series[i], kColors[i % kNumColors], frame);
+  for (const ChartSeries& series : chart.series) {
+    if (series.line) out += DrawLine(series, frame);
   }
+  for (const ChartSeries& series : chart.series) {
+    if (series.marks) out += DrawMarks(series, frame);
+  }
+  out += DrawLabels(chart, frame);
   return out + "</svg>\n";
 }
 

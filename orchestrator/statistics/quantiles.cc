@@ -54,6 +54,17 @@ double QuantileOf(std::vector<double> samples, double q) {
   return Quantile(samples, q);
 }
 
+std::vector<double> EvenQuantiles(std::vector<double> samples, size_t count) {
+  CHECK_GE(count, 2u);
+  std::vector<double> quantiles;
+  if (samples.empty()) return quantiles;
+  std::sort(samples.begin(), samples.end());
+  for (size_t i = 0; i < count; ++i) {
+    quantiles.push_back(Quantile(samples, static_cast<double>(i) / (count - 1)));
+  }
+  return quantiles;
+}
+
 Percentiles Summarize(std::vector<double> samples) {
   if (samples.empty()) return Percentiles();
   std::sort(samples.begin(), samples.end());

@@ -23,6 +23,10 @@ double Quantile(absl::Span<const double> sorted, double q);
 // The same of samples in any order; 0 for none.
 double QuantileOf(std::vector<double> samples, double q);
 
+// `count` >= 2 quantiles at even steps from the minimum to the maximum, ascending; none for no
+// samples.
+std::vector<double> EvenQuantiles(std::vector<double> samples, size_t count);
+
 // All zeros for no samples.
 Percentiles Summarize(std::vector<double> samples);
 

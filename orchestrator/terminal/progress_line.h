@@ -19,6 +19,7 @@ class ProgressLine {
 
   // On a terminal always shown, elsewhere at most every two seconds.
   void Update(const std::string& label, const LoadProgress& progress);
+  bool on_terminal() const { return line_.on_terminal(); }
   // A terminal's line is removed, so that what follows begins on a clean one.
   void Finish() { line_.Remove(); }
 

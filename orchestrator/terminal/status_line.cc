@@ -13,13 +13,6 @@ constexpr size_t kUnknownColumns = 80;
 
 bool IsContinuation(char byte) { return (byte & 0xC0) == 0x80; }
 
-// Of the terminal as it is now: people resize it.
-size_t Columns(std::FILE* out) {
-  winsize size = {};
-  const bool known = ::ioctl(::fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return known ? size.ws_col : kUnknownColumns;
-}
-
 }  // namespace
 
 std::string FitColumns(const std::string& text, size_t columns) {
@@ -35,6 +28,12 @@ std::string FitColumns(const std::string& text, size_t columns) {
   return columns < kMoreColumns ? "" : absl::StrCat(text.substr(0, fitting), kMore);
 }
 
+size_t TerminalColumns(std::FILE* out) {
+  winsize size = {};
+  const bool known = ::ioctl(::fileno(out), TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return known ? size.ws_col : kUnknownColumns;
+}
+
 StatusLine::StatusLine(std::FILE* out)
     : out_(out), terminal_(out != nullptr && ::isatty(::fileno(out)) == 1) {}
 
@@ -44,7 +43,7 @@ void StatusLine::Show(const std::string& text) {
   absl::MutexLock lock(&mutex_);
   Clear();
   // In the last column some terminals begin the next line.
-  std::fputs(FitColumns(text, Columns(out_) - 1).c_str(), out_);
+  std::fputs(FitColumns(text, TerminalColumns(out_) - 1).c_str(), out_);
   std::fflush(out_);
   open_ = true;
 }

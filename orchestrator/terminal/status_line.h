@@ -13,6 +13,9 @@ namespace regatta {
 // As much of `text` as fits into `columns`, its end given up for "..."; UTF-8 stays whole.
 std::string FitColumns(const std::string& text, size_t columns);
 
+// Of the terminal behind `out` as it is now, since people resize it; 80 where that is not known.
+size_t TerminalColumns(std::FILE* out);
+
 // Thread-safe.
 class StatusLine {
  public:

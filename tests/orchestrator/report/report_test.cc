@@ -5,12 +5,15 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 
+#include "orchestrator/report/chart_json.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/svg_chart.h"
+#include "orchestrator/report/sweep_charts.h"
 
 namespace regatta {
 namespace {
@@ -241,6 +244,86 @@ TEST(ReportFiles, MissingDirectory_NamesTheFile) {
   const absl::Status status = WriteReports(SmallSweep(), "/nonexistent/dir", false);
   EXPECT_FALSE(status.ok());
   EXPECT_THAT(std::string(status.message()), HasSubstr("/nonexistent/dir/report.html"));
+}
+
+// One layout and precision after another, all of the same three concurrencies.
+SweepReport TwoLayouts() {
+  SweepReport sweep = SmallSweep();
+  for (int i = 0; i < 3; ++i) {
+    sweep.mutable_points(i)->mutable_regatta()->set_layout("tp1");
+    PointReport& other = *sweep.add_points() = sweep.points(i);
+    other.mutable_regatta()->set_layout("tp2");
+  }
+  return sweep;
+}
+
+TEST(Series, AreOneForEachLayoutAndPrecision) {
+  ReportedRun run;
+  run.sweep = TwoLayouts();
+  run.sweep.mutable_points(5)->mutable_engine()->set_quantization("fp8");
+  const std::vector<PointSeries> all = SeriesOf({&run, 1});
+  ASSERT_EQ(all.size(), 3u);
+  EXPECT_EQ(all[0].name, "tp1 bfloat16");
+  EXPECT_EQ(all[1].name, "tp2 bfloat16");
+  EXPECT_EQ(all[2].name, "tp2 fp8");
+  EXPECT_EQ(all[1].points.size(), 2u);
+}
+
+TEST(FrontierChart, SeveralLayouts_HaveTheirUnion) {
+  ReportedRun run;
+  run.sweep = TwoLayouts();
+  const Chart chart = FrontierChart({&run, 1});
+  ASSERT_EQ(chart.series.size(), 3u);
+  EXPECT_EQ(chart.series[0].name, "best of all");
+  EXPECT_EQ(chart.series[0].points.size(), 4u);  // each of two points twice
+  EXPECT_NE(chart.series[1].color, chart.series[2].color);
+  run.sweep = SmallSweep();
+  EXPECT_EQ(FrontierChart({&run, 1}).series.size(), 1u);
+}
+
+TEST(RunDetails, LinesGoToTheirPoints) {
+  const std::string dir = testing::TempDir() + "/regatta_run_details";
+  std::filesystem::create_directories(dir);
+  std::ofstream(dir + "/requests.jsonl")
+      << R"({"index":0,"concurrency":1,"sent_ms":5,"first_token_ms":15,"last_token_ms":35,)"
+      << R"("output_tokens":3,"deltas":3})"
+      << "\n"
+      << R"({"index":0,"concurrency":2,"error":"UNAVAILABLE"})"
+      << "\n"
+      << R"({"index":1,"concurrency":2,"first_token_ms":7,"output_tokens":1,"deltas":1})"
+      << "\n"
+      << R"({"index":0,"concurrency":1,"first_token_ms":9,"output_tokens":1,"deltas":1})"
+      << "\n"
+      << R"({"index":1,"concurr)";  // the program was killed here
+  std::ofstream(dir + "/timeline.jsonl") << R"({"layout":"tp2","concurrency":2,"in_flight":[4]})"
+                                         << "\n";
+  const SweepReport sweep = TwoLayouts();
+  const auto details = LoadRunDetails(dir, sweep);
+  ASSERT_TRUE(details.ok()) << details.status();
+  ASSERT_EQ(details->points.size(), 6u);
+  for (int i = 0; i < 6; ++i) {
+    const bool tp2_c2 =
+        sweep.points(i).regatta().layout() == "tp2" && sweep.points(i).regatta().concurrency() == 2;
+    EXPECT_EQ(details->points[i].timeline.in_flight_size(), tp2_c2 ? 1 : 0) << i;
+  }
+  EXPECT_THAT(details->points[0].ttft_ms, ::testing::ElementsAre(10));
+  EXPECT_THAT(details->points[0].tpot_ms, ::testing::ElementsAre(10));
+  EXPECT_THAT(details->points[1].ttft_ms, ::testing::ElementsAre(7));
+  EXPECT_THAT(details->points[3].ttft_ms, ::testing::ElementsAre(9));  // the second of c=1
+  std::ofstream(dir + "/timeline.jsonl") << "not JSON\n{}\n";
+  EXPECT_THAT(std::string(LoadRunDetails(dir, sweep).status().message()),
+              HasSubstr("timeline.jsonl:1: "));
+  std::filesystem::remove_all(dir);
+}
+
+TEST(ChartJson, CanStandInAScript) {
+  Chart chart;
+  chart.title = "</script> \xff";
+  chart.series = {{.name = "s", .points = {{.x = 1, .y = 2.5}, {.x = std::nan(""), .y = 1}}}};
+  const std::string json = ChartJson(chart);
+  EXPECT_THAT(json, Not(HasSubstr("<")));
+  EXPECT_THAT(json, HasSubstr("\\u003c/script> \xEF\xBF\xBD"));
+  EXPECT_THAT(json, HasSubstr("\"points\":[{\"x\":1,\"y\":2.5}]"));
 }
 
 TEST(Json, RoundTripsAndUsesTheFieldNames) {

@@ -6,6 +6,12 @@
 namespace regatta {
 namespace {
 
+TEST(EvenQuantilesTest, RunFromMinimumToMaximum) {
+  EXPECT_EQ(EvenQuantiles({4, 0, 2}, 5), (std::vector<double>{0, 1, 2, 3, 4}));
+  EXPECT_EQ(EvenQuantiles({7}, 3), (std::vector<double>{7, 7, 7}));
+  EXPECT_TRUE(EvenQuantiles({}, 3).empty());
+}
+
 TEST(QuantileTest, InterpolatesBetweenNeighbours) {
   const std::vector<double> sorted = {10, 20, 30, 40};
   EXPECT_DOUBLE_EQ(Quantile(sorted, 0), 10);

@@ -1,0 +1,112 @@
+// Axes, lines and marks; see frontier_plot.h.
+#include "orchestrator/report/frontier_plot.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "orchestrator/report/chart.h"
+#include "orchestrator/report/frontier.h"
+#include "orchestrator/report/point_series.h"
+#include "orchestrator/terminal/braille_canvas.h"
+
+namespace regatta {
+namespace {
+
+constexpr int kAxisWidth = 10;
+constexpr char kCyan[] = "\x1b[36m", kReset[] = "\x1b[0m";
+
+// Data to dots, both axes from zero.
+struct PlotScale {
+  std::vector<double> x_ticks, y_ticks;
+  int width, height;
+  int X(double x) const { return int(std::lround(x / x_ticks.back() * (width - 1))); }
+  int Y(double y) const { return int(std::lround((1 - y / y_ticks.back()) * (height - 1))); }
+};
+
+void Draw(const std::vector<PlotLine>& series, const PlotScale& scale, BrailleCanvas& canvas) {
+  for (const PlotLine& line : series) {
+    for (size_t i = 1; i < line.size(); ++i) {
+      canvas.Line(scale.X(line[i - 1].x), scale.Y(line[i - 1].y), scale.X(line[i].x),
+                  scale.Y(line[i].y));
+    }
+  }
+  for (const PlotLine& line : series) {
+    for (const PlotPoint& point : line) {
+      const int x = scale.X(point.x), y = scale.Y(point.y);
+      canvas.Mark(x, y, point.on_frontier ? "●" : "○");
+      canvas.Label(x + 2, y - 4, point.label);
+    }
+  }
+}
+
+// The horizontal axis and its numbers, of which those without room for a space are left out.
+std::vector<std::string> XAxis(const PlotScale& scale) {
+  const int columns = scale.width / 2;
+  std::string axis, numbers(columns, ' ');
+  for (int i = 0; i < columns; ++i) axis += "─";
+  int free = 0;  // the first column that is
+  for (double value : scale.x_ticks) {
+    const std::string text = absl::StrFormat("%g", value);
+    const int size = static_cast<int>(text.size());
+    const int column = std::clamp(scale.X(value) / 2, 0, std::max(0, columns - size));
+    if (column < free) continue;
+    numbers.replace(column, size, text);
+    free = column + size + 1;
+  }
+  return {absl::StrFormat("%*s └%s", kAxisWidth, "", axis),
+          absl::StrFormat("%*s  %s", kAxisWidth, "", numbers)};
+}
+
+}  // namespace
+
+std::vector<PlotLine> PlotLinesOf(const SweepReport& sweep) {
+  const std::vector<bool> on_frontier = OnFrontier(sweep);
+  std::vector<PlotLine> lines;
+  std::map<std::string, size_t> by_kind;
+  for (int i = 0; i < sweep.points_size(); ++i) {
+    const PointReport& point = sweep.points(i);
+    if (!HasCompleted(point)) continue;
+    const std::string kind = absl::StrCat(point.regatta().layout(), "\n", PrecisionOf(point));
+    const auto [line, is_new] = by_kind.emplace(kind, lines.size());
+    if (is_new) lines.emplace_back();
+    const uint32_t concurrency = point.regatta().concurrency();
+    lines[line->second].push_back({UserSpeed(point), GpuThroughput(point),
+                                   concurrency == 0 ? "all" : absl::StrCat(concurrency),
+                                   on_frontier[i]});
+  }
+  return lines;
+}
+
+std::vector<std::string> RenderFrontierPlot(const std::vector<PlotLine>& series, int width,
+                                            int rows, bool color) {
+  double max_x = 0, max_y = 0;
+  for (const PlotLine& line : series) {
+    for (const PlotPoint& point : line) {
+      max_x = std::max(max_x, point.x);
+      max_y = std::max(max_y, point.y);
+    }
+  }
+  if (max_x <= 0 || max_y <= 0) return {};
+  BrailleCanvas canvas(std::clamp(width - kAxisWidth - 2, 20, 110), rows);
+  const PlotScale scale = {NiceTicks(0, max_x * 1.05, 5), NiceTicks(0, max_y * 1.05, rows / 3),
+                           canvas.width(), canvas.height()};
+  Draw(series, scale, canvas);
+  std::vector<std::string> lines = {
+      absl::StrFormat("%*s tok/s/GPU by concurrency", kAxisWidth, "")};
+  for (int row = 0; row < rows; ++row) {
+    std::string tick;
+    for (double value : scale.y_ticks) {
+      if (scale.Y(value) / 4 == row) tick = absl::StrFormat("%g", value);
+    }
+    lines.push_back(absl::StrFormat("%*s %s%s%s%s", kAxisWidth, tick, tick.empty() ? "│" : "┤",
+                                    color ? kCyan : "", canvas.Row(row), color ? kReset : ""));
+  }
+  for (std::string& line : XAxis(scale)) lines.push_back(std::move(line));
+  lines.push_back(absl::StrFormat("%*s  tok/s/user", kAxisWidth, ""));
+  return lines;
+}
+
+}  // namespace regatta

@@ -1,0 +1,196 @@
+// Facts and tables; see html_sections.h.
+#include "orchestrator/report/html_sections.h"
+
+#include <algorithm>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "orchestrator/report/frontier.h"
+#include "orchestrator/report/report.h"
+#include "orchestrator/report/svg_chart.h"
+
+namespace regatta {
+namespace {
+
+std::string Fact(const std::string& value, const std::string& name) {
+  return absl::StrFormat("<div class=\"fact\"><b>%s</b><span>%s</span></div>\n", EscapeXml(value),
+                         EscapeXml(name));
+}
+
+std::string NameCell(const std::string& name) {
+  return absl::StrCat("<td class=\"name\">", EscapeXml(name), "</td>");
+}
+
+std::string PointRow(const PointReport& p, const std::string& series, bool on_frontier) {
+  const StreamingMetrics& s = p.streaming_metrics();
+  const bool completed = HasCompleted(p), times = HasTokenTimes(p);
+  std::string out =
+      absl::StrFormat("<tr>%s<td%s>%d</td><td>%d</td>", series.empty() ? "" : NameCell(series),
+                      on_frontier ? " class=\"on\" title=\"on the frontier\"" : "",
+                      p.regatta().concurrency(), p.request_info().num_requests());
+  const auto add = [&out](bool known, int decimals, double value) {
+    out += known ? absl::StrFormat("<td>%.*f</td>", decimals, value) : "<td>-</td>";
+  };
+  add(completed, 2, p.performance().request_throughput_req_s());
+  add(completed, 1, p.performance().system_output_throughput_tok_s());
+  add(completed, 1, GpuThroughput(p));
+  add(completed, 2, UserSpeed(p));
+  add(times, 1, s.ttft_percentiles().p50());
+  add(times, 1, s.ttft_percentiles().p95());
+  add(times, 2, s.tpot_percentiles().p50());
+  add(times, 2, s.tpot_percentiles().p99());
+  add(completed, 1, p.performance().request_latency_percentiles_ms().p50());
+  absl::StrAppendFormat(&out, "<td>%d</td></tr>\n", p.regatta().failed_requests());
+  return out;
+}
+
+// One metric of all points, a row per series.
+std::string HeatMap(const std::vector<PointSeries>& all, const std::string& caption,
+                    double (*get)(const PointReport&)) {
+  std::set<uint32_t> concurrencies;
+  double best = 0;
+  for (const PointReport* point : AllPoints(all)) {
+    concurrencies.insert(point->regatta().concurrency());
+    if (HasCompleted(*point)) best = std::max(best, get(*point));
+  }
+  std::string out = absl::StrCat("<div class=\"scroll\"><table class=\"heat\"><caption>", caption,
+                                 "</caption><thead><tr><th class=\"name\">Concurrency</th>");
+  for (uint32_t c : concurrencies) absl::StrAppend(&out, "<th>", c, "</th>");
+  out += "</tr></thead><tbody>\n";
+  for (const PointSeries& series : all) {
+    absl::StrAppend(&out, "<tr>", NameCell(series.name));
+    for (uint32_t c : concurrencies) {
+      const auto found =
+          std::find_if(series.points.begin(), series.points.end(), [&](const PointReport* p) {
+            return p->regatta().concurrency() == c && HasCompleted(*p);
+          });
+      if (found == series.points.end() || best <= 0) {
+        out += "<td></td>";
+      } else {
+        absl::StrAppendFormat(&out, "<td class=\"cell\" style=\"--v:%.3f\">%.1f</td>",
+                              std::max(0.0, get(**found) / best), get(**found));
+      }
+    }
+    out += "</tr>\n";
+  }
+  return out + "</tbody></table></div>\n";
+}
+
+}  // namespace
+
+std::string FactsHtml(const SweepReport& sweep) {
+  const PointReport* throughput = nullptr;
+  const PointReport* speed = nullptr;
+  const PointReport* ttft = nullptr;
+  const auto system = [](const PointReport& p) {
+    return p.performance().system_output_throughput_tok_s();
+  };
+  for (const PointReport& point : sweep.points()) {
+    if (GpuThroughput(point) <= 0) continue;
+    if (!throughput || system(point) > system(*throughput)) throughput = &point;
+    if (!speed || UserSpeed(point) > UserSpeed(*speed)) speed = &point;
+    const auto p50 = [](const PointReport& p) {
+      return p.streaming_metrics().ttft_percentiles().p50();
+    };
+    if (point.has_streaming_metrics() && (!ttft || p50(point) < p50(*ttft))) ttft = &point;
+  }
+  if (!throughput) return "";
+  std::string out = "<div class=\"facts\">";
+  out +=
+      Fact(absl::StrFormat("%.0f tok/s", system(*throughput)),
+           absl::StrFormat("best output throughput (c=%d)", throughput->regatta().concurrency()));
+  out += Fact(absl::StrFormat("%.1f tok/s", UserSpeed(*speed)),
+              absl::StrFormat("best speed per user (c=%d)", speed->regatta().concurrency()));
+  if (ttft) {
+    out += Fact(absl::StrFormat("%.1f ms", ttft->streaming_metrics().ttft_percentiles().p50()),
+                absl::StrFormat("lowest median TTFT (c=%d)", ttft->regatta().concurrency()));
+  }
+  const WorldInfo& world = throughput->world_info();
+  out += Fact(absl::StrCat(world.world_size(), world.world_size() == 1 ? " rank" : " ranks"),
+              absl::StrFormat("tp %d, pp %d, ep %d, dp %d", world.tp_size(), world.pp_size(),
+                              std::max(1u, world.ep_size()), std::max(1u, world.dp_size())));
+  out += Fact(absl::StrFormat("%d / %d", world.max_batch_size(), world.max_num_tokens()),
+              "max batch size / max tokens of a step");
+  if (throughput->regatta().has_correct_fraction()) {
+    double worst = 1;
+    for (const PointReport& point : sweep.points())
+      worst = std::min(worst, point.regatta().correct_fraction());
+    out += Fact(absl::StrFormat("%.1f%%", worst * 100), "exact answers, worst point");
+  }
+  return out + "</div>\n";
+}
+
+std::string RunTableHtml(absl::Span<const ReportedRun> runs) {
+  std::string out =
+      "<div class=\"scroll\"><table><thead><tr><th class=\"name\">Run</th><th class=\"name\">"
+      "Directory</th><th class=\"name\">Measured</th><th class=\"name\">Caveats</th></tr></thead>"
+      "<tbody>\n";
+  for (size_t r = 0; r < runs.size(); ++r) {
+    absl::StrAppend(&out, "<tr>", NameCell(RunLetter(r)), NameCell(runs[r].name),
+                    NameCell(SweepSubject(runs[r].sweep)), NameCell(SweepCaveat(runs[r].sweep)),
+                    "</tr>\n");
+  }
+  return out + "</tbody></table></div>\n";
+}
+
+std::string PointTableHtml(absl::Span<const ReportedRun> runs) {
+  const std::vector<PointSeries> all = SeriesOf(runs);
+  const std::vector<bool> on_frontier = OnFrontier(AllPoints(all));
+  const bool several = all.size() > 1;
+  std::string out = "<div class=\"scroll\"><table><thead><tr>";
+  if (several) out += "<th class=\"name\">Series</th>";
+  out +=
+      "<th>Concurrency</th><th>Requests</th><th>req/s</th><th>out tok/s</th><th>tok/s/GPU</th>"
+      "<th>tok/s/user</th><th>TTFT p50 ms</th><th>TTFT p95 ms</th><th>TPOT p50 ms</th>"
+      "<th>TPOT p99 ms</th><th>Latency p50 ms</th><th>Failed</th></tr></thead><tbody>\n";
+  size_t place = 0;
+  for (const PointSeries& series : all) {
+    for (const PointReport* point : series.points) {
+      out += PointRow(*point, several ? series.name : "", on_frontier[place++]);
+    }
+  }
+  return out +
+         "</tbody></table></div>\n<p class=\"soft\">Green: on the frontier. Figures are of the "
+         "whole run, ramp and drain included; percentiles are over requests.</p>\n";
+}
+
+std::string HeatMapsHtml(absl::Span<const ReportedRun> runs) {
+  const std::vector<PointSeries> all = SeriesOf(runs);
+  if (all.size() < 2) return "";
+  return absl::StrCat("<h2>Layouts against concurrency</h2>\n<div class=\"heats\">",
+                      HeatMap(all, "Output tok/s per GPU", GpuThroughput),
+                      HeatMap(all, "tok/s per user", UserSpeed), "</div>\n");
+}
+
+std::string PointReportsHtml(absl::Span<const ReportedRun> runs) {
+  const std::vector<PointSeries> all = SeriesOf(runs);
+  std::string out;
+  for (const PointSeries& series : all) {
+    const std::string of = all.size() > 1 ? absl::StrCat(series.name, ", ") : "";
+    for (const PointReport* point : series.points) {
+      absl::StrAppend(&out, "<details><summary>", EscapeXml(of), "concurrency ",
+                      point->regatta().concurrency(), "</summary><pre>",
+                      EscapeXml(RenderTerminalReport(*point)), "</pre></details>\n");
+    }
+  }
+  return out;
+}
+
+std::string ProvenanceHtml(absl::Span<const ReportedRun> runs) {
+  std::string out;
+  for (size_t r = 0; r < runs.size(); ++r) {
+    const SweepReport& sweep = runs[r].sweep;
+    absl::StrAppend(&out, runs.size() > 1 ? absl::StrCat("<p>", RunLetter(r), "</p>") : "",
+                    "<pre class=\"wrap\">", EscapeXml(sweep.command()),
+                    "</pre>\n<p class=\"soft\">Regatta ", EscapeXml(sweep.version()), " (",
+                    EscapeXml(sweep.commit()), ") &middot; ", EscapeXml(sweep.created_utc()),
+                    " &middot; dataset ", EscapeXml(sweep.dataset_path()), " &middot; ",
+                    EscapeXml(sweep.environment().cpu()), ", ", sweep.environment().cpus(),
+                    " CPUs &middot; ", EscapeXml(sweep.environment().kernel()), "</p>\n");
+  }
+  return out;
+}
+
+}  // namespace regatta

@@ -1,0 +1,150 @@
+'use strict';
+// Draws charts (chart_json.h) with Chart.js, in the page's colours.
+const charts = (() => {
+  const DASHES = {solid: [], dashed: [7, 4], dotted: [2, 4]};
+  const LABEL_FONT = 11;
+
+  function pageColors() {
+    const style = getComputedStyle(document.documentElement);
+    const color = name => style.getPropertyValue(name).trim();
+    return {text: color('--text'), soft: color('--soft'), line: color('--line'), card: color('--card')};
+  }
+
+  function short(value) {
+    if (Math.abs(value) >= 10000) return `${Number((value / 1000).toPrecision(4))}k`;
+    return String(Number(Number(value).toPrecision(4)));
+  }
+
+  function dataset(series, colors) {
+    const color = series.color || colors.soft;
+    const marks = series.marks ? 4.5 : 0;
+    return {
+      label: series.name, inLegend: series.in_legend, data: series.points, showLine: series.line, borderColor: color, backgroundColor: color,
+      borderDash: DASHES[series.stroke], borderWidth: 2, pointRadius: marks, pointHoverRadius: marks + 2,
+      pointHitRadius: 8, pointBorderWidth: 2,
+      pointBackgroundColor: context => context.raw && context.raw.hollow ? colors.card : color,
+    };
+  }
+
+  // Labels beside their points, of filled marks first; those that would cover another are left out.
+  const labels = {
+    id: 'labels',
+    afterDatasetsDraw(chart) {
+      const context = chart.ctx;
+      const points = chart.data.datasets.flatMap((dataset, index) => {
+        if (!chart.isDatasetVisible(index)) return [];
+        const elements = chart.getDatasetMeta(index).data;
+        return dataset.data.map((point, i) => ({...point, at: elements[i]})).filter(point => point.label && point.at);
+      });
+      points.sort((a, b) => Boolean(a.hollow) - Boolean(b.hollow));
+      context.save();
+      context.font = `${LABEL_FONT}px ${Chart.defaults.font.family}`;
+      context.fillStyle = pageColors().soft;
+      const taken = [];
+      for (const {label, at} of points) {
+        const box = {left: at.x + 8, right: at.x + 8 + context.measureText(label).width, y: at.y - 8};
+        const covers = taken.some(other => box.left < other.right && other.left < box.right && Math.abs(box.y - other.y) < LABEL_FONT + 1);
+        if (covers || box.right > chart.width) continue;
+        taken.push(box);
+        context.fillText(label, box.left, box.y);
+      }
+      context.restore();
+    },
+  };
+
+  function axis(title, colors) {
+    return {
+      type: 'linear', beginAtZero: true, title: {display: true, text: title, color: colors.text},
+      grid: {color: colors.line, borderColor: colors.soft}, ticks: {color: colors.soft, callback: short, maxRotation: 0},
+    };
+  }
+
+  // Powers of two, a little beyond the data.
+  function powersOfTwo(chart, scale) {
+    const values = chart.series.flatMap(series => series.points.map(point => Math.max(point.x, 1 / 1024)));
+    const low = Math.floor(Math.log2(Math.min(...values)));
+    const high = Math.max(low + 1, Math.ceil(Math.log2(Math.max(...values))));
+    const stride = 1 + Math.floor((high - low) / 11);
+    const ticks = [];
+    for (let power = low; power <= high; power += stride) ticks.push({value: 2 ** power});
+    return {...scale, type: 'logarithmic', beginAtZero: false, min: 2 ** (low - 0.15), max: 2 ** (high + 0.15),
+            afterBuildTicks(axis) { axis.ticks = ticks; }};
+  }
+
+  function tooltipLines(item) {
+    const {x, y, tooltip} = item.raw;
+    if (!tooltip) return `${item.dataset.label}: ${short(y)} at ${short(x)}`;
+    const head = tooltip.startsWith(item.dataset.label) ? [] : [item.dataset.label];
+    return head.concat(tooltip.split(', '));
+  }
+
+  function configuration(chart, colors) {
+    const x = axis(chart.x_label, colors);
+    const y = axis(chart.y_label, colors);
+    if (chart.y_max) y.max = chart.y_max; else y.grace = '5%';
+    return {
+      type: 'scatter', data: {datasets: chart.series.map(series => dataset(series, colors))}, plugins: [labels],
+      options: {
+        animation: false, responsive: true, maintainAspectRatio: false,
+        interaction: {mode: 'nearest', intersect: false}, layout: {padding: {top: 8, right: 8}},
+        scales: {x: chart.log_x ? powersOfTwo(chart, x) : x, y},
+        plugins: {
+          legend: {display: chart.series.length > 1, align: 'start',
+                   onClick: toggle,
+                   labels: {color: colors.soft, boxHeight: 0, boxWidth: 22, filter: (key, data) => data.datasets[key.datasetIndex].inLegend,
+                            generateLabels: lineKeys}},
+          tooltip: {callbacks: {title: () => '', label: tooltipLines}, displayColors: false, filter: (item, i) => i === 0},
+        },
+      },
+    };
+  }
+
+  // Keys show colour and stroke.
+  function lineKeys(chart) {
+    return Chart.defaults.plugins.legend.labels.generateLabels(chart).map(
+        key => ({...key, lineWidth: 3, lineDash: chart.data.datasets[key.datasetIndex].borderDash}));
+  }
+
+  // A click on a key hides or shows all series of its name.
+  function toggle(event, key, legend) {
+    const {chart} = legend;
+    const shown = !chart.isDatasetVisible(key.datasetIndex);
+    chart.data.datasets.forEach((dataset, index) => {
+      if (dataset.label === key.text) chart.setDatasetVisibility(index, shown);
+    });
+    chart.update();
+  }
+
+  function element(name, text, className = '') {
+    const made = document.createElement(name);
+    made.textContent = text;
+    made.className = className;
+    return made;
+  }
+
+  // Fills `figure` with the chart; returns what draws it anew, in the colours of then.
+  function draw(figure, chart, height) {
+    const plot = element('div', '', 'plot');
+    const canvas = element('canvas', '');
+    canvas.setAttribute('role', 'img');
+    canvas.setAttribute('aria-label', [chart.title, chart.subtitle, chart.note].filter(Boolean).join('. '));
+    plot.style.height = `${height}px`;
+    plot.append(canvas);
+    const words = [element('h3', chart.title)];
+    if (chart.subtitle) words.push(element('p', chart.subtitle));
+    if (chart.note) words.push(element('p', chart.note, 'note'));
+    figure.replaceChildren(...words, plot);
+    figure.classList.add('live');
+    let drawn = new Chart(canvas, configuration(chart, pageColors()));
+    return {
+      redraw() {
+        drawn.destroy();
+        drawn = new Chart(canvas, configuration(chart, pageColors()));
+      },
+      remove() { drawn.destroy(); },
+    };
+  }
+
+  Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
+  return {draw};
+})();

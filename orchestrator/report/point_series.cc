@@ -1,0 +1,62 @@
+// Grouping of points; see point_series.h.
+#include "orchestrator/report/point_series.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+
+namespace regatta {
+namespace {
+
+std::string SeriesName(const PointReport& point, const std::string& letter) {
+  std::string name = letter;
+  for (const std::string& part : {point.regatta().layout(), PrecisionOf(point)}) {
+    if (!part.empty()) absl::StrAppend(&name, name.empty() ? "" : " ", part);
+  }
+  return name.empty() ? "measured" : name;
+}
+
+}  // namespace
+
+std::string RunLetter(size_t run) {
+  return run < 26 ? std::string(1, static_cast<char>('A' + run)) : absl::StrCat(run + 1);
+}
+
+std::vector<PointSeries> SeriesOf(absl::Span<const ReportedRun> runs) {
+  std::vector<PointSeries> all;
+  for (size_t r = 0; r < runs.size(); ++r) {
+    const size_t first = all.size();  // of this run
+    const std::string letter = runs.size() > 1 ? RunLetter(r) : "";
+    for (int i = 0; i < runs[r].sweep.points_size(); ++i) {
+      const PointReport& point = runs[r].sweep.points(i);
+      const std::string name = SeriesName(point, letter);
+      auto found = std::find_if(all.begin() + first, all.end(),
+                                [&](const PointSeries& series) { return series.name == name; });
+      if (found == all.end()) found = all.insert(all.end(), PointSeries{name, {}, {}});
+      found->points.push_back(&point);
+      const std::vector<PointDetails>& details = runs[r].details.points;
+      found->details.push_back(details.empty() ? nullptr : &details[i]);
+    }
+  }
+  return all;
+}
+
+std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series) {
+  std::vector<const PointReport*> points;
+  for (const PointSeries& one : series) {
+    points.insert(points.end(), one.points.begin(), one.points.end());
+  }
+  return points;
+}
+
+const std::string& PrecisionOf(const PointReport& point) {
+  const EngineInfo& engine = point.engine();
+  return engine.quantization().empty() ? engine.dtype() : engine.quantization();
+}
+
+std::string ConcurrencyName(const PointReport& point) {
+  const uint32_t concurrency = point.regatta().concurrency();
+  return concurrency == 0 ? "all at once" : absl::StrCat("c=", concurrency);
+}
+
+}  // namespace regatta

@@ -1,0 +1,41 @@
+// The points of one or several runs as lines of a chart: one for each run, layout and precision.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/types/span.h"
+#include "orchestrator/report/run_details.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// A stored run as reports show it.
+struct ReportedRun {
+  std::string name;  // of its directory; not shown when it is the only run
+  SweepReport sweep;
+  RunDetails details;  // empty or of as many points as the sweep
+};
+
+struct PointSeries {
+  std::string name;  // "tp2 bfloat16", after "A " of several runs
+  std::vector<const PointReport*> points;
+  std::vector<const PointDetails*> details;  // null where there are none
+};
+
+// "A", "B", ... "Z", "27", ... of several runs.
+std::string RunLetter(size_t run);
+
+// In the order of the runs and, within one, of first appearance. `runs` must outlive the result.
+std::vector<PointSeries> SeriesOf(absl::Span<const ReportedRun> runs);
+
+// All points of `series`, one series after another.
+std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series);
+
+// Quantization, or the dtype where there is none.
+const std::string& PrecisionOf(const PointReport& point);
+
+// "c=8", "all at once".
+std::string ConcurrencyName(const PointReport& point);
+
+}  // namespace regatta

@@ -1,0 +1,28 @@
+// What a run's directory holds beside its results: single requests and the course of each point.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+struct PointDetails {
+  // Of completed requests that streamed, in the order of the file; empty without requests.jsonl.
+  std::vector<double> ttft_ms;  // first token - sent
+  std::vector<double> tpot_ms;  // (last - first token) / (tokens - 1)
+  PointTimeline timeline;       // empty without timeline.jsonl
+};
+
+struct RunDetails {
+  std::vector<PointDetails> points;  // as many as the sweep has
+};
+
+// Reads requests.jsonl and timeline.jsonl of `dir`, where they are, for the points of `sweep`. A
+// last line that was cut off is left out; INVALID_ARGUMENT names the file and line of any other
+// that is not JSON of its message.
+absl::StatusOr<RunDetails> LoadRunDetails(const std::string& dir, const SweepReport& sweep);
+
+}  // namespace regatta

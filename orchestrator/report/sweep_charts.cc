@@ -1,0 +1,175 @@
+// Charts over speed and concurrency; see sweep_charts.h.
+#include "orchestrator/report/sweep_charts.h"
+
+#include <algorithm>
+#include <iterator>
+#include <map>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/check.h"
+#include "orchestrator/report/frontier.h"
+
+namespace regatta {
+namespace {
+
+std::string Tooltip(const PointReport& point) {
+  return absl::StrFormat("%s: %.1f tok/s/user, %.1f tok/s/GPU, TTFT p50 %.1f ms, TPOT p50 %.2f ms",
+                         ConcurrencyName(point), UserSpeed(point), GpuThroughput(point),
+                         point.streaming_metrics().ttft_percentiles().p50(),
+                         point.streaming_metrics().tpot_percentiles().p50());
+}
+
+bool OnGpus(absl::Span<const ReportedRun> runs) {
+  return std::all_of(runs.begin(), runs.end(), [](const ReportedRun& run) {
+    return run.sweep.points_size() == 0 || run.sweep.points(0).regatta().performance_figure();
+  });
+}
+
+// Of all frontier points, from the slowest to the fastest per user.
+ChartSeries UnionFrontier(const std::vector<const PointReport*>& points,
+                          const std::vector<bool>& on_frontier) {
+  ChartSeries series = {
+      .name = "best of all", .color = kNeutralColor, .stroke = Stroke::kDashed, .marks = false};
+  for (size_t i = 0; i < points.size(); ++i) {
+    if (!on_frontier[i]) continue;
+    series.points.push_back({.x = UserSpeed(*points[i]), .y = GpuThroughput(*points[i])});
+  }
+  std::sort(series.points.begin(), series.points.end(),
+            [](const ChartPoint& a, const ChartPoint& b) { return a.x < b.x; });
+  return series;
+}
+
+struct Statistic {
+  const char* name;
+  double (*get)(const PointReport&);
+};
+
+constexpr Stroke kStrokes[] = {Stroke::kSolid, Stroke::kDashed, Stroke::kDotted};
+constexpr const char* kStrokeNames[] = {"solid", "dashed", "dotted"};
+
+// "p50 solid, p95 dashed, p99 dotted".
+std::string StrokesOf(const std::vector<Statistic>& statistics) {
+  std::vector<std::string> parts;
+  for (size_t k = 0; k < statistics.size(); ++k) {
+    parts.push_back(absl::StrCat(statistics[k].name, " ", kStrokeNames[k]));
+  }
+  return absl::StrJoin(parts, ", ");
+}
+
+std::vector<ChartPoint> PointsOverConcurrency(const PointSeries& series, const Statistic& statistic,
+                                              bool (*known)(const PointReport&)) {
+  std::vector<ChartPoint> points;
+  for (const PointReport* point : series.points) {
+    if (!known(*point)) continue;
+    const double y = statistic.get(*point);
+    points.push_back(
+        {.x = double(std::max(1u, point->regatta().concurrency())),
+         .y = y,
+         .tooltip = absl::StrFormat("%s %.4g, %s", statistic.name, y, Tooltip(*point))});
+  }
+  return points;
+}
+
+// A chart over concurrency. One series differs by statistic in colour; several do by stroke.
+Chart OverConcurrency(absl::Span<const ReportedRun> runs, const std::string& title,
+                      const std::string& unit, bool (*known)(const PointReport&),
+                      const std::vector<Statistic>& statistics) {
+  CHECK_LE(statistics.size(), std::size(kStrokes));
+  const std::vector<PointSeries> all = SeriesOf(runs);
+  const bool several = all.size() > 1;
+  Chart chart = {.title = title,
+                 .subtitle = several && statistics.size() > 1 ? StrokesOf(statistics) : "",
+                 .note = CaveatOf(runs),
+                 .x_label = "Concurrency (requests in flight)",
+                 .y_label = unit,
+                 .log_x = true,
+                 .width = 560,
+                 .height = 380};
+  for (size_t s = 0; s < all.size(); ++s) {
+    for (size_t k = 0; k < statistics.size(); ++k) {
+      chart.series.push_back({.name = several ? all[s].name : statistics[k].name,
+                              .in_legend = !several || k == 0,
+                              .points = PointsOverConcurrency(all[s], statistics[k], known),
+                              .color = static_cast<int>(several ? s : k),
+                              .stroke = several ? kStrokes[k] : Stroke::kSolid});
+    }
+  }
+  return chart;
+}
+
+}  // namespace
+
+std::string SubjectOf(absl::Span<const ReportedRun> runs) {
+  return runs.size() == 1 ? SweepSubject(runs[0].sweep) : absl::StrCat(runs.size(), " runs");
+}
+
+std::string CaveatOf(absl::Span<const ReportedRun> runs) {
+  if (runs.size() == 1) return SweepCaveat(runs[0].sweep);
+  std::map<std::string, std::vector<std::string>> letters;  // by caveat
+  for (size_t r = 0; r < runs.size(); ++r) {
+    const std::string caveat = SweepCaveat(runs[r].sweep);
+    if (!caveat.empty()) letters[caveat].push_back(RunLetter(r));
+  }
+  std::vector<std::string> parts;
+  for (const auto& [caveat, of] : letters) {
+    parts.push_back(absl::StrCat(absl::StrJoin(of, ", "), ": ", caveat));
+  }
+  return absl::StrJoin(parts, "; ");
+}
+
+Chart FrontierChart(absl::Span<const ReportedRun> runs) {
+  Chart chart = {.title = "Throughput against speed",
+                 .subtitle = SubjectOf(runs),
+                 .note = CaveatOf(runs),
+                 .x_label = "Per User Output Speed (tok/s/user)",
+                 .y_label = OnGpus(runs) ? "Per GPU Output Throughput (tok/s/GPU)"
+                                         : "Output throughput per rank (tok/s/rank)"};
+  const std::vector<PointSeries> all = SeriesOf(runs);
+  const std::vector<const PointReport*> points = AllPoints(all);
+  const std::vector<bool> on_frontier = OnFrontier(points);
+  if (all.size() > 1) chart.series.push_back(UnionFrontier(points, on_frontier));
+  size_t place = 0;  // in `points`
+  for (size_t s = 0; s < all.size(); ++s) {
+    ChartSeries series = {.name = all[s].name, .color = static_cast<int>(s)};
+    for (const PointReport* point : all[s].points) {
+      const bool on = on_frontier[place++];
+      if (GpuThroughput(*point) <= 0) continue;
+      series.points.push_back({.x = UserSpeed(*point),
+                               .y = GpuThroughput(*point),
+                               .label = ConcurrencyName(*point),
+                               .tooltip = Tooltip(*point),
+                               .hollow = !on});
+    }
+    chart.series.push_back(std::move(series));
+  }
+  return chart;
+}
+
+Chart ThroughputChart(absl::Span<const ReportedRun> runs) {
+  return OverConcurrency(runs, "Output throughput", "tok/s, whole system", HasCompleted,
+                         {{"output", [](const PointReport& p) {
+                             return p.performance().system_output_throughput_tok_s();
+                           }}});
+}
+
+Chart TtftChart(absl::Span<const ReportedRun> runs) {
+  return OverConcurrency(
+      runs, "Time to first token", "ms", HasTokenTimes,
+      {{"p50", [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p50(); }},
+       {"p95", [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p95(); }},
+       {"p99",
+        [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p99(); }}});
+}
+
+Chart TpotChart(absl::Span<const ReportedRun> runs) {
+  return OverConcurrency(
+      runs, "Time per output token", "ms", HasTokenTimes,
+      {{"p50", [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p50(); }},
+       {"p95", [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p95(); }},
+       {"p99",
+        [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p99(); }}});
+}
+
+}  // namespace regatta

@@ -1,0 +1,48 @@
+// A running sweep on a terminal: a few lines redrawn in place.
+#pragma once
+
+#include <cstdio>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "orchestrator/load/load_generator.h"
+#include "orchestrator/terminal/status_line.h"
+#include "proto/cluster.pb.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// What is known at one moment.
+struct SweepSnapshot {
+  std::string label;  // "[2/5] concurrency 4"
+  LoadProgress progress;
+  std::optional<ClusterState> router;  // none without Watch
+  std::vector<double> tokens_per_s;    // of the latest moments, oldest first
+  SweepReport done;                    // points measured so far
+};
+
+// One line for each of progress, load and throughput, then the frontier so far; no line is wider
+// than `columns`. A function of its arguments alone.
+std::vector<std::string> RenderSweepScreen(const SweepSnapshot& snapshot, int columns);
+
+// "▁▃█" of the last `columns` values, from zero to the largest.
+std::string Sparkline(const std::vector<double>& values, size_t columns);
+
+// Draws lines over those drawn before. Not for anything but a terminal.
+class ScreenRegion {
+ public:
+  // Writes to `out`, which must outlive it.
+  explicit ScreenRegion(std::FILE* out) : out_(out) {}
+  ~ScreenRegion() { Clear(); }
+
+  void Draw(const std::vector<std::string>& lines);
+  // Removes the lines, so that what follows begins where they did.
+  void Clear();
+
+ private:
+  std::FILE* const out_;
+  size_t lines_ = 0;
+};
+
+}  // namespace regatta
