@@ -199,6 +199,20 @@ uint32_t ReadConcurrency(const JsonFields& fields, const nlohmann::json& value,
                              fields.Object("input_config"), status);
 }
 
+// Our exports say it plainly; aiperf lists the models that it sent requests to.
+std::string ReadModel(const JsonFields& fields, const nlohmann::json& value) {
+  if (fields.Has("model")) return fields.TextOr("model", "");
+  const nlohmann::json* at = &value;
+  for (const char* key : {"input_config", "models", "items"}) {
+    if (!at->is_object() || !at->contains(key)) return "";
+    at = &at->find(key).value();
+  }
+  if (!at->is_array() || at->empty() || !at->front().is_object()) return "";
+  const auto name = at->front().find("name");
+  if (name == at->front().end() || !name->is_string()) return "";
+  return name->get<std::string>().substr(0, kMaxImportText);
+}
+
 void ReadStreaming(const JsonFields& fields, StreamingMetrics& metrics) {
   ReadPercentiles(fields.Object("time_to_first_token"), *metrics.mutable_ttft_percentiles());
   ReadPercentiles(fields.Object("inter_token_latency"), *metrics.mutable_tpot_percentiles());
@@ -295,7 +309,7 @@ absl::Status ReadRun(const std::vector<const Document*>& documents, ImportDraft&
     point.report = CompletePoint(std::move(point.report), {point.requests, {}});
   }
   if (summary != nullptr) ReadSummary(fields, point.report);
-  point.report.mutable_engine()->set_model(fields.TextOr("model", ""));
+  point.report.mutable_engine()->set_model(ReadModel(fields, value));
   point.report.mutable_machine()->set_name(fields.TextOr("gpu_name", ""));
   point.report.mutable_world_info()->set_world_size(fields.CountOr("gpu_count", 0));
   const std::string version = fields.TextOr("aiperf_version", "");

@@ -140,11 +140,12 @@ TEST(Aiperf, RecordsAloneAreEnough) {
 TEST(Aiperf, ConcurrencyComesFromThePhaseThatMeasures) {
   const TextFile file = {"a/p.json", R"({"request_latency": {"unit": "ms", "avg": 5},
       "request_count": {"unit": "requests", "avg": 9}, "request_throughput": {"avg": 1},
-      "output_token_throughput": {"avg": 7}, "input_config": {"phases": [
+      "output_token_throughput": {"avg": 7}, "input_config": {"models": {"items": [{"name": "m"}]}, "phases": [
       {"name": "warmup", "concurrency": 2}, {"name": "profiling", "concurrency": 16}]}})"};
   const auto runs = ImportFiles({file}, ImportOptions());
   ASSERT_TRUE(runs.ok()) << runs.status();
   EXPECT_EQ(runs->front().sweep.points(0).regatta().concurrency(), 16u);
+  EXPECT_EQ(runs->front().sweep.points(0).engine().model(), "m");
 }
 
 // Rows of two devices; one of them with prefill and decode apart.
