@@ -16,6 +16,8 @@ int main(int argc, char** argv) {
   regatta::AddThroughputCommand(app, context);
   regatta::AddPrepareDatasetCommand(app, context);
   regatta::AddReportCommand(app, context);
+  regatta::AddExportCommand(app, context);
+  regatta::AddImportCommand(app, context);
   regatta::AddPlanCommand(app, context);
   regatta::AddDoctorCommand(app, context);
   regatta::AddCertsCommand(app, context);

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/benchmark/stored_run.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/report/report.h"
 
@@ -20,6 +21,7 @@ namespace {
 struct ReportFlags {
   std::vector<std::string> paths;
   std::string output;
+  std::vector<std::string> exports;
   bool markdown = false;
   int width = 100;
 };
@@ -47,7 +49,12 @@ void PrintSweep(const SweepReport& sweep, int width) {
 
 absl::Status Redraw(const ReportFlags& flags) {
   ASSIGN_OR_RETURN(const SweepReport sweep, LoadResults(flags.paths[0]));
-  RETURN_IF_ERROR(WriteReports(sweep, DirectoryOf(flags.paths[0]).string(), flags.markdown));
+  const fs::path directory = DirectoryOf(flags.paths[0]);
+  RETURN_IF_ERROR(WriteReports(sweep, directory.string(), flags.markdown));
+  if (!flags.exports.empty()) {
+    ASSIGN_OR_RETURN(const StoredRun run, LoadStoredRun(flags.paths[0]));
+    RETURN_IF_ERROR(ExportTo(run, flags.exports, (directory / "export").string()).status());
+  }
   for (const PointReport& point : sweep.points()) {
     std::cout << RenderTerminalReport(point) << "\n";
   }
@@ -64,6 +71,7 @@ std::string RunName(const fs::path& path) {
 
 absl::Status Overlay(const ReportFlags& flags) {
   if (flags.markdown) return absl::InvalidArgumentError("--markdown: give one run only");
+  if (!flags.exports.empty()) return absl::InvalidArgumentError("--export: give one run only");
   std::vector<ReportedRun> runs;
   for (const std::string& path : flags.paths) {
     ReportedRun run;
@@ -98,6 +106,10 @@ void AddReportCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--output", flags->output,
                      "with several runs: directory of report.html and pareto.svg [overlay]");
   command.add_flag("--markdown", flags->markdown, "also write summary.md");
+  command
+      .add_option("--export", flags->exports,
+                  "also write these formats into DIR/export (see regatta export --help)")
+      ->delimiter(',');
   command.add_option("--width", flags->width, "columns of the drawn frontier")
       ->check(CLI::Range(40, 400))
       ->capture_default_str();

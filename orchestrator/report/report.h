@@ -31,6 +31,10 @@ absl::Status WriteReports(const SweepReport& sweep, const std::string& dir, bool
 // directory `dir`.
 absl::Status WriteOverlay(absl::Span<const ReportedRun> runs, const std::string& dir);
 
+// The points as a table: summary.csv, and summary.md with the command that repeats the sweep.
+std::string RenderCsv(const SweepReport& sweep);
+std::string RenderMarkdown(const SweepReport& sweep);
+
 // JSON with the field names of the .proto, zero values included, two-space indent.
 std::string ToJson(const google::protobuf::Message& message);
 // INVALID_ARGUMENT with the parser's message; unknown fields are ignored, so that newer results can

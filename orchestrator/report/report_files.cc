@@ -69,6 +69,8 @@ constexpr Column kColumns[] = {
      [](const PointReport& p) { return p.request_info().avg_output_length(); }},
 };
 
+}  // namespace
+
 std::string RenderCsv(const SweepReport& sweep) {
   std::string out;
   for (const Column& column : kColumns) absl::StrAppend(&out, out.empty() ? "" : ",", column.name);
@@ -102,6 +104,8 @@ std::string RenderMarkdown(const SweepReport& sweep) {
   }
   return absl::StrCat(out, "\n```\n", sweep.command(), "\n```\n");
 }
+
+namespace {
 
 absl::Status WriteFile(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::binary);

@@ -1,0 +1,104 @@
+// Directories of finished runs; see stored_run.h.
+#include "orchestrator/benchmark/stored_run.h"
+
+#include <filesystem>
+#include <fstream>
+#include <sstream>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/formats/json_fields.h"
+#include "orchestrator/report/report.h"
+
+namespace regatta {
+namespace {
+
+namespace fs = std::filesystem;
+
+absl::StatusOr<std::vector<RequestRecord>> LoadRequests(const fs::path& path) {
+  std::vector<RequestRecord> requests;
+  std::ifstream file(path, std::ios::binary);
+  std::string line;
+  for (size_t number = 1; std::getline(file, line); ++number) {
+    if (line.empty()) continue;
+    RequestRecord record;
+    if (absl::Status status = FromJson(line, record); !status.ok()) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path.string(), ":", number, ": ", status.message()));
+    }
+    requests.push_back(std::move(record));
+  }
+  return requests;
+}
+
+absl::Status CannotRead(const std::string& path) {
+  return absl::NotFoundError(absl::StrCat("cannot read '", path, "'"));
+}
+
+}  // namespace
+
+absl::StatusOr<StoredRun> LoadStoredRun(const std::string& path) {
+  StoredRun run;
+  ASSIGN_OR_RETURN(run.sweep, LoadResults(path));
+  std::error_code error;
+  const fs::path folder =
+      fs::is_directory(path, error) ? fs::path(path) : fs::path(path).parent_path();
+  const fs::path requests = folder / "requests.jsonl";
+  if (fs::exists(requests, error)) {
+    ASSIGN_OR_RETURN(run.requests, LoadRequests(requests));
+  }
+  return run;
+}
+
+absl::StatusOr<std::string> SaveStoredRun(const StoredRun& run, const std::string& root) {
+  const PointReport& first = run.sweep.points(0);
+  const std::string subject = absl::StrCat(run.sweep.imported().format(), "-",
+                                           first.engine().model(), "-", first.machine().name());
+  ASSIGN_OR_RETURN(const RunDirectory directory,
+                   RunDirectory::Create(root, subject, first.regatta().layout()));
+  if (!run.requests.empty()) {
+    RETURN_IF_ERROR(directory.AppendRequests(run.requests).status());
+  }
+  RETURN_IF_ERROR(directory.WriteResults(run.sweep));
+  RETURN_IF_ERROR(WriteReports(run.sweep, directory.path(), /*markdown=*/false));
+  return directory.path();
+}
+
+absl::StatusOr<std::vector<TextFile>> ReadTextFiles(absl::Span<const std::string> paths) {
+  std::vector<TextFile> files;
+  for (const std::string& path : paths) {
+    std::error_code error;
+    const uintmax_t bytes = fs::file_size(path, error);
+    if (error) return CannotRead(path);
+    if (bytes > kMaxImportBytes) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(path, ": has ", bytes, " bytes, must have at most ", kMaxImportBytes));
+    }
+    std::ifstream file(path, std::ios::binary);
+    std::ostringstream text;
+    text << file.rdbuf();
+    if (!file) return CannotRead(path);
+    files.push_back({path, text.str()});
+  }
+  return files;
+}
+
+absl::StatusOr<std::vector<std::string>> ExportTo(const StoredRun& run,
+                                                  absl::Span<const std::string> formats,
+                                                  const std::string& dir) {
+  std::vector<std::string> paths;
+  for (const std::string& format : formats) {
+    ASSIGN_OR_RETURN(const std::vector<TextFile> files, ExportRun(run, format));
+    for (const TextFile& file : files) {
+      const fs::path path = fs::path(dir) / file.name;
+      std::error_code error;
+      fs::create_directories(path.parent_path(), error);
+      RETURN_IF_ERROR(WriteTextFile(path.string(), file.text));
+      paths.push_back(path.string());
+    }
+  }
+  return paths;
+}
+
+}  // namespace regatta

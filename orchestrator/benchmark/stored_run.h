@@ -1,0 +1,29 @@
+// Finished runs as they lie on disk: read for exports and comparisons, written by imports.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/types/span.h"
+#include "orchestrator/formats/formats.h"
+
+namespace regatta {
+
+// results.json and, where it exists, requests.jsonl of a run's directory (or results.json itself).
+// NOT_FOUND or INVALID_ARGUMENT name the file, and the line of a bad record.
+absl::StatusOr<StoredRun> LoadStoredRun(const std::string& path);
+
+// A new directory under `root` with the files of a run and its report; its path.
+absl::StatusOr<std::string> SaveStoredRun(const StoredRun& run, const std::string& root);
+
+// Whole files; NOT_FOUND names the one that cannot be read, INVALID_ARGUMENT one that is too large.
+absl::StatusOr<std::vector<TextFile>> ReadTextFiles(absl::Span<const std::string> paths);
+
+// Exports `run` in each of `formats` into `dir`, made when it does not exist; the paths written.
+absl::StatusOr<std::vector<std::string>> ExportTo(const StoredRun& run,
+                                                  absl::Span<const std::string> formats,
+                                                  const std::string& dir);
+
+}  // namespace regatta

@@ -1,0 +1,59 @@
+// What one format of another tool can do; formats.cc has the table of them.
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "orchestrator/formats/formats.h"
+#include "orchestrator/formats/json_fields.h"
+
+namespace regatta {
+
+// One JSON value of a file: the whole of it, a line of JSON Lines, or an element of an array.
+struct Document {
+  std::string file;    // as given
+  std::string source;  // names it in errors: "agg.json[3]"
+  nlohmann::json value;
+};
+
+struct ImportedPoint {
+  PointReport report;
+  std::vector<RequestRecord> requests;  // empty when the format has none
+};
+
+// What has been read so far.
+struct ImportDraft {
+  std::vector<ImportedPoint> points;
+  std::set<std::string> notes;
+  std::string tool;
+};
+
+struct Format {
+  const char* name;
+  const char* what;
+  // Null where the format is only written: whether a document looks like it; all documents that do.
+  bool (*recognizes)(const nlohmann::json& value);
+  absl::Status (*read)(const std::vector<Document>& documents, ImportDraft& draft);
+  // Null where it is only read.
+  std::vector<TextFile> (*write)(const StoredRun& run);
+};
+
+const Format& VllmFormat();
+const Format& AiperfFormat();
+const Format& InferencexFormat();
+const Format& TrtllmFormat();
+
+// JSON as files have it: indented by two; ill-formed UTF-8 of others replaced.
+std::string JsonText(const nlohmann::ordered_json& value);
+
+// "c8", or "all" for a point without a limit: distinguishes the files of a run's points. A second
+// point of that concurrency is "c8-2".
+std::string PointName(const SweepReport& sweep, int index);
+
+// Tokens of both lengths, known from means only.
+void SetMeanLengths(double input, double output, PointReport& point);
+
+}  // namespace regatta

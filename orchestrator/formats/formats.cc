@@ -1,0 +1,244 @@
+// The table of formats, and what reading and writing have in common; see formats.h.
+#include "orchestrator/formats/formats.h"
+
+#include <algorithm>
+#include <map>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "common/status_macros.h"
+#include "orchestrator/formats/format.h"
+#include "orchestrator/report/frontier.h"
+#include "orchestrator/report/report.h"
+
+namespace regatta {
+namespace {
+
+using nlohmann::json;
+
+constexpr Format kCsv = {"csv", "summary.csv, a row a point", nullptr, nullptr,
+                         [](const StoredRun& run) -> std::vector<TextFile> {
+                           return {{"summary.csv", RenderCsv(run.sweep)}};
+                         }};
+constexpr Format kMarkdown = {"markdown", "summary.md, a table", nullptr, nullptr,
+                              [](const StoredRun& run) -> std::vector<TextFile> {
+                                return {{"summary.md", RenderMarkdown(run.sweep)}};
+                              }};
+
+std::vector<const Format*> Formats() {
+  return {&VllmFormat(), &AiperfFormat(), &InferencexFormat(), &TrtllmFormat(), &kCsv, &kMarkdown};
+}
+
+bool CanRead(const Format& format) { return format.read != nullptr; }
+bool CanWrite(const Format& format) { return format.write != nullptr; }
+
+std::string Help(bool (*can)(const Format&)) {
+  std::string text;
+  for (const Format* format : Formats()) {
+    if (can(*format)) absl::StrAppendFormat(&text, "  %-14s%s\n", format->name, format->what);
+  }
+  return text;
+}
+
+absl::StatusOr<const Format*> FindFormat(const std::string& name, bool (*can)(const Format&)) {
+  std::vector<std::string> known;
+  for (const Format* format : Formats()) {
+    if (!can(*format)) continue;
+    if (format->name == name) return format;
+    known.push_back(format->name);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--format is '", name, "', must be one of ", absl::StrJoin(known, ", ")));
+}
+
+// The elements of an array, else the value itself.
+void AddDocuments(const TextFile& file, json value, std::vector<Document>& documents) {
+  if (!value.is_array()) {
+    documents.push_back({file.name, file.name, std::move(value)});
+    return;
+  }
+  for (size_t i = 0; i < value.size(); ++i) {
+    documents.push_back({file.name, absl::StrCat(file.name, "[", i, "]"), std::move(value[i])});
+  }
+}
+
+// JSON, or JSON Lines: then each line is a document.
+absl::Status ParseDocuments(const TextFile& file, std::vector<Document>& documents) {
+  absl::StatusOr<json> whole = ParseImportedJson(file.text, file.name);
+  if (whole.ok()) {
+    AddDocuments(file, *std::move(whole), documents);
+    return absl::OkStatus();
+  }
+  if (file.text.size() > kMaxImportBytes) return whole.status();
+  size_t number = 0;
+  for (absl::string_view line : absl::StrSplit(file.text, '\n')) {
+    ++number;
+    if (absl::StripAsciiWhitespace(line).empty()) continue;
+    const std::string source = absl::StrCat(file.name, ":", number);
+    absl::StatusOr<json> value = ParseImportedJson(line, source);
+    // A first line that is no JSON: the file is none, in one piece or in lines.
+    if (!value.ok()) return number == 1 ? whole.status() : value.status();
+    documents.push_back({file.name, source, *std::move(value)});
+    if (documents.size() > kMaxImportRequests) {
+      return absl::InvalidArgumentError(
+          absl::StrCat(file.name, ": has more than ", kMaxImportRequests, " lines"));
+    }
+  }
+  return absl::OkStatus();
+}
+
+// The one format that all documents have.
+absl::StatusOr<const Format*> Recognize(const std::vector<Document>& documents) {
+  const Format* found = nullptr;
+  for (const Document& document : documents) {
+    const Format* looks = nullptr;
+    for (const Format* format : Formats()) {
+      if (CanRead(*format) && format->recognizes(document.value)) looks = format;
+      if (looks != nullptr) break;
+    }
+    if (looks == nullptr) {
+      return absl::InvalidArgumentError(absl::StrCat(
+          document.source, ": is in no known format; known are:\n", ImportFormatsHelp()));
+    }
+    if (found != nullptr && looks != found) {
+      return absl::InvalidArgumentError(absl::StrCat(document.source, ": is ", looks->name,
+                                                     ", the files before it are ", found->name));
+    }
+    found = looks;
+  }
+  return found;
+}
+
+std::string SizesName(const WorldInfo& world) {
+  std::string name = absl::StrCat("tp", std::max(1u, world.tp_size()));
+  if (world.pp_size() > 1) absl::StrAppend(&name, "-pp", world.pp_size());
+  if (world.ep_size() > 1) absl::StrAppend(&name, "-ep", world.ep_size());
+  return name;
+}
+
+// What the caller knows better, and what follows from the rest.
+absl::Status Finish(const ImportOptions& options, ImportDraft& draft, ImportedPoint& point) {
+  PointReport& report = point.report;
+  if (!options.model.empty()) report.mutable_engine()->set_model(options.model);
+  if (!options.device.empty()) report.mutable_machine()->set_name(options.device);
+  WorldInfo& world = *report.mutable_world_info();
+  if (options.gpus > 0) world.set_world_size(options.gpus);
+  if (world.world_size() == 0) {
+    world.set_world_size(1);
+    draft.notes.insert("the files do not say how many GPUs there were: counted as one");
+  }
+  RegattaInfo& info = *report.mutable_regatta();
+  if (options.concurrency > 0) info.set_concurrency(options.concurrency);
+  if (info.concurrency() == 0) {
+    return absl::InvalidArgumentError("a point does not say its concurrency: give --concurrency");
+  }
+  for (RequestRecord& record : point.requests) record.set_concurrency(info.concurrency());
+  info.set_layout(SizesName(world));
+  info.set_performance_figure(true);
+  Performance& performance = *report.mutable_performance();
+  performance.set_output_throughput_per_gpu_tok_s(performance.system_output_throughput_tok_s() /
+                                                  world.world_size());
+  return absl::OkStatus();
+}
+
+// Points that one frontier is drawn through: other partitions and concurrencies of the same.
+std::string SubjectOf(const PointReport& point) {
+  return absl::StrJoin({point.engine().model(), point.machine().name(), point.engine().backend(),
+                        point.engine().quantization(), absl::StrCat(point.dataset().max_isl()),
+                        absl::StrCat(point.dataset().max_osl())},
+                       "\n");
+}
+
+StoredRun MakeRun(std::vector<const ImportedPoint*> points, const Origin& origin) {
+  StoredRun run;
+  run.sweep.set_schema("regatta-sweep-1");
+  run.sweep.set_completed(true);
+  *run.sweep.mutable_imported() = origin;
+  run.sweep.set_created_utc(points[0]->report.regatta().started_utc());
+  run.sweep.set_dataset_path(points[0]->report.dataset().dataset_path());
+  std::stable_sort(points.begin(), points.end(), [](const auto* a, const auto* b) {
+    return a->report.regatta().concurrency() < b->report.regatta().concurrency();
+  });
+  for (const ImportedPoint* point : points) {
+    *run.sweep.add_points() = point->report;
+    run.requests.insert(run.requests.end(), point->requests.begin(), point->requests.end());
+  }
+  return run;
+}
+
+std::vector<StoredRun> GroupIntoRuns(const ImportDraft& draft, const Origin& origin) {
+  std::map<std::string, std::vector<const ImportedPoint*>> groups;
+  for (const ImportedPoint& point : draft.points) groups[SubjectOf(point.report)].push_back(&point);
+  std::vector<StoredRun> runs;
+  for (const auto& [subject, points] : groups) runs.push_back(MakeRun(points, origin));
+  return runs;
+}
+
+}  // namespace
+
+std::string ExportFormatsHelp() { return Help(CanWrite); }
+std::string ImportFormatsHelp() { return Help(CanRead); }
+
+absl::StatusOr<std::vector<TextFile>> ExportRun(const StoredRun& run, const std::string& format) {
+  ASSIGN_OR_RETURN(const Format* chosen, FindFormat(format, CanWrite));
+  StoredRun completed{run.sweep, run.requests};
+  completed.sweep.clear_points();
+  for (const PointReport& point : run.sweep.points()) {
+    if (HasCompleted(point)) *completed.sweep.add_points() = point;
+  }
+  if (completed.sweep.points_size() == 0) {
+    return absl::InvalidArgumentError("the run has no point with a completed request");
+  }
+  return chosen->write(completed);
+}
+
+absl::StatusOr<std::vector<StoredRun>> ImportFiles(absl::Span<const TextFile> files,
+                                                   const ImportOptions& options) {
+  std::vector<Document> documents;
+  for (const TextFile& file : files) RETURN_IF_ERROR(ParseDocuments(file, documents));
+  if (documents.empty()) return absl::InvalidArgumentError("there is nothing in the files");
+  const Format* format = nullptr;
+  if (options.format == "auto") {
+    ASSIGN_OR_RETURN(format, Recognize(documents));
+  } else {
+    ASSIGN_OR_RETURN(format, FindFormat(options.format, CanRead));
+  }
+  ImportDraft draft;
+  RETURN_IF_ERROR(format->read(documents, draft));
+  if (draft.points.size() > kMaxImportPoints) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "the files have ", draft.points.size(), " points, must have at most ", kMaxImportPoints));
+  }
+  for (ImportedPoint& point : draft.points) RETURN_IF_ERROR(Finish(options, draft, point));
+  Origin origin;
+  origin.set_format(format->name);
+  origin.set_published_by(options.published_by);
+  origin.set_tool(draft.tool);
+  for (const TextFile& file : files) origin.add_files(file.name);
+  for (const std::string& note : draft.notes) origin.add_notes(note);
+  return GroupIntoRuns(draft, origin);
+}
+
+std::string JsonText(const nlohmann::ordered_json& value) {
+  return value.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + "\n";
+}
+
+std::string PointName(const SweepReport& sweep, int index) {
+  const uint32_t concurrency = sweep.points(index).regatta().concurrency();
+  int same = 1;
+  for (int i = 0; i < index; ++i) same += sweep.points(i).regatta().concurrency() == concurrency;
+  const std::string name = concurrency > 0 ? absl::StrCat("c", concurrency) : "all";
+  return same == 1 ? name : absl::StrCat(name, "-", same);
+}
+
+void SetMeanLengths(double input, double output, PointReport& point) {
+  point.mutable_request_info()->set_avg_input_length(input);
+  point.mutable_request_info()->set_avg_output_length(output);
+  point.mutable_dataset()->set_avg_isl(input);
+  point.mutable_dataset()->set_avg_osl(output);
+}
+
+}  // namespace regatta

@@ -1,0 +1,136 @@
+// trtllm-bench's report, as text and as --report_json. Keys: tensorrt_llm/bench/dataclasses/
+// reporting.py; a PointReport has them but for the machine's.
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "orchestrator/formats/format.h"
+#include "orchestrator/report/report.h"
+
+namespace regatta {
+namespace {
+
+using nlohmann::json;
+using nlohmann::ordered_json;
+
+std::string WriteJson(const PointReport& point) {
+  ordered_json out = ordered_json::parse(ToJson(point), nullptr, /*allow_exceptions=*/false);
+  out.erase("regatta");
+  out["machine"] = {{"name", point.machine().name()}, {"memory.total", point.machine().memory()}};
+  out["world_info"].erase("dp_size");
+  return JsonText(out);
+}
+
+std::vector<TextFile> Write(const StoredRun& run) {
+  std::vector<TextFile> files;
+  for (int i = 0; i < run.sweep.points_size(); ++i) {
+    const std::string name = absl::StrCat("trtllm-", PointName(run.sweep, i));
+    files.push_back({name + ".txt", RenderTerminalReport(run.sweep.points(i))});
+    files.push_back({name + ".json", WriteJson(run.sweep.points(i))});
+  }
+  return files;
+}
+
+bool Recognizes(const json& value) {
+  return value.is_object() && value.contains("performance") && value.contains("world_info");
+}
+
+void ReadPercentiles(const JsonFields& fields, Percentiles& out) {
+  out.set_minimum(fields.NumberOr("minimum", 0));
+  out.set_maximum(fields.NumberOr("maximum", 0));
+  out.set_average(fields.NumberOr("average", 0));
+  out.set_p50(fields.NumberOr("p50", 0));
+  out.set_p90(fields.NumberOr("p90", 0));
+  out.set_p95(fields.NumberOr("p95", 0));
+  out.set_p99(fields.NumberOr("p99", 0));
+}
+
+void ReadContext(const JsonFields& fields, PointReport& point) {
+  const JsonFields engine = fields.Object("engine"), machine = fields.Object("machine");
+  EngineInfo& info = *point.mutable_engine();
+  info.set_model(engine.TextOr("model", ""));
+  info.set_backend(engine.TextOr("backend", ""));
+  info.set_version(engine.TextOr("version", ""));
+  info.set_dtype(engine.TextOr("dtype", ""));
+  info.set_kv_cache_dtype(engine.TextOr("kv_cache_dtype", ""));
+  info.set_quantization(engine.TextOr("quantization", ""));
+  point.mutable_machine()->set_name(machine.TextOr("name", ""));
+  point.mutable_machine()->set_memory(machine.NumberOr("memory.total", 0));
+  const JsonFields world = fields.Object("world_info");
+  WorldInfo& out = *point.mutable_world_info();
+  out.set_tp_size(world.CountOr("tp_size", 1));
+  out.set_pp_size(world.CountOr("pp_size", 1));
+  out.set_ep_size(world.CountOr("ep_size", 1));
+  out.set_world_size(world.CountOr("world_size", 0));
+  out.set_max_batch_size(world.CountOr("max_batch_size", 0));
+  out.set_max_num_tokens(world.CountOr("max_num_tokens", 0));
+  out.set_scheduling_policy(world.TextOr("scheduling_policy", ""));
+  out.set_kv_cache_percentage(world.NumberOr("kv_cache_percentage", 0));
+  const JsonFields requests = fields.Object("request_info");
+  RequestInfo& load = *point.mutable_request_info();
+  load.set_num_requests(requests.CountOr("num_requests", 0));
+  load.set_avg_num_concurrent_requests(requests.NumberOr("avg_num_concurrent_requests", 0));
+  SetMeanLengths(requests.NumberOr("avg_input_length", 0),
+                 requests.NumberOr("avg_output_length", 0), point);
+}
+
+void ReadPerformance(const JsonFields& fields, Performance& out) {
+  out.set_total_latency_ms(fields.Number("total_latency_ms"));
+  out.set_avg_request_latency_ms(fields.NumberOr("avg_request_latency_ms", 0));
+  out.set_request_throughput_req_s(fields.Number("request_throughput_req_s"));
+  out.set_system_output_throughput_tok_s(fields.Number("system_output_throughput_tok_s"));
+  out.set_system_total_throughput_tok_s(fields.NumberOr("system_total_throughput_tok_s", 0));
+  out.set_output_throughput_per_user_tok_s(fields.NumberOr("output_throughput_per_user_tok_s", 0));
+  ReadPercentiles(fields.Object("request_latency_percentiles_ms"),
+                  *out.mutable_request_latency_percentiles_ms());
+}
+
+void ReadStreaming(const JsonFields& fields, StreamingMetrics& out) {
+  out.set_token_output_speed_tok_s(fields.NumberOr("token_output_speed_tok_s", 0));
+  out.set_avg_ttft_ms(fields.NumberOr("avg_ttft_ms", 0));
+  out.set_avg_tpot_ms(fields.NumberOr("avg_tpot_ms", 0));
+  ReadPercentiles(fields.Object("tpot_percentiles"), *out.mutable_tpot_percentiles());
+  ReadPercentiles(fields.Object("ttft_percentiles"), *out.mutable_ttft_percentiles());
+  ReadPercentiles(fields.Object("gen_tps_percentiles"), *out.mutable_gen_tps_percentiles());
+}
+
+absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
+  absl::Status status;
+  const JsonFields fields(document.value, document.source, status);
+  ImportedPoint point;
+  ReadContext(fields, point.report);
+  ReadPerformance(fields.Object("performance"), *point.report.mutable_performance());
+  RegattaInfo& info = *point.report.mutable_regatta();
+  info.set_protocol("trtllm-bench");
+  info.set_streaming(fields.Has("streaming_metrics"));
+  if (info.streaming()) {
+    ReadStreaming(fields.Object("streaming_metrics"), *point.report.mutable_streaming_metrics());
+  }
+  const JsonFields dataset = fields.Object("dataset");
+  ReadPercentiles(dataset.Object("isl_stats"),
+                  *point.report.mutable_dataset()->mutable_isl_stats());
+  ReadPercentiles(dataset.Object("osl_stats"),
+                  *point.report.mutable_dataset()->mutable_osl_stats());
+  // What was asked is not in the report: the mean says it for closed loops.
+  const double users = point.report.request_info().avg_num_concurrent_requests();
+  info.set_concurrency(static_cast<uint32_t>(std::clamp(users + 0.5, 0.0, 4e9)));
+  draft.notes.insert("concurrency is the mean number of running requests");
+  draft.notes.insert("percentiles are sorted[int(n * p)]");
+  draft.points.push_back(std::move(point));
+  return status;
+}
+
+absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
+  for (const Document& document : documents) RETURN_IF_ERROR(ReadPoint(document, draft));
+  draft.tool = absl::StrCat("trtllm-bench ", draft.points.back().report.engine().version());
+  return absl::OkStatus();
+}
+
+constexpr Format kFormat = {"trtllm-bench", "trtllm-bench's report as text and as --report_json",
+                            Recognizes, Read, Write};
+
+}  // namespace
+
+const Format& TrtllmFormat() { return kFormat; }
+
+}  // namespace regatta

@@ -1,0 +1,280 @@
+// Formats of other tools: what is written is read back with the same figures, and nothing hostile
+// gets through.
+#include "orchestrator/formats/formats.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <nlohmann/json.hpp>
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/statistics/statistics.h"
+
+namespace regatta {
+namespace {
+
+using nlohmann::json;
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+
+// Forty requests of four users, of which one failed; times that differ from request to request.
+StoredRun SmallRun() {
+  StoredRun run;
+  for (uint32_t i = 0; i < 40; ++i) {
+    RequestRecord& r = run.requests.emplace_back();
+    r.set_index(i);
+    r.set_concurrency(4);
+    r.set_task_id(absl::StrCat("t", i));
+    r.set_input_tokens(100 + i);
+    r.set_output_tokens(10 + i % 7);
+    r.set_asked_output_tokens(r.output_tokens());
+    r.set_sent_ms(25.0 * i);
+    r.set_scheduled_ms(r.sent_ms());
+    r.set_first_token_ms(r.sent_ms() + 12 + i % 5);
+    r.set_last_token_ms(r.first_token_ms() + (7 + i % 3) * r.output_tokens());
+    if (i == 13) r.set_error("UNAVAILABLE: lost \xff");
+  }
+  PointReport point;
+  point.mutable_engine()->set_model("model-a");
+  point.mutable_engine()->set_backend("regatta");
+  point.mutable_engine()->set_dtype("bfloat16");
+  point.mutable_machine()->set_name("GPU X");
+  point.mutable_world_info()->set_tp_size(2);
+  point.mutable_world_info()->set_world_size(2);
+  point.mutable_regatta()->set_concurrency(4);
+  point.mutable_regatta()->set_streaming(true);
+  point.mutable_regatta()->set_started_utc("2026-11-25T15:34:21Z");
+  *run.sweep.add_points() = CompletePoint(point, {run.requests, {}});
+  return run;
+}
+
+std::vector<TextFile> Exported(const StoredRun& run, const std::string& format) {
+  const auto files = ExportRun(run, format);
+  EXPECT_TRUE(files.ok()) << files.status();
+  return files.ok() ? *files : std::vector<TextFile>();
+}
+
+json Parsed(const TextFile& file) { return json::parse(file.text); }
+
+std::vector<TextFile> JsonOnly(std::vector<TextFile> files) {
+  std::erase_if(files, [](const TextFile& f) { return f.name.ends_with(".txt"); });
+  return files;
+}
+
+class RoundTrip : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(RoundTrip, FiguresSurvive) {
+  const StoredRun run = SmallRun();
+  const auto runs = ImportFiles(JsonOnly(Exported(run, GetParam())), ImportOptions());
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  ASSERT_EQ(runs->size(), 1u);
+  const SweepReport& sweep = runs->front().sweep;
+  EXPECT_EQ(sweep.imported().format(), GetParam());
+  ASSERT_EQ(sweep.points_size(), 1);
+  const PointReport &was = run.sweep.points(0), &is = sweep.points(0);
+  EXPECT_EQ(is.engine().model(), "model-a");
+  EXPECT_EQ(is.machine().name(), "GPU X");
+  EXPECT_EQ(is.world_info().world_size(), 2u);
+  EXPECT_NEAR(is.performance().output_throughput_per_gpu_tok_s(),
+              was.performance().output_throughput_per_gpu_tok_s(), 1e-6);
+  EXPECT_NEAR(is.performance().system_total_throughput_tok_s(),
+              was.performance().system_total_throughput_tok_s(), 1e-6);
+  const auto &s = is.streaming_metrics(), &t = was.streaming_metrics();
+  EXPECT_NEAR(s.ttft_percentiles().p50(), t.ttft_percentiles().p50(), 1e-6);
+  EXPECT_NEAR(s.tpot_percentiles().p99(), t.tpot_percentiles().p99(), 1e-6);
+  EXPECT_NEAR(s.avg_tpot_ms(), t.avg_tpot_ms(), 1e-6);
+  EXPECT_NEAR(is.performance().request_latency_percentiles_ms().p90(),
+              was.performance().request_latency_percentiles_ms().p90(), 1e-6);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, RoundTrip,
+                         ::testing::Values("vllm", "aiperf", "inferencex", "trtllm-bench"),
+                         [](const auto& info) {
+                           std::string name = info.param;
+                           std::erase(name, '-');
+                           return name;
+                         });
+
+TEST(Vllm, HasItsNamesAndUnits) {
+  const json out = Parsed(Exported(SmallRun(), "vllm")[0]);
+  EXPECT_EQ(out["completed"], 39);
+  EXPECT_EQ(out["failed"], 1);
+  EXPECT_EQ(out["max_concurrency"], 4);
+  EXPECT_EQ(out["request_rate"], "inf");
+  EXPECT_NEAR(out["mean_ttft_ms"].get<double>(), 14.0, 0.1);
+  ASSERT_EQ(out["ttfts"].size(), 40u);
+  EXPECT_NEAR(out["ttfts"][0].get<double>(), 0.012, 1e-9);  // seconds
+  EXPECT_EQ(out["errors"][0], "");
+  EXPECT_EQ(out["output_lens"][13], 0);
+}
+
+TEST(Vllm, WithoutDetails_SpeedIsTheInverseOfTheMedianAndSaidSo) {
+  const TextFile file = {"v.json", R"({"duration": 10, "completed": 40, "failed": 0,
+      "model_id": "m", "max_concurrency": 4, "total_input_tokens": 4000, "total_output_tokens": 800,
+      "output_throughput": 80, "total_token_throughput": 480, "request_throughput": 4,
+      "mean_ttft_ms": 20, "median_ttft_ms": 18, "p99_ttft_ms": 40, "mean_tpot_ms": 11,
+      "median_tpot_ms": 10, "p99_tpot_ms": NaN, "tensor_parallel_size": "2"})"};
+  const auto runs = ImportFiles({file}, ImportOptions());
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  const PointReport& point = runs->front().sweep.points(0);
+  EXPECT_DOUBLE_EQ(point.streaming_metrics().token_output_speed_tok_s(), 100);
+  EXPECT_DOUBLE_EQ(point.performance().output_throughput_per_gpu_tok_s(), 40);
+  EXPECT_EQ(point.request_info().avg_output_length(), 20);
+  EXPECT_THAT(runs->front().sweep.imported().notes(0), HasSubstr("1 / median TPOT"));
+  EXPECT_TRUE(runs->front().requests.empty());
+}
+
+TEST(Aiperf, RecordsAloneAreEnough) {
+  std::vector<TextFile> files = Exported(SmallRun(), "aiperf");
+  ASSERT_EQ(files.size(), 2u);
+  ImportOptions options;
+  options.concurrency = 4;
+  const auto runs = ImportFiles({files[1]}, options);
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_EQ(runs->front().requests.size(), 40u);
+  const PointReport& point = runs->front().sweep.points(0);
+  EXPECT_EQ(point.regatta().failed_requests(), 1u);
+  EXPECT_NEAR(point.streaming_metrics().avg_ttft_ms(), 14.0, 0.1);
+}
+
+TEST(Aiperf, ConcurrencyComesFromThePhaseThatMeasures) {
+  const TextFile file = {"a/p.json", R"({"request_latency": {"unit": "ms", "avg": 5},
+      "request_count": {"unit": "requests", "avg": 9}, "request_throughput": {"avg": 1},
+      "output_token_throughput": {"avg": 7}, "input_config": {"models": {"items": [{"name": "m"}]}, "phases": [
+      {"name": "warmup", "concurrency": 2}, {"name": "profiling", "concurrency": 16}]}})"};
+  const auto runs = ImportFiles({file}, ImportOptions());
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_EQ(runs->front().sweep.points(0).regatta().concurrency(), 16u);
+  EXPECT_EQ(runs->front().sweep.points(0).engine().model(), "m");
+}
+
+// Rows of two devices; one of them with prefill and decode apart.
+constexpr char kRows[] = R"([
+  {"hw": "h100", "tp": 8, "ep": 1, "dp_attention": "false", "conc": 64, "model": "m",
+   "framework": "vllm", "precision": "fp4", "tput_per_gpu": 2000, "output_tput_per_gpu": 1000,
+   "input_tput_per_gpu": 1000, "mean_ttft": 0.06, "median_ttft": 0.05, "p99_ttft": 0.2,
+   "mean_tpot": 0.011, "median_tpot": 0.01, "median_intvty": 100, "median_e2el": 9.8},
+  {"hw": "h100", "tp": 4, "conc": 4, "model": "m", "framework": "vllm", "precision": "fp4",
+   "tput_per_gpu": 400, "output_tput_per_gpu": 200, "median_tpot": 0.005},
+  {"hw": "b200", "conc": 64, "model": "m", "framework": "vllm", "precision": "fp4",
+   "num_prefill_gpu": 4, "num_decode_gpu": 12, "isl": 1024, "osl": 1024, "decode_tp": 4,
+   "tput_per_gpu": 900, "output_tput_per_gpu": 600, "median_tpot": 0.01}])";
+
+TEST(Inferencex, RowsOfADeviceAreOneRunInOrderOfConcurrency) {
+  const auto runs = ImportFiles({{"agg.json", kRows}}, ImportOptions());
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  ASSERT_EQ(runs->size(), 2u);
+  const SweepReport& h100 = (*runs)[1].sweep;
+  ASSERT_EQ(h100.points_size(), 2);
+  EXPECT_EQ(h100.points(0).regatta().concurrency(), 4u);
+  EXPECT_EQ(h100.points(0).regatta().layout(), "tp4");
+  EXPECT_DOUBLE_EQ(h100.points(0).streaming_metrics().token_output_speed_tok_s(), 200);
+  EXPECT_DOUBLE_EQ(h100.points(1).performance().output_throughput_per_gpu_tok_s(), 1000);
+  EXPECT_DOUBLE_EQ(h100.points(1).streaming_metrics().ttft_percentiles().p50(), 50);
+  EXPECT_EQ(h100.points(1).request_info().num_requests(), 640u);
+}
+
+TEST(Inferencex, OutputOfDecodeGpus_IsSpreadOverAll) {
+  const auto runs = ImportFiles({{"agg.json", kRows}}, ImportOptions());
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  const PointReport& b200 = (*runs)[0].sweep.points(0);
+  EXPECT_EQ(b200.world_info().world_size(), 16u);
+  EXPECT_DOUBLE_EQ(b200.performance().output_throughput_per_gpu_tok_s(), 600 * 12 / 16.0);
+  EXPECT_NEAR(b200.request_info().avg_input_length(), 921.6, 1e-9);
+}
+
+TEST(Inferencex, WritesInteractivityAsTheirScriptDoes) {
+  const json rows = Parsed(Exported(SmallRun(), "inferencex")[0]);
+  ASSERT_EQ(rows.size(), 1u);
+  const json& row = rows[0];
+  EXPECT_NEAR(row["median_intvty"].get<double>(), 1 / row["median_tpot"].get<double>(), 1e-9);
+  EXPECT_NEAR(row["tput_per_gpu"].get<double>(),
+              row["output_tput_per_gpu"].get<double>() + row["input_tput_per_gpu"].get<double>(),
+              1e-9);
+  EXPECT_EQ(row["isl"], 139);
+}
+
+TEST(Export, UnknownFormat_NamesTheKnownOnes) {
+  const auto files = ExportRun(SmallRun(), "yaml");
+  EXPECT_THAT(std::string(files.status().message()), HasSubstr("'yaml', must be one of vllm"));
+}
+
+TEST(Export, NothingCompleted_IsRefused) {
+  StoredRun run;
+  run.sweep.add_points();
+  EXPECT_FALSE(ExportRun(run, "vllm").ok());
+}
+
+struct Hostile {
+  const char* text;
+  const char* error;
+};
+
+class HostileImport : public ::testing::TestWithParam<Hostile> {};
+
+TEST_P(HostileImport, IsRefusedByName) {
+  const auto runs = ImportFiles({{"f.json", GetParam().text}}, ImportOptions());
+  ASSERT_FALSE(runs.ok());
+  EXPECT_THAT(std::string(runs.status().message()), HasSubstr(GetParam().error));
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Imports, HostileImport,
+    ::testing::Values(
+        Hostile{"", "nothing in the files"}, Hostile{"{", "f.json: is not JSON"},
+        Hostile{"[]", "nothing in the files"}, Hostile{"3", "f.json: is in no known format"},
+        Hostile{R"({"duration": "x", "completed": 1, "output_throughput": 1})",
+                R"(f.json: 'duration' is "x", must be a number in 0..)"},
+        Hostile{R"({"duration": -1, "completed": 1, "output_throughput": 1})", "'duration' is -1"},
+        Hostile{R"({"duration": NaN, "completed": 1, "output_throughput": 1})",
+                "has no 'duration'"},
+        Hostile{R"({"duration": 1e999, "completed": 1, "output_throughput": 1})", "is not JSON"},
+        Hostile{R"({"duration": 1, "completed": 1.5, "output_throughput": 1})",
+                "'completed' is 1.5, must be a whole number"},
+        Hostile{R"({"duration": 1, "completed": 1, "output_throughput": 1})", "give --concurrency"},
+        Hostile{R"({"duration": 1, "completed": 1, "output_throughput": 1, "output_lens": [1, 2],
+                    "input_lens": [1], "ttfts": [1, 1], "latencies": [1, 1], "start_times": [1, 1]})",
+                "has 1 elements, 'output_lens' has 2"},
+        Hostile{R"({"duration": 1, "completed": 1, "output_throughput": 1, "output_lens": [1],
+                    "input_lens": [null], "ttfts": [1], "latencies": [1], "start_times": [1]})",
+                "request 0 has a figure that is no number"},
+        Hostile{R"([{"hw": "h", "tput_per_gpu": {}}])", "f.json[0]: "},
+        Hostile{R"({"request_latency": {"avg": []}, "request_throughput": {"avg": 1},
+                    "output_token_throughput": {"avg": 1}})",
+                "f.json: request_latency: 'avg' is an array"},
+        Hostile{R"({"request_latency": {}, "input_config": []})", "has no 'avg'"},
+        Hostile{R"({"request_latency": {}, "input_config": {"phases": [3]}})",
+                "phases: is 3, must be an object"},
+        Hostile{"{\"metadata\": {}, \"metrics\": {}}\n{\"hw\": 1, \"tput_per_gpu\": 1}",
+                "f.json:2: is inferencex, the files before it are aiperf"}));
+
+TEST(Import, AFileThatIsTooLarge_IsRefusedBeforeItIsParsed) {
+  const auto runs = ImportFiles({{"big.json", std::string((1 << 28) + 1, ' ')}}, ImportOptions());
+  ASSERT_FALSE(runs.ok());
+  EXPECT_THAT(std::string(runs.status().message()), HasSubstr("must have at most 268435456"));
+}
+
+TEST(Import, DeepNesting_IsNoProblem) {
+  const std::string deep = std::string(200'000, '[') + std::string(200'000, ']');
+  EXPECT_FALSE(ImportFiles({{"deep.json", deep}}, ImportOptions()).ok());
+}
+
+TEST(Distribution, IsNumpys) {
+  const Distribution values({4, 1, 3, 2});
+  EXPECT_DOUBLE_EQ(values.mean(), 2.5);
+  EXPECT_DOUBLE_EQ(values.At(0.5), 2.5);
+  EXPECT_NEAR(values.Deviation(0), 1.1180339887, 1e-9);
+  EXPECT_NEAR(values.Deviation(1), 1.2909944487, 1e-9);
+  EXPECT_EQ(Distribution({}).At(0.5), 0);
+}
+
+TEST(RequestsOf, PointsThatShareAConcurrency_HaveNone) {
+  StoredRun run = SmallRun();
+  EXPECT_EQ(RequestsOf(run, run.sweep.points(0)).size(), 40u);
+  *run.sweep.add_points() = run.sweep.points(0);
+  run.requests.resize(80, run.requests[0]);
+  EXPECT_THAT(RequestsOf(run, run.sweep.points(0)), ElementsAre());
+}
+
+}  // namespace
+}  // namespace regatta
