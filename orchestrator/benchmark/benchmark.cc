@@ -197,7 +197,7 @@ absl::Status Run::MakeClient(StreamMode mode) {
 
 SweepReport Run::NewSweep() const {
   SweepReport sweep;
-  sweep.set_schema("regatta-sweep-1");
+  sweep.set_schema(kSweepSchema);
   sweep.set_command(plan_.command_line);
   sweep.set_configuration(plan_.configuration);
   sweep.set_created_utc(UtcTimestamp());

@@ -135,6 +135,11 @@ absl::StatusOr<SweepReport> LoadResults(const std::string& path) {
   if (absl::Status status = FromJson(text.str(), sweep); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(file_path, ": ", status.message()));
   }
+  if (sweep.schema() != kSweepSchema) {
+    return absl::InvalidArgumentError(absl::StrCat(file_path, ": schema is '", sweep.schema(),
+                                                   "', a sweep's results say '", kSweepSchema,
+                                                   "'"));
+  }
   return sweep;
 }
 

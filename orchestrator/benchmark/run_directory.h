@@ -13,6 +13,9 @@
 
 namespace regatta {
 
+// SweepReport.schema.
+inline constexpr char kSweepSchema[] = "regatta-sweep-1";
+
 class RunDirectory {
  public:
   // Makes ROOT/<UTC>-<model>-<layout>; "-2", "-3", ... is appended while that exists. Errors name

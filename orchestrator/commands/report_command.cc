@@ -49,6 +49,10 @@ void PrintSweep(const SweepReport& sweep, int width) {
 
 absl::Status Redraw(const ReportFlags& flags) {
   ASSIGN_OR_RETURN(const SweepReport sweep, LoadResults(flags.paths[0]));
+  if (sweep.points().empty()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flags.paths[0], ": no point was measured, there is nothing to draw"));
+  }
   const fs::path directory = DirectoryOf(flags.paths[0]);
   RETURN_IF_ERROR(WriteReports(sweep, directory.string(), flags.markdown));
   if (!flags.exports.empty()) {

@@ -69,6 +69,7 @@ TEST_F(RunDirectoryTest, ResultsAreReadBackAndRequestsAppended) {
   const auto directory = RunDirectory::Create(root_, "m", "tp1");
   ASSERT_TRUE(directory.ok());
   SweepReport sweep;
+  sweep.set_schema(kSweepSchema);
   sweep.set_command("regatta sweep");
   ASSERT_TRUE(directory->WriteResults(sweep).ok());
   sweep.add_points()->mutable_performance()->set_total_latency_ms(12.5);
@@ -94,6 +95,8 @@ TEST_F(RunDirectoryTest, ErrorsNameThePath) {
   const absl::Status broken = LoadResults(root_).status();
   EXPECT_EQ(broken.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(std::string(broken.message()), HasSubstr("results.json"));
+  std::ofstream(root_ + "/results.json") << "{\"points\": []}";
+  EXPECT_THAT(std::string(LoadResults(root_).status().message()), HasSubstr("schema is ''"));
 }
 
 TEST(FormatProgressTest, SaysWhatIsDoneAndLeft) {

@@ -438,7 +438,7 @@ TEST_F(OrchestratorTest, TheCommandsOfAPersonWork) {
                                HasSubstr("run 1 done: 2/2 points, 32 requests, 0 failed")));
   EXPECT_THAT(command({"runs"}), ::testing::AllOf(HasSubstr("nightly"), HasSubstr("done")));
   EXPECT_THAT(command({"runs", "--compare", "1", "1"}), HasSubstr("+0.0 %"));
-  EXPECT_THAT(command({"fetch", "1", dir_.File("here")}), HasSubstr("5 files in "));
+  EXPECT_THAT(command({"fetch", "1", dir_.File("here")}), HasSubstr("6 files in "));
   EXPECT_THAT(command({"cancel", "1"}), HasSubstr("run 1 has ended already"));
   EXPECT_THAT(command({"submit", "--url", url, "--output", "x"}),
               ::testing::AllOf(HasSubstr("exit code 2"), HasSubstr("--output: belongs to")));

@@ -217,7 +217,7 @@ TEST(CacheSaltTest, PointsBeginDifferentlyAndAgreeWithinThemselves) {
   std::set<std::vector<uint32_t>> salts;
   for (int point = 0; point < 3; ++point) {
     workload.Seek(0);
-    workload.SaltFor(1);
+    workload.SaltFor(point);
     const Batch batch = workload.Deal(10);
     std::set<std::vector<uint32_t>> first;
     for (uint32_t i = 0; i < 10; ++i) {
