@@ -1,5 +1,6 @@
 // `regatta`: the command a person types. Wires the subcommands; each is in its own file.
 #include <CLI/CLI.hpp>
+#include <string>
 
 #include "common/flags.h"
 #include "orchestrator/commands/commands.h"
@@ -7,7 +8,11 @@
 int main(int argc, char** argv) {
   CLI::App app("Serves and benchmarks large language models on many ranks.", "regatta");
   app.require_subcommand(1);
-  app.footer(regatta::kExitCodesHelp);
+  app.footer(std::string("Examples:\n"
+                         "  regatta serve tests/models/regatta-dense\n"
+                         "  regatta sweep --model tests/models/regatta-dense --concurrency 1:8:x2\n"
+                         "  regatta sweep --url http://server:8000 --dataset chat.jsonl\n") +
+             regatta::kExitCodesHelp);
   regatta::CommandContext context;
   context.command_line = regatta::QuoteCommandLine(argc, argv);
   regatta::AddServeCommand(app, context);

@@ -343,6 +343,9 @@ RouterOptions ParseRouterOptions(int argc, char** argv, int& exit_code) {
   CLI::App app(
       "Batches requests for a pool of regatta-worker processes and streams their tokens back.",
       "regatta-router");
+  app.footer(
+      "Example:\n  regatta-router --model tests/models/regatta-dense --workers "
+      "host-a:9001,host-b:9001 --tp 2 --listen 127.0.0.1:9000 --http 127.0.0.1:8000");
   AddFlags(app, flags, options);
   exit_code = ParseFlags(app, argc, argv);
   if (exit_code >= 0) return options;

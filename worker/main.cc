@@ -163,6 +163,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
 int Main(int argc, char** argv) {
   Flags flags;
   CLI::App app("Holds one shard of a model and executes the step plans of a regatta-router.");
+  app.footer("Example:\n  regatta-worker --device cuda:0 --listen 127.0.0.1:9001");
   app.add_option("--listen", flags.listen, "host:port; port 0 takes a free one")
       ->capture_default_str();
   app.add_option("--device", flags.device, "cuda:N or cpu; default: the first of --list-devices");

@@ -136,10 +136,9 @@ std::string CostSection(const PointReport& point) {
 }
 
 std::string Intervals(const PointRepeats& repeats) {
-  std::string text = absl::StrFormat("\nc=%d: %d runs", repeats.concurrency(), repeats.runs());
-  if (repeats.intervals_size() == 0) return text + ", too few for intervals\n";
-  absl::StrAppendFormat(&text, ", %.0f %% intervals of the mean\n",
-                        repeats.intervals(0).confidence() * 100);
+  std::string text =
+      absl::StrFormat("\nc=%d: %d runs, %.0f %% intervals of the mean\n", repeats.concurrency(),
+                      repeats.runs(), repeats.intervals(0).confidence() * 100);
   for (const Interval& interval : repeats.intervals()) {
     absl::StrAppend(&text, IntervalLine(interval));
   }
@@ -166,7 +165,12 @@ std::string FiguresSection(const PointReport& point) {
 
 std::string SweepFigures(const SweepReport& sweep) {
   std::string text;
-  for (const PointRepeats& repeats : sweep.repeats()) absl::StrAppend(&text, Intervals(repeats));
+  bool too_few = false;
+  for (const PointRepeats& repeats : sweep.repeats()) {
+    if (repeats.intervals_size() > 0) absl::StrAppend(&text, Intervals(repeats));
+    too_few |= repeats.intervals_size() == 0;
+  }
+  if (too_few) absl::StrAppend(&text, "\nToo few runs of a point for intervals: --repeats 5\n");
   if (sweep.users_at_speed_size() > 0) absl::StrAppend(&text, "\n");
   for (const UsersAtSpeed& users : sweep.users_at_speed()) {
     absl::StrAppendFormat(&text, "Users at %g tok/s each (p95 TTFT <= %g ms): %d",

@@ -15,8 +15,10 @@ constexpr uint32_t kNoSpace = 0;
 constexpr uint32_t kOneSpace = 1;
 constexpr uint32_t kLineBreak = 2;
 
-// What a new step costs beside its visits, in visits.
+// What a new step costs beside its visits of states and edges, in visits; and what sorting, hashing
+// and keeping cost for each member of the set that it leads to.
 constexpr uint64_t kStepWork = 50;
+constexpr uint64_t kMemberWork = 8;
 
 // True when a state has more than epsilon edges: only such a state is a member of sets.
 bool IsMember(const NfaState& state) {
@@ -82,14 +84,15 @@ void Automaton::Collect(StateId first) {
     collect_pending_.pop_back();
     if (marks_[state] == round_) continue;
     marks_[state] = round_;
-    work_ -= work_ > 0;
     const NfaState& found = nfa_.states[state];
+    Pay(1 + found.epsilons.size());
     if (IsMember(found) || state == nfa_.end) collected_.push_back(state);
     collect_pending_.insert(collect_pending_.end(), found.epsilons.begin(), found.epsilons.end());
   }
 }
 
 SetId Automaton::Intern(uint32_t white_space) {
+  Pay(kMemberWork * collected_.size());
   std::sort(collected_.begin(), collected_.end());
   collected_.push_back(white_space);
   auto [found, added] = ids_.try_emplace(collected_, static_cast<SetId>(keys_.size()));
@@ -143,13 +146,13 @@ bool Automaton::StepWhiteSpace(SetId set, uint8_t byte, Step& step) {
 Step Automaton::Compute(SetId set, uint8_t byte) {
   Step step = {Step::kDead, 0};
   if (work_ == 0) return step;
-  work_ -= std::min(work_, kStepWork);
+  Pay(kStepWork);
   ++round_;
   if (!StepWhiteSpace(set, byte, step)) {
     bool calls = false;
     for (StateId id : Members(set)) {
-      work_ -= work_ > 0;
       const NfaState& state = nfa_.states[id];
+      Pay(1 + state.edges.size() + state.calls.size());
       for (const CallEdge& call : state.calls) {
         if (nfa_.rules[call.rule].opener != byte) continue;
         calls = true;

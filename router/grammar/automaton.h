@@ -7,6 +7,7 @@
 // This is exact, because what a rule accepts does not depend on who called it.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -95,6 +96,7 @@ class Automaton {
   }
 
   void MakeClasses();
+  void Pay(uint64_t work) { work_ -= std::min(work_, work); }
   Step Compute(SetId set, uint8_t byte);
   uint8_t ComputeLoopKinds(SetId set);
   bool StepWhiteSpace(SetId set, uint8_t byte, Step& step);

@@ -98,7 +98,7 @@ TEST(SweepFiguresTest, IntervalsAndUsersAreBelowTheTable) {
   users.set_users(8);
   users.set_limited_by("c=16: mean speed 40.0 tok/s, below 50");
   const std::string text = SweepFigures(sweep);
-  EXPECT_THAT(text, HasSubstr("c=1: 2 runs, too few for intervals"));
+  EXPECT_THAT(text, HasSubstr("Too few runs of a point for intervals: --repeats 5"));
   EXPECT_THAT(text, HasSubstr("c=8: 5 runs, 95 % intervals of the mean"));
   EXPECT_THAT(text, HasSubstr("14.0000 [13.0000, 15.0000]"));
   EXPECT_THAT(text, HasSubstr("Users at 50 tok/s each (p95 TTFT <= 2000 ms): 8; c=16: mean speed"));
