@@ -14,5 +14,16 @@ else
   echo "Sweeping with CPU ranks. Figures show that everything works; they are not performance figures."
   ((gpus == 0)) || echo "($gpus GPUs are here, but this build has no CUDA: install CUDA 12.9 or newer with nvcc, then make sweep CUDA=1.)"
 fi
-exec "$build/bin/regatta" sweep --model tests/models/regatta-dense --dataset tests/models/regatta-dense/heldout.jsonl \
-  --tp $tp --concurrency 1:16:x2 "$@"
+# default FLAG VALUE: unless ARGS have the flag.
+given=("$@")
+default() {
+  local flag
+  for flag in "${given[@]}"; do [[ ${flag%%=*} != "$1" ]] || return 0; done
+  defaults+=("$@")
+}
+defaults=()
+default --model tests/models/regatta-dense
+default --dataset tests/models/regatta-dense/heldout.jsonl
+default --tp "$tp"
+default --concurrency 1:16:x2
+exec "$build/bin/regatta" sweep "${defaults[@]}" "$@"
