@@ -124,24 +124,23 @@ TEST_F(SchemaErrorsTest, PatternsThatAreNotSupportedAreExplained) {
 }
 
 TEST_F(SchemaErrorsTest, SizesAreBounded) {
-  const auto kExhausted = absl::StatusCode::kResourceExhausted;
-  ExpectError(Repeat(" ", 65537), kExhausted, "65537 bytes, the limit is 65536");
+  ExpectInvalid(Repeat(" ", 65537), "65537 bytes, the limit is 65536");
   ExpectInvalid(Repeat("[", 10000), "nested 10000 deep, the limit is 64");
   ExpectInvalid(Repeat(R"({"items":)", 65) + "{}" + Repeat("}", 65), "nested 66 deep");
   EXPECT_TRUE(StatusOf(Repeat(R"({"items":)", 60) + "{}" + Repeat("}", 60)).ok());
-  ExpectError(R"({"type":"string","pattern":"^((a{100}){100}){100}$"})", kExhausted, "4096 states");
-  ExpectError(R"({"type":"string","pattern":"^(a?){4000}$"})", kExhausted, "edges");
-  ExpectError(R"({"type":"string","pattern":"^[a-z]+@[a-z]+$","maxLength":1000000})", kExhausted,
-              "limits of length");
+  ExpectInvalid(R"({"type":"string","pattern":"^((a{100}){100}){100}$"})", "4096 states");
+  ExpectInvalid(R"({"type":"string","pattern":"^(a?){4000}$"})", "edges");
+  ExpectInvalid(R"({"type":"string","pattern":"^[a-z]+@[a-z]+$","maxLength":1000000})",
+                "limits of length");
   ExpectInvalid(absl::StrCat(R"({"type":"string","pattern":")", Repeat("a", 5000), "\"}"),
                 "5000 bytes");
-  ExpectError(
+  ExpectInvalid(
       R"({"type":"array","items":{"type":"string","pattern":"^.{4000}$"},"prefixItems":[)" +
           Repeat(R"({"pattern":"^.{4000}$"},{"pattern":"^.{3999}$"},{"pattern":"^.{3998}$"},)"
                  R"({"pattern":"^.{3997}$"},{"pattern":"^.{3996}$"},{"pattern":"^.{3995}$"},)",
                  1) +
           R"({"pattern":"^.{3994}$"}]})",
-      kExhausted, "200000 automaton states");
+      "200000 automaton states");
   // Counts are counted, not written out.
   EXPECT_TRUE(StatusOf(R"({"type":"array","minItems":1000000,"maxItems":2000000000})").ok());
   EXPECT_TRUE(StatusOf(R"({"type":"string","minLength":1000000,"maxLength":2000000000})").ok());
@@ -170,7 +169,7 @@ TEST_F(SchemaErrorsTest, ExpensiveCompilationsEndAtTheDeadline) {
   }
   const std::string schema =
       absl::StrCat(R"({"properties":{)", properties, R"("z":{}},"additionalProperties":true})");
-  EXPECT_EQ(Compile(*hurried, schema).status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(Compile(*hurried, schema).status().code(), absl::StatusCode::kInvalidArgument);
   EXPECT_TRUE(StatusOf(schema).ok()) << StatusOf(schema);
 }
 
