@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/status_macros.h"
 
 namespace regatta {
 namespace {
@@ -30,7 +31,7 @@ EngineLoop::EngineLoop(const EngineOptions& options, std::unique_ptr<WorkerGroup
       scheduler_(options.scheduler),
       timer_(absl::ToInt64Nanoseconds(options.step_timeout)),
       masks_(options.mask_threads, options.vocab_size,
-             [this](SampleInput input) { group_->SendMasks(std::move(input)); }) {
+             [this](SampleInput input) { SendMasks(std::move(input)); }) {
   group_->Start([this](absl::StatusOr<StepResult> result) { Tell(std::move(result)); });
   thread_ = std::thread([this] { Run(); });
 }
@@ -124,6 +125,7 @@ void EngineLoop::Handle(absl::StatusOr<StepResult> result) {
   cause_ = result.ok() ? scheduler_.Commit(*result, events_) : result.status();
   if (!cause_.ok()) return;
   if (!ledger_.idle()) AcceptTokens(result->step_id(), committed);
+  NoteMasksSent();
   const int64_t now_ns = clock_.NowNs();
   metrics_->StepCommitted(timer_.Completed(now_ns), result->compute_ns(), now_ns - start_ns);
   event_times_ns_.resize(events_.size(), now_ns);
@@ -132,18 +134,41 @@ void EngineLoop::Handle(absl::StatusOr<StepResult> result) {
 void EngineLoop::AcceptTokens(uint64_t step_id, size_t first) {
   for (size_t i = first; i < events_.size(); ++i) {
     const SequenceEvent& event = events_[i];
-    if (event.finish != FINISH_REASON_NONE) {
-      ledger_.Remove(event.id);
-    } else if (!ledger_.Accept(event.id, event.tokens)) {
-      const auto it = live_.find(event.id);
-      it->second->Fail(absl::InternalError(absl::StrCat(
-          "token ", event.tokens.back(), " was drawn, which the constraint does not allow")));
-      scheduler_.Cancel(event.id);
-      Forget(it);
-    }
+    const absl::Status status = AcceptTokens(event);
+    const auto it = live_.find(event.id);
+    if (status.ok() || it == live_.end()) continue;
+    it->second->Fail(status);
+    scheduler_.Cancel(event.id);
+    Forget(it);
   }
   ledger_.Committed(step_id);
   ComputeDueMasks();
+}
+
+absl::Status EngineLoop::AcceptTokens(const SequenceEvent& event) {
+  RETURN_IF_ERROR(ledger_.Check(event.id));
+  if (event.finish != FINISH_REASON_NONE) {
+    ledger_.Remove(event.id);
+  } else if (!ledger_.Accept(event.id, event.tokens)) {
+    RETURN_IF_ERROR(ledger_.Check(event.id));
+    return absl::InternalError(absl::StrCat("token ", event.tokens.back(),
+                                            " was drawn, which the constraint does not allow"));
+  }
+  return absl::OkStatus();
+}
+
+void EngineLoop::SendMasks(SampleInput input) {
+  {
+    absl::MutexLock lock(&sent_mutex_);
+    masks_sent_.emplace_back(input.step_id(), clock_.NowNs());
+  }
+  group_->SendMasks(std::move(input));
+}
+
+void EngineLoop::NoteMasksSent() {
+  absl::MutexLock lock(&sent_mutex_);
+  for (const auto& [step_id, time_ns] : masks_sent_) timer_.MasksSent(step_id, time_ns);
+  masks_sent_.clear();
 }
 
 void EngineLoop::ComputeDueMasks() {
@@ -158,6 +183,7 @@ void EngineLoop::CheckOverflow() {
 }
 
 void EngineLoop::CheckOverdue() {
+  NoteMasksSent();
   if (!cause_.ok() || timer_.in_flight() == 0 || clock_.NowNs() < timer_.deadline_ns()) return;
   cause_ = absl::DeadlineExceededError(
       absl::StrCat("step ", timer_.oldest_step(), " took over ",

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <memory>
 #include <thread>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -92,7 +93,13 @@ class EngineLoop {
   void DispatchPlans();
   // Constraints take the tokens of step `step_id`: events_ from `first` on.
   void AcceptTokens(uint64_t step_id, size_t first);
+  // Takes the tokens of `event`, or says why its sequence must fail.
+  absl::Status AcceptTokens(const SequenceEvent& event);
   void ComputeDueMasks();
+  // Sends the masks of a step; from threads of the pool.
+  void SendMasks(SampleInput input) ABSL_LOCKS_EXCLUDED(sent_mutex_);
+  // Steps whose masks were sent run from then on.
+  void NoteMasksSent() ABSL_LOCKS_EXCLUDED(sent_mutex_);
   void Publish();
   void PublishEvents();
   void Send(Request& request, const SequenceEvent& event, int64_t time_ns);
@@ -112,6 +119,9 @@ class EngineLoop {
   Scheduler scheduler_;
   StepTimer timer_;
   MaskLedger ledger_;
+  absl::Mutex sent_mutex_;
+  // Steps and when their masks were sent, which the timer does not know yet.
+  std::vector<std::pair<uint64_t, int64_t>> masks_sent_ ABSL_GUARDED_BY(sent_mutex_);
   MaskPool masks_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Request>> live_;
   std::vector<SequenceEvent> events_;    // committed, not yet published

@@ -32,6 +32,11 @@ bool MaskLedger::Accept(uint64_t id, absl::Span<const uint32_t> tokens) {
                      [&](uint32_t token) { return it->second.constraint->Accept(token); });
 }
 
+absl::Status MaskLedger::Check(uint64_t id) const {
+  const auto it = sequences_.find(id);
+  return it == sequences_.end() ? absl::OkStatus() : it->second.constraint->status();
+}
+
 std::optional<MaskLedger::Due> MaskLedger::TakeDue() {
   if (planned_.empty() || planned_.front().after > committed_) return std::nullopt;
   Due due{planned_.front().step_id, {}};

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "router/grammar/output_constraint.h"
 
@@ -32,6 +33,8 @@ class MaskLedger {
   void Planned(uint64_t step_id, const std::vector<uint64_t>& ids);
   // Tokens of the step that commits. False when the sequence's constraint refuses one.
   [[nodiscard]] bool Accept(uint64_t id, absl::Span<const uint32_t> tokens);
+  // Why the sequence's constraint can go no further, if so (OutputConstraint::status).
+  absl::Status Check(uint64_t id) const;
   // Every token of this step and of those before has been accepted.
   void Committed(uint64_t step_id) { committed_ = step_id; }
   // The next step whose masks can be computed, in order of steps; each once. By then the steps

@@ -2,6 +2,7 @@
 // caller brings the time.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -11,12 +12,15 @@ namespace regatta {
 
 // A step runs from its dispatch, or the result of the step before if that came later, until its
 // result. It is overdue after max(floor, 5 x the moving average of steps with about as many
-// tokens).
+// tokens). A step that waited for masks starts anew when they are sent; how long the workers took
+// is then not known, and counts as that between its two starts which is nearest the average.
 class StepTimer {
  public:
   explicit StepTimer(int64_t floor_ns) : floor_ns_(floor_ns) {}
 
   void Dispatched(uint64_t step_id, uint32_t num_tokens, int64_t now_ns);
+  // The masks that this step awaited were sent; a step that is not in flight is ignored.
+  void MasksSent(uint64_t step_id, int64_t now_ns);
   // The oldest step in flight ended; how long it ran.
   int64_t Completed(int64_t now_ns);
 
@@ -31,8 +35,11 @@ class StepTimer {
     uint64_t id;
     int bucket;  // bit width of the token count
     int64_t dispatched_ns;
+    int64_t masks_sent_ns = 0;
   };
-  int64_t StartNs() const;
+  int64_t StartNs() const { return std::max(BeginNs(), steps_.front().masks_sent_ns); }
+  // The same as if it had not waited for masks.
+  int64_t BeginNs() const { return std::max(steps_.front().dispatched_ns, last_result_ns_); }
 
   int64_t floor_ns_;
   int64_t last_result_ns_ = 0;

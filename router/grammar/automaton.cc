@@ -15,10 +15,13 @@ constexpr uint32_t kNoSpace = 0;
 constexpr uint32_t kOneSpace = 1;
 constexpr uint32_t kLineBreak = 2;
 
-// What a new step costs beside its visits of states and edges, in visits; and what sorting, hashing
-// and keeping cost for each member of the set that it leads to.
+// What a new step costs beside its visits, in visits.
 constexpr uint64_t kStepWork = 50;
-constexpr uint64_t kMemberWork = 8;
+
+// To look at an edge costs an eighth of a visit.
+uint64_t VisitWork(const NfaState& state) {
+  return 1 + (state.edges.size() + state.calls.size()) / 8;
+}
 
 // True when a state has more than epsilon edges: only such a state is a member of sets.
 bool IsMember(const NfaState& state) {
@@ -84,15 +87,15 @@ void Automaton::Collect(StateId first) {
     collect_pending_.pop_back();
     if (marks_[state] == round_) continue;
     marks_[state] = round_;
+    Pay(1 + nfa_.states[state].epsilons.size() / 8);
     const NfaState& found = nfa_.states[state];
-    Pay(1 + found.epsilons.size());
     if (IsMember(found) || state == nfa_.end) collected_.push_back(state);
     collect_pending_.insert(collect_pending_.end(), found.epsilons.begin(), found.epsilons.end());
   }
 }
 
 SetId Automaton::Intern(uint32_t white_space) {
-  Pay(kMemberWork * collected_.size());
+  Pay(collected_.size());
   std::sort(collected_.begin(), collected_.end());
   collected_.push_back(white_space);
   auto [found, added] = ids_.try_emplace(collected_, static_cast<SetId>(keys_.size()));
@@ -126,10 +129,12 @@ bool Automaton::StepWhiteSpace(SetId set, uint8_t byte, Step& step) {
   if (so_far != kNoSpace) {
     if (byte == '\n' || so_far == kOneSpace || so_far == kLineBreak + kMaxIndent) return true;
     const absl::Span<const StateId> members = Members(set);
+    Pay(members.size());
     collected_.assign(members.begin(), members.end());
     step = {Step::kMove, Intern(so_far + 1)};
     return true;
   }
+  Pay(Members(set).size());
   for (StateId id : Members(set)) {
     const StateId next = nfa_.states[id].white_space;
     if (next != kNone) Collect(next);
@@ -143,24 +148,34 @@ bool Automaton::StepWhiteSpace(SetId set, uint8_t byte, Step& step) {
   return true;
 }
 
+bool Automaton::CollectStep(SetId set, uint8_t byte) {
+  bool calls = false;
+  for (StateId id : Members(set)) {
+    const NfaState& state = nfa_.states[id];
+    Pay(VisitWork(state));
+    if (out_of_work()) break;
+    for (const CallEdge& call : state.calls) {
+      if (nfa_.rules[call.rule].opener != byte) continue;
+      calls = true;
+      Collect(nfa_.rules[call.rule].start);
+    }
+    for (const ByteEdge& edge : state.edges) {
+      if (edge.low <= byte && byte <= edge.high) Collect(edge.target);
+    }
+  }
+  return calls;
+}
+
 Step Automaton::Compute(SetId set, uint8_t byte) {
   Step step = {Step::kDead, 0};
-  if (work_ == 0) return step;
+  if (out_of_work()) return step;
   Pay(kStepWork);
   ++round_;
   if (!StepWhiteSpace(set, byte, step)) {
-    bool calls = false;
-    for (StateId id : Members(set)) {
-      const NfaState& state = nfa_.states[id];
-      Pay(1 + state.edges.size() + state.calls.size());
-      for (const CallEdge& call : state.calls) {
-        if (nfa_.rules[call.rule].opener != byte) continue;
-        calls = true;
-        Collect(nfa_.rules[call.rule].start);
-      }
-      for (const ByteEdge& edge : state.edges) {
-        if (edge.low <= byte && byte <= edge.high) Collect(edge.target);
-      }
+    const bool calls = CollectStep(set, byte);
+    if (out_of_work()) {
+      collected_.clear();
+      return step;
     }
     if (!collected_.empty()) {
       const bool complete = nfa_.states[collected_[0]].completes != kNone;
@@ -192,6 +207,7 @@ SetId Automaton::Return(SetId set, SetId complete) {
   // Ends of rules are numbered in the order of the rules.
   const absl::Span<const StateId> ends = Members(complete);
   for (StateId id : Members(set)) {
+    Pay(VisitWork(nfa_.states[id]));
     for (const CallEdge& call : nfa_.states[id].calls) {
       const auto end = std::lower_bound(
           ends.begin(), ends.end(), call.rule,
@@ -210,6 +226,7 @@ SetId Automaton::AtLimit(SetId set) {
   const uint32_t white_space = WhiteSpace(set);
   const Key members = *keys_[set];
   ++round_;
+  Pay(members.size());
   for (size_t i = 0; i + 1 < members.size(); ++i) {
     const NfaState& state = nfa_.states[members[i]];
     Collect(state.limit == limit ? state.at_limit : members[i]);

@@ -7,7 +7,6 @@
 // This is exact, because what a rule accepts does not depend on who called it.
 #pragma once
 
-#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -71,11 +70,18 @@ class Automaton {
   }
   // The level below, at `set` when it was left, when the rules of `complete` are.
   SetId Return(SetId set, SetId complete);
+  // Whether the work left suffices for Return.
+  bool MayReturn(SetId set, SetId complete) const {
+    return !out_of_work() || returns_.contains(uint64_t{set} << 32 | complete);
+  }
   // `set` when the count has reached its next_limit.
   SetId AtLimit(SetId set);
 
-  // Allows that many visits of NFA states for steps never taken before (some nanoseconds each).
+  // Allows work for steps never taken before, in visits of NFA states (some nanoseconds each): one
+  // a state met or kept, one for eight edges looked at. A step that finds too little is given up
+  // on the way, so that no more is spent than one state's edges beyond it.
   void SetWork(uint64_t work) { work_ = work; }
+  uint64_t work() const { return work_; }
   bool out_of_work() const { return work_ == 0; }
 
   size_t sets() const { return info_.size(); }
@@ -96,10 +102,12 @@ class Automaton {
   }
 
   void MakeClasses();
-  void Pay(uint64_t work) { work_ -= std::min(work_, work); }
+  void Pay(uint64_t work) { work_ -= work < work_ ? work : work_; }
   Step Compute(SetId set, uint8_t byte);
   uint8_t ComputeLoopKinds(SetId set);
   bool StepWhiteSpace(SetId set, uint8_t byte, Step& step);
+  // Collects where the edges and calls for `byte` lead. Whether calls are among them.
+  bool CollectStep(SetId set, uint8_t byte);
   // Adds `state` and whatever epsilon edges reach to the set being collected.
   void Collect(StateId state);
   // The set of what was collected.

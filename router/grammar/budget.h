@@ -21,7 +21,7 @@ class Budget {
   bool TakeState() {
     if (!status_.ok()) return false;
     if (++states_ > max_states_) {
-      Set(absl::ResourceExhaustedError(
+      Set(absl::InvalidArgumentError(
           absl::StrCat("the schema needs more than ", max_states_, " automaton states")));
     }
     if (states_ % 1024 == 0) CheckTime();
@@ -31,7 +31,7 @@ class Budget {
   // Looks at the clock as well.
   const absl::Status& CheckTime() {
     if (status_.ok() && absl::Now() > deadline_) {
-      Set(absl::DeadlineExceededError(
+      Set(absl::InvalidArgumentError(
           absl::StrCat("compiling the schema takes longer than ", absl::FormatDuration(time_))));
     }
     return status_;

@@ -20,7 +20,7 @@ class Counted {
     Number(0, 0);
     for (size_t i = 0; i < pairs_.size(); ++i) {
       if (pairs_.size() > kMaxCountedStates || edges_ > kMaxCountedEdges) {
-        return absl::ResourceExhaustedError(
+        return absl::InvalidArgumentError(
             absl::StrCat("the pattern and the limits of length together need more than ",
                          kMaxCountedStates, " states or ", kMaxCountedEdges, " edges"));
       }

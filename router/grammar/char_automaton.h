@@ -38,7 +38,7 @@ inline constexpr size_t kMaxPatternEdges = 65536;
 absl::StatusOr<CharAutomaton> CompilePattern(std::string_view pattern);
 
 // The strings of `automaton` that have at least `min` and at most `max` characters (kUnlimited:
-// any number), by one copy of each state for every count. RESOURCE_EXHAUSTED when these are more
+// any number), by one copy of each state for every count. INVALID_ARGUMENT when these are more
 // than kMaxCountedStates, or have too many edges.
 inline constexpr size_t kMaxCountedStates = 20000;
 inline constexpr size_t kMaxCountedEdges = 200000;

@@ -5,20 +5,10 @@
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "common/check.h"
 
 namespace regatta::grammar {
-namespace {
-
-// Visits of NFA states that one mask may cost, some milliseconds; only grammars made to be slow
-// need more.
-constexpr uint64_t kMaskWork = 1'000'000;
-// A mask without any token is tried again with more work this often.
-constexpr int kMaskTries = 8;
-constexpr uint64_t kUnlimitedWork = ~uint64_t{0};
-
-}  // namespace
-
 class SequenceConstraint final : public OutputConstraint {
  public:
   explicit SequenceConstraint(std::shared_ptr<Grammar> grammar) : grammar_(std::move(grammar)) {
@@ -42,12 +32,11 @@ class SequenceConstraint final : public OutputConstraint {
       std::fill(mask.begin(), mask.end(), 0);
     } else {
       Automaton& automaton = grammar_->automaton_;
-      for (int i = 0; i < kMaskTries && !any; ++i) {
-        automaton.SetWork(kMaskWork);
-        grammar_->masks_.Fill(automaton, levels_, top_, mask);
-        any = std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; });
-        if (!automaton.out_of_work()) break;
-      }
+      grammar_->BeginWork();
+      grammar_->masks_.Fill(automaton, levels_, top_, mask);
+      any = std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; });
+      overran_ |= !any && automaton.out_of_work();
+      grammar_->EndWork();
     }
     // A vocabulary without a token for some byte may not be able to go on: then the text ends.
     stuck_ = !any;
@@ -65,7 +54,30 @@ class SequenceConstraint final : public OutputConstraint {
     const std::string_view bytes = tokens.TokenBytes(token);
     if (ended_ || bytes.empty()) return false;
     grammar_->Trim();
-    grammar_->automaton_.SetWork(kUnlimitedWork);
+    // The mask has taken most of these steps, or has forgotten them since.
+    grammar_->automaton_.SetWork(kMaxMaskWork);
+    const bool accepted = Take(bytes);
+    overran_ |= !accepted && grammar_->automaton_.out_of_work();
+    return accepted;
+  }
+
+  absl::Status status() const override {
+    absl::MutexLock lock(&grammar_->mutex_);
+    if (!overran_) return absl::OkStatus();
+    return absl::InvalidArgumentError(
+        absl::StrCat("constraint: its masks need more work than ", kMaxWorkCredit,
+                     " visits of automaton states and ", kWorkPerMask,
+                     " more a token; simplify its patterns and alternatives"));
+  }
+
+  void AppendSets(std::vector<SetId*>& sets) {
+    sets.push_back(&top_.set);
+    levels_.AppendSets(sets);
+  }
+
+ private:
+  // False, and nothing taken, when `bytes` may not come.
+  bool Take(std::string_view bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(grammar_->mutex_) {
     const uint32_t size = levels_.size();
     Level level = top_;
     for (char byte : bytes) {
@@ -81,12 +93,6 @@ class SequenceConstraint final : public OutputConstraint {
     return true;
   }
 
-  void AppendSets(std::vector<SetId*>& sets) {
-    sets.push_back(&top_.set);
-    levels_.AppendSets(sets);
-  }
-
- private:
   bool MayEnd() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(grammar_->mutex_) {
     const bool complete = top_.below == kNone && grammar_->automaton_.Info(top_.set).ends_document;
     return ended_ || stuck_ || complete;
@@ -95,13 +101,26 @@ class SequenceConstraint final : public OutputConstraint {
   const std::shared_ptr<Grammar> grammar_;
   Levels levels_;
   Level top_;
-  bool ended_ = false;  // An end token came.
-  bool stuck_ = false;  // No token of the vocabulary goes on.
+  bool ended_ = false;    // An end token came.
+  bool stuck_ = false;    // No token of the vocabulary goes on.
+  bool overran_ = false;  // Whether any does takes too much work to know.
 };
 
-size_t Grammar::bytes() const {
+uint64_t Grammar::work_spent() const {
   absl::MutexLock lock(&mutex_);
-  return sizeof(*this) + automaton_.bytes() + masks_.bytes();
+  return work_spent_;
+}
+
+void Grammar::BeginWork() {
+  granted_ = std::min(credit_, kMaxMaskWork);
+  automaton_.SetWork(granted_);
+}
+
+void Grammar::EndWork() {
+  const uint64_t spent = granted_ - automaton_.work();
+  work_spent_ += spent;
+  credit_ = std::min(credit_ - spent + kWorkPerMask, kMaxWorkCredit);
+  CountBytes();
 }
 
 // Sets are numbered as they are found, and walking from one finds those that may follow it.
@@ -112,8 +131,9 @@ bool Grammar::WorkAhead() {
     return false;
   }
   Levels none;
-  automaton_.SetWork(kMaskWork);
+  automaton_.SetWork(kWorkAhead);
   masks_.Prepare(automaton_, none, next_ahead_++);
+  CountBytes();
   return true;
 }
 

@@ -89,14 +89,7 @@ class JsonConstraintCompiler final : public ConstraintCompiler {
     }
   }
 
-  // What is too large or too slow to compile stays so: the schema is at fault, not the moment.
   absl::StatusOr<std::shared_ptr<Grammar>> CompileNow(const std::string& schema) const {
-    absl::StatusOr<std::shared_ptr<Grammar>> grammar = TryCompile(schema);
-    if (grammar.ok() || absl::IsInvalidArgument(grammar.status())) return grammar;
-    return absl::InvalidArgumentError(grammar.status().message());
-  }
-
-  absl::StatusOr<std::shared_ptr<Grammar>> TryCompile(const std::string& schema) const {
     ASSIGN_OR_RETURN(grammar::SchemaDocument document, grammar::SchemaDocument::Parse(schema));
     grammar::Budget budget(options_.max_states, options_.compile_time);
     ASSIGN_OR_RETURN(grammar::Nfa nfa, grammar::CompileSchema(document, budget));

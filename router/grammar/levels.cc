@@ -16,6 +16,7 @@ Outcome Levels::Take(Automaton& automaton, Step step, Level& level) {
       level.set = step.target;
       ++level.count;
       while (automaton.Info(level.set).next_limit == level.count) {
+        if (automaton.out_of_work()) return Outcome::kDead;
         level.set = automaton.AtLimit(level.set);
       }
       return Outcome::kGoesOn;
@@ -28,6 +29,7 @@ Outcome Levels::Take(Automaton& automaton, Step step, Level& level) {
         level.set = step.target;
         return Outcome::kLeaves;
       }
+      if (!automaton.MayReturn(levels_[level.below].set, step.target)) return Outcome::kDead;
       level = Return(automaton, levels_[level.below], step.target);
       return Outcome::kGoesOn;
   }

@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "proto/inference.pb.h"
@@ -25,6 +26,9 @@ class OutputConstraint {
   virtual void FillMask(absl::Span<uint32_t> mask) = 0;
   // Takes the next token. False when it may not come (then the state is unchanged).
   virtual bool Accept(uint32_t token) = 0;
+  // Not OK: a mask or a token needs more work than is allowed, so that the sequence must fail, it
+  // alone. INVALID_ARGUMENT names the limit.
+  virtual absl::Status status() const { return absl::OkStatus(); }
 };
 
 // Compiles constraints, off the threads that ask. Keeps the newest compiled grammars (bounded in
@@ -32,8 +36,8 @@ class OutputConstraint {
 class ConstraintCompiler {
  public:
   // Called once, from a compiler thread or at once from within Compile. INVALID_ARGUMENT names the
-  // part of the schema that is wrong or not supported; RESOURCE_EXHAUSTED: too large, or too many
-  // wait; DEADLINE_EXCEEDED: took too long.
+  // part of the schema that is wrong or not supported, or the limit of size or time that it
+  // exceeds: it will fail again; RESOURCE_EXHAUSTED: too many wait.
   using Done = std::function<void(absl::StatusOr<std::unique_ptr<OutputConstraint>>)>;
 
   virtual ~ConstraintCompiler() = default;

@@ -86,7 +86,7 @@ uint32_t Thompson::WriteRepeat(const PatternTree& tree, uint32_t from) {
 }
 
 absl::Status TooLarge() {
-  return absl::ResourceExhaustedError(absl::StrCat("the pattern needs more than ",
+  return absl::InvalidArgumentError(absl::StrCat("the pattern needs more than ",
                                                    kMaxPatternStates, " states or ",
                                                    kMaxPatternEdges, " edges"));
 }

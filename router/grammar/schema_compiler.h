@@ -16,7 +16,7 @@
 namespace regatta::grammar {
 
 // The automaton of `document`. INVALID_ARGUMENT names the part that is wrong, is not supported, or
-// that nothing can satisfy; RESOURCE_EXHAUSTED and DEADLINE_EXCEEDED as the budget says.
+// that nothing can satisfy, or the limit of the budget that it exceeds.
 absl::StatusOr<Nfa> CompileSchema(const SchemaDocument& document, Budget& budget);
 
 // Adds values of schemas between two states. Scalars become states in place; objects and arrays

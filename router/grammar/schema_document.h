@@ -35,8 +35,8 @@ struct Schema {
 
 class SchemaDocument {
  public:
-  // INVALID_ARGUMENT: not JSON, or nested deeper than kMaxSchemaDepth. RESOURCE_EXHAUSTED: longer
-  // than kMaxSchemaBytes.
+  // INVALID_ARGUMENT: not JSON, or nested deeper than kMaxSchemaDepth, or longer than
+  // kMaxSchemaBytes.
   static absl::StatusOr<SchemaDocument> Parse(std::string_view text);
 
   Schema Root() const { return {root_, "#"}; }

@@ -141,6 +141,7 @@ void TokenMasks::WalkExits(Automaton& automaton, Levels& levels, const TokenTrie
     const TokenTrie::Node& node = trie[exit.node];
     Add(trie.TokensAt(exit.node), part);
     if (node.end == exit.node + 1) continue;
+    if (!automaton.MayReturn(below.set, exit.complete)) continue;
     Walk(automaton, levels, trie, exit.node + 1, node.end, node.depth,
          Levels::Return(automaton, below, exit.complete), part);
   }

@@ -240,6 +240,41 @@ TEST_F(EngineLoopTest, ATokenThatTheConstraintRefusesFailsItsRequestAlone) {
   EXPECT_EQ(stream_->calls_after_end(), 0);
 }
 
+// Gives up at its third mask.
+class OverrunConstraint final : public OutputConstraint {
+ public:
+  void FillMask(absl::Span<uint32_t> mask) override {
+    std::fill(mask.begin(), mask.end(), ++masks_ < 3 ? ~0u : 1u);
+  }
+  bool Accept(uint32_t) override { return true; }
+  absl::Status status() const override {
+    return masks_ < 3 ? absl::OkStatus() : absl::InvalidArgumentError("constraint: too much work");
+  }
+
+ private:
+  int masks_ = 0;
+};
+
+TEST_F(EngineLoopTest, AConstraintThatOverrunsFailsItsRequestAlone) {
+  options_.vocab_size = sim::kMaskedVocab;
+  options_.scheduler.sampling_rows = 8;
+  auto loop = Start();
+  // The third token is the last of the even ones: it ends the request no better.
+  for (uint64_t id = 1; id <= 6; ++id) {
+    auto request = MakeConstrained(id, id % 2 == 0 ? 3 : 50);
+    request->constraint = std::make_shared<OverrunConstraint>();
+    ASSERT_TRUE(Add(*loop, std::move(request)));
+  }
+  ASSERT_TRUE(Add(*loop, MakeConstrained(7, 50)));
+  for (uint64_t id = 1; id <= 6; ++id) {
+    ASSERT_TRUE(stream_->AwaitEnd(id)) << id;
+    EXPECT_EQ(stream_->Get(id).status.code(), absl::StatusCode::kInvalidArgument) << id;
+    EXPECT_EQ(stream_->Get(id).count, 2) << id;
+  }
+  ASSERT_TRUE(stream_->AwaitEnd(7));
+  EXPECT_EQ(stream_->Get(7).tokens, FakeContinuation(Prompt(7), 50, 7));
+}
+
 // Takes its time over every mask.
 class SlowConstraint final : public OutputConstraint {
  public:

@@ -41,5 +41,36 @@ TEST(StepTimerTest, AStepInFlightStartsWhenTheOneBeforeEnds) {
   EXPECT_EQ(timer.deadline_ns(), 90 * kMs + 450 * kMs);
 }
 
+// What masks take is no time of the workers: it neither raises their limit nor lowers it.
+TEST(StepTimerTest, WaitingForMasksDoesNotCount) {
+  StepTimer timer(100 * kMs);
+  int64_t now = 0;
+  for (uint64_t step = 1; step <= 50; ++step) {
+    timer.Dispatched(step, 8, now);
+    now += 1900 * kMs;
+    timer.MasksSent(step, now);
+    EXPECT_EQ(timer.deadline_ns() - now, timer.limit_ns()) << "it begins anew";
+    timer.MasksSent(step + 7, now);  // not in flight
+    now += 40 * kMs;
+    EXPECT_EQ(timer.Completed(now), 1940 * kMs);
+  }
+  timer.Dispatched(60, 8, now);
+  EXPECT_EQ(timer.limit_ns(), 200 * kMs);
+}
+
+TEST(StepTimerTest, MasksThatComeLateInAStepDoNotShortenIt) {
+  StepTimer timer(10 * kMs);
+  int64_t now = 0;
+  for (uint64_t step = 1; step <= 50; ++step) {
+    timer.Dispatched(step, 8, now);
+    now += 90 * kMs;
+    if (step > 1) timer.MasksSent(step, now);
+    now += 10 * kMs;
+    timer.Completed(now);
+  }
+  timer.Dispatched(60, 8, now);
+  EXPECT_EQ(timer.limit_ns(), 500 * kMs);
+}
+
 }  // namespace
 }  // namespace regatta

@@ -11,14 +11,16 @@ namespace {
 class SchemaErrorsTest : public testing::Test {
  protected:
   absl::Status StatusOf(const std::string& schema) { return Compile(*compiler_, schema).status(); }
-  void ExpectInvalid(const std::string& schema, const std::string& part) {
+  void ExpectError(const std::string& schema, absl::StatusCode code, const std::string& part) {
     const absl::Time begin = absl::Now();
     const absl::Status status = StatusOf(schema);
-    EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument)
-        << status << " for " << schema.substr(0, 200);
+    EXPECT_EQ(status.code(), code) << status << " for " << schema.substr(0, 200);
     EXPECT_NE(std::string(status.message()).find(part), std::string::npos)
         << status << " does not say " << part;
     EXPECT_LT(absl::Now() - begin, absl::Seconds(10)) << schema.substr(0, 200);
+  }
+  void ExpectInvalid(const std::string& schema, const std::string& part) {
+    ExpectError(schema, absl::StatusCode::kInvalidArgument, part);
   }
 
   std::unique_ptr<Tokenizer> tokenizer_ = MakeVocabulary(JsonTokens());
@@ -182,14 +184,8 @@ TEST_F(SchemaErrorsTest, HostileAutomataDoNotStallMasks) {
     }
     return list;
   }();
-  std::string many_edges;
-  for (int i = 0; i < 10; ++i) {
-    absl::StrAppend(&many_edges, i ? "," : "", R"({"type":"string","pattern":"^([ -~]?){)", 346 + i,
-                    R"(}0x8"})");
-  }
   for (const std::string& schema :
        {std::string(R"({"type":"string","pattern":"^(a|b)*a(a|b){18}$"})"),
-        absl::StrCat(R"({"anyOf":[)", many_edges, "]}"),
         absl::StrCat(R"({"anyOf":[)", alternatives, "]}")}) {
     auto constraint = Compile(*compiler_, schema);
     ASSERT_TRUE(constraint.ok()) << constraint.status();
