@@ -12,6 +12,9 @@
 
 namespace regatta::grammar {
 
+// Of all patterns of a schema, limits of length written out.
+inline constexpr size_t kMaxPatternEdgesTogether = 300'000;
+
 class Budget {
  public:
   Budget(size_t max_states, absl::Duration time)
@@ -28,9 +31,20 @@ class Budget {
     return status_.ok();
   }
 
+  // Counts edges of patterns, which cost more than their states.
+  const absl::Status& TakePatternEdges(size_t edges) {
+    pattern_edges_ += edges;
+    if (status_.ok() && pattern_edges_ > kMaxPatternEdgesTogether) {
+      Set(absl::InvalidArgumentError(absl::StrCat("the schema's patterns together need more than ",
+                                                  kMaxPatternEdgesTogether, " edges")));
+    }
+    return status_;
+  }
+
   // Looks at the clock as well.
   const absl::Status& CheckTime() {
     if (status_.ok() && absl::Now() > deadline_) {
+      timed_out_ = true;
       Set(absl::InvalidArgumentError(
           absl::StrCat("compiling the schema takes longer than ", absl::FormatDuration(time_))));
     }
@@ -38,6 +52,8 @@ class Budget {
   }
 
   const absl::Status& status() const { return status_; }
+  // Whether the time was what did not suffice.
+  bool timed_out() const { return timed_out_; }
 
  private:
   void Set(absl::Status status) { status_ = std::move(status); }
@@ -46,6 +62,8 @@ class Budget {
   const absl::Duration time_;
   const absl::Time deadline_;
   size_t states_ = 0;
+  size_t pattern_edges_ = 0;
+  bool timed_out_ = false;
   absl::Status status_;
 };
 

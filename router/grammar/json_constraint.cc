@@ -23,6 +23,8 @@ using grammar::Grammar;
 using grammar::GrammarCache;
 using grammar::TokenTable;
 
+using Queue = BoundedQueue<std::string>;
+
 constexpr char kAnyObject[] = R"({"type":"object"})";
 
 class JsonConstraintCompiler final : public ConstraintCompiler {
@@ -32,15 +34,19 @@ class JsonConstraintCompiler final : public ConstraintCompiler {
       : options_(options),
         tokens_(std::make_shared<const TokenTable>(tokenizer, std::move(end_tokens))),
         queue_(options.max_waiting),
+        costly_(options.max_costly),
         cache_(options.max_grammars, options.max_grammar_bytes) {
     CHECK_GE(options.threads, 1);
-    for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Work(); });
+    for (int i = 0; i < options.threads; ++i) threads_.emplace_back([this] { Work(queue_); });
+    threads_.emplace_back([this] { Work(costly_); });
   }
 
   ~JsonConstraintCompiler() override {
-    queue_.Close();
-    while (std::optional<std::string> schema = queue_.TryPop()) {
-      Answer(*schema, absl::CancelledError("the router is shutting down"));
+    for (Queue* queue : {&queue_, &costly_}) {
+      queue->Close();
+      while (std::optional<std::string> schema = queue->TryPop()) {
+        Answer(*schema, absl::CancelledError("the router is shutting down"));
+      }
     }
     for (std::thread& thread : threads_) thread.join();
   }
@@ -52,14 +58,20 @@ class JsonConstraintCompiler final : public ConstraintCompiler {
       return done(absl::InvalidArgumentError("constraint has no kind"));
     }
     std::shared_ptr<Grammar> known;
+    absl::Status failure = absl::ResourceExhaustedError(
+        absl::StrCat("more than ", options_.max_waiting, " schemas wait to be compiled"));
     {
       absl::MutexLock lock(&mutex_);
       known = cache_.Find(schema);
-      if (known == nullptr && Enqueue(schema, done)) return;
+      const auto failed = failures_.find(schema);
+      if (failed != failures_.end()) {
+        failure = failed->second;
+      } else if (known == nullptr && Enqueue(schema, done)) {
+        return;
+      }
     }
     if (known != nullptr) return done(grammar::NewConstraint(std::move(known)));
-    done(absl::ResourceExhaustedError(
-        absl::StrCat("more than ", options_.max_waiting, " schemas wait to be compiled")));
+    done(std::move(failure));
   }
 
  private:
@@ -76,22 +88,47 @@ class JsonConstraintCompiler final : public ConstraintCompiler {
     return true;
   }
 
-  void Work() {
-    while (!queue_.closed()) {
-      std::optional<std::string> schema = queue_.Pop(absl::Seconds(1));
+  // A schema gets little time at first, so that costly ones do not hold others up, and all of it
+  // once its turn among the costly comes.
+  void Work(Queue& queue) {
+    const bool quick = &queue == &queue_ && options_.quick_time < options_.compile_time;
+    while (!queue.closed()) {
+      const std::optional<std::string> schema = queue.Pop(absl::Seconds(1));
       if (!schema) continue;
-      absl::StatusOr<std::shared_ptr<Grammar>> grammar = CompileNow(*schema);
+      grammar::Budget budget(options_.max_states,
+                             quick ? options_.quick_time : options_.compile_time);
+      auto grammar = CompileNow(*schema, budget);
+      if (quick && budget.timed_out()) {
+        PutOff(*schema);
+        continue;
+      }
+      if (!grammar.ok() && !budget.timed_out()) KeepFailure(*schema, grammar.status());
       Answer(*schema, grammar);
       // While nobody waits. The pauses let sequences have the grammar.
-      while (grammar.ok() && queue_.size() == 0 && !queue_.closed() && (*grammar)->WorkAhead()) {
+      while (grammar.ok() && queue.size() == 0 && !queue.closed() && (*grammar)->WorkAhead()) {
         std::this_thread::yield();
       }
     }
   }
 
-  absl::StatusOr<std::shared_ptr<Grammar>> CompileNow(const std::string& schema) const {
+  void PutOff(const std::string& schema) {
+    if (costly_.TryPush(std::string(schema))) return;
+    Answer(schema, costly_.closed()
+                       ? absl::CancelledError("the router is shutting down")
+                       : absl::ResourceExhaustedError(absl::StrCat(
+                             "more than ", options_.max_costly, " schemas that take longer than ",
+                             absl::FormatDuration(options_.quick_time), " wait to be compiled")));
+  }
+
+  void KeepFailure(const std::string& schema, const absl::Status& failure) {
+    absl::MutexLock lock(&mutex_);
+    if (failures_.size() >= options_.max_failures) failures_.clear();
+    failures_.emplace(schema, failure);
+  }
+
+  absl::StatusOr<std::shared_ptr<Grammar>> CompileNow(const std::string& schema,
+                                                      grammar::Budget& budget) const {
     ASSIGN_OR_RETURN(grammar::SchemaDocument document, grammar::SchemaDocument::Parse(schema));
-    grammar::Budget budget(options_.max_states, options_.compile_time);
     ASSIGN_OR_RETURN(grammar::Nfa nfa, grammar::CompileSchema(document, budget));
     return std::make_shared<Grammar>(std::move(nfa), tokens_);
   }
@@ -117,9 +154,11 @@ class JsonConstraintCompiler final : public ConstraintCompiler {
 
   const JsonConstraintOptions options_;
   const std::shared_ptr<const TokenTable> tokens_;
-  BoundedQueue<std::string> queue_;
+  Queue queue_;
+  Queue costly_;  // Took longer than quick_time.
   absl::Mutex mutex_;
   GrammarCache cache_ ABSL_GUARDED_BY(mutex_);
+  absl::flat_hash_map<std::string, absl::Status> failures_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_map<std::string, std::vector<Done>> waiting_ ABSL_GUARDED_BY(mutex_);
   size_t waiting_count_ ABSL_GUARDED_BY(mutex_) = 0;
   std::vector<std::thread> threads_;

@@ -31,12 +31,15 @@
 namespace regatta {
 
 struct JsonConstraintOptions {
-  int threads = 2;
+  int threads = 2;            // And one for the costly: those that take longer than quick_time.
+  size_t max_costly = 8;      // Costly schemas that wait.
   size_t max_waiting = 256;   // Calls of Compile whose schema is not compiled yet.
   size_t max_grammars = 128;  // Compiled grammars kept for the next request.
   size_t max_grammar_bytes = size_t{256} << 20;  // The same, in bytes.
   size_t max_states = 200'000;                   // Of the automaton of one schema.
+  absl::Duration quick_time = absl::Milliseconds(100);
   absl::Duration compile_time = absl::Seconds(2);
+  size_t max_failures = 256;  // Schemas kept that cannot be compiled, so that nobody tries again.
 };
 
 // A compiler for the vocabulary of `tokenizer`, of which it makes a copy (some 100 ms and 12 MB

@@ -86,9 +86,8 @@ uint32_t Thompson::WriteRepeat(const PatternTree& tree, uint32_t from) {
 }
 
 absl::Status TooLarge() {
-  return absl::InvalidArgumentError(absl::StrCat("the pattern needs more than ",
-                                                   kMaxPatternStates, " states or ",
-                                                   kMaxPatternEdges, " edges"));
+  return absl::InvalidArgumentError(absl::StrCat("the pattern needs more than ", kMaxPatternStates,
+                                                 " states or ", kMaxPatternEdges, " edges"));
 }
 
 // Gives each node the edges of all nodes that epsilon edges lead to.

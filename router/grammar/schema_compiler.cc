@@ -114,6 +114,7 @@ absl::Status SchemaCompiler::AddString(const Schema& schema, StateId from, State
     }
     pattern = *std::move(known);
   }
+  RETURN_IF_ERROR(nfa_.budget().CheckTime());
   absl::StatusOr<CharAutomaton> automaton = CompilePattern(pattern);
   if (automaton.ok()) automaton = LimitLength(*automaton, min, max);
   if (!automaton.ok()) {
@@ -122,6 +123,9 @@ absl::Status SchemaCompiler::AddString(const Schema& schema, StateId from, State
         schema.Error(keyword, absl::StrCat("cannot be used: ", automaton.status().message()))
             .message());
   }
+  size_t edges = 0;
+  for (const CharState& state : automaton->states) edges += state.edges.size();
+  RETURN_IF_ERROR(nfa_.budget().TakePatternEdges(edges));
   const std::string name = absl::StrCat("pattern ", min, " ", max, " ", pattern);
   nfa_.AddCall(from, strings_.Matching(*automaton, name), to);
   return absl::OkStatus();

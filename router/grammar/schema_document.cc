@@ -88,7 +88,7 @@ Schema Schema::At(const std::string& key, size_t index) const {
 absl::StatusOr<SchemaDocument> SchemaDocument::Parse(std::string_view text) {
   if (text.size() > kMaxSchemaBytes) {
     return absl::InvalidArgumentError(absl::StrCat("the JSON Schema has ", text.size(),
-                                                     " bytes, the limit is ", kMaxSchemaBytes));
+                                                   " bytes, the limit is ", kMaxSchemaBytes));
   }
   if (const int depth = Depth(text); depth > kMaxSchemaDepth) {
     return absl::InvalidArgumentError(

@@ -124,6 +124,61 @@ TEST_F(ConstraintCompilerTest, AFullQueueIsAnsweredAtOnceAndADestroyedCompilerAn
   EXPECT_EQ(other, 0);
 }
 
+// 63,000 edges.
+std::string CostlyPattern(int i) {
+  return absl::StrCat(R"({"type":"string","pattern":"^([ -~]?){355})", i, R"(x8"})");
+}
+
+TEST_F(ConstraintCompilerTest, CostlySchemasGiveWayAndTheirQueueIsShort) {
+  JsonConstraintOptions options;
+  options.threads = 1;
+  options.max_costly = 2;
+  options.quick_time = absl::Microseconds(1);  // All take longer.
+  options.compile_time = absl::Minutes(2);
+  std::atomic<int> ok = 0, full = 0, other = 0;
+  absl::Mutex mutex;
+  int answered = 0;
+  std::unique_ptr<ConstraintCompiler> compiler = New(options);
+  for (int i = 0; i < 12; ++i) {
+    compiler->Compile(SchemaConstraint(CostlyPattern(i)), [&](Result result) {
+      const absl::StatusCode code = result.status().code();
+      ++(result.ok() ? ok : code == absl::StatusCode::kResourceExhausted ? full : other);
+      absl::MutexLock lock(&mutex);
+      ++answered;
+    });
+  }
+  const auto all = [&] { return answered == 12; };
+  absl::MutexLock lock(&mutex);
+  ASSERT_TRUE(mutex.AwaitWithTimeout(absl::Condition(&all), absl::Minutes(2)));
+  EXPECT_GE(ok, 2);
+  EXPECT_EQ(ok + full, 12);
+  EXPECT_EQ(other, 0);
+}
+
+TEST_F(ConstraintCompilerTest, FailuresAreKeptAndAnsweredAtOnce) {
+  JsonConstraintOptions options;
+  options.compile_time = absl::Minutes(2);
+  std::unique_ptr<ConstraintCompiler> compiler = New(options);
+  std::string list;
+  for (int i = 0; i < 8; ++i) absl::StrAppend(&list, i ? "," : "", CostlyPattern(i));
+  const std::string schema = absl::StrCat(R"({"anyOf":[)", list, "]}");
+  const absl::Status failure = Compile(*compiler, schema).status();
+  EXPECT_EQ(failure.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_NE(failure.message().find("more than 300000 edges"), std::string::npos) << failure;
+  bool at_once = false;
+  absl::Status again;
+  absl::Notification answered;
+  const std::thread::id self = std::this_thread::get_id();
+  compiler->Compile(SchemaConstraint(schema), [&](Result result) {
+    at_once = std::this_thread::get_id() == self;
+    again = result.status();
+    answered.Notify();
+  });
+  ASSERT_TRUE(answered.WaitForNotificationWithTimeout(absl::Minutes(2)));
+  EXPECT_TRUE(at_once);
+  EXPECT_EQ(again, failure);
+}
+
 TEST_F(ConstraintCompilerTest, ConstraintsOutliveTheCompiler) {
   std::unique_ptr<ConstraintCompiler> compiler = New();
   Result constraint = CompileAnyObject(*compiler);

@@ -13,10 +13,10 @@ namespace {
 
 using testing::HasSubstr;
 
-// A short schema of some 630,000 edges: each of 355 optional characters leads to all behind it.
+// A short schema of some 250,000 edges: each of 355 optional characters leads to all behind it.
 std::string CostlySchema() {
   std::string patterns;
-  for (int i = 0; i < 10; ++i) {
+  for (int i = 0; i < 4; ++i) {
     absl::StrAppend(&patterns, i ? "," : "", R"({"type":"string","pattern":"^([ -~]?){355})", i,
                     R"(x8"})");
   }
@@ -56,7 +56,7 @@ class MaskWorkTest : public testing::Test {
 
 TEST_F(MaskWorkTest, EdgesArePaidFor) {
   Automaton automaton(CompileNfa(CostlySchema()));
-  automaton.SetWork(150'000);
+  automaton.SetWork(60'000);
   SetId set = automaton.Next(automaton.start(), '"').target;
   int steps = 0;
   for (; steps < 100; ++steps) {
@@ -66,7 +66,7 @@ TEST_F(MaskWorkTest, EdgesArePaidFor) {
     set = step.target;
   }
   EXPECT_GT(steps, 0);
-  EXPECT_LT(steps, 4) << "each looks at hundreds of thousands of edges";
+  EXPECT_LT(steps, 4) << "each looks at a quarter of a million of edges";
 }
 
 TEST_F(MaskWorkTest, AStepGivenUpIsTakenOnceThereIsWork) {
