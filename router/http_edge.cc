@@ -25,6 +25,11 @@ absl::Status HttpEdge::Start(const std::string& address_file) {
   return WriteFileAtomically(address_file, server_.address() + "\n");
 }
 
+void HttpEdge::BeginDrain() {
+  draining_ = true;
+  server_.BeginDrain();
+}
+
 void HttpEdge::Drain(absl::Duration deadline) {
   BeginDrain();
   if (server_.Drain(deadline)) return;

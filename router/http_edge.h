@@ -23,9 +23,10 @@ class HttpEdge {
   // Listens, and writes the bound address to `address_file` unless that is empty. From now on /live
   // answers; /ready does when `serving` says so.
   absl::Status Start(const std::string& address_file);
-  // /ready and /health say no from now on, so that nobody sends more; everything else goes on.
-  void BeginDrain() { draining_ = true; }
-  // Stops listening and lets answers that are under way reach their clients.
+  // Nobody may send more: new connections are refused, idle ones closed, and /ready and /health say
+  // no on those that are open. Answers under way go on. Does not wait.
+  void BeginDrain();
+  // BeginDrain, and lets answers that are under way reach their clients until `deadline`.
   void Drain(absl::Duration deadline);
 
  private:

@@ -72,6 +72,12 @@ absl::Status CheckConstraint(const GenerateRequest& request) {
     return Invalid("sampling.min_tokens: ", request.sampling().min_tokens(),
                    ", but a constraint says where the output ends");
   }
+  if (request.stop_token_ids_size() > 0) {
+    return Invalid("stop_token_ids: would cut the output that a constraint keeps whole");
+  }
+  if (request.stop_size() > 0) {
+    return Invalid("stop: would cut the output that a constraint keeps whole");
+  }
   return absl::OkStatus();
 }
 

@@ -144,11 +144,14 @@ absl::Status HttpServer::Start() {
 
 const std::string& HttpServer::address() const { return address_; }
 
-bool HttpServer::Drain(absl::Duration deadline) {
-  if (threads_ == nullptr) return true;
-  state_->draining = true;
+void HttpServer::BeginDrain() {
+  if (threads_ == nullptr || state_->draining.exchange(true)) return;
   threads_->StopListening();
-  return state_->gate.AwaitNone(deadline);
+}
+
+bool HttpServer::Drain(absl::Duration deadline) {
+  BeginDrain();
+  return threads_ == nullptr || state_->gate.AwaitNone(deadline);
 }
 
 void HttpServer::Stop() {

@@ -51,8 +51,11 @@ class HttpServer {
   // host:port as bound; after Start.
   const std::string& address() const;
 
-  // Stops listening, closes idle connections, and lets the others finish their answers until
-  // `deadline` has passed. True when all did. Waits; what is left is for Stop.
+  // Stops listening and closes idle connections; from now on every answer ends its connection. Does
+  // not wait; again does nothing.
+  void BeginDrain();
+  // BeginDrain, and lets connections finish their answers until `deadline` has passed. True when
+  // all did. Waits; what is left is for Stop.
   bool Drain(absl::Duration deadline);
   // Cuts off what runs (OnGone is called) and ends the threads. Exchanges may outlive this; calls
   // to them do nothing then.

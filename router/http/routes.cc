@@ -62,7 +62,9 @@ std::vector<RouteCount> Routes::Counts() const {
 
 std::string Routes::Nearest(const std::string& path) const {
   std::vector<std::string> paths;
-  for (const Route& route : routes_) paths.push_back(route.path);
+  for (const Route& route : routes_) {
+    if (route.path != path) paths.push_back(route.path);  // "/models/" lacks what follows it
+  }
   return regatta::Nearest(path, paths);
 }
 

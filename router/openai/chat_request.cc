@@ -112,8 +112,7 @@ absl::StatusOr<ToolUse> UseTools(const OpenAiContext& context, const Tools& tool
   }
   if (tools.choice == Tools::kNamed) use.forced = tools.names[tools.forced];
   if (tools.choice == Tools::kRequired) use.syntax = ToolCallSyntax::kJsonArray;
-  ASSIGN_OR_RETURN(std::string schema, ForcedCallSchema(tools));
-  RETURN_IF_ERROR(SetSchema("tools", std::move(schema), request));
+  RETURN_IF_ERROR(SetSchema("tools", ForcedCallSchema(tools), request));
   return use;
 }
 

@@ -95,7 +95,8 @@ std::string ErrorJson(const absl::Status& status) {
   const auto payload = status.GetPayload(View(kCodePayload));
   const std::string code = payload ? std::string(*payload) : std::string(kind.code);
   const std::string_view message = kind.message.empty() ? StdView(status.message()) : kind.message;
-  return ErrorBody(message, kind.type, kind.http == 400 ? ParamOf(message) : std::string_view(),
+  return ErrorBody(message, kind.type,
+                   kind.http == 400 || kind.http == 404 ? ParamOf(message) : std::string_view(),
                    code);
 }
 

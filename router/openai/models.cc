@@ -15,7 +15,12 @@ void AppendModel(const OpenAiContext& context, std::string_view name, std::strin
   absl::StrAppend(&out, ",\"object\":\"model\",\"created\":", context.created_s,
                   ",\"owned_by\":\"regatta\",\"root\":");
   AppendJsonString(context.model.name, out);
-  absl::StrAppend(&out, ",\"parent\":null,\"max_model_len\":", context.max_seq_len(), "}");
+  out += ",\"parent\":null";
+  // 0 = not known before the model is loaded.
+  if (const auto longest = context.max_seq_len(); longest > 0) {
+    absl::StrAppend(&out, ",\"max_model_len\":", longest);
+  }
+  out += "}";
 }
 
 }  // namespace

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/string_views.h"
 
 namespace regatta {
 namespace {
@@ -79,20 +80,32 @@ OrderedJson ParametersOf(const OrderedJson& tool) {
   return *found;
 }
 
-// References within the parameters are to "#/$defs/...": definitions must stay at the root.
-absl::Status HoistDefinitions(OrderedJson& parameters, OrderedJson& root) {
-  const auto defs = parameters.find("$defs");
-  if (defs == parameters.end() || !defs->is_object()) return absl::OkStatus();
-  OrderedJson& shared = root["$defs"];
-  for (const auto& [name, definition] : defs->items()) {
-    if (shared.contains(name) && shared.at(name) != definition) {
-      return absl::InvalidArgumentError(
-          absl::StrCat("tools: define \"$defs\" '", name.substr(0, 64), "' in different ways"));
-    }
-    shared[name] = definition;
+// Keywords whose members are named by the author, each a schema, and those that hold plain values.
+bool HoldsNamedSchemas(std::string_view keyword) {
+  return keyword == "properties" || keyword == "patternProperties" || keyword == "$defs" ||
+         keyword == "definitions" || keyword == "dependentSchemas";
+}
+bool HoldsValues(std::string_view keyword) {
+  return keyword == "const" || keyword == "enum" || keyword == "default" || keyword == "examples";
+}
+
+// Makes references to the root of `schema` ("#", "#/...") ones to `root`, where it will lie within
+// another document. Recursion is as deep as the request's JSON, which is bounded.
+void MoveReferences(std::string_view root, OrderedJson& schema, bool named = false) {
+  if (schema.is_array()) {
+    for (OrderedJson& element : schema) MoveReferences(root, element);
   }
-  parameters.erase("$defs");
-  return absl::OkStatus();
+  if (!schema.is_object()) return;
+  for (auto& [key, value] : schema.get_ref<OrderedJson::object_t&>()) {
+    if (!named && key == "$ref" && value.is_string()) {
+      const std::string& reference = value.get_ref<const std::string&>();
+      if (reference == "#" || reference.substr(0, 2) == "#/") {
+        value = absl::StrCat(View(root), reference.substr(1));
+      }
+    } else if (named || !HoldsValues(key)) {
+      MoveReferences(root, value, !named && HoldsNamedSchemas(key));
+    }
+  }
 }
 
 }  // namespace
@@ -116,7 +129,7 @@ Tools ReadTools(RequestFields& fields) {
   return tools;
 }
 
-absl::StatusOr<std::string> ForcedCallSchema(const Tools& tools) {
+std::string ForcedCallSchema(const Tools& tools) {
   if (tools.choice == Tools::kNamed) {
     return ParametersOf((*tools.definitions)[tools.forced]).dump();
   }
@@ -125,7 +138,7 @@ absl::StatusOr<std::string> ForcedCallSchema(const Tools& tools) {
   OrderedJson calls = OrderedJson::array();
   for (size_t i = 0; i < tools.names.size(); ++i) {
     OrderedJson parameters = ParametersOf((*tools.definitions)[i]);
-    if (absl::Status status = HoistDefinitions(parameters, root); !status.ok()) return status;
+    MoveReferences(absl::StrCat("#/items/anyOf/", i, "/properties/parameters"), parameters);
     calls.push_back(
         {{"type", "object"},
          {"properties",

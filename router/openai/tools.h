@@ -6,7 +6,6 @@
 #include <string_view>
 #include <vector>
 
-#include "absl/status/statusor.h"
 #include "router/openai/request_fields.h"
 
 namespace regatta {
@@ -35,8 +34,8 @@ Tools ReadTools(RequestFields& fields);
 bool IsToolName(std::string_view name);
 
 // The JSON Schema of output that a forced call must have: the arguments themselves for kNamed; for
-// kRequired an array of {"name", "parameters"}. INVALID_ARGUMENT: two tools define different
-// "$defs" of one name.
-absl::StatusOr<std::string> ForcedCallSchema(const Tools& tools);
+// kRequired an array of {"name", "parameters"}, where references within a tool's parameters stay
+// within them.
+std::string ForcedCallSchema(const Tools& tools);
 
 }  // namespace regatta

@@ -363,6 +363,25 @@ TEST_F(HttpServerTest, DrainClosesIdleConnectionsAndFinishesOthers) {
   EXPECT_EQ(server_->num_connections(), 0u);
 }
 
+TEST_F(HttpServerTest, BeginDrainTurnsClientsAwayAtOnce) {
+  Serve();
+  RawClient idle(address());
+  EXPECT_EQ(idle.Ask(Get("/hello")).status, 200);
+  RawClient busy(address());
+  busy.Send(Get("/hold"));
+  const auto held = NextHeld();
+  ASSERT_NE(held, nullptr);
+  server_->BeginDrain();
+  server_->BeginDrain();
+  EXPECT_TRUE(idle.IsClosed());
+  held->Reply(200, {}, "late");
+  const RawResponse response = busy.ReadResponse();
+  EXPECT_EQ(response.body, "late");
+  EXPECT_EQ(response.headers.at("connection"), "close");
+  busy.Close();
+  EXPECT_TRUE(server_->Drain(absl::Seconds(10)));
+}
+
 TEST_F(HttpServerTest, DrainHasADeadlineAndStopCutsOff) {
   Serve();
   RawClient client(address());

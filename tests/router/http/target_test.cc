@@ -62,6 +62,7 @@ TEST(RoutesTest, ExactPathsWinOverOpenEnds) {
   EXPECT_EQ(routes.Find("PUT", "/mixed").allow, "POST, GET, HEAD");
   EXPECT_EQ(routes.Find("GET", "/nothing").access, Access::kKey);
   EXPECT_EQ(routes.Nearest("/v1/model"), "/v1/models");
+  EXPECT_EQ(routes.Nearest("/v1/models/"), "/v1/models") << "not itself";
 }
 
 }  // namespace

@@ -285,6 +285,21 @@ TEST_F(ChatTest, NamedToolsAreForcedByTheirSchema) {
   EXPECT_EQ(message["content"], nullptr);
 }
 
+TEST_F(ChatTest, ReferencesStayWithinTheParametersOfTheirTool) {
+  const json tree = json::parse(R"({"type":"object","definitions":{"A":{"type":"integer"}},
+      "properties":{"self":{"$ref":"#"},"a":{"anyOf":[{"$ref":"#/definitions/A"}]},
+                    "const":{"$ref":"#/definitions/A"},"$ref":{"type":"string"},
+                    "fixed":{"const":{"$ref":"#"}},"elsewhere":{"$ref":"x.json"}}})");
+  Chat({{"tools", {Tool("get"), Tool("grow", tree)}}, {"tool_choice", "required"}});
+  const json schema = json::parse(LastRequest().constraint().json_schema());
+  const std::string root = "#/items/anyOf/1/properties/parameters";
+  json moved = tree;
+  moved["properties"]["self"]["$ref"] = root;
+  moved["properties"]["a"]["anyOf"][0]["$ref"] = root + "/definitions/A";
+  moved["properties"]["const"]["$ref"] = root + "/definitions/A";
+  EXPECT_EQ(schema["items"]["anyOf"][1]["properties"]["parameters"], moved);
+}
+
 TEST_F(ChatTest, RequiredToolsAreForcedAsAnArray) {
   const json with_defs = {{"type", "object"},
                           {"properties", {{"p", {{"$ref", "#/$defs/P"}}}}},
@@ -296,9 +311,11 @@ TEST_F(ChatTest, RequiredToolsAreForcedAsAnArray) {
   EXPECT_EQ(schema["type"], "array");
   EXPECT_EQ(schema["minItems"], 1);
   EXPECT_EQ(schema["maxItems"], 1);
-  EXPECT_EQ(schema["$defs"], json({{"P", {{"type", "integer"}}}}));
   EXPECT_EQ(schema["items"]["anyOf"][1]["properties"]["name"], json({{"const", "add"}}));
-  EXPECT_FALSE(schema["items"]["anyOf"][1]["properties"]["parameters"].contains("$defs"));
+  const json& parameters = schema["items"]["anyOf"][1]["properties"]["parameters"];
+  EXPECT_EQ(parameters["properties"]["p"]["$ref"], "#/items/anyOf/1/properties/parameters/$defs/P");
+  EXPECT_EQ(schema[json::json_pointer("/items/anyOf/1/properties/parameters/$defs/P")]["type"],
+            "integer");
   Push(*exchange, 0, LastDelta("[{\"name\":\"add\",\"parameters\":{\"p\":1}}]", {1}));
   EXPECT_EQ(exchange->json()["choices"][0]["message"]["tool_calls"][0]["function"]["arguments"],
             "{\"p\":1}");

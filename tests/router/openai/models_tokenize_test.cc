@@ -24,11 +24,17 @@ TEST_F(EndpointsTest, ModelsAreListed) {
   EXPECT_EQ(list["data"][1]["id"], "alias/of-tiny");
 }
 
+TEST_F(EndpointsTest, AnUnknownLengthIsAbsent) {
+  max_seq_len_ = 0;
+  EXPECT_FALSE(Send("GET", "/v1/models", "")->json()["data"][0].contains("max_model_len"));
+}
+
 TEST_F(EndpointsTest, OneModelIsShownOr404) {
   EXPECT_EQ(Send("GET", "/v1/models/alias/of-tiny", "")->json()["id"], "alias/of-tiny");
   const auto unknown = Send("GET", "/v1/models/gpt-4", "");
   EXPECT_EQ(unknown->status(), 404u);
   EXPECT_EQ(unknown->error()["code"], "model_not_found");
+  EXPECT_EQ(unknown->error()["param"], "model");
 }
 
 TEST_F(EndpointsTest, TextIsTokenized) {
