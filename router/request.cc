@@ -75,9 +75,6 @@ absl::Status CheckConstraint(const GenerateRequest& request) {
   if (request.stop_token_ids_size() > 0) {
     return Invalid("stop_token_ids: would cut the output that a constraint keeps whole");
   }
-  if (request.stop_size() > 0) {
-    return Invalid("stop: would cut the output that a constraint keeps whole");
-  }
   return absl::OkStatus();
 }
 
