@@ -4,45 +4,27 @@
 usage: page_test.py --bin-dir build/host/bin --screenshots build/host/screenshots
 Exits with 77 where there is no Chromium: skipped, and said so.
 """
-import argparse
 import pathlib
 import re
 import sys
 import tempfile
-import unittest
 
-import chromium
+import browser_test
 from cluster import DENSE, Cluster, without_chat_template
 
-SKIPPED = 77
 FIGURES = re.compile(r"TTFT [\d.]+ m?s\s+[\d.,]+ tok/s\s+(\d+) tokens")
 LAST = "document.querySelector('.turn:last-child')"
 IDLE = "!document.querySelector('.writing') && document.getElementById('stop').hidden"
-options = None
 
 
-class PageTest(unittest.TestCase):
+class PageTest(browser_test.BrowserTest):
     """Each test opens the page anew, in one browser."""
-
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory(prefix="regatta-e2e-")
-        cls.browser = chromium.Browser(chromium.find())
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.browser.close()
-        cls.folder.cleanup()
-
-    def setUp(self):
-        self.browser.complaints.clear()
-        self.browser.look(1180, 760)
 
     def tearDown(self):
         self.browser.goto("about:blank")  # before its server goes
 
     def serve(self, *arguments, **settings):
-        cluster = Cluster(options.bin_dir, arguments=arguments, **settings)
+        cluster = Cluster(browser_test.options.bin_dir, arguments=arguments, **settings)
         self.addCleanup(cluster.close)
         return cluster
 
@@ -70,7 +52,7 @@ class PageTest(unittest.TestCase):
                 self.browser.look(width, height, dark)
                 self.assertEqual(self.browser.evaluate("document.documentElement.scrollWidth - innerWidth"), 0,
                                  f"the page is wider than {width} px")
-                self.browser.screenshot(options.screenshots / f"{name}-{size}{'-dark' if dark else ''}.png")
+                self.browser.screenshot(browser_test.options.screenshots / f"{name}-{size}{'-dark' if dark else ''}.png")
 
     def ask(self, question):
         """Says it; the whole answer."""
@@ -203,17 +185,5 @@ class PageTest(unittest.TestCase):
         self.browser.wait_for("document.getElementById('state').dataset.state === 'gone'", "the state")
 
 
-def main():
-    global options
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin-dir", type=pathlib.Path, required=True)
-    parser.add_argument("--screenshots", type=pathlib.Path, required=True)
-    options, rest = parser.parse_known_args()
-    if chromium.find() is None:
-        print("SKIPPED: no Chromium on this machine, the chat page is not tried in a browser")
-        return SKIPPED
-    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False, verbosity=2).result.wasSuccessful() else 1
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(browser_test.main("the chat page is"))

@@ -4,47 +4,34 @@
 usage: report_page_test.py --bin-dir build/host/bin --screenshots build/host/screenshots
 Exits with 77 where there is no Chromium: skipped, and said so.
 """
-import argparse
 import pathlib
 import subprocess
 import sys
 import tempfile
-import unittest
 
-import chromium
+import browser_test
 import made_runs
 
-SKIPPED = 77
 ONE = [("tp1", "bfloat16", 1)]
 LAYOUTS = [("tp1", "bfloat16", 1), ("tp2", "bfloat16", 2), ("tp4", "bfloat16", 4), ("tp2", "fp8 per tensor", 2),
            ("tp2-pp2", "bfloat16", 4)]
 POWERS = [2 ** i for i in range(7)]
 HOSTILE = """</script><b class="hostile">bold</b><img src=x onerror="hostile=1"> & "quoted" 'model' \\u003c ]]>"""
-options = None
 
 
-class ReportPageTest(unittest.TestCase):
+class ReportPageTest(browser_test.BrowserTest):
     """Each test draws reports with the program and opens them in one browser."""
 
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = tempfile.TemporaryDirectory(prefix="regatta-e2e-")
-        cls.browser = chromium.Browser(chromium.find())
-
-    @classmethod
-    def tearDownClass(cls):
-        cls.browser.close()
-        cls.folder.cleanup()
+    HEIGHT = 900
 
     def setUp(self):
-        self.browser.complaints.clear()
+        super().setUp()
         self.browser.call("Emulation.setScriptExecutionDisabled", value=False)
-        self.browser.look(1180, 900)
         self.runs = pathlib.Path(tempfile.mkdtemp(dir=self.folder.name))
 
     def report(self, *runs):
         """`regatta report`; the page's path."""
-        subprocess.run([options.bin_dir / "regatta", "report", *runs], check=True, cwd=self.runs, stdout=subprocess.DEVNULL)
+        subprocess.run([browser_test.options.bin_dir / "regatta", "report", *runs], check=True, cwd=self.runs, stdout=subprocess.DEVNULL)
         return (runs[0] if len(runs) == 1 else self.runs / "overlay") / "report.html"
 
     def open(self, page):
@@ -78,7 +65,7 @@ class ReportPageTest(unittest.TestCase):
                 self.assertEqual(self.browser.evaluate("document.documentElement.scrollWidth - innerWidth"), 0,
                                  f"{name}: the page is wider than {width} px")
                 self.browser.look(width, self.browser.evaluate("document.documentElement.scrollHeight"), dark, scale=1)
-                self.browser.screenshot(options.screenshots / f"report-{name}-{size}{'-dark' if dark else ''}.png")
+                self.browser.screenshot(browser_test.options.screenshots / f"report-{name}-{size}{'-dark' if dark else ''}.png")
                 self.assert_sound()
 
     def move_to(self, selector, x, y, press=False):
@@ -160,21 +147,8 @@ class ReportPageTest(unittest.TestCase):
         for selector, number in (("figure svg", 6), ("canvas", 0), ("table.heat", 2), ("noscript p", 1)):
             found = self.browser.call("DOM.querySelectorAll", nodeId=root, selector=selector)["nodeIds"]
             self.assertEqual(len(found), number, selector)
-        self.browser.screenshot(options.screenshots / "report-without-scripts.png")
-
-
-def main():
-    global options
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--bin-dir", type=pathlib.Path, required=True)
-    parser.add_argument("--screenshots", type=pathlib.Path, required=True)
-    options, rest = parser.parse_known_args()
-    options.bin_dir = options.bin_dir.resolve()
-    if chromium.find() is None:
-        print("SKIPPED: no Chromium on this machine, reports are not tried in a browser")
-        return SKIPPED
-    return 0 if unittest.main(argv=[sys.argv[0], *rest], exit=False, verbosity=2).result.wasSuccessful() else 1
+        self.browser.screenshot(browser_test.options.screenshots / "report-without-scripts.png")
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(browser_test.main("reports are"))
