@@ -16,8 +16,8 @@
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "common/version.h"
+#include "orchestrator/benchmark/benchmark_client.h"
 #include "orchestrator/benchmark/benchmark_input.h"
-#include "orchestrator/benchmark/calibration.h"
 #include "orchestrator/benchmark/environment.h"
 #include "orchestrator/benchmark/figures.h"
 #include "orchestrator/benchmark/journal.h"
@@ -33,7 +33,6 @@
 #include "orchestrator/doctor/doctor.h"
 #include "orchestrator/doctor/finding.h"
 #include "orchestrator/doctor/gpu_meter.h"
-#include "orchestrator/http/connection_limit.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/load/client_verdict.h"
 #include "orchestrator/load/load_generator.h"
@@ -43,8 +42,6 @@
 
 namespace regatta {
 namespace {
-
-constexpr double kMaxDefaultWarmup = 64;
 
 int TerminalWidth() {
   winsize size = {};
@@ -60,8 +57,7 @@ bool RunsOnGpus(const ClusterDescription& cluster) {
 
 void DescribeTimeline(const RegattaInfo& info, const PointSamples& samples,
                       PointTimeline& timeline) {
-  timeline.set_layout(info.layout());
-  timeline.set_concurrency(info.concurrency());
+  timeline.set_run_number(info.run_number());
   for (double gap_ms : EvenQuantiles({samples.gaps_ms.begin(), samples.gaps_ms.end()}, 101)) {
     timeline.add_itl_quantiles_ms(std::round(gap_ms * 1e3) / 1e3);
   }
@@ -84,22 +80,19 @@ class Run {
   absl::StatusOr<RunDirectory> MakeDirectory(const std::string& model, const Layout& layout) const;
   absl::Status BeginSweep();
   SweepReport NewSweep() const;
-  std::vector<PlannedPoint> PlannedPoints() const;
   void TakeFindings(DoctorFacts facts);
   absl::Status MeasureAll();
   absl::Status MeasurePoint(size_t step);
   void WarmUp(const LoadPoint& point);
-  absl::Status MakeClient(StreamMode mode);
   LoadResult Load(const std::string& label, const Batch& batch, LoadOptions load,
                   ClusterMonitor& monitor);
   void NoteDeadProcess();
   void PrintEstimate(size_t first_step, const SpeedSample& sample) const;
-  PointReport Context(const PlannedRun& run) const;
+  PointReport Context(size_t step) const;
   absl::Status Save(size_t step, std::vector<RequestRecord> records, const PointTimeline& timeline,
                     bool whole);
   absl::Status Finish();
   double MaxTimePerPoint() const;
-  uint32_t WarmupRequests(const LoadPoint& point) const;
 
   const BenchmarkOptions& options_;
   const BenchmarkPlan& plan_;
@@ -113,9 +106,7 @@ class Run {
   std::vector<HostFinding> findings_;
   DoctorFacts facts_;
   std::optional<Workload> workload_;
-  std::vector<std::unique_ptr<Target>> targets_;  // one per client thread
-  std::optional<ClientCalibration> calibration_;
-  std::optional<LoadGenerator> generator_;
+  std::unique_ptr<BenchmarkClient> client_;
   SweepReport sweep_;
   SweepReport whole_;  // sweep_ without a point that was cut by Ctrl-C
   uint32_t failed_requests_ = 0;
@@ -142,21 +133,22 @@ absl::Status Run::Prepare() {
   for (const PlannedRun& run : order_) {
     const LoadPoint& point = plan_.points[run.point];
     RETURN_IF_ERROR(CheckLoadShape(options_.load, point));
-    requests += point.requests + WarmupRequests(point);
+    requests += point.requests + WarmupRequestsAt(options_, point);
   }
   ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, requests));
   for (const LoadPoint& point : plan_.points) {
     RETURN_IF_ERROR(CheckSchedule(options_, dataset_, point.requests));
   }
   RETURN_IF_ERROR(StartServing());
-  RETURN_IF_ERROR(MakeClient(mode));
+  ASSIGN_OR_RETURN(client_,
+                   BenchmarkClient::Connect(options_, plan_.points, serving_, mode, stop_));
   workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
   return BeginSweep();
 }
 
 // A new one, or the whole part of one that was begun. On the disk before anything is measured.
 absl::Status Run::BeginSweep() {
-  const std::vector<PlannedPoint> planned = PlannedPoints();
+  const std::vector<PlannedPoint> planned = PlannedPoints(options_, plan_.points, order_);
   const RunIdentity identity = IdentityOf(plan_.flags, planned, dataset_, serving_.description);
   if (plan_.resume.empty()) {
     sweep_ = NewSweep();
@@ -175,26 +167,6 @@ absl::Status Run::BeginSweep() {
   return absl::OkStatus();
 }
 
-// As many threads as the point with the most needs, calibrated while the cluster is idle.
-absl::Status Run::MakeClient(StreamMode mode) {
-  uint32_t threads = 1, concurrency = 0;
-  for (const LoadPoint& point : plan_.points) {
-    threads = std::max(threads, ClientThreads(options_.load, point));
-    concurrency = std::max(concurrency, point.concurrency);
-  }
-  if (serving_.http) RETURN_IF_ERROR(AllowConnections(concurrency));
-  if (options_.load.calibrate) {
-    ASSIGN_OR_RETURN(calibration_,
-                     CalibrateClient({serving_.http.has_value(), mode, threads}, stop_));
-    std::cerr << CalibrationLine(*calibration_) << "\n";
-  }
-  ASSIGN_OR_RETURN(targets_, serving_.MakeTargets(mode, threads));
-  std::vector<Target*> targets;
-  for (const auto& target : targets_) targets.push_back(target.get());
-  generator_.emplace(targets);
-  return absl::OkStatus();
-}
-
 SweepReport Run::NewSweep() const {
   SweepReport sweep;
   sweep.set_schema(kSweepSchema);
@@ -209,23 +181,6 @@ SweepReport Run::NewSweep() const {
   sweep.mutable_environment()->mutable_findings()->Add(findings_.begin(), findings_.end());
   DescribeGpus(facts_, *sweep.mutable_environment());
   return sweep;
-}
-
-// Which prompts a point sends depends on the plan alone, not on what was measured before it.
-std::vector<PlannedPoint> Run::PlannedPoints() const {
-  std::vector<PlannedPoint> planned;
-  uint64_t position = 0;
-  for (const PlannedRun& run : order_) {
-    const LoadPoint& point = plan_.points[run.point];
-    PlannedPoint& next = planned.emplace_back();
-    next.set_repeat(run.repeat);
-    next.set_concurrency(point.concurrency);
-    next.set_request_rate(point.request_rate);
-    next.set_requests(point.requests);
-    next.set_first_prompt(static_cast<double>(position));
-    position += WarmupRequests(point) + point.requests;
-  }
-  return planned;
 }
 
 absl::StatusOr<RunDirectory> Run::MakeDirectory(const std::string& model,
@@ -285,7 +240,7 @@ absl::Status Run::MeasurePoint(size_t step) {
   workload_->SaltFor(2 * step);
   WarmUp(point);
   if (stop_.load()) return absl::OkStatus();
-  PointReport context = Context(run);
+  PointReport context = Context(step);
   workload_->SaltFor(2 * step + 1);
   // A trace is replayed from its first request, other data sets are dealt from where they stand.
   if (options_.load.fixed_schedule) workload_->Seek(0);
@@ -300,9 +255,6 @@ absl::Status Run::MeasurePoint(size_t step) {
   PointTimeline timeline = monitor.Finish(*context.mutable_regatta());
   context.mutable_regatta()->set_cut_short(result.cut_short);
   *context.mutable_regatta()->mutable_client() = std::move(result.client);
-  if (calibration_) {
-    *context.mutable_regatta()->mutable_client()->mutable_calibration() = *calibration_;
-  }
   PointReport report = CompletePoint(std::move(context), result.samples);
   JudgeClient(report);
   const bool exact =
@@ -328,7 +280,7 @@ absl::Status Run::MeasurePoint(size_t step) {
 }
 
 void Run::WarmUp(const LoadPoint& point) {
-  const uint32_t requests = WarmupRequests(point);
+  const uint32_t requests = WarmupRequestsAt(options_, point);
   if (requests == 0) return;
   LoadOptions load;
   load.concurrency = point.concurrency > 0 ? std::min(point.concurrency, requests) : requests;
@@ -350,7 +302,7 @@ LoadResult Run::Load(const std::string& label, const Batch& batch, LoadOptions l
   const double max_time_s = MaxTimePerPoint();
   load.stall_timeout = absl::Seconds(options_.stall_timeout_s);
   if (max_time_s > 0) load.max_time = absl::Seconds(max_time_s);
-  LoadResult result = generator_->Run(batch, load, stop_, [&](const LoadProgress& now) {
+  LoadResult result = client_->Run(batch, load, [&](const LoadProgress& now) {
     monitor.Observe(now);
     display_.Show(label, now, monitor, sweep_);
     NoteDeadProcess();
@@ -382,7 +334,8 @@ void Run::PrintEstimate(size_t first_step, const SpeedSample& sample) const {
                                FormatSeconds(estimate.low_s), FormatSeconds(estimate.high_s));
 }
 
-PointReport Run::Context(const PlannedRun& run) const {
+PointReport Run::Context(size_t step) const {
+  const PlannedRun& run = order_[step];
   const LoadPoint& point = plan_.points[run.point];
   PointReport context = ContextOf(serving_.description);
   context.mutable_dataset()->set_dataset_path(dataset_.path);
@@ -392,8 +345,9 @@ PointReport Run::Context(const PlannedRun& run) const {
   info.set_streaming(options_.streaming);
   info.set_stream_mode(serving_.http ? "http" : options_.stream_mode);
   info.set_prefix_cache(options_.prefix_cache);
-  info.set_warmup_requests(WarmupRequests(point));
+  info.set_warmup_requests(WarmupRequestsAt(options_, point));
   info.set_started_utc(UtcTimestamp());
+  info.set_run_number(static_cast<uint32_t>(step + 1));
   info.set_repeat(run.repeat);
   AskFigures(options_, serving_.description, info);
   return context;
@@ -404,16 +358,10 @@ double Run::MaxTimePerPoint() const {
   return MaxSecondsPerPoint(options_, context.regatta().performance_figure());
 }
 
-uint32_t Run::WarmupRequests(const LoadPoint& point) const {
-  if (options_.warmup >= 0) return options_.warmup;
-  const double users = point.concurrency > 0 ? point.concurrency : point.request_rate;
-  return static_cast<uint32_t>(std::clamp(users, 2.0, kMaxDefaultWarmup));
-}
-
 // The run counts once results.json says so: until then its requests are a tail that is dropped.
 absl::Status Run::Save(size_t step, std::vector<RequestRecord> records,
                        const PointTimeline& timeline, bool whole) {
-  for (RequestRecord& record : records) record.set_repeat(order_[step].repeat);
+  for (RequestRecord& record : records) record.set_run_number(static_cast<uint32_t>(step + 1));
   ASSIGN_OR_RETURN(const uint64_t request_bytes, directory_->AppendRequests(records));
   ASSIGN_OR_RETURN(const uint64_t timeline_bytes, directory_->AppendTimeline(timeline));
   if (!whole) {

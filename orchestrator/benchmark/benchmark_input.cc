@@ -116,6 +116,13 @@ WorkloadMeans MeansOf(const BenchmarkOptions& options, const Dataset& dataset) {
   return means;
 }
 
+uint32_t WarmupRequestsAt(const BenchmarkOptions& options, const LoadPoint& point) {
+  constexpr double kMost = 64;
+  if (options.warmup >= 0) return options.warmup;
+  const double users = point.concurrency > 0 ? point.concurrency : point.request_rate;
+  return static_cast<uint32_t>(std::clamp(users, 2.0, kMost));
+}
+
 double MaxSecondsPerPoint(const BenchmarkOptions& options, bool performance_figure) {
   if (options.max_time_per_point_s >= 0) return options.max_time_per_point_s;
   const bool asked_for_so_many = options.num_requests > 0;

@@ -6,6 +6,7 @@
 #include "absl/status/statusor.h"
 #include "orchestrator/benchmark/benchmark_options.h"
 #include "orchestrator/benchmark/serving.h"
+#include "orchestrator/benchmark/sweep.h"
 #include "orchestrator/workload/dataset.h"
 #include "orchestrator/workload/workload.h"
 
@@ -25,6 +26,10 @@ WorkloadMeans MeansOf(const BenchmarkOptions& options, const Dataset& dataset);
 
 // How requests end, from --eos-id and whether the data set has answers.
 WorkloadOptions WorkloadOptionsOf(const BenchmarkOptions& options, const Dataset& dataset);
+
+// Requests before a point that are not measured: as many as were asked for, else one per user or
+// request of a second, 2 to 64.
+uint32_t WarmupRequestsAt(const BenchmarkOptions& options, const LoadPoint& point);
 
 // Seconds after which a point issues no more requests; 0 = none.
 double MaxSecondsPerPoint(const BenchmarkOptions& options, bool performance_figure);

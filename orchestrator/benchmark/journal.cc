@@ -9,6 +9,7 @@
 #include "common/hash.h"
 #include "common/status_macros.h"
 #include "common/version.h"
+#include "orchestrator/benchmark/benchmark_input.h"
 #include "orchestrator/cluster/cluster_client.h"
 
 namespace regatta {
@@ -23,6 +24,24 @@ std::string HashOf(const Dataset& dataset) {
 }
 
 }  // namespace
+
+std::vector<PlannedPoint> PlannedPoints(const BenchmarkOptions& options,
+                                        const std::vector<LoadPoint>& points,
+                                        const std::vector<PlannedRun>& order) {
+  std::vector<PlannedPoint> planned;
+  uint64_t position = 0;
+  for (const PlannedRun& run : order) {
+    const LoadPoint& point = points[run.point];
+    PlannedPoint& next = planned.emplace_back();
+    next.set_repeat(run.repeat);
+    next.set_concurrency(point.concurrency);
+    next.set_request_rate(point.request_rate);
+    next.set_requests(point.requests);
+    next.set_first_prompt(static_cast<double>(position));
+    position += WarmupRequestsAt(options, point) + point.requests;
+  }
+  return planned;
+}
 
 RunIdentity IdentityOf(const std::vector<std::string>& flags,
                        const std::vector<PlannedPoint>& planned, const Dataset& dataset,

@@ -9,12 +9,21 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "orchestrator/benchmark/benchmark_options.h"
 #include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/benchmark/run_order.h"
+#include "orchestrator/benchmark/sweep.h"
 #include "orchestrator/workload/dataset.h"
 #include "proto/cluster.pb.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
+
+// What each run of `order` sends. Which prompts those are depends on the plan alone, not on what
+// was measured before.
+std::vector<PlannedPoint> PlannedPoints(const BenchmarkOptions& options,
+                                        const std::vector<LoadPoint>& points,
+                                        const std::vector<PlannedRun>& order);
 
 // What makes two parts of a sweep one: `flags` as given, the points and where their prompts begin,
 // every prompt and length of `dataset`, what serves, and this build.

@@ -13,9 +13,6 @@
 
 namespace regatta {
 
-// SweepReport.schema.
-inline constexpr char kSweepSchema[] = "regatta-sweep-1";
-
 class RunDirectory {
  public:
   // Makes ROOT/<UTC>-<model>-<layout>; "-2", "-3", ... is appended while that exists. Errors name

@@ -9,28 +9,13 @@
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/formats/json_fields.h"
+#include "orchestrator/report/json_lines.h"
 #include "orchestrator/report/report.h"
 
 namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
-
-absl::StatusOr<std::vector<RequestRecord>> LoadRequests(const fs::path& path) {
-  std::vector<RequestRecord> requests;
-  std::ifstream file(path, std::ios::binary);
-  std::string line;
-  for (size_t number = 1; std::getline(file, line); ++number) {
-    if (line.empty()) continue;
-    RequestRecord record;
-    if (absl::Status status = FromJson(line, record); !status.ok()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path.string(), ":", number, ": ", status.message()));
-    }
-    requests.push_back(std::move(record));
-  }
-  return requests;
-}
 
 absl::Status CannotRead(const std::string& path) {
   return absl::NotFoundError(absl::StrCat("cannot read '", path, "'"));
@@ -44,10 +29,9 @@ absl::StatusOr<StoredRun> LoadStoredRun(const std::string& path) {
   std::error_code error;
   const fs::path folder =
       fs::is_directory(path, error) ? fs::path(path) : fs::path(path).parent_path();
-  const fs::path requests = folder / "requests.jsonl";
-  if (fs::exists(requests, error)) {
-    ASSIGN_OR_RETURN(run.requests, LoadRequests(requests));
-  }
+  RETURN_IF_ERROR(ForEachJsonLine<RequestRecord>(
+      (folder / "requests.jsonl").string(),
+      [&run](RequestRecord record) { run.requests.push_back(std::move(record)); }));
   return run;
 }
 

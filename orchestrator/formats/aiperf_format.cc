@@ -14,6 +14,8 @@
 namespace regatta {
 namespace {
 
+constexpr PercentileNames kNames = {"min", "max", "avg"};
+
 using nlohmann::ordered_json;
 
 constexpr char kSchema[] = "1.4";
@@ -165,16 +167,6 @@ bool Recognizes(const nlohmann::json& value) {
                              value["request_latency"].is_object());
 }
 
-void ReadPercentiles(const JsonFields& block, Percentiles& out) {
-  out.set_minimum(block.NumberOr("min", 0));
-  out.set_maximum(block.NumberOr("max", 0));
-  out.set_average(block.NumberOr("avg", 0));
-  out.set_p50(block.NumberOr("p50", 0));
-  out.set_p90(block.NumberOr("p90", 0));
-  out.set_p95(block.NumberOr("p95", 0));
-  out.set_p99(block.NumberOr("p99", 0));
-}
-
 // The concurrency of the first phase that measures and has one.
 uint32_t ConcurrencyOfPhases(const nlohmann::json& phases, const JsonFields& config,
                              absl::Status& status) {
@@ -214,9 +206,11 @@ std::string ReadModel(const JsonFields& fields, const nlohmann::json& value) {
 }
 
 void ReadStreaming(const JsonFields& fields, StreamingMetrics& metrics) {
-  ReadPercentiles(fields.Object("time_to_first_token"), *metrics.mutable_ttft_percentiles());
-  ReadPercentiles(fields.Object("inter_token_latency"), *metrics.mutable_tpot_percentiles());
-  ReadPercentiles(fields.Object("output_token_throughput_per_user"),
+  ReadPercentiles(fields.Object("time_to_first_token"), kNames,
+                  *metrics.mutable_ttft_percentiles());
+  ReadPercentiles(fields.Object("inter_token_latency"), kNames,
+                  *metrics.mutable_tpot_percentiles());
+  ReadPercentiles(fields.Object("output_token_throughput_per_user"), kNames,
                   *metrics.mutable_gen_tps_percentiles());
   metrics.set_avg_ttft_ms(metrics.ttft_percentiles().average());
   metrics.set_avg_tpot_ms(metrics.tpot_percentiles().average());
@@ -233,12 +227,12 @@ void ReadSummary(const JsonFields& fields, PointReport& point) {
       fields.Object("output_token_throughput").Number("avg"));
   performance.set_system_total_throughput_tok_s(average("total_token_throughput"));
   performance.set_total_latency_ms(average("benchmark_duration") * 1e3);
-  ReadPercentiles(fields.Object("request_latency"),
+  ReadPercentiles(fields.Object("request_latency"), kNames,
                   *performance.mutable_request_latency_percentiles_ms());
   performance.set_avg_request_latency_ms(performance.request_latency_percentiles_ms().average());
-  ReadPercentiles(fields.Object("input_sequence_length"),
+  ReadPercentiles(fields.Object("input_sequence_length"), kNames,
                   *point.mutable_dataset()->mutable_isl_stats());
-  ReadPercentiles(fields.Object("output_sequence_length"),
+  ReadPercentiles(fields.Object("output_sequence_length"), kNames,
                   *point.mutable_dataset()->mutable_osl_stats());
   if (fields.Has("inter_token_latency")) ReadStreaming(fields, *point.mutable_streaming_metrics());
   RegattaInfo& info = *point.mutable_regatta();

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "orchestrator/formats/formats.h"
 #include "orchestrator/formats/json_fields.h"
 
@@ -52,6 +53,13 @@ std::string JsonText(const nlohmann::ordered_json& value);
 // "c8", or "all" for a point without a limit: distinguishes the files of a run's points. A second
 // point of that concurrency is "c8-2".
 std::string PointName(const SweepReport& sweep, int index);
+
+// How a format names the ends and the mean of a distribution; percentiles are p50, p90, p95, p99.
+struct PercentileNames {
+  absl::string_view minimum, maximum, average;
+};
+// Zero where `fields` has none.
+void ReadPercentiles(const JsonFields& fields, const PercentileNames& names, Percentiles& out);
 
 // Tokens of both lengths, known from means only.
 void SetMeanLengths(double input, double output, PointReport& point);

@@ -154,7 +154,7 @@ std::string SubjectOf(const PointReport& point) {
 
 StoredRun MakeRun(std::vector<const ImportedPoint*> points, const Origin& origin) {
   StoredRun run;
-  run.sweep.set_schema("regatta-sweep-1");
+  run.sweep.set_schema(kSweepSchema);
   run.sweep.set_completed(true);
   *run.sweep.mutable_imported() = origin;
   run.sweep.set_created_utc(points[0]->report.regatta().started_utc());
@@ -163,8 +163,13 @@ StoredRun MakeRun(std::vector<const ImportedPoint*> points, const Origin& origin
     return a->report.regatta().concurrency() < b->report.regatta().concurrency();
   });
   for (const ImportedPoint* point : points) {
-    *run.sweep.add_points() = point->report;
-    run.requests.insert(run.requests.end(), point->requests.begin(), point->requests.end());
+    PointReport& report = *run.sweep.add_points();
+    report = point->report;
+    report.mutable_regatta()->set_run_number(run.sweep.points_size());
+    for (const RequestRecord& record : point->requests) {
+      run.requests.push_back(record);
+      run.requests.back().set_run_number(run.sweep.points_size());
+    }
   }
   return run;
 }
@@ -232,6 +237,16 @@ std::string PointName(const SweepReport& sweep, int index) {
   for (int i = 0; i < index; ++i) same += sweep.points(i).regatta().concurrency() == concurrency;
   const std::string name = concurrency > 0 ? absl::StrCat("c", concurrency) : "all";
   return same == 1 ? name : absl::StrCat(name, "-", same);
+}
+
+void ReadPercentiles(const JsonFields& fields, const PercentileNames& names, Percentiles& out) {
+  out.set_minimum(fields.NumberOr(names.minimum, 0));
+  out.set_maximum(fields.NumberOr(names.maximum, 0));
+  out.set_average(fields.NumberOr(names.average, 0));
+  out.set_p50(fields.NumberOr("p50", 0));
+  out.set_p90(fields.NumberOr("p90", 0));
+  out.set_p95(fields.NumberOr("p95", 0));
+  out.set_p99(fields.NumberOr("p99", 0));
 }
 
 void SetMeanLengths(double input, double output, PointReport& point) {

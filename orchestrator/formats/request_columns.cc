@@ -5,20 +5,17 @@
 #include <cmath>
 #include <numeric>
 
-#include "orchestrator/statistics/statistics.h"
+#include "orchestrator/statistics/quantiles.h"
+#include "orchestrator/statistics/request_times.h"
 
 namespace regatta {
 std::vector<RequestRecord> RequestsOf(const StoredRun& run, const PointReport& point) {
-  const uint32_t issued = point.regatta().issued_requests();
-  // All at once is recorded as concurrency 0 of a point whose requests tell how many there were.
-  const bool only_point = run.sweep.points_size() == 1;
   std::vector<RequestRecord> requests;
+  const uint32_t number = point.regatta().run_number();
+  if (number == 0) return requests;
   for (const RequestRecord& record : run.requests) {
-    if (only_point || record.concurrency() == point.regatta().concurrency()) {
-      requests.push_back(record);
-    }
+    if (record.run_number() == number) requests.push_back(record);
   }
-  if (issued > 0 && requests.size() != issued) return {};
   std::stable_sort(requests.begin(), requests.end(),
                    [](const auto& a, const auto& b) { return a.sent_ms() < b.sent_ms(); });
   return requests;
@@ -27,18 +24,14 @@ std::vector<RequestRecord> RequestsOf(const StoredRun& run, const PointReport& p
 RequestColumns ColumnsOf(absl::Span<const RequestRecord> requests) {
   RequestColumns columns;
   for (const RequestRecord& r : requests) {
-    if (!r.error().empty()) continue;
-    const double latency = r.last_token_ms() - r.sent_ms();
-    columns.latency_ms.push_back(latency);
+    if (!Completed(r)) continue;
+    columns.latency_ms.push_back(LatencyMs(r));
     columns.input_tokens.push_back(r.input_tokens());
     columns.output_tokens.push_back(r.output_tokens());
     if (r.first_token_ms() <= 0) continue;
-    const double ttft = r.first_token_ms() - r.sent_ms();
-    columns.ttft_ms.push_back(ttft);
-    if (r.output_tokens() < 2) continue;
-    const double steps = r.output_tokens() - 1.0;
-    columns.tpot_ms.push_back((latency - ttft) / steps);
-    if (latency > ttft) columns.speed_tok_s.push_back(steps * 1e3 / (latency - ttft));
+    columns.ttft_ms.push_back(TtftMs(r));
+    if (const auto tpot_ms = TpotMs(r)) columns.tpot_ms.push_back(*tpot_ms);
+    if (const auto speed_tok_s = SpeedTokS(r)) columns.speed_tok_s.push_back(*speed_tok_s);
   }
   return columns;
 }

@@ -13,8 +13,8 @@ struct StoredRun {
   std::vector<RequestRecord> requests;  // of all points; empty when the run kept none
 };
 
-// The issued requests of a point, in the order in which they were sent. Points that share a
-// concurrency (repeats) cannot be told apart by records: then there are none.
+// The issued requests of a point, in the order in which they were sent; none where the run does not
+// tell them apart.
 std::vector<RequestRecord> RequestsOf(const StoredRun& run, const PointReport& point);
 
 // One entry per completed request, in the order given; TPOT and speed only of requests with two

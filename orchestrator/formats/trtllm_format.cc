@@ -10,6 +10,8 @@
 namespace regatta {
 namespace {
 
+constexpr PercentileNames kNames = {"minimum", "maximum", "average"};
+
 using nlohmann::json;
 using nlohmann::ordered_json;
 
@@ -33,16 +35,6 @@ std::vector<TextFile> Write(const StoredRun& run) {
 
 bool Recognizes(const json& value) {
   return value.is_object() && value.contains("performance") && value.contains("world_info");
-}
-
-void ReadPercentiles(const JsonFields& fields, Percentiles& out) {
-  out.set_minimum(fields.NumberOr("minimum", 0));
-  out.set_maximum(fields.NumberOr("maximum", 0));
-  out.set_average(fields.NumberOr("average", 0));
-  out.set_p50(fields.NumberOr("p50", 0));
-  out.set_p90(fields.NumberOr("p90", 0));
-  out.set_p95(fields.NumberOr("p95", 0));
-  out.set_p99(fields.NumberOr("p99", 0));
 }
 
 void ReadContext(const JsonFields& fields, PointReport& point) {
@@ -81,7 +73,7 @@ void ReadPerformance(const JsonFields& fields, Performance& out) {
   out.set_system_output_throughput_tok_s(fields.Number("system_output_throughput_tok_s"));
   out.set_system_total_throughput_tok_s(fields.NumberOr("system_total_throughput_tok_s", 0));
   out.set_output_throughput_per_user_tok_s(fields.NumberOr("output_throughput_per_user_tok_s", 0));
-  ReadPercentiles(fields.Object("request_latency_percentiles_ms"),
+  ReadPercentiles(fields.Object("request_latency_percentiles_ms"), kNames,
                   *out.mutable_request_latency_percentiles_ms());
 }
 
@@ -89,9 +81,9 @@ void ReadStreaming(const JsonFields& fields, StreamingMetrics& out) {
   out.set_token_output_speed_tok_s(fields.NumberOr("token_output_speed_tok_s", 0));
   out.set_avg_ttft_ms(fields.NumberOr("avg_ttft_ms", 0));
   out.set_avg_tpot_ms(fields.NumberOr("avg_tpot_ms", 0));
-  ReadPercentiles(fields.Object("tpot_percentiles"), *out.mutable_tpot_percentiles());
-  ReadPercentiles(fields.Object("ttft_percentiles"), *out.mutable_ttft_percentiles());
-  ReadPercentiles(fields.Object("gen_tps_percentiles"), *out.mutable_gen_tps_percentiles());
+  ReadPercentiles(fields.Object("tpot_percentiles"), kNames, *out.mutable_tpot_percentiles());
+  ReadPercentiles(fields.Object("ttft_percentiles"), kNames, *out.mutable_ttft_percentiles());
+  ReadPercentiles(fields.Object("gen_tps_percentiles"), kNames, *out.mutable_gen_tps_percentiles());
 }
 
 absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
@@ -107,9 +99,9 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
     ReadStreaming(fields.Object("streaming_metrics"), *point.report.mutable_streaming_metrics());
   }
   const JsonFields dataset = fields.Object("dataset");
-  ReadPercentiles(dataset.Object("isl_stats"),
+  ReadPercentiles(dataset.Object("isl_stats"), kNames,
                   *point.report.mutable_dataset()->mutable_isl_stats());
-  ReadPercentiles(dataset.Object("osl_stats"),
+  ReadPercentiles(dataset.Object("osl_stats"), kNames,
                   *point.report.mutable_dataset()->mutable_osl_stats());
   // What was asked is not in the report: the mean says it for closed loops.
   const double users = point.report.request_info().avg_num_concurrent_requests();

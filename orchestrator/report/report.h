@@ -35,6 +35,9 @@ absl::Status WriteOverlay(absl::Span<const ReportedRun> runs, const std::string&
 std::string RenderCsv(const SweepReport& sweep);
 std::string RenderMarkdown(const SweepReport& sweep);
 
+// SweepReport.schema of the results that this program writes and reads.
+inline constexpr char kSweepSchema[] = "regatta-sweep-1";
+
 // JSON with the field names of the .proto, zero values included, two-space indent.
 std::string ToJson(const google::protobuf::Message& message);
 // INVALID_ARGUMENT with the parser's message; unknown fields are ignored, so that newer results can

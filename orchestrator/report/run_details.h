@@ -20,9 +20,8 @@ struct RunDetails {
   std::vector<PointDetails> points;  // as many as the sweep has
 };
 
-// Reads requests.jsonl and timeline.jsonl of `dir`, where they are, for the points of `sweep`. A
-// last line that was cut off is left out; INVALID_ARGUMENT names the file and line of any other
-// that is not JSON of its message.
+// Reads requests.jsonl and timeline.jsonl of `dir`, where they are, for the points of `sweep`,
+// whose run_number their lines carry. Errors as ForEachJsonLine's.
 absl::StatusOr<RunDetails> LoadRunDetails(const std::string& dir, const SweepReport& sweep);
 
 }  // namespace regatta

@@ -37,7 +37,7 @@ def requests_of(one, draw):
     for index in range(10 * concurrency):
         sent = 1000.0 * (index // concurrency)
         first = sent + draw.gammavariate(4, streaming["avg_ttft_ms"] / 4)
-        yield {"index": index, "concurrency": concurrency, "sent_ms": sent, "first_token_ms": first,
+        yield {"run_number": one["regatta"]["run_number"], "index": index, "concurrency": concurrency, "sent_ms": sent, "first_token_ms": first,
                "last_token_ms": first + 127 * draw.gauss(1, 0.1) * streaming["avg_tpot_ms"], "output_tokens": 128,
                "deltas": 128}
 
@@ -49,7 +49,7 @@ def timeline_of(one, draw):
     running = [int(min(x, 256) * draw.uniform(0.9, 1)) for x in load]
     tokens = [throughput * ms / 1e3 + draw.uniform(0, throughput / 50) for ms in times]
     gap = one["streaming_metrics"]["avg_tpot_ms"]
-    return {"layout": one["regatta"]["layout"], "concurrency": concurrency, "client_ms": list(times),
+    return {"run_number": one["regatta"]["run_number"], "client_ms": list(times),
             "in_flight": [int(x) for x in load], "client_tokens": tokens, "router_ms": list(times), "running": running,
             "waiting": [int(x) - r for x, r in zip(load, running)], "kv_usage": [r / (2 * concurrency) for r in running],
             "router_tokens": tokens, "itl_quantiles_ms": sorted(draw.gammavariate(20, gap / 20) for _ in range(101))}
@@ -59,6 +59,8 @@ def make(folder, kinds, concurrencies, model="llama-3.1-8b", on_gpus=True, detai
     """A finished run in the new `folder`: every kind (layout, precision, ranks) at every concurrency."""
     draw = random.Random(7)
     points = [point(model, layout, precision, c, ranks, on_gpus) for layout, precision, ranks in kinds for c in concurrencies]
+    for number, one in enumerate(points, 1):
+        one["regatta"]["run_number"] = number
     folder.mkdir(parents=True)
     sweep = {"schema": "regatta-sweep-1", "command": f"regatta sweep --model '{model}'", "created_utc": "2026-11-25T12:00:00Z",
              "version": "0.1.0", "commit": "0123456789ab", "dataset_path": f"/data/{model}.jsonl", "points": points,

@@ -9,6 +9,7 @@
 #include <sstream>
 
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/report/report.h"
 #include "orchestrator/terminal/progress_line.h"
 
 namespace regatta {

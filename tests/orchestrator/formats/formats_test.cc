@@ -22,6 +22,7 @@ StoredRun SmallRun() {
   StoredRun run;
   for (uint32_t i = 0; i < 40; ++i) {
     RequestRecord& r = run.requests.emplace_back();
+    r.set_run_number(1);
     r.set_index(i);
     r.set_concurrency(4);
     r.set_task_id(absl::StrCat("t", i));
@@ -41,6 +42,7 @@ StoredRun SmallRun() {
   point.mutable_machine()->set_name("GPU X");
   point.mutable_world_info()->set_tp_size(2);
   point.mutable_world_info()->set_world_size(2);
+  point.mutable_regatta()->set_run_number(1);
   point.mutable_regatta()->set_concurrency(4);
   point.mutable_regatta()->set_streaming(true);
   point.mutable_regatta()->set_started_utc("2026-11-25T15:34:21Z");
@@ -268,12 +270,19 @@ TEST(Distribution, IsNumpys) {
   EXPECT_EQ(Distribution({}).At(0.5), 0);
 }
 
-TEST(RequestsOf, PointsThatShareAConcurrency_HaveNone) {
+TEST(RequestsOf, RunsOfOneConcurrencyAreToldApart) {
   StoredRun run = SmallRun();
   EXPECT_EQ(RequestsOf(run, run.sweep.points(0)).size(), 40u);
-  *run.sweep.add_points() = run.sweep.points(0);
-  run.requests.resize(80, run.requests[0]);
-  EXPECT_THAT(RequestsOf(run, run.sweep.points(0)), ElementsAre());
+  PointReport& second = *run.sweep.add_points() = run.sweep.points(0);
+  second.mutable_regatta()->set_run_number(2);
+  for (int i = 0; i < 3; ++i) {
+    run.requests.push_back(run.requests[i]);
+    run.requests.back().set_run_number(2);
+  }
+  EXPECT_EQ(RequestsOf(run, run.sweep.points(0)).size(), 40u);
+  EXPECT_EQ(RequestsOf(run, second).size(), 3u);
+  second.mutable_regatta()->set_run_number(0);
+  EXPECT_THAT(RequestsOf(run, second), ElementsAre());
 }
 
 }  // namespace

@@ -284,32 +284,38 @@ TEST(FrontierChart, SeveralLayouts_HaveTheirUnion) {
 TEST(RunDetails, LinesGoToTheirPoints) {
   const std::string dir = testing::TempDir() + "/regatta_run_details";
   std::filesystem::create_directories(dir);
+  SweepReport sweep = TwoLayouts();
+  for (int i = 0; i < sweep.points_size(); ++i) {
+    sweep.mutable_points(i)->mutable_regatta()->set_run_number(i == 2 ? 0 : 10 + i);
+  }
   std::ofstream(dir + "/requests.jsonl")
-      << R"({"index":0,"concurrency":1,"sent_ms":5,"first_token_ms":15,"last_token_ms":35,)"
+      << R"({"run_number":10,"sent_ms":5,"first_token_ms":15,"last_token_ms":35,)"
       << R"("output_tokens":3,"deltas":3})"
       << "\n"
-      << R"({"index":0,"concurrency":2,"error":"UNAVAILABLE"})"
+      << R"({"run_number":11,"error":"UNAVAILABLE"})"
       << "\n"
-      << R"({"index":1,"concurrency":2,"first_token_ms":7,"output_tokens":1,"deltas":1})"
+      << R"({"run_number":13,"first_token_ms":7,"output_tokens":1,"deltas":1})"
       << "\n"
-      << R"({"index":0,"concurrency":1,"first_token_ms":9,"output_tokens":1,"deltas":1})"
+      << R"({"run_number":13,"first_token_ms":8,"output_tokens":1,"deltas":1,"cancelled":true})"
+      << "\n"
+      << R"({"run_number":99,"first_token_ms":9,"output_tokens":1,"deltas":1})"
+      << "\n"
+      << R"({"first_token_ms":9,"output_tokens":1,"deltas":1})"
       << "\n"
       << R"({"index":1,"concurr)";  // the program was killed here
-  std::ofstream(dir + "/timeline.jsonl") << R"({"layout":"tp2","concurrency":2,"in_flight":[4]})"
+  std::ofstream(dir + "/timeline.jsonl") << R"({"run_number":14,"in_flight":[4]})"
                                          << "\n";
-  const SweepReport sweep = TwoLayouts();
   const auto details = LoadRunDetails(dir, sweep);
   ASSERT_TRUE(details.ok()) << details.status();
   ASSERT_EQ(details->points.size(), 6u);
   for (int i = 0; i < 6; ++i) {
-    const bool tp2_c2 =
-        sweep.points(i).regatta().layout() == "tp2" && sweep.points(i).regatta().concurrency() == 2;
-    EXPECT_EQ(details->points[i].timeline.in_flight_size(), tp2_c2 ? 1 : 0) << i;
+    EXPECT_EQ(details->points[i].timeline.in_flight_size(), i == 4 ? 1 : 0) << i;
   }
   EXPECT_THAT(details->points[0].ttft_ms, ::testing::ElementsAre(10));
   EXPECT_THAT(details->points[0].tpot_ms, ::testing::ElementsAre(10));
-  EXPECT_THAT(details->points[1].ttft_ms, ::testing::ElementsAre(7));
-  EXPECT_THAT(details->points[3].ttft_ms, ::testing::ElementsAre(9));  // the second of c=1
+  EXPECT_THAT(details->points[1].ttft_ms, ::testing::ElementsAre());
+  EXPECT_THAT(details->points[2].ttft_ms, ::testing::ElementsAre());
+  EXPECT_THAT(details->points[3].ttft_ms, ::testing::ElementsAre(7));
   std::ofstream(dir + "/timeline.jsonl") << "not JSON\n{}\n";
   EXPECT_THAT(std::string(LoadRunDetails(dir, sweep).status().message()),
               HasSubstr("timeline.jsonl:1: "));
