@@ -37,6 +37,7 @@
 #include "orchestrator/load/client_verdict.h"
 #include "orchestrator/load/load_generator.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/quantiles.h"
 #include "orchestrator/terminal/interrupt.h"
 
@@ -245,7 +246,8 @@ absl::Status Run::MeasurePoint(size_t step) {
   // A trace is replayed from its first request, other data sets are dealt from where they stand.
   if (options_.load.fixed_schedule) workload_->Seek(0);
   const Batch batch = workload_->Deal(point.requests);
-  const std::string label = absl::StrCat("[", step + 1, "/", order_.size(), "] ", PointName(point));
+  const std::string label = absl::StrCat("[", step + 1, "/", order_.size(), "] ",
+                                         LoadName({point.request_rate, point.concurrency}));
   LoadOptions load = LoadOptionsOf(options_.load, point, batch, options_.random_seed);
   load.threads = ClientThreads(options_.load, point);
   ClusterMonitor monitor(serving_.channel);
@@ -257,10 +259,18 @@ absl::Status Run::MeasurePoint(size_t step) {
   *context.mutable_regatta()->mutable_client() = std::move(result.client);
   PointReport report = CompletePoint(std::move(context), result.samples);
   JudgeClient(report);
+  // A cluster of our own has started afresh.
+  const bool resumed =
+      !options_.url.empty() && !plan_.resume.empty() && sweep_.journal().whole_points() == step;
   const bool exact =
       !WorkloadOptionsOf(options_, dataset_).honor_eos && options_.eos_id.value_or(-1) < 0;
-  for (const std::string& warning : WarningsOf(report, {batch.requests(), batch.reused(), exact,
-                                                        result.interrupted, MaxTimePerPoint()})) {
+  for (const std::string& warning : WarningsOf(report, {.asked_requests = batch.requests(),
+                                                       .reused_prompts = batch.reused(),
+                                                       .exact_lengths = exact,
+                                                       .interrupted = result.interrupted,
+                                                       .stalled = result.stalled,
+                                                       .max_time_s = MaxTimePerPoint(),
+                                                       .prompts_sent_before = resumed})) {
     report.mutable_regatta()->add_warnings(warning);
   }
   failed_requests_ += report.regatta().failed_requests();
@@ -287,8 +297,8 @@ void Run::WarmUp(const LoadPoint& point) {
   // Behind a trace's end its prompts come with other tokens.
   if (options_.load.fixed_schedule) workload_->Deal(dataset_.entries.size());
   ClusterMonitor monitor(serving_.channel);
-  const LoadResult result =
-      Load("warm-up for " + PointName(point), workload_->Deal(requests), std::move(load), monitor);
+  const LoadResult result = Load("warm-up for " + LoadName({point.request_rate, point.concurrency}),
+                                 workload_->Deal(requests), std::move(load), monitor);
   if (sweep_.points_size() > 0) return;
   const PointReport report = CompletePoint(PointReport(), result.samples);
   if (report.request_info().num_requests() == 0) return;
@@ -338,6 +348,7 @@ PointReport Run::Context(size_t step) const {
   const PlannedRun& run = order_[step];
   const LoadPoint& point = plan_.points[run.point];
   PointReport context = ContextOf(serving_.description);
+  if (options_.gpus > 0) context.mutable_world_info()->set_world_size(options_.gpus);
   context.mutable_dataset()->set_dataset_path(dataset_.path);
   RegattaInfo& info = *context.mutable_regatta();
   info.set_concurrency(plan_.unlimited ? 0 : point.concurrency);

@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
 #include "common/limits.h"
@@ -58,6 +59,12 @@ void AddHttpFlags(CLI::App& command, BenchmarkOptions& options) {
   command
       .add_option("--model-name", options.model_name,
                   "the server's name of the model (default: the first it lists)")
+      ->group("HTTP");
+  command
+      .add_option(
+          "--gpus", options.gpus,
+          "of the server, for per-GPU figures and cost (default: not known, counted as one)")
+      ->check(CLI::Range(1u, 65536u))
       ->group("HTTP");
   command
       .add_flag("--continuous-usage,!--no-continuous-usage", options.continuous_usage,
@@ -131,6 +138,14 @@ void AddFigureFlags(CLI::App& command, BenchmarkOptions& options) {
 }  // namespace
 
 absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options) {
+  const bool http = absl::StartsWith(options.url, "http");
+  if (options.gpus > 0 && !http) {
+    return absl::InvalidArgumentError("--gpus is for --url http(s)://: other servers tell");
+  }
+  if (options.gpu_hour_price > 0 && http && options.gpus == 0) {
+    return absl::InvalidArgumentError(
+        "--gpu-hour-price: a server behind HTTP does not tell its GPUs; give --gpus");
+  }
   if (options.url.empty() || options.cluster.given.empty()) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(options.cluster.given[0],
                                                  " has no effect with --url: the router at '",

@@ -37,6 +37,7 @@ struct BenchmarkOptions {
   std::string stream_mode = "multiplexed";
   std::string endpoint = "completions";  // over HTTP: or "chat"
   std::string model_name;                // over HTTP; empty = the first that the server lists
+  uint32_t gpus = 0;                     // over HTTP: of the server; 0 = not known, counted as one
   bool continuous_usage = true;          // over HTTP: ask for the token count in every event
   bool prefix_cache = false;
   LoadShapeOptions load;
@@ -55,7 +56,7 @@ struct BenchmarkOptions {
   bool markdown = false;
 };
 
-// With url: INVALID_ARGUMENT names a flag that was given and only a launch would heed.
+// INVALID_ARGUMENT names a flag that was given and has no meaning with this url, or with none.
 absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options);
 
 // Adds every flag but --concurrency and --request-rate.

@@ -8,6 +8,8 @@
 namespace regatta {
 namespace {
 
+constexpr double kReached = 0.95;  // of the asked concurrency or rate
+
 void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::string>& warnings) {
   const RegattaInfo& info = point.regatta();
   if (exact && info.length_mismatches() > 0) {
@@ -29,17 +31,42 @@ void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::st
 
 // Requests in flight, without ramp and drain where they can be told apart.
 void AddConcurrencyWarning(const PointReport& point, std::vector<std::string>& warnings) {
-  constexpr double kReached = 0.95;  // of the asked concurrency, on average
   const RegattaInfo& info = point.regatta();
-  const std::string& arrival = info.load().arrival();
-  if (!arrival.empty() && arrival != "closed-loop") return;
   const bool steady = info.steady_window().found();
   const double reached = steady ? info.steady_window().avg_num_concurrent_requests()
                                 : point.request_info().avg_num_concurrent_requests();
-  if (point.request_info().num_requests() == 0 || reached >= kReached * info.concurrency()) return;
+  if (reached >= kReached * info.concurrency()) return;
   warnings.push_back(absl::StrFormat(
       "%.1f requests were in flight on average%s, %d were asked: more requests would fill it",
       reached, steady ? " in the steady window" : "", info.concurrency()));
+}
+
+// Of an open loop: requests that waited in the client show only from their schedule.
+void AddRateWarning(const PointReport& point, std::vector<std::string>& warnings) {
+  const RegattaInfo& info = point.regatta();
+  const double asked = info.load().request_rate(), reached = point.world_info().issue_rate();
+  if (!info.load().ramp_up().empty() || reached >= kReached * asked) return;
+  warnings.push_back(absl::StrFormat(
+      "%.1f requests a second were sent, %g were asked: others waited in the client; TTFT p95 is "
+      "%.0f ms from when they were due, %.0f ms from when they were sent",
+      reached, asked, info.ttft_scheduled_ms().p95(), info.p95_ttft_ms()));
+}
+
+void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings) {
+  if (point.request_info().num_requests() == 0) return;
+  const std::string& arrival = point.regatta().load().arrival();
+  if (arrival.empty() || arrival == "closed-loop") {
+    AddConcurrencyWarning(point, warnings);
+  } else if (point.regatta().load().request_rate() > 0) {
+    AddRateWarning(point, warnings);
+  }
+}
+
+std::string WhyCutShort(const PointConditions& conditions) {
+  if (conditions.interrupted) return "interrupted";
+  if (conditions.stalled)
+    return "given up: no token of any request came any more (--stall-timeout)";
+  return absl::StrCat("cut short after ", conditions.max_time_s, " s (--max-time-per-point)");
 }
 
 void AddThrottlingWarnings(const EnergyReport& energy, std::vector<std::string>& warnings) {
@@ -57,11 +84,19 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
   const RegattaInfo& info = point.regatta();
   std::vector<std::string> warnings;
   if (info.cut_short()) {
-    warnings.push_back(absl::StrCat(
-        conditions.interrupted
-            ? "interrupted"
-            : absl::StrCat("cut short after ", conditions.max_time_s, " s (--max-time-per-point)"),
-        ": ", info.issued_requests(), " of ", conditions.asked_requests, " requests"));
+    warnings.push_back(absl::StrCat(WhyCutShort(conditions), ": ", info.issued_requests(), " of ",
+                                    conditions.asked_requests, " requests"));
+  }
+  if (!info.cut_short() && info.issued_requests() < conditions.asked_requests) {
+    warnings.push_back(
+        absl::StrCat(info.issued_requests(), " of ", conditions.asked_requests,
+                     " requests were sent: sessions end with a turn that fails or is "
+                     "cancelled"));
+  }
+  if (conditions.prompts_sent_before && info.prefix_cache()) {
+    warnings.push_back(
+        "the part of the sweep that was cut short may have left prompts of this point in the "
+        "server's prefix cache");
   }
   if (conditions.reused_prompts > 0) {
     warnings.push_back(absl::StrCat(conditions.reused_prompts,
@@ -74,7 +109,7 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
         "%.1f %% of the prompt tokens came from the server's prefix cache, which was to stay out",
         info.cached_prompt_fraction() * 100));
   }
-  AddConcurrencyWarning(point, warnings);
+  AddLoadWarning(point, warnings);
   AddThrottlingWarnings(info.energy(), warnings);
   for (const std::string& reason : info.client().reasons()) {
     warnings.push_back("client-bound: " + reason);

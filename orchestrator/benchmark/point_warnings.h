@@ -13,7 +13,9 @@ struct PointConditions {
   uint32_t reused_prompts = 0;
   bool exact_lengths = true;  // end tokens were ignored
   bool interrupted = false;
-  double max_time_s = 0;  // after which nothing more was issued; 0 = none
+  bool stalled = false;              // nothing came any more
+  double max_time_s = 0;             // after which nothing more was issued; 0 = none
+  bool prompts_sent_before = false;  // to this server, by a part of the sweep that was cut
 };
 
 // One sentence each; none for a clean point. Failed requests are not repeated here: reports count

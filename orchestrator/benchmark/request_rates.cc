@@ -84,11 +84,4 @@ std::vector<LoadPoint> PlanRates(const std::vector<double>& rates, uint32_t conc
   return points;
 }
 
-std::string PointName(const LoadPoint& point) {
-  if (point.request_rate <= 0) return absl::StrCat("concurrency ", point.concurrency);
-  const std::string rate = absl::StrCat(point.request_rate, " req/s");
-  if (point.concurrency == 0) return rate;
-  return absl::StrCat(rate, ", at most ", point.concurrency, " at once");
-}
-
 }  // namespace regatta

@@ -20,7 +20,4 @@ absl::StatusOr<std::vector<double>> ParseRequestRates(absl::string_view text);
 std::vector<LoadPoint> PlanRates(const std::vector<double>& rates, uint32_t concurrency,
                                  uint32_t asked_requests);
 
-// "concurrency 4", "2.5 req/s", "2.5 req/s, at most 64 at once".
-std::string PointName(const LoadPoint& point);
-
 }  // namespace regatta

@@ -49,7 +49,9 @@ std::string KindOf(const ClusterDescription& cluster) {
 void FillDeviceNote(const std::string& kind, RegattaInfo& info) {
   info.set_performance_figure(kind == "cuda" || kind == kRemoteDevice);
   if (kind == kRemoteDevice) {
-    info.set_device_note("a server behind HTTP: its devices and layout are not known");
+    info.set_device_note(
+        "a server behind HTTP: its devices and layout are not known; it counts as one "
+        "GPU unless --gpus says how many there are");
   } else if (kind == "null") {
     info.set_device_note("null server, runs no model: not a performance figure");
   } else if (kind != "cuda") {

@@ -135,7 +135,7 @@ std::string WriteRecords(const PointReport& point, const std::vector<RequestReco
                         {"worker_id", "regatta"},
                         {"record_processor_id", "regatta"},
                         {"benchmark_phase", "profiling"},
-                        {"was_cancelled", false}};
+                        {"was_cancelled", r.cancelled()}};
     line["metrics"] = RecordMetrics(r);
     line["error"] = r.error().empty() ? ordered_json() : ordered_json{{"message", r.error()}};
     absl::StrAppend(&lines, line.dump(-1, ' ', false, ordered_json::error_handler_t::replace),

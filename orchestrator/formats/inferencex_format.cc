@@ -51,8 +51,11 @@ void WriteConfiguration(const PointReport& point, ordered_json& row) {
   row["precision"] = engine.quantization().empty() ? engine.dtype() : engine.quantization();
   row["spec_decoding"] = "none";
   row["disagg"] = false;
-  row["isl"] = std::llround(point.dataset().max_isl());
-  row["osl"] = std::llround(point.dataset().max_osl());
+  // Lengths as advertised: of our own runs the mean ones that were asked for.
+  const double asked_output = point.regatta().asked_output_length();
+  row["isl"] =
+      std::llround(asked_output > 0 ? point.dataset().avg_isl() : point.dataset().max_isl());
+  row["osl"] = std::llround(asked_output > 0 ? asked_output : point.dataset().max_osl());
   row["is_multinode"] = false;
   row["tp"] = std::max(1u, world.tp_size());
   row["pp"] = std::max(1u, world.pp_size());

@@ -118,7 +118,8 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
   return absl::OkStatus();
 }
 
-constexpr Format kFormat = {"trtllm-bench", "trtllm-bench's report as text and as --report_json",
+constexpr Format kFormat = {"trtllm-bench",
+                            "trtllm-bench's --report_json; written as its terminal report too",
                             Recognizes, Read, Write};
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/formats/format.h"
+#include "orchestrator/statistics/request_times.h"
 #include "orchestrator/statistics/statistics.h"
 
 namespace regatta {
@@ -36,15 +37,15 @@ void WriteDetails(const std::vector<RequestRecord>& requests, ordered_json& out)
     out[key] = ordered_json::array();
   }
   for (const RequestRecord& r : requests) {
-    const bool done = r.error().empty();
+    const bool done = Completed(r);
     const bool streamed = done && r.first_token_ms() > 0;
     out["input_lens"].push_back(r.input_tokens());
     out["output_lens"].push_back(done ? r.output_tokens() : 0);
-    out["ttfts"].push_back(streamed ? (r.first_token_ms() - r.sent_ms()) / 1e3 : 0.0);
-    out["latencies"].push_back(done ? (r.last_token_ms() - r.sent_ms()) / 1e3 : 0.0);
+    out["ttfts"].push_back(streamed ? TtftMs(r) / 1e3 : 0.0);
+    out["latencies"].push_back(done ? LatencyMs(r) / 1e3 : 0.0);
     out["start_times"].push_back(r.sent_ms() / 1e3);
     out["queue_times"].push_back(std::max(0.0, r.sent_ms() - r.scheduled_ms()) / 1e3);
-    out["errors"].push_back(r.error());
+    out["errors"].push_back(r.cancelled() ? "cancelled by the client" : r.error());
   }
 }
 
@@ -57,8 +58,9 @@ void WriteTraffic(const PointReport& point, ordered_json& out) {
   out["num_prompts"] = point.regatta().issued_requests();
   out["num_gpus"] = point.world_info().world_size();  // as --metadata would add it
   out["hw"] = point.machine().name();
-  out["request_rate"] = "inf";
-  out["burstiness"] = 1.0;
+  const LoadShape& load = point.regatta().load();
+  out["request_rate"] = load.request_rate() > 0 ? ordered_json(load.request_rate()) : "inf";
+  out["burstiness"] = load.arrival() == "gamma" ? load.burstiness() : 1.0;
   const uint32_t concurrency = point.regatta().concurrency();
   out["max_concurrency"] = concurrency > 0 ? ordered_json(concurrency) : ordered_json();
 }
@@ -72,7 +74,9 @@ void WriteThroughput(const PointReport& point, ordered_json& out) {
   out["total_input_tokens"] = std::llround(requests * point.request_info().avg_input_length());
   out["total_output_tokens"] = std::llround(requests * point.request_info().avg_output_length());
   out["request_throughput"] = performance.request_throughput_req_s();
-  out["request_goodput"] = nullptr;
+  const RegattaInfo& info = point.regatta();
+  out["request_goodput"] =
+      info.has_goodput() ? ordered_json(info.goodput().request_goodput_req_s()) : ordered_json();
   out["output_throughput"] = performance.system_output_throughput_tok_s();
   out["total_token_throughput"] = performance.system_total_throughput_tok_s();
 }

@@ -95,7 +95,7 @@ class NullInference final : public Inference::Service {
   grpc::Status Generate(grpc::ServerContext* context, const GenerateRequest* request,
                         grpc::ServerWriter<TokenDelta>* writer) override {
     NullEngine engine(timing_);
-    engine.Start(0, *request, RealClock().NowNs());
+    engine.Start(next_tag_++, *request, RealClock().NowNs());  // each draws for itself
     while (engine.running() > 0 && !context->IsCancelled()) {
       const int64_t wait_ns = engine.NextDueNs() - RealClock().NowNs();
       if (wait_ns > 0) {
@@ -114,6 +114,7 @@ class NullInference final : public Inference::Service {
 
  private:
   const NullTiming timing_;
+  std::atomic<uint64_t> next_tag_ = 0;
 };
 
 // One idle group, so that clients find it ready.

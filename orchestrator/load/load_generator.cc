@@ -144,6 +144,7 @@ LoadResult LoadGenerator::Collect(const Threads& threads, const SharedLoad& load
   LoadResult result;
   result.peak_in_flight = load.peak_in_flight.load();
   result.interrupted = load.ending.load() == Ending::kInterrupted;
+  result.stalled = load.ending.load() == Ending::kStalled;
   result.cut_short = result.interrupted || load.next_session.load() < load.batch.size();
   ClientReport& client = result.client;
   client.set_threads(load.threads);

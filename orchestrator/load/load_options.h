@@ -41,7 +41,8 @@ struct LoadResult {
   PointSamples samples;  // in order of index; interrupted requests are left out
   ClientReport client;   // without verdict and calibration
   uint32_t peak_in_flight = 0;
-  bool cut_short = false;    // by max_time or `stop`
+  bool cut_short = false;    // by max_time, by `stop`, or because nothing came any more
+  bool stalled = false;      // no token of any request came for stall_timeout
   bool interrupted = false;  // by `stop`
 };
 

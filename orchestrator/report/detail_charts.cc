@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "orchestrator/report/sweep_charts.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/statistics.h"
 
 namespace regatta {
@@ -26,9 +27,9 @@ std::vector<DetailedPoint> DetailedPoints(absl::Span<const ReportedRun> runs) {
   for (const PointSeries& series : all) {
     for (size_t i = 0; i < series.points.size(); ++i) {
       if (series.details[i] == nullptr) continue;
-      const std::string concurrency = ConcurrencyName(*series.points[i]);
-      points.push_back({all.size() > 1 ? absl::StrCat(series.name, ", ", concurrency) : concurrency,
-                        series.details[i]});
+      const std::string load = LoadLabel(LoadOf(series.points[i]->regatta()));
+      points.push_back(
+          {all.size() > 1 ? absl::StrCat(series.name, ", ", load) : load, series.details[i]});
     }
   }
   return points;

@@ -10,6 +10,7 @@
 #include "orchestrator/report/chart.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/point_series.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/terminal/braille_canvas.h"
 
 namespace regatta {
@@ -72,10 +73,8 @@ std::vector<PlotLine> PlotLinesOf(const SweepReport& sweep) {
     const std::string kind = absl::StrCat(point.regatta().layout(), "\n", PrecisionOf(point));
     const auto [line, is_new] = by_kind.emplace(kind, lines.size());
     if (is_new) lines.emplace_back();
-    const uint32_t concurrency = point.regatta().concurrency();
     lines[line->second].push_back({UserSpeed(point), GpuThroughput(point),
-                                   concurrency == 0 ? "all" : absl::StrCat(concurrency),
-                                   on_frontier[i]});
+                                   LoadLabel(LoadOf(point.regatta())), on_frontier[i]});
   }
   return lines;
 }
@@ -94,8 +93,7 @@ std::vector<std::string> RenderFrontierPlot(const std::vector<PlotLine>& series,
   const PlotScale scale = {NiceTicks(0, max_x * 1.05, 5), NiceTicks(0, max_y * 1.05, rows / 3),
                            canvas.width(), canvas.height()};
   Draw(series, scale, canvas);
-  std::vector<std::string> lines = {
-      absl::StrFormat("%*s tok/s/GPU by concurrency", kAxisWidth, "")};
+  std::vector<std::string> lines = {absl::StrFormat("%*s tok/s/GPU by load", kAxisWidth, "")};
   for (int row = 0; row < rows; ++row) {
     std::string tick;
     for (double value : scale.y_ticks) {

@@ -10,6 +10,7 @@
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/svg_chart.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -27,9 +28,9 @@ std::string PointRow(const PointReport& p, const std::string& series, bool on_fr
   const StreamingMetrics& s = p.streaming_metrics();
   const bool completed = HasCompleted(p), times = HasTokenTimes(p);
   std::string out =
-      absl::StrFormat("<tr>%s<td%s>%d</td><td>%d</td>", series.empty() ? "" : NameCell(series),
+      absl::StrFormat("<tr>%s<td%s>%s</td><td>%d</td>", series.empty() ? "" : NameCell(series),
                       on_frontier ? " class=\"on\" title=\"on the frontier\"" : "",
-                      p.regatta().concurrency(), p.request_info().num_requests());
+                      LoadLabel(LoadOf(p.regatta())), p.request_info().num_requests());
   const auto add = [&out](bool known, int decimals, double value) {
     out += known ? absl::StrFormat("<td>%.*f</td>", decimals, value) : "<td>-</td>";
   };
@@ -49,23 +50,22 @@ std::string PointRow(const PointReport& p, const std::string& series, bool on_fr
 // One metric of all points, a row per series.
 std::string HeatMap(const std::vector<PointSeries>& all, const std::string& caption,
                     double (*get)(const PointReport&)) {
-  std::set<uint32_t> concurrencies;
+  std::set<LoadKey> loads;
   double best = 0;
   for (const PointReport* point : AllPoints(all)) {
-    concurrencies.insert(point->regatta().concurrency());
+    loads.insert(LoadOf(point->regatta()));
     if (HasCompleted(*point)) best = std::max(best, get(*point));
   }
   std::string out = absl::StrCat("<div class=\"scroll\"><table class=\"heat\"><caption>", caption,
-                                 "</caption><thead><tr><th class=\"name\">Concurrency</th>");
-  for (uint32_t c : concurrencies) absl::StrAppend(&out, "<th>", c, "</th>");
+                                 "</caption><thead><tr><th class=\"name\">Load</th>");
+  for (const LoadKey& load : loads) absl::StrAppend(&out, "<th>", LoadLabel(load), "</th>");
   out += "</tr></thead><tbody>\n";
   for (const PointSeries& series : all) {
     absl::StrAppend(&out, "<tr>", NameCell(series.name));
-    for (uint32_t c : concurrencies) {
-      const auto found =
-          std::find_if(series.points.begin(), series.points.end(), [&](const PointReport* p) {
-            return p->regatta().concurrency() == c && HasCompleted(*p);
-          });
+    for (const LoadKey& load : loads) {
+      const auto found = std::find_if(
+          series.points.begin(), series.points.end(),
+          [&](const PointReport* p) { return LoadOf(p->regatta()) == load && HasCompleted(*p); });
       if (found == series.points.end() || best <= 0) {
         out += "<td></td>";
       } else {
@@ -100,12 +100,12 @@ std::string FactsHtml(const SweepReport& sweep) {
   std::string out = "<div class=\"facts\">";
   out +=
       Fact(absl::StrFormat("%.0f tok/s", system(*throughput)),
-           absl::StrFormat("best output throughput (c=%d)", throughput->regatta().concurrency()));
+           absl::StrCat("best output throughput (", LoadLabel(LoadOf(throughput->regatta())), ")"));
   out += Fact(absl::StrFormat("%.1f tok/s", UserSpeed(*speed)),
-              absl::StrFormat("best speed per user (c=%d)", speed->regatta().concurrency()));
+              absl::StrCat("best speed per user (", LoadLabel(LoadOf(speed->regatta())), ")"));
   if (ttft) {
     out += Fact(absl::StrFormat("%.1f ms", ttft->streaming_metrics().ttft_percentiles().p50()),
-                absl::StrFormat("lowest median TTFT (c=%d)", ttft->regatta().concurrency()));
+                absl::StrCat("lowest median TTFT (", LoadLabel(LoadOf(ttft->regatta())), ")"));
   }
   const WorldInfo& world = throughput->world_info();
   out += Fact(absl::StrCat(world.world_size(), world.world_size() == 1 ? " rank" : " ranks"),
@@ -142,7 +142,7 @@ std::string PointTableHtml(absl::Span<const ReportedRun> runs) {
   std::string out = "<div class=\"scroll\"><table><thead><tr>";
   if (several) out += "<th class=\"name\">Series</th>";
   out +=
-      "<th>Concurrency</th><th>Requests</th><th>req/s</th><th>out tok/s</th><th>tok/s/GPU</th>"
+      "<th>Load</th><th>Requests</th><th>req/s</th><th>out tok/s</th><th>tok/s/GPU</th>"
       "<th>tok/s/user</th><th>TTFT p50 ms</th><th>TTFT p95 ms</th><th>TPOT p50 ms</th>"
       "<th>TPOT p99 ms</th><th>Latency p50 ms</th><th>Failed</th></tr></thead><tbody>\n";
   size_t place = 0;
@@ -159,7 +159,7 @@ std::string PointTableHtml(absl::Span<const ReportedRun> runs) {
 std::string HeatMapsHtml(absl::Span<const ReportedRun> runs) {
   const std::vector<PointSeries> all = SeriesOf(runs);
   if (all.size() < 2) return "";
-  return absl::StrCat("<h2>Layouts against concurrency</h2>\n<div class=\"heats\">",
+  return absl::StrCat("<h2>Layouts against load</h2>\n<div class=\"heats\">",
                       HeatMap(all, "Output tok/s per GPU", GpuThroughput),
                       HeatMap(all, "tok/s per user", UserSpeed), "</div>\n");
 }
@@ -170,9 +170,9 @@ std::string PointReportsHtml(absl::Span<const ReportedRun> runs) {
   for (const PointSeries& series : all) {
     const std::string of = all.size() > 1 ? absl::StrCat(series.name, ", ") : "";
     for (const PointReport* point : series.points) {
-      absl::StrAppend(&out, "<details><summary>", EscapeXml(of), "concurrency ",
-                      point->regatta().concurrency(), "</summary><pre>",
-                      EscapeXml(RenderTerminalReport(*point)), "</pre></details>\n");
+      absl::StrAppend(&out, "<details><summary>", EscapeXml(of), LoadName(LoadOf(point->regatta())),
+                      "</summary><pre>", EscapeXml(RenderTerminalReport(*point)),
+                      "</pre></details>\n");
     }
   }
   return out;

@@ -54,9 +54,4 @@ const std::string& PrecisionOf(const PointReport& point) {
   return engine.quantization().empty() ? engine.dtype() : engine.quantization();
 }
 
-std::string ConcurrencyName(const PointReport& point) {
-  const uint32_t concurrency = point.regatta().concurrency();
-  return concurrency == 0 ? "all at once" : absl::StrCat("c=", concurrency);
-}
-
 }  // namespace regatta

@@ -35,7 +35,4 @@ std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series
 // Quantization, or the dtype where there is none.
 const std::string& PrecisionOf(const PointReport& point);
 
-// "c=8", "all at once".
-std::string ConcurrencyName(const PointReport& point);
-
 }  // namespace regatta

@@ -67,6 +67,8 @@ constexpr Column kColumns[] = {
     {"mean_input_tokens", [](const PointReport& p) { return p.request_info().avg_input_length(); }},
     {"mean_output_tokens",
      [](const PointReport& p) { return p.request_info().avg_output_length(); }},
+    {"request_rate_req_s", [](const PointReport& p) { return p.regatta().load().request_rate(); },
+     Always},
 };
 
 }  // namespace

@@ -10,13 +10,14 @@
 #include "absl/strings/str_join.h"
 #include "common/check.h"
 #include "orchestrator/report/frontier.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
 
 std::string Tooltip(const PointReport& point) {
   return absl::StrFormat("%s: %.1f tok/s/user, %.1f tok/s/GPU, TTFT p50 %.1f ms, TPOT p50 %.2f ms",
-                         ConcurrencyName(point), UserSpeed(point), GpuThroughput(point),
+                         LoadLabel(LoadOf(point.regatta())), UserSpeed(point), GpuThroughput(point),
                          point.streaming_metrics().ttft_percentiles().p50(),
                          point.streaming_metrics().tpot_percentiles().p50());
 }
@@ -58,31 +59,41 @@ std::string StrokesOf(const std::vector<Statistic>& statistics) {
   return absl::StrJoin(parts, ", ");
 }
 
-std::vector<ChartPoint> PointsOverConcurrency(const PointSeries& series, const Statistic& statistic,
-                                              bool (*known)(const PointReport&)) {
+// All points were measured at rates; else their concurrency places them.
+bool OverRates(const std::vector<PointSeries>& all) {
+  const std::vector<const PointReport*> points = AllPoints(all);
+  return !points.empty() && std::all_of(points.begin(), points.end(), [](const PointReport* point) {
+    return point->regatta().load().request_rate() > 0;
+  });
+}
+
+std::vector<ChartPoint> PointsOverLoad(const PointSeries& series, bool over_rates,
+                                       const Statistic& statistic,
+                                       bool (*known)(const PointReport&)) {
   std::vector<ChartPoint> points;
   for (const PointReport* point : series.points) {
     if (!known(*point)) continue;
     const double y = statistic.get(*point);
+    const auto& [rate, concurrency] = LoadOf(point->regatta());
     points.push_back(
-        {.x = double(std::max(1u, point->regatta().concurrency())),
+        {.x = over_rates ? rate : double(std::max(1u, concurrency)),
          .y = y,
          .tooltip = absl::StrFormat("%s %.4g, %s", statistic.name, y, Tooltip(*point))});
   }
   return points;
 }
 
-// A chart over concurrency. One series differs by statistic in colour; several do by stroke.
-Chart OverConcurrency(absl::Span<const ReportedRun> runs, const std::string& title,
-                      const std::string& unit, bool (*known)(const PointReport&),
-                      const std::vector<Statistic>& statistics) {
+// A chart over the load. One series differs by statistic in colour; several do by stroke.
+Chart OverLoad(absl::Span<const ReportedRun> runs, const std::string& title,
+               const std::string& unit, bool (*known)(const PointReport&),
+               const std::vector<Statistic>& statistics) {
   CHECK_LE(statistics.size(), std::size(kStrokes));
   const std::vector<PointSeries> all = SeriesOf(runs);
-  const bool several = all.size() > 1;
+  const bool several = all.size() > 1, over_rates = OverRates(all);
   Chart chart = {.title = title,
                  .subtitle = several && statistics.size() > 1 ? StrokesOf(statistics) : "",
                  .note = CaveatOf(runs),
-                 .x_label = "Concurrency (requests in flight)",
+                 .x_label = over_rates ? "Requests per second" : "Concurrency (requests in flight)",
                  .y_label = unit,
                  .log_x = true,
                  .width = 560,
@@ -91,7 +102,7 @@ Chart OverConcurrency(absl::Span<const ReportedRun> runs, const std::string& tit
     for (size_t k = 0; k < statistics.size(); ++k) {
       chart.series.push_back({.name = several ? all[s].name : statistics[k].name,
                               .in_legend = !several || k == 0,
-                              .points = PointsOverConcurrency(all[s], statistics[k], known),
+                              .points = PointsOverLoad(all[s], over_rates, statistics[k], known),
                               .color = static_cast<int>(several ? s : k),
                               .stroke = several ? kStrokes[k] : Stroke::kSolid});
     }
@@ -138,7 +149,7 @@ Chart FrontierChart(absl::Span<const ReportedRun> runs) {
       if (GpuThroughput(*point) <= 0) continue;
       series.points.push_back({.x = UserSpeed(*point),
                                .y = GpuThroughput(*point),
-                               .label = ConcurrencyName(*point),
+                               .label = LoadLabel(LoadOf(point->regatta())),
                                .tooltip = Tooltip(*point),
                                .hollow = !on});
     }
@@ -148,14 +159,14 @@ Chart FrontierChart(absl::Span<const ReportedRun> runs) {
 }
 
 Chart ThroughputChart(absl::Span<const ReportedRun> runs) {
-  return OverConcurrency(runs, "Output throughput", "tok/s, whole system", HasCompleted,
-                         {{"output", [](const PointReport& p) {
-                             return p.performance().system_output_throughput_tok_s();
-                           }}});
+  return OverLoad(runs, "Output throughput", "tok/s, whole system", HasCompleted,
+                  {{"output", [](const PointReport& p) {
+                      return p.performance().system_output_throughput_tok_s();
+                    }}});
 }
 
 Chart TtftChart(absl::Span<const ReportedRun> runs) {
-  return OverConcurrency(
+  return OverLoad(
       runs, "Time to first token", "ms", HasTokenTimes,
       {{"p50", [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p50(); }},
        {"p95", [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p95(); }},
@@ -164,7 +175,7 @@ Chart TtftChart(absl::Span<const ReportedRun> runs) {
 }
 
 Chart TpotChart(absl::Span<const ReportedRun> runs) {
-  return OverConcurrency(
+  return OverLoad(
       runs, "Time per output token", "ms", HasTokenTimes,
       {{"p50", [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p50(); }},
        {"p95", [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p95(); }},

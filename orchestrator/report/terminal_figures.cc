@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -59,8 +60,10 @@ std::string SteadySection(const PointReport& point) {
   row("Average TTFT (ms)", streaming.avg_ttft_ms(), window.ttft_ms().average());
   row("Average TPOT (ms)", streaming.avg_tpot_ms(), window.tpot_ms().average());
   row("Requests", point.request_info().num_requests(), window.num_requests());
-  absl::StrAppendFormat(&text, "%-42s %14.4f\n", "Peak within one second (tokens/sec)",
-                        point.regatta().peak_output_throughput_tok_s());
+  if (point.regatta().peak_output_throughput_tok_s() > 0) {
+    absl::StrAppendFormat(&text, "%-42s %14.4f\n", "Peak within one second (tokens/sec)",
+                          point.regatta().peak_output_throughput_tok_s());
+  }
   return text;
 }
 
@@ -136,9 +139,10 @@ std::string CostSection(const PointReport& point) {
 }
 
 std::string Intervals(const PointRepeats& repeats) {
-  std::string text =
-      absl::StrFormat("\nc=%d: %d runs, %.0f %% intervals of the mean\n", repeats.concurrency(),
-                      repeats.runs(), repeats.intervals(0).confidence() * 100);
+  std::string text = absl::StrFormat("\n%s: %d runs, %.0f %% intervals of the mean\n",
+                                     LoadLabel({repeats.request_rate(), repeats.concurrency()}),
+                                     repeats.runs() - repeats.failed_runs(),
+                                     repeats.intervals(0).confidence() * 100);
   for (const Interval& interval : repeats.intervals()) {
     absl::StrAppend(&text, IntervalLine(interval));
   }
@@ -171,6 +175,12 @@ std::string SweepFigures(const SweepReport& sweep) {
     too_few |= repeats.intervals_size() == 0;
   }
   if (too_few) absl::StrAppend(&text, "\nToo few runs of a point for intervals: --repeats 5\n");
+  for (const PointRepeats& repeats : sweep.repeats()) {
+    if (repeats.failed_runs() == 0) continue;
+    absl::StrAppendFormat(&text, "! %s: requests failed in %d of %d runs, which are left out\n",
+                          LoadLabel({repeats.request_rate(), repeats.concurrency()}),
+                          repeats.failed_runs(), repeats.runs());
+  }
   if (sweep.users_at_speed_size() > 0) absl::StrAppend(&text, "\n");
   for (const UsersAtSpeed& users : sweep.users_at_speed()) {
     absl::StrAppendFormat(&text, "Users at %g tok/s each (p95 TTFT <= %g ms): %d",

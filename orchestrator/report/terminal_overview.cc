@@ -10,6 +10,7 @@
 #include "orchestrator/report/frontier_plot.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/terminal_figures.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -17,8 +18,13 @@ namespace {
 constexpr int kPlotRows = 14;
 constexpr char kBold[] = "\x1b[1m", kYellow[] = "\x1b[33m", kReset[] = "\x1b[0m";
 
-std::string ConcurrencyText(const PointReport& point) {
-  return point.regatta().concurrency() == 0 ? "all" : absl::StrCat(point.regatta().concurrency());
+// Of all runs of the point.
+uint32_t FailedRequests(const SweepReport& sweep, const PointReport& point) {
+  for (const PointRepeats& repeats : sweep.repeats()) {
+    const LoadKey load = {repeats.request_rate(), repeats.concurrency()};
+    if (load == LoadOf(point.regatta())) return repeats.failed_requests();
+  }
+  return point.regatta().failed_requests();
 }
 
 // `value` with its unit, "-" for a point without one.
@@ -28,22 +34,26 @@ std::string Figure(bool known, double value, int decimals, const char* unit = ""
 
 std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
   std::string out =
-      absl::StrFormat("%6s %9s %11s %11s %12s %10s %10s %10s %7s\n", "conc", "req/s", "out tok/s",
+      absl::StrFormat("%8s %9s %11s %11s %12s %10s %10s %10s %7s\n", "load", "req/s", "out tok/s",
                       "tok/s/GPU", "tok/s/user", "TTFT p50", "TTFT p95", "TPOT p50", "failed");
   for (int i = 0; i < sweep.points_size(); ++i) {
     const PointReport& point = sweep.points(i);
     const StreamingMetrics& streaming = point.streaming_metrics();
     const Performance& performance = point.performance();
     const bool completed = HasCompleted(point), times = HasTokenTimes(point);
+    // What others have not published is no zero.
+    const auto figure = [&](bool known, double value, int decimals, const char* unit = "") {
+      return Figure(known && (value > 0 || !sweep.has_imported()), value, decimals, unit);
+    };
     absl::StrAppendFormat(
-        &out, "%6s %9s %11s %11s %12s %10s %10s %10s %7d%s\n", ConcurrencyText(point),
-        Figure(completed, performance.request_throughput_req_s(), 2),
-        Figure(completed, performance.system_output_throughput_tok_s(), 1),
-        Figure(completed, GpuThroughput(point), 1), Figure(completed, UserSpeed(point), 2),
-        Figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
-        Figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
-        Figure(times, streaming.tpot_percentiles().p50(), 2, " ms"),
-        point.regatta().failed_requests(), frontier[i] ? "  *" : "");
+        &out, "%8s %9s %11s %11s %12s %10s %10s %10s %7d%s\n", LoadLabel(LoadOf(point.regatta())),
+        figure(completed, performance.request_throughput_req_s(), 2),
+        figure(completed, performance.system_output_throughput_tok_s(), 1),
+        figure(completed, GpuThroughput(point), 1), figure(completed, UserSpeed(point), 2),
+        figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
+        figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
+        figure(times, streaming.tpot_percentiles().p50(), 2, " ms"), FailedRequests(sweep, point),
+        frontier[i] ? "  *" : "");
   }
   if (std::none_of(frontier.begin(), frontier.end(), [](bool on) { return on; })) return out;
   return out +

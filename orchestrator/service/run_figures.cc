@@ -9,6 +9,8 @@
 
 #include "absl/strings/str_split.h"
 #include "orchestrator/benchmark/journal.h"
+#include "orchestrator/report/frontier.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -51,7 +53,7 @@ void Summarise(const SweepReport& sweep, RunSummary& run) {
     failed += point.regatta().failed_requests();
     if (i >= whole) continue;
     output = std::max(output, point.performance().system_output_throughput_tok_s());
-    user = std::max(user, point.performance().output_throughput_per_user_tok_s());
+    user = std::max(user, UserSpeed(point));
   }
   run.set_completed_requests(completed);
   run.set_failed_requests(failed);
@@ -60,26 +62,22 @@ void Summarise(const SweepReport& sweep, RunSummary& run) {
 }
 
 RunComparison ComparePoints(const SweepReport& first, const SweepReport& second) {
-  using Load = std::pair<uint32_t, double>;  // concurrency, request rate
-  using Key = std::pair<Load, int>;          // and which of its points
-  const auto load_of = [](const PointReport& point) {
-    return Load(point.regatta().concurrency(), point.regatta().load().request_rate());
-  };
+  using Key = std::pair<LoadKey, int>;  // and which of its points
   std::map<Key, std::pair<const PointReport*, const PointReport*>> pairs;
-  std::map<Load, int> seen_first, seen_second;
+  std::map<LoadKey, int> seen_first, seen_second;
   for (int i = 0; i < WholePoints(first); ++i) {
-    const Load load = load_of(first.points(i));
+    const LoadKey load = LoadOf(first.points(i).regatta());
     pairs[{load, seen_first[load]++}].first = &first.points(i);
   }
   for (int i = 0; i < WholePoints(second); ++i) {
-    const Load load = load_of(second.points(i));
+    const LoadKey load = LoadOf(second.points(i).regatta());
     pairs[{load, seen_second[load]++}].second = &second.points(i);
   }
   RunComparison comparison;
   for (const auto& [key, points] : pairs) {
     ComparedPoint& compared = *comparison.add_points();
-    compared.set_concurrency(key.first.first);
-    compared.set_request_rate(key.first.second);
+    compared.set_request_rate(key.first.first);
+    compared.set_concurrency(key.first.second);
     if (points.first != nullptr) *compared.mutable_first() = *points.first;
     if (points.second != nullptr) *compared.mutable_second() = *points.second;
   }

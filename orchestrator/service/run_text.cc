@@ -8,8 +8,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/strip.h"
-#include "orchestrator/benchmark/request_rates.h"
+#include "orchestrator/report/frontier.h"
 #include "orchestrator/service/run_store.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/terminal/text_table.h"
 
 namespace regatta {
@@ -34,11 +35,6 @@ std::string Change(double first, double second) {
   return first > 0 && second > 0 ? absl::StrFormat("%+.1f %%", 100 * (second / first - 1)) : "-";
 }
 
-std::string NameOfLoad(uint32_t concurrency, double request_rate) {
-  if (concurrency == 0 && request_rate <= 0) return "concurrency unlimited";
-  return PointName({.concurrency = concurrency, .request_rate = request_rate});
-}
-
 }  // namespace
 
 std::string StateName(RunState state) {
@@ -60,10 +56,9 @@ std::string RunsText(const ListRunsResponse& runs) {
 
 std::string PointText(const PointReport& point) {
   const RegattaInfo& info = point.regatta();
-  return absl::StrCat(NameOfLoad(info.concurrency(), info.load().request_rate()), ": ",
+  return absl::StrCat(LoadName(LoadOf(info)), ": ",
                       Figure(point.performance().system_output_throughput_tok_s()), " tok/s, ",
-                      Figure(point.performance().output_throughput_per_user_tok_s()),
-                      " tok/s per user, TTFT p95 ",
+                      Figure(UserSpeed(point)), " tok/s per user, TTFT p95 ",
                       Figure(point.streaming_metrics().ttft_percentiles().p95()), " ms, ",
                       point.request_info().num_requests(), " requests, ",
                       point.regatta().failed_requests(), " failed");
@@ -76,9 +71,9 @@ std::string RunText(const RunSummary& run) {
   if (run.restarts() > 0) absl::StrAppend(&text, ", taken up again ", run.restarts(), " times");
   if (!run.error().empty()) absl::StrAppend(&text, "\n  ", Plain(run.error()));
   if (HasEnded(run.state()) && run.points_done() > 0) {
-    absl::StrAppend(&text, "\n  best: ", Figure(run.best_output_tok_s()), " tok/s, ",
-                    Figure(run.best_user_tok_s()), " tok/s per user; `regatta fetch ", run.id(),
-                    "` brings the report");
+    absl::StrAppend(&text, "\n  highest output: ", Figure(run.best_output_tok_s()),
+                    " tok/s; fastest for a user: ", Figure(run.best_user_tok_s()),
+                    " tok/s; `regatta fetch ", run.id(), "` brings the report");
   }
   return text + "\n";
 }
@@ -97,9 +92,9 @@ std::string ComparisonText(const RunComparison& comparison) {
     const Performance& second = point.second().performance();
     const double output_a = first.system_output_throughput_tok_s();
     const double output_b = second.system_output_throughput_tok_s();
-    const double user_a = first.output_throughput_per_user_tok_s();
-    const double user_b = second.output_throughput_per_user_tok_s();
-    rows.push_back({NameOfLoad(point.concurrency(), point.request_rate()), Figure(output_a),
+    const double user_a = UserSpeed(point.first());
+    const double user_b = UserSpeed(point.second());
+    rows.push_back({LoadName({point.request_rate(), point.concurrency()}), Figure(output_a),
                     Figure(output_b), Change(output_a, output_b), Figure(user_a), Figure(user_b),
                     Change(user_a, user_b)});
   }

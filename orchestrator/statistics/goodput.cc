@@ -71,9 +71,10 @@ absl::StatusOr<std::vector<Objective>> ParseObjectives(const std::vector<std::st
 }
 
 void FillGoodput(const std::vector<RequestRecord>& requests, double seconds, Goodput& goodput) {
-  uint32_t good = 0;
+  uint32_t good = 0, counted = 0;
   double tokens = 0;
   for (const RequestRecord& r : requests) {
+    counted += !r.cancelled();
     if (!Completed(r)) continue;
     const auto& objectives = goodput.objectives();
     if (!std::all_of(objectives.begin(), objectives.end(),
@@ -84,7 +85,7 @@ void FillGoodput(const std::vector<RequestRecord>& requests, double seconds, Goo
     tokens += r.output_tokens();
   }
   goodput.set_good_requests(good);
-  goodput.set_good_fraction(Ratio(good, requests.size()));
+  goodput.set_good_fraction(Ratio(good, counted));
   goodput.set_request_goodput_req_s(Ratio(good, seconds));
   goodput.set_output_goodput_tok_s(Ratio(tokens, seconds));
 }

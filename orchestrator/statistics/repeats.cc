@@ -2,10 +2,12 @@
 #include "orchestrator/statistics/repeats.h"
 
 #include <algorithm>
+#include <iterator>
 #include <map>
 #include <vector>
 
 #include "orchestrator/statistics/intervals.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -43,15 +45,32 @@ const PointReport& MedianRun(Runs runs) {
   return **middle;
 }
 
-PointRepeats Agreement(uint32_t concurrency, const Runs& runs) {
+// Nothing that was measured is missing from its figures.
+bool IsSound(const PointReport* run) {
+  return run->regatta().failed_requests() == 0 && run->request_info().num_requests() > 0;
+}
+
+Runs SoundOf(const Runs& runs) {
+  Runs sound;
+  std::copy_if(runs.begin(), runs.end(), std::back_inserter(sound), IsSound);
+  return sound;
+}
+
+PointRepeats Agreement(const LoadKey& load, const Runs& runs) {
   PointRepeats repeats;
-  repeats.set_concurrency(concurrency);
+  repeats.set_request_rate(load.first);
+  repeats.set_concurrency(load.second);
   repeats.set_runs(runs.size());
-  if (runs.size() < kRunsForIntervals) return repeats;
+  const Runs sound = SoundOf(runs);
+  repeats.set_failed_runs(runs.size() - sound.size());
+  uint32_t failed = 0;
+  for (const PointReport* run : runs) failed += run->regatta().failed_requests();
+  repeats.set_failed_requests(failed);
+  if (sound.size() < kRunsForIntervals) return repeats;
   for (const Headline& headline : kHeadlines) {
-    if (headline.streaming && !runs[0]->has_streaming_metrics()) continue;
+    if (headline.streaming && !sound[0]->has_streaming_metrics()) continue;
     std::vector<double> values;
-    for (const PointReport* run : runs) values.push_back(headline.get(*run));
+    for (const PointReport* run : sound) values.push_back(headline.get(*run));
     *repeats.add_intervals() = *MeanInterval(headline.metric, values);
   }
   return repeats;
@@ -60,26 +79,15 @@ PointRepeats Agreement(uint32_t concurrency, const Runs& runs) {
 }  // namespace
 
 void SummarizeRuns(SweepReport& sweep) {
-  std::map<uint32_t, Runs> by_concurrency;
-  for (const PointReport& run : sweep.runs()) {
-    by_concurrency[run.regatta().concurrency()].push_back(&run);
-  }
+  std::map<LoadKey, Runs> by_load;
+  for (const PointReport& run : sweep.runs()) by_load[LoadOf(run.regatta())].push_back(&run);
   sweep.clear_points();
   sweep.clear_repeats();
-  for (const auto& [concurrency, runs] : by_concurrency) {
-    *sweep.add_points() = MedianRun(runs);
-    *sweep.add_repeats() = Agreement(concurrency, runs);
+  for (const auto& [load, runs] : by_load) {
+    const Runs sound = SoundOf(runs);
+    *sweep.add_points() = MedianRun(sound.empty() ? runs : sound);
+    *sweep.add_repeats() = Agreement(load, runs);
   }
-}
-
-const Interval* FindInterval(const SweepReport& sweep, uint32_t concurrency, const char* metric) {
-  for (const PointRepeats& repeats : sweep.repeats()) {
-    if (repeats.concurrency() != concurrency) continue;
-    for (const Interval& interval : repeats.intervals()) {
-      if (interval.metric() == metric) return &interval;
-    }
-  }
-  return nullptr;
 }
 
 }  // namespace regatta

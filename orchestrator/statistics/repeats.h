@@ -10,13 +10,11 @@ namespace regatta {
 // Fewer runs make an interval too wide to say anything.
 inline constexpr uint32_t kRunsForIntervals = 5;
 
-// Fills points and repeats of `sweep` from its runs: of each concurrency, in ascending order, the
-// run with the median output throughput (the lower one of two), whole, so that its figures belong
-// together; and with at least kRunsForIntervals runs the intervals of the mean over runs of the
-// headline figures.
+// Fills points and repeats of `sweep` from its runs. Runs of one load (LoadOf) are one point;
+// points are in the order of their loads. The point is the run with the median output throughput
+// (the lower one of two), whole, so that its figures belong together; a run in which requests
+// failed only where there is no other. With at least kRunsForIntervals runs without failures there
+// are intervals of the mean over those runs.
 void SummarizeRuns(SweepReport& sweep);
-
-// The interval of `metric` at `concurrency`; null if there is none.
-const Interval* FindInterval(const SweepReport& sweep, uint32_t concurrency, const char* metric);
 
 }  // namespace regatta

@@ -25,6 +25,8 @@ struct Columns {
   std::vector<double> latency, input, output, sequence, user_throughput;
   std::vector<double> ttft, tpot, speed;
   double first_start = 0, last_end = 0;
+  double in_flight_ms =
+      0;  // within that time, of completed requests and those cancelled on purpose
 
   double span_seconds() const { return (last_end - first_start) / 1e3; }
 };
@@ -60,6 +62,11 @@ Columns Gather(const std::vector<RequestRecord>& requests) {
     columns.user_throughput.push_back(Ratio(r.output_tokens(), LatencyMs(r) / 1e3));
     AddStreaming(r, columns);
   }
+  for (const RequestRecord& r : requests) {
+    if (!Completed(r) && !r.cancelled()) continue;
+    const double from = std::max(r.sent_ms(), columns.first_start);
+    columns.in_flight_ms += std::max(0.0, std::min(r.last_token_ms(), columns.last_end) - from);
+  }
   return columns;
 }
 
@@ -77,10 +84,9 @@ void FillPerformance(const Columns& columns, PointReport& report) {
   const double seconds = columns.span_seconds();
   const double input = std::accumulate(columns.input.begin(), columns.input.end(), 0.0);
   const double output = std::accumulate(columns.output.begin(), columns.output.end(), 0.0);
-  const double latency = std::accumulate(columns.latency.begin(), columns.latency.end(), 0.0);
   RequestInfo& info = *report.mutable_request_info();
   info.set_num_requests(columns.latency.size());
-  info.set_avg_num_concurrent_requests(Ratio(latency / 1e3, seconds));
+  info.set_avg_num_concurrent_requests(Ratio(columns.in_flight_ms / 1e3, seconds));
   info.set_avg_input_length(Mean(columns.input));
   info.set_avg_output_length(Mean(columns.output));
   Performance& performance = *report.mutable_performance();
@@ -124,7 +130,7 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   uint32_t cancelled = 0;
   uint32_t failed = 0, mismatches = 0, early = 0, preemptions = 0, answered = 0, correct = 0;
   for (const RequestRecord& r : requests) {
-    asked += r.asked_output_tokens();
+    if (!r.cancelled()) asked += r.asked_output_tokens();
     deltas += r.deltas();
     if (!r.error().empty()) {
       ++failed;
@@ -144,7 +150,7 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   info.set_issued_requests(requests.size());
   info.set_failed_requests(failed);
   info.set_cancelled_requests(cancelled);
-  info.set_asked_output_length(Ratio(asked, requests.size()));
+  info.set_asked_output_length(Ratio(asked, requests.size() - cancelled));
   info.set_length_mismatches(mismatches);
   info.set_early_stops(early);
   info.set_preemptions(preemptions);
@@ -184,7 +190,9 @@ void FillTokenTimes(const Columns& columns, const PointSamples& samples, PointRe
   FillStreaming(columns, report);
   info.set_p5_user_speed_tok_s(QuantileOf(columns.speed, 0.05));
   info.set_p95_ttft_ms(report.streaming_metrics().ttft_percentiles().p95());
-  info.set_peak_output_throughput_tok_s(samples.tokens.MostWithin(kPeakWindowMs));
+  if (columns.span_seconds() * 1e3 >= kPeakWindowMs) {
+    info.set_peak_output_throughput_tok_s(samples.tokens.MostWithin(kPeakWindowMs));
+  }
   *info.mutable_steady_window() = FindSteadyWindow(samples, report.world_info().world_size());
 }
 

@@ -22,7 +22,8 @@ namespace regatta {
 // Beyond trtllm-bench's: latencies from the schedule, per chunk and split (latency_series.h), the
 // steady window, intervals within the run, certified tails, goodput, energy and cost.
 // streaming_metrics stays absent unless context.regatta().streaming(). Failed requests are counted,
-// with their messages, and enter no other figure; so are those cancelled on purpose.
+// with their messages, and enter no other figure. Requests cancelled on purpose count in what is in
+// flight and in what depends on token arrivals alone.
 PointReport CompletePoint(PointReport context, const PointSamples& samples);
 
 }  // namespace regatta

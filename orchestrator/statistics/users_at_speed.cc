@@ -56,7 +56,9 @@ UsersAtSpeed FindUsersAtSpeed(const SweepReport& sweep, double speed_tok_s, doub
   result.set_speed_tok_s(speed_tok_s);
   result.set_max_ttft_ms(max_ttft_ms);
   for (const PointReport& point : sweep.points()) {
+    // Users are those of a closed loop: who comes by the clock is not one of `concurrency`.
     if (!point.has_streaming_metrics() || point.regatta().concurrency() == 0) continue;
+    if (point.regatta().load().request_rate() > 0) continue;
     const std::string missed = Missed(point, speed_tok_s, max_ttft_ms);
     if (missed.empty()) {
       result.set_users(point.regatta().concurrency());

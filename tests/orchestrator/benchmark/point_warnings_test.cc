@@ -15,7 +15,7 @@ TEST(WarningsTest, ACleanPointHasNone) {
   PointReport point;
   point.mutable_regatta()->set_concurrency(4);
   point.mutable_request_info()->set_avg_num_concurrent_requests(3.9);
-  EXPECT_THAT(WarningsOf(point, {40, 0, true, false}), IsEmpty());
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
 }
 
 TEST(WarningsTest, EveryConditionIsSaid) {
@@ -30,7 +30,7 @@ TEST(WarningsTest, EveryConditionIsSaid) {
   point.mutable_request_info()->set_num_requests(30);
   point.mutable_request_info()->set_avg_num_concurrent_requests(4);
   point.mutable_request_info()->set_avg_output_length(60);
-  EXPECT_THAT(WarningsOf(point, {80, 6, true, false, 12}),
+  EXPECT_THAT(WarningsOf(point, {.asked_requests = 80, .reused_prompts = 6, .max_time_s = 12}),
               ElementsAre(HasSubstr("cut short after 12 s (--max-time-per-point): 30 of 80"),
                           HasSubstr("6 prompts were sent before"),
                           HasSubstr("3 requests have another output length"),
@@ -46,10 +46,48 @@ TEST(WarningsTest, TheSteadyWindowSaysWhetherTheConcurrencyWasReached) {
   point.mutable_request_info()->set_avg_num_concurrent_requests(80);  // ramp and drain
   info.mutable_steady_window()->set_found(true);
   info.mutable_steady_window()->set_avg_num_concurrent_requests(99);
-  EXPECT_THAT(WarningsOf(point, {1000, 0, true, false}), IsEmpty());
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
   info.mutable_steady_window()->set_avg_num_concurrent_requests(94);
-  EXPECT_THAT(WarningsOf(point, {1000, 0, true, false}),
+  EXPECT_THAT(WarningsOf(point, {}),
               ElementsAre(HasSubstr("94.0 requests were in flight on average in the steady")));
+}
+
+TEST(WarningsTest, AnOpenLoopSaysWhatWaitedInTheClient) {
+  PointReport point;
+  RegattaInfo& info = *point.mutable_regatta();
+  info.mutable_load()->set_arrival("poisson");
+  info.mutable_load()->set_request_rate(200);
+  info.mutable_ttft_scheduled_ms()->set_p95(3178);
+  info.set_p95_ttft_ms(25);
+  point.mutable_request_info()->set_num_requests(100);
+  point.mutable_world_info()->set_issue_rate(199);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+  point.mutable_world_info()->set_issue_rate(26.1);
+  EXPECT_THAT(
+      WarningsOf(point, {}),
+      ElementsAre(HasSubstr("26.1 requests a second were sent, 200 were asked: others waited "
+                            "in the client; TTFT p95 is 3178 ms from when they were due")));
+}
+
+TEST(WarningsTest, WhyLessWasSentThanAsked) {
+  PointReport point;
+  RegattaInfo& info = *point.mutable_regatta();
+  info.set_issued_requests(4);
+  EXPECT_THAT(WarningsOf(point, {.asked_requests = 40}),
+              ElementsAre(HasSubstr("4 of 40 requests were sent: sessions end")));
+  info.set_cut_short(true);
+  EXPECT_THAT(WarningsOf(point, {.asked_requests = 40, .stalled = true}),
+              ElementsAre(HasSubstr("no token of any request came any more")));
+  EXPECT_THAT(WarningsOf(point, {.asked_requests = 40, .interrupted = true}),
+              ElementsAre("interrupted: 4 of 40 requests"));
+}
+
+TEST(WarningsTest, WhatACutSweepLeftInTheCache) {
+  PointReport point;
+  EXPECT_THAT(WarningsOf(point, {.prompts_sent_before = true}), IsEmpty());
+  point.mutable_regatta()->set_prefix_cache(true);
+  EXPECT_THAT(WarningsOf(point, {.prompts_sent_before = true}),
+              ElementsAre(HasSubstr("may have left prompts of this point")));
 }
 
 TEST(WarningsTest, EarlyEndsCountsCacheAndSlowGpus) {
@@ -66,7 +104,7 @@ TEST(WarningsTest, EarlyEndsCountsCacheAndSlowGpus) {
     gpu.set_throttled_fraction(0.5);
     gpu.add_throttle_reasons("power cap");
   }
-  EXPECT_THAT(WarningsOf(point, {10, 0, true, false}),
+  EXPECT_THAT(WarningsOf(point, {}),
               ElementsAre(HasSubstr("asked 0.0); 2 ended early: the server"),
                           HasSubstr("of 7 requests the server counts other tokens"),
                           HasSubstr("12.5 % of the prompt tokens came from the server's prefix"),
@@ -75,7 +113,7 @@ TEST(WarningsTest, EarlyEndsCountsCacheAndSlowGpus) {
   info.set_token_count_mismatches(0);
   info.clear_energy();
   info.set_prefix_cache(true);
-  EXPECT_THAT(WarningsOf(point, {10, 0, false, false}), IsEmpty());
+  EXPECT_THAT(WarningsOf(point, {.exact_lengths = false}), IsEmpty());
 }
 
 }  // namespace

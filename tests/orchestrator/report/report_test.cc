@@ -173,7 +173,7 @@ TEST(SweepOverview, APointThatCompletedNothing_IsNotDrawnAndHasNoFigures) {
   const std::string text = RenderSweepOverview(sweep, /*color=*/false, /*width=*/80);
   // The plot is the same, marks and lines alike.
   EXPECT_EQ(text.substr(text.find("tok/s/GPU by")), before.substr(before.find("tok/s/GPU by")));
-  EXPECT_THAT(text, HasSubstr("    64         -           -           -            -          -"
+  EXPECT_THAT(text, HasSubstr("    c=64         -           -           -            -          -"
                               "          -          -       9\n"));
   EXPECT_THAT(text, Not(HasSubstr(" 0.0 ms")));
   EXPECT_EQ(Count(text, "●"), 2u);
@@ -196,7 +196,7 @@ TEST(ReportFiles, FiguresThatNobodyMeasured_AreEmptyCells) {
   sweep.mutable_points(1)->clear_streaming_metrics();
   ASSERT_TRUE(WriteReports(sweep, dir, /*markdown=*/true).ok());
   const std::string csv = ReadFile(dir + "/summary.csv");
-  EXPECT_THAT(csv, HasSubstr("\n64,0,9,,,,,,,,,,,,,,,0,"));
+  EXPECT_THAT(csv, HasSubstr("\n64,0,9,,,,,,,,,,,,,,,0,0,"));
   EXPECT_THAT(csv, HasSubstr(",,,,,,,1091.79,"));  // not streamed: latency without token times
   EXPECT_THAT(ReadFile(dir + "/report.html"), HasSubstr("<td>-</td><td>9</td></tr>"));
   std::filesystem::remove_all(dir);

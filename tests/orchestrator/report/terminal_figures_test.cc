@@ -83,6 +83,7 @@ TEST(SweepFiguresTest, IntervalsAndUsersAreBelowTheTable) {
   PointRepeats& few = *sweep.add_repeats();
   few.set_concurrency(1);
   few.set_runs(2);
+  few.set_failed_runs(1);
   PointRepeats& enough = *sweep.add_repeats();
   enough.set_concurrency(8);
   enough.set_runs(5);
@@ -99,6 +100,7 @@ TEST(SweepFiguresTest, IntervalsAndUsersAreBelowTheTable) {
   users.set_limited_by("c=16: mean speed 40.0 tok/s, below 50");
   const std::string text = SweepFigures(sweep);
   EXPECT_THAT(text, HasSubstr("Too few runs of a point for intervals: --repeats 5"));
+  EXPECT_THAT(text, HasSubstr("! c=1: requests failed in 1 of 2 runs, which are left out"));
   EXPECT_THAT(text, HasSubstr("c=8: 5 runs, 95 % intervals of the mean"));
   EXPECT_THAT(text, HasSubstr("14.0000 [13.0000, 15.0000]"));
   EXPECT_THAT(text, HasSubstr("Users at 50 tok/s each (p95 TTFT <= 2000 ms): 8; c=16: mean speed"));

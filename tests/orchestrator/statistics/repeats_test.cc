@@ -6,11 +6,20 @@
 namespace regatta {
 namespace {
 
-void AddRun(uint32_t concurrency, uint32_t repeat, double throughput, SweepReport& sweep) {
+PointReport& AddRun(uint32_t concurrency, uint32_t repeat, double throughput, SweepReport& sweep) {
   PointReport& run = *sweep.add_runs();
   run.mutable_regatta()->set_concurrency(concurrency);
   run.mutable_regatta()->set_repeat(repeat);
+  run.mutable_request_info()->set_num_requests(10);
   run.mutable_performance()->set_system_output_throughput_tok_s(throughput);
+  return run;
+}
+
+const Interval* IntervalOf(const PointRepeats& repeats, const std::string& metric) {
+  for (const Interval& interval : repeats.intervals()) {
+    if (interval.metric() == metric) return &interval;
+  }
+  return nullptr;
 }
 
 TEST(SummarizeRunsTest, KeepsTheMedianRunOfEachPointInOrderOfConcurrency) {
@@ -36,12 +45,42 @@ TEST(SummarizeRunsTest, FiveRunsGiveIntervals) {
   SummarizeRuns(sweep);
   SummarizeRuns(sweep);  // again, as after each run: from the runs alone
   ASSERT_EQ(sweep.points_size(), 1);
-  const Interval* interval = FindInterval(sweep, 4, "system_output_throughput_tok_s");
+  const Interval* interval = IntervalOf(sweep.repeats(0), "system_output_throughput_tok_s");
   ASSERT_NE(interval, nullptr);
   EXPECT_DOUBLE_EQ(interval->mean(), 14);
   EXPECT_NEAR(interval->high(), 14 + 2.776445 * 1.414214, 1e-4);
-  EXPECT_EQ(FindInterval(sweep, 4, "avg_ttft_ms"), nullptr);  // not streamed
-  EXPECT_EQ(FindInterval(sweep, 5, "system_output_throughput_tok_s"), nullptr);
+  EXPECT_EQ(IntervalOf(sweep.repeats(0), "avg_ttft_ms"), nullptr);  // not streamed
+}
+
+TEST(SummarizeRunsTest, RatesAreDifferentPoints) {
+  SweepReport sweep;
+  for (const double rate : {80.0, 20.0, 80.0, 20.0}) {
+    AddRun(0, 1, rate, sweep).mutable_regatta()->mutable_load()->set_request_rate(rate);
+  }
+  SummarizeRuns(sweep);
+  ASSERT_EQ(sweep.points_size(), 2);
+  EXPECT_EQ(sweep.points(0).regatta().load().request_rate(), 20);
+  EXPECT_EQ(sweep.points(1).regatta().load().request_rate(), 80);
+  EXPECT_EQ(sweep.repeats(0).request_rate(), 20);
+  EXPECT_EQ(sweep.repeats(1).runs(), 2u);
+}
+
+TEST(SummarizeRunsTest, RunsWithFailuresEnterNoIntervalAndHideNoGoodRun) {
+  SweepReport sweep;
+  for (uint32_t i = 1; i <= 5; ++i) AddRun(4, i, 10, sweep);
+  PointReport& dead = AddRun(4, 6, 0, sweep);
+  dead.mutable_request_info()->set_num_requests(0);
+  dead.mutable_regatta()->set_failed_requests(30);
+  AddRun(4, 7, 500, sweep).mutable_regatta()->set_failed_requests(28);
+  SummarizeRuns(sweep);
+  ASSERT_EQ(sweep.points_size(), 1);
+  EXPECT_EQ(sweep.points(0).regatta().failed_requests(), 0u);
+  const PointRepeats& repeats = sweep.repeats(0);
+  EXPECT_EQ(repeats.runs(), 7u);
+  EXPECT_EQ(repeats.failed_runs(), 2u);
+  EXPECT_EQ(repeats.failed_requests(), 58u);
+  EXPECT_DOUBLE_EQ(IntervalOf(repeats, "system_output_throughput_tok_s")->mean(), 10);
+  EXPECT_DOUBLE_EQ(IntervalOf(repeats, "system_output_throughput_tok_s")->high(), 10);
 }
 
 }  // namespace

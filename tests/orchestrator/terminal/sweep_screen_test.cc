@@ -42,7 +42,7 @@ TEST(SweepScreenTest, ShowsTheRouterAndTheFrontierSoFar) {
   EXPECT_EQ(lines[1],
             "██████░░░░░░░░░░░░░░░░░░  in flight 4   running 3   waiting 1   KV cache 42%");
   ASSERT_GT(lines.size(), 9u);
-  EXPECT_EQ(lines[3], "           tok/s/GPU by concurrency");
+  EXPECT_EQ(lines[3], "           tok/s/GPU by load");
   EXPECT_THAT(lines, ::testing::Contains(::testing::HasSubstr("●")));
 }
 
