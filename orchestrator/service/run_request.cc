@@ -10,6 +10,8 @@
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/durable_file.h"
+#include "orchestrator/benchmark/figures.h"
+#include "orchestrator/benchmark/load_shape.h"
 #include "orchestrator/commands/given_flags.h"
 #include "orchestrator/commands/sweep_flags.h"
 
@@ -124,8 +126,12 @@ absl::StatusOr<std::string> CheckRequest(const StartRunRequest& request) {
   for (const std::string& flag : flags) RETURN_IF_ERROR(CheckAllowed(command, flag));
   RETURN_IF_ERROR(CheckFiles(request));
   RETURN_IF_ERROR(ParseGivenFlags(flags, command));
-  RETURN_IF_ERROR(PointsOf(sweep).status());
+  ASSIGN_OR_RETURN(const std::vector<LoadPoint> points, PointsOf(sweep));
+  for (const LoadPoint& point : points) {
+    RETURN_IF_ERROR(CheckLoadShape(sweep.benchmark.load, point));
+  }
   RETURN_IF_ERROR(CheckFlagsOfUrl(sweep.benchmark));
+  RETURN_IF_ERROR(CheckFigures(sweep.benchmark));
   const std::string& url = sweep.benchmark.url;
   return url.empty() ? kLocalTarget : std::string(absl::StripSuffix(url, "/"));
 }

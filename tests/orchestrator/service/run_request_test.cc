@@ -54,6 +54,8 @@ TEST(CheckRequestTest, FlagsAreJudgedAsTheCommandJudgesThem) {
     ExpectRefused(Request({flag}), "is not --name=value");
   }
   ExpectRefused(Request({std::string("--model=a\0b", 11)}), "is not --name=value");
+  ExpectRefused(Request({"--request-rate=5", "--ramp-up=exponential"}), "--ramp-up");
+  ExpectRefused(Request({"--goodput=nonsense:3"}), "--goodput");
 }
 
 TEST(CheckRequestTest, SizesHaveLimits) {
