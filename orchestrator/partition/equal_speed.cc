@@ -61,8 +61,8 @@ SpeedRow RowAt(double speed, double max_ttft_ms, const std::vector<Contender>& c
     row.set_winner_precision(contender.precision);
   }
   for (const SpeedCell& cell : row.cells()) {
-    const bool wins = cell.layout() == row.winner_layout() &&
-                      cell.precision() == row.winner_precision();
+    const bool wins =
+        cell.layout() == row.winner_layout() && cell.precision() == row.winner_precision();
     if (cell.kind() == "at least" && !wins) row.set_open(true);
   }
   return row;
