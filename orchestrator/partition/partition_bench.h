@@ -33,6 +33,9 @@ class PartitionBench {
   virtual absl::Status Measure(const Candidate& candidate, const ExperimentStage& stage,
                                const LoadPoint& point, absl::Span<const LoadPoint> after) = 0;
 
+  // OK while another layout could be formed; asked after an error.
+  virtual absl::Status Usable() = 0;
+
   // The results so far, for the experiment to complete.
   virtual SweepReport& sweep() = 0;
 };

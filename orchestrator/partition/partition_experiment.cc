@@ -40,7 +40,9 @@ class Experiment {
   void RunPrecision(Arms arms);
   Arms RunRound(const Arms& arms, uint32_t round);
   Arms Judge(const Arms& arms, uint32_t round);
-  // Forms one layout and measures `points` there; false once it failed or the run was stopped.
+  // Nothing more can or shall be measured.
+  bool over() const { return stop_.load() || !unusable_.ok(); }
+  // Forms one layout and measures `points` there; false once it failed or all is over.
   bool MeasureArm(size_t arm, const std::vector<LoadPoint>& points, const ExperimentStage& stage);
   std::vector<LoadPoint> PointsOfRound(uint32_t round) const;
   std::string TitleOf(const Arms& arms, size_t place, const std::string& stage) const;
@@ -59,10 +61,11 @@ class Experiment {
   const std::atomic<bool>& stop_;
   PartitionBench& bench_;
   std::string first_error_;
+  absl::Status unusable_;
 };
 
 absl::Status Experiment::Run() {
-  for (size_t begin = 0; begin < candidates_.size() && !stop_.load();) {
+  for (size_t begin = 0; begin < candidates_.size() && !over();) {
     Arms arms;
     size_t end = begin;
     const std::string& precision = candidates_[begin].precision.name;
@@ -76,6 +79,7 @@ absl::Status Experiment::Run() {
   }
   OrderPoints();
   CompareAtEqualSpeed(plan_.user_speeds, plan_.max_ttft_ms, bench_.sweep());
+  if (!unusable_.ok()) return unusable_;
   if (bench_.sweep().points_size() > 0 || stop_.load()) return absl::OkStatus();
   return absl::UnavailableError(
       absl::StrCat("no layout could be measured; the first error: ", first_error_));
@@ -84,9 +88,9 @@ absl::Status Experiment::Run() {
 void Experiment::RunPrecision(Arms arms) {
   for (uint32_t round = 0; round < plan_.rounds && arms.size() > kFewLayouts; ++round) {
     arms = RunRound(arms, round);
-    if (stop_.load()) return;
+    if (over()) return;
   }
-  for (size_t place = 0; place < arms.size() && !stop_.load(); ++place) {
+  for (size_t place = 0; place < arms.size() && !over(); ++place) {
     const ExperimentStage stage = {TitleOf(arms, place, "sweep"), 0};
     if (MeasureArm(arms[place], plan_.points, stage)) SetFate(arms[place], "swept", "");
   }
@@ -95,12 +99,12 @@ void Experiment::RunPrecision(Arms arms) {
 Experiment::Arms Experiment::RunRound(const Arms& arms, uint32_t round) {
   const std::vector<LoadPoint> points = PointsOfRound(round);
   Arms measured;
-  for (size_t place = 0; place < arms.size() && !stop_.load(); ++place) {
+  for (size_t place = 0; place < arms.size() && !over(); ++place) {
     const ExperimentStage stage = {TitleOf(arms, place, absl::StrCat("round ", round + 1)),
                                    round + 1};
     if (MeasureArm(arms[place], points, stage)) measured.push_back(arms[place]);
   }
-  return stop_.load() || measured.empty() ? Arms() : Judge(measured, round);
+  return over() || measured.empty() ? Arms() : Judge(measured, round);
 }
 
 Experiment::Arms Experiment::Judge(const Arms& arms, uint32_t round) {
@@ -157,6 +161,7 @@ bool Experiment::MeasureArm(size_t arm, const std::vector<LoadPoint>& points,
   if (first_error_.empty()) {
     first_error_ = absl::StrCat(CandidateName(candidate), ": ", status.message());
   }
+  unusable_ = bench_.Usable();
   SetFate(arm, "failed", std::string(status.message()));
   say_(absl::StrCat("! ", CandidateName(candidate), " failed: ", status.message(), "\n"));
   return false;

@@ -60,11 +60,14 @@ class PretendedPool final : public PartitionBench {
     return absl::OkStatus();
   }
 
+  absl::Status Usable() override { return usable; }
+
   SweepReport& sweep() override { return sweep_; }
 
   std::set<std::string> no_form;
   std::string dies, stop_at;
   std::atomic<bool> stop = false;
+  absl::Status usable;
   std::vector<std::string> formed, titles;
   std::map<std::string, uint32_t> requests;
 
@@ -186,6 +189,14 @@ TEST_F(PartitionExperimentTest, WhereNothingFormsTheFirstErrorIsTold) {
   const absl::Status status = Run(pool);
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
   EXPECT_THAT(std::string(status.message()), HasSubstr("tp4: rank 1 does not answer"));
+}
+
+TEST_F(PartitionExperimentTest, WhatIsWrongForAllIsToldOnce) {
+  PretendedPool pool(kLaws);
+  pool.no_form = {"tp4"};
+  pool.usable = absl::NotFoundError("--dataset: no such file");
+  EXPECT_EQ(Run(pool), pool.usable);
+  EXPECT_THAT(pool.formed, ElementsAre("tp4"));
 }
 
 TEST_F(PartitionExperimentTest, AnInterruptionKeepsWhatThereIs) {
