@@ -76,9 +76,9 @@ std::string CandidatesTable(const SweepReport& sweep) {
         "</td>", NameCell(FateOf(candidate)), "</tr>\n");
   }
   return absl::StrCat(
-      out, "</tbody></table></div>\n<p class=\"soft\">In the order of a roofline of ",
+      out, "</tbody></table></div>\n<p class=\"soft\">In the order of a roofline with figures of ",
       EscapeXml(partition.prior_device()),
-      " data sheets, which decides nothing else. What was dropped was measured with "
+      ", which decides nothing else. What was dropped was measured with "
       "fewer requests.</p></details>\n");
 }
 

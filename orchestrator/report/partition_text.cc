@@ -104,8 +104,8 @@ std::string CandidatesText(const SweepReport& sweep) {
   }
   return absl::StrCat(
       "CANDIDATES on ", partition.ranks(), " ranks, best prior first\n", Indented(TableText(rows)),
-      "  prior: a roofline of ", partition.prior_device(),
-      " data sheets; it orders the layouts, no more",
+      "  prior: a roofline with figures of ", partition.prior_device(),
+      "; it orders the layouts, no more",
       partition.prior_note().empty() ? "" : absl::StrCat(". ", partition.prior_note()), "\n");
 }
 

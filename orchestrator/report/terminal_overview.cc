@@ -93,7 +93,7 @@ std::string Plot(const SweepReport& sweep, bool color, int width) {
 std::string RenderPointLines(const PointReport& point) {
   const bool completed = HasCompleted(point), times = HasTokenTimes(point);
   std::string out = absl::StrFormat(
-      "%-16s %-8s %12s tok/s/GPU %11s tok/s/user   TTFT p95 %s, %d requests%s\n",
+      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user   TTFT p95 %s, %d requests%s\n",
       absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point)),
       LoadLabel(LoadOf(point.regatta())), Figure(completed, GpuThroughput(point), 1),
       Figure(completed, UserSpeed(point), 2),
