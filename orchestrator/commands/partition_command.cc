@@ -35,6 +35,7 @@ struct PartitionFlags {
   uint32_t rounds = 2;
   double margin = 0.1;
   bool dry_run = false;
+  std::string gpu;  // of a pool that is only thought of
   std::string command_line, configuration;
 };
 
@@ -91,6 +92,25 @@ absl::Status CheckFlagsOfPool(const PartitionFlags& flags) {
         "--url: give --model as well, whose config.json says what layouts are possible");
   }
   return absl::OkStatus();
+}
+
+// The pool of --dry-run --gpu H100.
+absl::StatusOr<PoolFacts> PoolInMind(const PartitionFlags& flags) {
+  if (!flags.dry_run) {
+    return absl::InvalidArgumentError("--gpu is for --dry-run: what is measured is what is there");
+  }
+  if (flags.benchmark.gpus == 0) {
+    return absl::InvalidArgumentError(absl::StrCat("--gpu ", flags.gpu, ": give --gpus N as well"));
+  }
+  PoolFacts pool = {flags.benchmark.gpus, flags.gpu};
+  ASSIGN_OR_RETURN(pool.memory_gib, GpuMemoryGib(flags.gpu));
+  pool.kv_cache_fraction = flags.benchmark.cluster.kv_cache_fraction.value_or(0.9);
+  return pool;
+}
+
+absl::StatusOr<PoolFacts> PoolToLaunch(const PartitionFlags& flags) {
+  if (!flags.gpu.empty()) return PoolInMind(flags);
+  return PoolOfHost(flags.benchmark.cluster, flags.benchmark.gpus);
 }
 
 absl::StatusOr<ExperimentPlan> PlanOf(const PartitionFlags& flags) {
@@ -169,7 +189,7 @@ absl::Status Run(PartitionFlags& flags, const std::atomic<bool>& stop, uint32_t&
   record.brief = true;
   PoolFacts pool;
   if (options.url.empty()) {
-    ASSIGN_OR_RETURN(pool, PoolOfHost(options.cluster, options.gpus));
+    ASSIGN_OR_RETURN(pool, PoolToLaunch(flags));
   }
   record.name = "partition";
   SessionBench bench(SessionOptions(options), std::move(record), pool.ranks, stop);
@@ -219,6 +239,8 @@ void AddFlags(CLI::App& command, PartitionFlags& flags) {
       ->check(FiniteRange(0.0, 1.0))
       ->capture_default_str();
   command.add_flag("--dry-run", flags.dry_run, "print the candidates and measure nothing");
+  command.add_option("--gpu", flags.gpu,
+                     "with --dry-run: of a pool that is not here (H200, H100, A100-80GB, ...)");
   command.add_option("--resume", flags.resume)->group("");
   AddBenchmarkFlags(command, flags.benchmark);
   command.get_option("--gpus")

@@ -90,6 +90,7 @@ void CompareAtEqualSpeed(const std::vector<double>& user_speeds, double max_ttft
     WinnerRange& winner = *partition.add_winners();
     winner.set_from_tok_s(range.from);
     winner.set_to_tok_s(range.to);
+    winner.set_open(range.open);
     winner.set_layout(contenders[range.winner].layout);
     winner.set_precision(contenders[range.winner].precision);
   }

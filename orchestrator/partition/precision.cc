@@ -67,6 +67,7 @@ Precision GivenPrecision(const ClusterOptions& options) {
 }
 
 ClusterOptions WithPrecision(const Precision& precision, ClusterOptions options) {
+  if (precision.name.empty()) return options;
   options.dtype = precision.dtype;
   options.quantization = precision.quantization;
   options.kv_cache_dtype = precision.kv_cache_dtype;

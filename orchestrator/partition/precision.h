@@ -28,7 +28,7 @@ absl::StatusOr<std::vector<Precision>> ParsePrecisions(absl::string_view text);
 // That of flags given one by one.
 Precision GivenPrecision(const ClusterOptions& options);
 
-// `options` launched with that precision.
+// `options` launched with that precision; as they are where it has no name.
 ClusterOptions WithPrecision(const Precision& precision, ClusterOptions options);
 
 // A model held in a precision.

@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/check.h"
+#include "common/config.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
 #include "orchestrator/cluster/cluster_client.h"
@@ -29,6 +30,17 @@ bool IsOfTheLayout(const absl::Status& status) {
     default:
       return true;
   }
+}
+
+// What flags and configuration ask of every layout; zero is derived for each.
+absl::StatusOr<Limits> AskedLimits(const ClusterOptions& options) {
+  ServerConfig config;
+  std::vector<std::string> ignored;
+  if (!options.config.empty()) RETURN_IF_ERROR(LoadServerConfig(options.config, config, ignored));
+  Limits limits;
+  limits.set_max_batch_size(options.max_batch_size.value_or(config.max_batch_size()));
+  limits.set_max_num_tokens(options.max_num_tokens.value_or(config.max_num_tokens()));
+  return limits;
 }
 
 }  // namespace
@@ -75,11 +87,8 @@ absl::Status SessionBench::Reform(const Candidate& candidate) {
   if (LayoutName(now.layout()) == LayoutName(candidate.layout)) return absl::OkStatus();
   RepartitionRequest request;
   *request.mutable_layout() = candidate.layout;
-  // What was asked for holds in every layout; the rest is derived for each.
-  Limits& limits = *request.mutable_limits();
-  limits.set_max_batch_size(options_.cluster.max_batch_size.value_or(0));
-  limits.set_max_num_tokens(options_.cluster.max_num_tokens.value_or(0));
-  limits.set_max_seq_len(now.limits().max_seq_len());
+  ASSIGN_OR_RETURN(*request.mutable_limits(), AskedLimits(options_.cluster));
+  request.mutable_limits()->set_max_seq_len(now.limits().max_seq_len());
   request.set_timeout_ms(
       static_cast<uint32_t>(std::lround(options_.cluster.launch_timeout_s * 1e3)));
   const absl::Status reformed = session_->Reform(request);

@@ -15,15 +15,23 @@ double BestAt(const std::vector<SpeedFrontier>& frontiers, double speed) {
   return best;
 }
 
-std::optional<size_t> WinnerAt(const std::vector<SpeedFrontier>& frontiers, double speed) {
-  std::optional<size_t> winner;
+// Who wins at a speed, as a span of no length; none where nobody is that fast.
+std::optional<SpeedRange> WinnerAt(const std::vector<SpeedFrontier>& frontiers, double speed) {
+  std::optional<SpeedRange> range;
   double best = 0;
+  size_t bounds = 0;
+  bool by_bound = false;
   for (size_t i = 0; i < frontiers.size(); ++i) {
-    const double throughput = frontiers[i].At(speed).throughput;
-    if (throughput > best) winner = i;
-    best = std::max(best, throughput);
+    const ThroughputAtSpeed at = frontiers[i].At(speed);
+    const bool bound = at.kind == ThroughputAtSpeed::kAtLeast;
+    bounds += bound;
+    if (at.throughput <= best) continue;
+    best = at.throughput;
+    by_bound = bound;
+    range = SpeedRange{speed, speed, i};
   }
-  return winner;
+  if (range.has_value()) range->open = bounds > (by_bound ? 1 : 0);
+  return range;
 }
 
 // Where the lines of two curves, straight between `from` and `to`, cross.
@@ -104,12 +112,13 @@ std::vector<SpeedRange> WinnersBySpeed(const std::vector<SpeedFrontier>& frontie
   std::vector<SpeedRange> ranges;
   for (size_t c = 1; c < cuts.size(); ++c) {
     if (cuts[c] <= cuts[c - 1]) continue;
-    const std::optional<size_t> winner = WinnerAt(frontiers, (cuts[c - 1] + cuts[c]) / 2);
-    if (!winner.has_value()) continue;
-    if (!ranges.empty() && ranges.back().winner == *winner) {
+    const std::optional<SpeedRange> here = WinnerAt(frontiers, (cuts[c - 1] + cuts[c]) / 2);
+    if (!here.has_value()) continue;
+    if (!ranges.empty() && ranges.back().winner == here->winner &&
+        ranges.back().open == here->open) {
       ranges.back().to = cuts[c];
     } else {
-      ranges.push_back({cuts[c - 1], cuts[c], *winner});
+      ranges.push_back({cuts[c - 1], cuts[c], here->winner, here->open});
     }
   }
   return ranges;

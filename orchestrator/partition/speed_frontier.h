@@ -51,10 +51,11 @@ struct SpeedRange {
   double from = 0;  // 0 = any slower speed as well
   double to = 0;
   size_t winner = 0;  // index of the frontier; of equal ones the first
+  bool open = false;  // of another only a lower bound is known there (kAtLeast)
 };
 
-// All spans from speed 0 to the fastest that any reaches, ascending; neighbours have different
-// winners. Curves cross between measured points as their straight lines do.
+// All spans from speed 0 to the fastest that any reaches, ascending; neighbours differ in winner or
+// openness. Curves cross between measured points as their straight lines do.
 std::vector<SpeedRange> WinnersBySpeed(const std::vector<SpeedFrontier>& frontiers);
 
 }  // namespace regatta

@@ -22,8 +22,8 @@ std::string WinnersTable(const PartitionReport& partition) {
   std::string out = absl::StrCat(kTable, NameTitle("tok/s per user"),
                                  NameTitle("Most tok/s per GPU"), "</tr></thead><tbody>\n");
   for (const WinnerRange& range : partition.winners()) {
-    absl::StrAppend(&out, "<tr>", NameCell(RangeText(range)),
-                    NameCell(ContenderName(range.layout(), range.precision())), "</tr>\n");
+    absl::StrAppend(&out, "<tr>", NameCell(RangeText(range)), NameCell(WinnerText(range)),
+                    "</tr>\n");
   }
   return out + "</tbody></table></div>\n";
 }

@@ -45,7 +45,7 @@ TextRow PriorTitles(const PartitionReport& partition) {
 std::string WinnersText(const PartitionReport& partition) {
   std::vector<TextRow> rows = {{"TOK/S/USER", "MOST TOK/S/GPU"}};
   for (const WinnerRange& range : partition.winners()) {
-    rows.push_back({RangeText(range), ContenderName(range.layout(), range.precision())});
+    rows.push_back({RangeText(range), WinnerText(range)});
   }
   rows.push_back({absl::StrFormat("beyond %.4g", partition.winners().rbegin()->to_tok_s()),
                   "none was that fast"});
@@ -134,6 +134,11 @@ std::string SpeedCellText(const SpeedCell& cell) {
 std::string RangeText(const WinnerRange& range) {
   if (range.from_tok_s() <= 0) return absl::StrFormat("up to %.4g", range.to_tok_s());
   return absl::StrFormat("%.4g to %.4g", range.from_tok_s(), range.to_tok_s());
+}
+
+std::string WinnerText(const WinnerRange& range) {
+  return absl::StrCat(ContenderName(range.layout(), range.precision()),
+                      range.open() ? " (others were not loaded that far)" : "");
 }
 
 std::string EqualSpeedText(const PartitionReport& partition) {

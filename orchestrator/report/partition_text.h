@@ -29,6 +29,9 @@ std::string SpeedCellText(const SpeedCell& cell);
 // "up to 43.1", "43.1 to 87": the speeds of a winner.
 std::string RangeText(const WinnerRange& range);
 
+// Who wins there, and whether that is for certain.
+std::string WinnerText(const WinnerRange& range);
+
 // Throughput of each layout at the same speeds, and who wins at which speed. Empty without points.
 std::string EqualSpeedText(const PartitionReport& partition);
 

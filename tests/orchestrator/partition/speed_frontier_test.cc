@@ -47,12 +47,15 @@ TEST(SpeedFrontier, ShortfallIsWhereAnArmComesClosest) {
 TEST(SpeedFrontier, WinnersChangeWhereLinesCross) {
   const std::vector<SpeedRange> ranges = WinnersBySpeed({Fast(), Wide()});
   ASSERT_EQ(ranges.size(), 2u);
+  // Fast was not loaded below 100 tok/s, where its 150 are the least that it gives. Wide's slowest
+  // users have 40 tok/s: below, its own 400 are the least as well.
   EXPECT_EQ(ranges[0].winner, 1u);
+  EXPECT_TRUE(ranges[0].open);
   EXPECT_EQ(ranges[0].from, 0);
-  EXPECT_EQ(ranges[1].winner, 0u);
-  // Below 100 Fast has its 150 at least, which Wide's 240 - 5.25 (x - 80) meets at 97.14.
+  // Wide's line 240 - 5.25 (x - 80) meets 150 at 97.14.
   EXPECT_NEAR(ranges[0].to, 80 + 90 / 5.25, 1e-3);
-  EXPECT_EQ(ranges[1].from, ranges[0].to);
+  EXPECT_EQ(ranges[1].winner, 0u);
+  EXPECT_FALSE(ranges[1].open);  // the bound that wins is no doubt
   EXPECT_EQ(ranges[1].to, 200);
   EXPECT_TRUE(WinnersBySpeed({}).empty());
   EXPECT_TRUE(WinnersBySpeed({SpeedFrontier({})}).empty());
@@ -60,8 +63,11 @@ TEST(SpeedFrontier, WinnersChangeWhereLinesCross) {
 
 TEST(SpeedFrontier, OfEqualCurvesTheFirstWins) {
   const std::vector<SpeedRange> ranges = WinnersBySpeed({Fast(), Fast()});
-  ASSERT_EQ(ranges.size(), 1u);
+  ASSERT_EQ(ranges.size(), 2u);
   EXPECT_EQ(ranges[0].winner, 0u);
+  EXPECT_TRUE(ranges[0].open);
+  EXPECT_EQ(ranges[1].winner, 0u);
+  EXPECT_FALSE(ranges[1].open);
 }
 
 TEST(SuccessiveHalving, TheBetterHalfGoesOn) {
