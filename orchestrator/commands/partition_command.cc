@@ -13,6 +13,7 @@
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark_input.h"
+#include "orchestrator/cluster/plan.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/partition/partition_experiment.h"
@@ -79,8 +80,9 @@ absl::Status CheckFlagsOfPool(const PartitionFlags& flags) {
     return absl::InvalidArgumentError(absl::StrCat(
         "--url ", url, ": only a router of ours re-forms its pool; give its grpc://HOST:PORT"));
   }
-  if (flags.benchmark.gpus > 0) {
-    return absl::InvalidArgumentError("--gpus has no effect with --url: the router tells its pool");
+  if (flags.benchmark.gpus > 0 || !flags.gpu.empty()) {
+    return absl::InvalidArgumentError(
+        "--gpus and --gpu have no effect with --url: the router tells its pool");
   }
   if (!flags.precision.empty()) {
     return absl::InvalidArgumentError(
@@ -276,7 +278,7 @@ void AddPartitionCommand(CLI::App& app, CommandContext& context) {
           "  regatta partition --model MODEL --gpus 8 --layouts tp8,tp4,tp4-ep4 --user-speed "
           "50\n"
           "  regatta partition --url grpc://router:9000 --model MODEL\n"
-          "  regatta partition --model MODEL --gpus 4 --dry-run\n") +
+          "  regatta partition --model MODEL --gpus 8 --gpu H200 --dry-run\n") +
       kExitCodesHelp);
   command.callback([flags, &command, &context] {
     context.chosen = [flags, &context, &command] {

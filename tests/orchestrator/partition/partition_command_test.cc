@@ -254,5 +254,18 @@ TEST_F(PartitionCommandTest, ADryRunMeasuresNothing) {
   EXPECT_FALSE(fs::exists(dir_ / "results"));
 }
 
+TEST_F(PartitionCommandTest, APoolThatIsNotHereCanBeThoughtThrough) {
+  const std::string model = REGATTA_SOURCE_DIR "/tests/testing/configs/llama-3.3-70b";
+  ASSERT_EQ(Run({"--model", model, "--dry-run", "--gpus", "4", "--gpu", "H100", "--precision",
+                 "bf16,fp8"}),
+            "exit code 0")
+      << Log();
+  EXPECT_THAT(Log(), HasSubstr("dp4 bf16"));
+  EXPECT_THAT(Log(), HasSubstr("impossible: llama-3.3-70b needs 131.42 GiB for its weights"));
+  EXPECT_THAT(Log(), HasSubstr("a roofline with figures of H100"));
+  EXPECT_EQ(Run({"--model", model, "--dry-run", "--gpus", "4", "--gpu", "H300"}), "exit code 2");
+  EXPECT_THAT(Log(), HasSubstr("--gpu 'H300' is not known; known: H200, H100"));
+}
+
 }  // namespace
 }  // namespace regatta
