@@ -39,6 +39,7 @@ struct RunRecord {
   std::vector<PlannedLoad> plan;
   // The largest loads that may come: prompts and client threads are made for them.
   std::vector<LoadPoint> foreseen;
+  std::string comparison;  // of which the run is one side, measured in turn; empty = of none
 };
 
 class BenchmarkSession {
@@ -91,11 +92,13 @@ class BenchmarkSession {
   void TakeFindings(DoctorFacts facts);
   const PlannedPoint& Plan(const PlannedLoad& load);
   void WarmUp(const LoadPoint& point, absl::Span<const PlannedLoad> left);
+  Batch WarmUpAt(uint32_t requests);
   Batch DealAt(const LoadPoint& point);
   LoadResult Load(const std::string& label, const Batch& batch, LoadOptions load,
                   ClusterMonitor& monitor);
   void Judge(const LoadPoint& point, const Batch& batch, const LoadResult& result,
              PointReport& report) const;
+  absl::Status Export() const;
   void NoteDeadProcess();
   void PrintEstimate(absl::Span<const PlannedLoad> left, const SpeedSample& sample) const;
   PointReport Context(const PlannedLoad& load) const;

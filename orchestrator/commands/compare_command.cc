@@ -1,31 +1,40 @@
-// `regatta compare A B`: two stored runs held against one another.
+// `regatta compare`: one run held against another, stored ones or two that are measured in turn.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/compare_sides.h"
+#include "orchestrator/commands/given_flags.h"
 #include "orchestrator/compare/comparison.h"
 #include "orchestrator/compare/comparison_text.h"
+#include "orchestrator/compare/forest_plot.h"
 #include "orchestrator/compare/gate.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/terminal/interrupt.h"
 
 namespace regatta {
 namespace {
 
 struct CompareFlags {
   std::vector<std::string> runs;
+  std::string a, b;
+  SweepFlags sweep;
+  std::vector<std::string> shared;  // the sweep's flags that were given
   std::vector<std::string> fail_if;
   double margin_percent = 1;
   bool strict = false;
   bool all_metrics = false;
-  std::string json, markdown;
+  std::string json, markdown, svg;
 };
 
 absl::StatusOr<ComparisonOptions> OptionsOf(const CompareFlags& flags) {
@@ -38,50 +47,110 @@ absl::StatusOr<ComparisonOptions> OptionsOf(const CompareFlags& flags) {
   return options;
 }
 
-absl::StatusOr<Comparison> CompareStored(const CompareFlags& flags) {
-  ASSIGN_OR_RETURN(const ComparisonOptions options, OptionsOf(flags));
-  ComparedRun a{flags.runs[0], {}}, b{flags.runs[1], {}};
-  ASSIGN_OR_RETURN(a.sweep, LoadResults(a.path));
-  ASSIGN_OR_RETURN(b.sweep, LoadResults(b.path));
-  return CompareRuns(a, b, options);
-}
-
 absl::Status Publish(const CompareFlags& flags, const Comparison& comparison) {
   std::cout << ComparisonText(comparison, flags.all_metrics) << std::flush;
   if (!flags.json.empty()) RETURN_IF_ERROR(WriteTextFile(flags.json, ToJson(comparison)));
+  if (!flags.svg.empty()) RETURN_IF_ERROR(WriteTextFile(flags.svg, ForestPlot(comparison)));
   if (flags.markdown.empty()) return absl::OkStatus();
   return WriteTextFile(flags.markdown, ComparisonMarkdown(comparison, flags.all_metrics));
 }
 
 // Gates first; then requests of B that failed, of which no figure tells.
-int ExitCodeOf(const Comparison& comparison, bool strict) {
+int CodeOf(const Comparison& comparison, bool strict) {
   const auto any_gate = [&](GateOutcome outcome) {
     return std::any_of(comparison.gates().begin(), comparison.gates().end(),
                        [&](const GateFinding& gate) { return gate.outcome() == outcome; });
   };
   if (any_gate(GATE_HOLDS) || (strict && any_gate(GATE_OPEN))) return kExitGateFailed;
   if (any_gate(GATE_NOT_JUDGED)) return kExitGateNotJudged;
-  const bool failures =
-      std::any_of(comparison.loads().begin(), comparison.loads().end(),
-                  [](const ComparedLoad& load) { return load.failed_runs_b() > 0; });
+  const bool failures = std::any_of(comparison.loads().begin(), comparison.loads().end(),
+                                    [](const ComparedLoad& load) { return load.failed_runs_b(); });
   return failures ? kExitRequestsFailed : kExitOk;
 }
 
-int Compare(const CompareFlags& flags) {
-  const absl::StatusOr<Comparison> comparison = CompareStored(flags);
+absl::StatusOr<Comparison> CompareStored(const CompareFlags& flags,
+                                         const ComparisonOptions& options) {
+  if (!flags.shared.empty()) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        NameOfFlag(flags.shared[0]), " has no effect on runs that were measured already"));
+  }
+  ComparedRun a{flags.runs[0], {}}, b{flags.runs[1], {}};
+  ASSIGN_OR_RETURN(a.sweep, LoadResults(a.path));
+  ASSIGN_OR_RETURN(b.sweep, LoadResults(b.path));
+  return CompareRuns(a, b, options);
+}
+
+// The comparison is also kept in its directory.
+absl::StatusOr<Comparison> CompareLive(const CompareFlags& flags, const ComparisonOptions& options,
+                                       const std::string& command_line) {
+  ASSIGN_OR_RETURN(LivePlan plan, PlanLiveComparison(flags.shared, flags.a, flags.b));
+  plan.command_line = command_line;
+  ASSIGN_OR_RETURN(const LiveRuns runs, MeasureInTurn(plan, InterruptFlag()));
+  RETURN_IF_ERROR(runs.status);
+  if (InterruptFlag().load() && runs.b.sweep.points().empty()) {
+    return absl::CancelledError("interrupted before both were measured");
+  }
+  ASSIGN_OR_RETURN(const Comparison comparison, CompareRuns(runs.a, runs.b, options));
+  const std::filesystem::path directory(runs.directory);
+  RETURN_IF_ERROR(WriteTextFile(directory / "comparison.json", ToJson(comparison)));
+  RETURN_IF_ERROR(WriteTextFile(directory / "comparison.md",
+                                ComparisonMarkdown(comparison, /*all_metrics=*/true)));
+  RETURN_IF_ERROR(WriteTextFile(directory / "comparison.svg", ForestPlot(comparison)));
+  std::cout << "Comparison: " << runs.directory << "\n\n";
+  return comparison;
+}
+
+int Compare(const CompareFlags& flags, const std::string& command_line) {
+  const bool stored = flags.runs.size() == 2 && flags.a.empty() && flags.b.empty();
+  const bool live = flags.runs.empty() && !flags.a.empty() && !flags.b.empty();
+  if (!stored && !live) {
+    return ExitCodeOf(absl::InvalidArgumentError(
+        "give two runs' directories, or --a and --b to measure two systems in turn"));
+  }
+  const absl::StatusOr<ComparisonOptions> options = OptionsOf(flags);
+  if (!options.ok()) return ExitCodeOf(options.status());
+  const absl::StatusOr<Comparison> comparison =
+      stored ? CompareStored(flags, *options) : CompareLive(flags, *options, command_line);
   if (!comparison.ok()) return ExitCodeOf(comparison.status());
   const absl::Status published = Publish(flags, *comparison);
   if (!published.ok()) return ExitCodeOf(published);
-  return ExitCodeOf(*comparison, flags.strict);
+  return InterruptFlag().load() ? kExitInterrupted : CodeOf(*comparison, flags.strict);
 }
 
 constexpr char kFooter[] =
     "Conditions: METRIC<CHANGE% or METRIC>CHANGE%, the change of B against A. One fails when the "
     "whole interval\nmeets it; intervals are widened so that all conditions together hold with "
     "95 %. Metrics:\n  ";
+constexpr char kExamples[] =
+    "Examples:\n  regatta compare results/before results/after --fail-if 'output_throughput<-3%'\n"
+    "  regatta compare --a grpc://one:9000 --b grpc://two:9000 --dataset chat.jsonl "
+    "--concurrency 1,16 --fail-if 'p95_ttft>+5%'\n"
+    "  regatta compare --model MODEL --a '--tp 1 --dp 2' --b '--tp 2' --concurrency 8\n";
 constexpr char kCompareExitCodes[] =
     "\nExit codes: 0 done, 1 could not run, 2 bad input, 3 requests of B failed, 4 a --fail-if "
     "holds, 5 one could not be\njudged, 130 interrupted.";
+
+void AddOwnFlags(CLI::App& command, CompareFlags& flags) {
+  command.add_option("runs", flags.runs, "two runs' directories, or their results.json: A and B")
+      ->expected(2);
+  command.add_option("--a", flags.a,
+                     "measure A and B in turn instead: A's address, or flags of a sweep that only "
+                     "A has");
+  command.add_option("--b", flags.b, "likewise of B");
+  command.add_option("--fail-if", flags.fail_if,
+                     "condition under which the exit code is 4 (may be repeated): p95_ttft>+5%");
+  command.add_flag("--strict", flags.strict,
+                   "also fail where a condition is not excluded by the interval");
+  command
+      .add_option("--margin", flags.margin_percent,
+                  "percent up to which a change does not matter: \"same\"")
+      ->check(FiniteRange(0.0, 100.0))
+      ->capture_default_str();
+  command.add_flag("--all-metrics", flags.all_metrics, "show every figure");
+  command.add_option("--json", flags.json, "also write the comparison there as JSON");
+  command.add_option("--markdown", flags.markdown, "also write it there as Markdown");
+  command.add_option("--svg", flags.svg, "also write it there as a forest plot");
+}
 
 }  // namespace
 
@@ -89,26 +158,13 @@ void AddCompareCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(
       "compare", "Holds one run against another: changes with intervals, and a gate.");
   auto flags = std::make_shared<CompareFlags>();
-  command.add_option("runs", flags->runs, "two runs' directories, or their results.json: A and B")
-      ->expected(2)
-      ->required();
-  command.add_option("--fail-if", flags->fail_if,
-                     "condition under which the exit code is 4 (may be repeated): p95_ttft>+5%");
-  command.add_flag("--strict", flags->strict,
-                   "also fail where a condition is not excluded by the interval");
-  command
-      .add_option("--margin", flags->margin_percent,
-                  "percent up to which a change does not matter: \"same\"")
-      ->check(FiniteRange(0.0, 100.0))
-      ->capture_default_str();
-  command.add_flag("--all-metrics", flags->all_metrics, "show every figure");
-  command.add_option("--json", flags->json, "also write the comparison there as JSON");
-  command.add_option("--markdown", flags->markdown, "also write it there as Markdown");
-  command.footer(
-      absl::StrCat("Example:\n  regatta compare results/before results/after --fail-if "
-                   "'output_throughput<-3%' --fail-if 'p95_ttft>+5%'\n",
-                   kFooter, ComparedMetricNames(), kCompareExitCodes));
-  command.callback([flags, &context] { context.chosen = [flags] { return Compare(*flags); }; });
+  AddSharedSweepFlags(command, flags->sweep);
+  AddOwnFlags(command, *flags);
+  command.footer(absl::StrCat(kExamples, kFooter, ComparedMetricNames(), kCompareExitCodes));
+  command.callback([flags, &command, &context] {
+    flags->shared = GivenSweepFlags(command);
+    context.chosen = [flags, &context] { return Compare(*flags, context.command_line); };
+  });
 }
 
 }  // namespace regatta

@@ -6,6 +6,7 @@
 
 #include "common/check.h"
 #include "orchestrator/compare/comparison_text.h"
+#include "orchestrator/compare/forest_plot.h"
 #include "tests/orchestrator/compare/compared_runs.h"
 
 namespace regatta {
@@ -164,6 +165,17 @@ TEST(ComparisonTextTest, WarnsOfCaveatsAndEscapesMarkdown) {
   EXPECT_THAT(text, HasSubstr("not measured alike: driver is 550 in A, 580?[2J in B"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(ComparisonMarkdown(comparison, false), HasSubstr("| p95_ttft&lt;-5% |"));
+}
+
+TEST(ForestPlotTest, ShowsEveryLoadWithShapesThatTellVerdictsApart) {
+  SweepReport a = Drifting(1), b = Drifting(0.95);
+  Interleave("x", a);
+  Interleave("x", b);
+  const std::string svg = ForestPlot(Compare(a, b));
+  EXPECT_THAT(svg, HasSubstr(">concurrency 8</text>"));
+  EXPECT_THAT(svg, HasSubstr("class=\"worse\""));
+  EXPECT_THAT(svg, HasSubstr("<circle class=\"other\""));
+  EXPECT_THAT(svg, Not(HasSubstr("class=\"better\"")));
 }
 
 }  // namespace
