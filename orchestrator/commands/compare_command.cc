@@ -20,6 +20,7 @@
 #include "orchestrator/compare/forest_plot.h"
 #include "orchestrator/compare/gate.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/service/orchestrator_client.h"
 #include "orchestrator/terminal/interrupt.h"
 
 namespace regatta {
@@ -27,6 +28,7 @@ namespace {
 
 struct CompareFlags {
   std::vector<std::string> runs;
+  std::string service;
   std::string a, b;
   SweepFlags sweep;
   std::vector<std::string> shared;  // the sweep's flags that were given
@@ -36,16 +38,6 @@ struct CompareFlags {
   bool all_metrics = false;
   std::string json, markdown, svg;
 };
-
-absl::StatusOr<ComparisonOptions> OptionsOf(const CompareFlags& flags) {
-  ComparisonOptions options;
-  options.margin = flags.margin_percent / 100;
-  for (const std::string& text : flags.fail_if) {
-    ASSIGN_OR_RETURN(Gate gate, ParseGate(text));
-    options.gates.push_back(std::move(gate));
-  }
-  return options;
-}
 
 absl::Status Publish(const CompareFlags& flags, const Comparison& comparison) {
   std::cout << ComparisonText(comparison, flags.all_metrics) << std::flush;
@@ -68,12 +60,34 @@ int CodeOf(const Comparison& comparison, bool strict) {
   return failures ? kExitRequestsFailed : kExitOk;
 }
 
+// Flags of a sweep but those that say how to reach a service.
+absl::Status CheckNothingToMeasure(const CompareFlags& flags) {
+  for (const std::string& flag : flags.shared) {
+    const std::string name = NameOfFlag(flag);
+    const bool reaches = absl::StartsWith(name, "--tls-") || name == "--insecure";
+    if (reaches && !flags.service.empty()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(name, " has no effect on runs that were measured already"));
+  }
+  return absl::OkStatus();
+}
+
+// Runs of a service, by their ids; it compares them.
+absl::StatusOr<Comparison> CompareSubmitted(const CompareFlags& flags) {
+  RETURN_IF_ERROR(CheckNothingToMeasure(flags));
+  ASSIGN_OR_RETURN(OrchestratorClient client,
+                   OrchestratorClient::Dial({flags.service, flags.sweep.benchmark.tls}));
+  CompareRunsRequest request;
+  request.set_first(flags.runs[0]);
+  request.set_second(flags.runs[1]);
+  request.set_margin(flags.margin_percent / 100);
+  request.mutable_fail_if()->Add(flags.fail_if.begin(), flags.fail_if.end());
+  return client.Compare(request);
+}
+
 absl::StatusOr<Comparison> CompareStored(const CompareFlags& flags,
                                          const ComparisonOptions& options) {
-  if (!flags.shared.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        NameOfFlag(flags.shared[0]), " has no effect on runs that were measured already"));
-  }
+  RETURN_IF_ERROR(CheckNothingToMeasure(flags));
   ComparedRun a{flags.runs[0], {}}, b{flags.runs[1], {}};
   ASSIGN_OR_RETURN(a.sweep, LoadResults(a.path));
   ASSIGN_OR_RETURN(b.sweep, LoadResults(b.path));
@@ -100,17 +114,23 @@ absl::StatusOr<Comparison> CompareLive(const CompareFlags& flags, const Comparis
   return comparison;
 }
 
-int Compare(const CompareFlags& flags, const std::string& command_line) {
-  const bool stored = flags.runs.size() == 2 && flags.a.empty() && flags.b.empty();
+absl::StatusOr<Comparison> ComparisonOf(const CompareFlags& flags,
+                                        const std::string& command_line) {
+  const bool named = flags.runs.size() == 2 && flags.a.empty() && flags.b.empty();
   const bool live = flags.runs.empty() && !flags.a.empty() && !flags.b.empty();
-  if (!stored && !live) {
-    return ExitCodeOf(absl::InvalidArgumentError(
-        "give two runs' directories, or --a and --b to measure two systems in turn"));
+  if (!named && !(live && flags.service.empty())) {
+    return absl::InvalidArgumentError(
+        "give two runs' directories, or their ids with --service, or --a and --b to measure two "
+        "systems in turn");
   }
-  const absl::StatusOr<ComparisonOptions> options = OptionsOf(flags);
-  if (!options.ok()) return ExitCodeOf(options.status());
-  const absl::StatusOr<Comparison> comparison =
-      stored ? CompareStored(flags, *options) : CompareLive(flags, *options, command_line);
+  ASSIGN_OR_RETURN(const ComparisonOptions options,
+                   ComparisonOptionsOf(flags.margin_percent / 100, flags.fail_if));
+  if (live) return CompareLive(flags, options, command_line);
+  return flags.service.empty() ? CompareStored(flags, options) : CompareSubmitted(flags);
+}
+
+int Compare(const CompareFlags& flags, const std::string& command_line) {
+  const absl::StatusOr<Comparison> comparison = ComparisonOf(flags, command_line);
   if (!comparison.ok()) return ExitCodeOf(comparison.status());
   const absl::Status published = Publish(flags, *comparison);
   if (!published.ok()) return ExitCodeOf(published);
@@ -131,8 +151,13 @@ constexpr char kCompareExitCodes[] =
     "holds, 5 one could not be\njudged, 130 interrupted.";
 
 void AddOwnFlags(CLI::App& command, CompareFlags& flags) {
-  command.add_option("runs", flags.runs, "two runs' directories, or their results.json: A and B")
+  command
+      .add_option("runs", flags.runs,
+                  "two runs' directories, or their results.json, or with --service their ids: A "
+                  "and B")
       ->expected(2);
+  command.add_option("--service", flags.service,
+                     "grpc://HOST:PORT of `regatta orchestrator` whose runs are compared");
   command.add_option("--a", flags.a,
                      "measure A and B in turn instead: A's address, or flags of a sweep that only "
                      "A has");

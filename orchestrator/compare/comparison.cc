@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
 #include "orchestrator/compare/differences.h"
 #include "orchestrator/compare/matched_runs.h"
 #include "orchestrator/report/frontier.h"
@@ -137,6 +138,21 @@ void NoteNotCompared(const MatchedRuns& matched, Comparison& comparison) {
 }
 
 }  // namespace
+
+absl::StatusOr<ComparisonOptions> ComparisonOptionsOf(double margin,
+                                                      absl::Span<const std::string> fail_if) {
+  if (!(margin >= 0 && margin <= 1)) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("the margin is ", 100 * margin, " %, must be 0 to 100 %"));
+  }
+  ComparisonOptions options;
+  options.margin = margin;
+  for (const std::string& text : fail_if) {
+    ASSIGN_OR_RETURN(Gate gate, ParseGate(text));
+    options.gates.push_back(std::move(gate));
+  }
+  return options;
+}
 
 absl::StatusOr<Comparison> CompareRuns(const ComparedRun& a, const ComparedRun& b,
                                        const ComparisonOptions& options) {

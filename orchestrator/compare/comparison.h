@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "orchestrator/compare/gate.h"
 #include "proto/comparison.pb.h"
 #include "proto/results.pb.h"
@@ -17,6 +18,10 @@ struct ComparisonOptions {
   double margin = 0.01;  // changes up to it do not matter; 0..1
   std::vector<Gate> gates;
 };
+
+// Of a margin in 0..1 and conditions as ParseGate reads them. INVALID_ARGUMENT names what is wrong.
+absl::StatusOr<ComparisonOptions> ComparisonOptionsOf(double margin,
+                                                      absl::Span<const std::string> fail_if);
 
 struct ComparedRun {
   std::string path;  // its directory or id, for people
