@@ -52,12 +52,17 @@ void AddMachine(const SweepReport& sweep, const PointReport& point, Facts& facts
   }
 }
 
-void AddLoad(const SweepReport& sweep, const PointReport& point, Facts& facts) {
+const std::string& HashOf(const SweepReport& sweep) {
+  return sweep.journal().identity().dataset_hash();
+}
+
+// `by_hash`: both runs have one of their prompts, so that names of files say nothing.
+void AddLoad(const SweepReport& sweep, const PointReport& point, bool by_hash, Facts& facts) {
   const RegattaInfo& info = point.regatta();
-  const RunIdentity& identity = sweep.journal().identity();
-  facts.push_back({"data set", sweep.dataset_path(), true});
-  facts.push_back({"prompts", identity.dataset_hash(), true});
-  if (identity.dataset_hash().empty()) {
+  if (by_hash) {
+    facts.push_back({"prompts", HashOf(sweep), true});
+  } else {
+    facts.push_back({"data set", sweep.dataset_path(), true});
     facts.push_back({"mean prompt", Known(std::round(point.dataset().avg_isl()), " tokens"), true});
     facts.push_back({"mean output", Known(std::round(point.dataset().avg_osl()), " tokens"), true});
   }
@@ -90,12 +95,12 @@ void AddSystem(const PointReport& point, Facts& facts) {
   facts.push_back({"dummy weights", OnOff(point.regatta().dummy_weights())});
 }
 
-Facts FactsOf(const SweepReport& sweep) {
+Facts FactsOf(const SweepReport& sweep, bool by_hash) {
   Facts facts;
   const auto& runs = MeasuredRuns(sweep);
   const PointReport& point = runs.empty() ? PointReport::default_instance() : runs[0];
   AddMachine(sweep, point, facts);
-  AddLoad(sweep, point, facts);
+  AddLoad(sweep, point, by_hash, facts);
   AddSystem(point, facts);
   return facts;
 }
@@ -138,8 +143,9 @@ std::optional<SideDifference> ClockDifference(const SweepReport& a, const SweepR
 
 std::vector<SideDifference> DifferencesOf(const SweepReport& a, const SweepReport& b) {
   std::vector<SideDifference> differences;
-  const Facts facts_b = FactsOf(b);
-  for (const Fact& fact : FactsOf(a)) {
+  const bool by_hash = !HashOf(a).empty() && !HashOf(b).empty();
+  const Facts facts_b = FactsOf(b, by_hash);
+  for (const Fact& fact : FactsOf(a, by_hash)) {
     const auto other = std::find_if(facts_b.begin(), facts_b.end(),
                                     [&](const Fact& f) { return f.what == fact.what; });
     if (other == facts_b.end() || fact.value.empty() || other->value.empty()) continue;

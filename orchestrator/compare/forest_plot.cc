@@ -8,13 +8,12 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "orchestrator/compare/compared_metrics.h"
-#include "orchestrator/report/chart.h"
 #include "orchestrator/report/svg_chart.h"
 
 namespace regatta {
 namespace {
 
-constexpr double kWidth = 860, kLeft = 200, kRight = 170, kTop = 62, kRow = 22;
+constexpr double kWidth = 900, kLeft = 200, kRight = 210, kTop = 62, kRow = 22;
 
 constexpr char kStyle[] =
     "<style>.bg{fill:#fff}.grid{stroke:#e4e7eb}.axis{stroke:#8a94a0}.band{fill:#eef1f4}"
@@ -44,21 +43,22 @@ std::vector<Row> RowsOf(const Comparison& comparison) {
 
 double Percent(double ratio) { return 100 * (ratio - 1); }
 
-// Half of the axis: what holds every interval, at least twice the margin.
+// Half of the axis, in logarithms of ratios, where a half lies as far left as a double lies right:
+// what holds every interval, at least twice the margin.
 double ReachOf(const std::vector<Row>& rows, double margin) {
-  double reach = std::max(1.0, 200 * margin);
+  double reach = std::log(1 + std::max(0.01, 2 * margin));
   for (const Row& row : rows) {
     if (row.figure == nullptr) continue;
-    reach = std::max(reach, std::abs(Percent(row.figure->ratio())));
+    reach = std::max(reach, std::abs(std::log(row.figure->ratio())));
     if (row.figure->confidence() == 0) continue;
     reach = std::max(
-        {reach, std::abs(Percent(row.figure->low())), std::abs(Percent(row.figure->high()))});
+        {reach, std::abs(std::log(row.figure->low())), std::abs(std::log(row.figure->high()))});
   }
-  return NiceTicks(0, reach * 1.02, 3).back();
+  return 1.05 * reach;
 }
 
-double PlaceOf(double percent, double reach) {
-  return kLeft + (percent / reach + 1) / 2 * (kWidth - kLeft - kRight);
+double PlaceOf(double ratio, double reach) {
+  return kLeft + (std::log(ratio) / reach + 1) / 2 * (kWidth - kLeft - kRight);
 }
 
 std::string Text(double x, double y, const char* css, const char* anchor, const std::string& text) {
@@ -93,29 +93,40 @@ std::string FigureRow(const ComparedFigure& figure, double y, double reach) {
     absl::StrAppendFormat(&svg,
                           "<line class=\"%s\" stroke-width=\"2\" x1=\"%.1f\" x2=\"%.1f\" "
                           "y1=\"%.1f\" y2=\"%.1f\"/>\n",
-                          ClassOf(figure.verdict()), PlaceOf(Percent(figure.low()), reach),
-                          PlaceOf(Percent(figure.high()), reach), y, y);
+                          ClassOf(figure.verdict()), PlaceOf(figure.low(), reach),
+                          PlaceOf(figure.high(), reach), y, y);
     absl::StrAppendFormat(&change, " [%+.2f, %+.2f]", Percent(figure.low()),
                           Percent(figure.high()));
   }
-  absl::StrAppend(&svg, MarkOf(figure, PlaceOf(Percent(figure.ratio()), reach), y),
+  absl::StrAppend(&svg, MarkOf(figure, PlaceOf(figure.ratio(), reach), y),
                   Text(kWidth - kRight + 12, y + 4, "sub", "start", change));
   return svg;
 }
 
-// The margin as a band, and lines at round changes.
+std::string GridLine(double ratio, double reach, double bottom) {
+  const double x = PlaceOf(ratio, reach);
+  const std::string label =
+      ratio == 1 ? "0" : absl::StrFormat("%+g %%", std::round(Percent(ratio) * 10) / 10);
+  return absl::StrFormat("<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
+                         ratio == 1 ? "axis" : "grid", x, x, kTop, bottom) +
+         Text(x, bottom + 16, "sub", "middle", label);
+}
+
+// The margin as a band, and lines at changes as far apart as their labels need.
 std::string Grid(double reach, double margin, double bottom) {
-  const double from = PlaceOf(Percent(1 / (1 + margin)), reach);
-  const double to = PlaceOf(100 * margin, reach);
+  constexpr double kRatios[] = {1.01, 1.02, 1.05, 1.1, 1.2, 1.5, 2, 3, 5, 10, 30, 100};
+  constexpr double kLabel = 56;
+  const double from = PlaceOf(1 / (1 + margin), reach), to = PlaceOf(1 + margin, reach);
   std::string svg = absl::StrFormat(
       "<rect class=\"band\" x=\"%.1f\" y=\"%.1f\" width=\"%.1f\" height=\"%.1f\"/>\n", from, kTop,
       to - from, bottom - kTop);
-  for (int step = -4; step <= 4; ++step) {
-    const double percent = reach * step / 4, x = PlaceOf(percent, reach);
-    absl::StrAppendFormat(&svg,
-                          "<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
-                          step == 0 ? "axis" : "grid", x, x, kTop, bottom);
-    svg += Text(x, bottom + 16, "sub", "middle", absl::StrFormat("%+g %%", percent));
+  svg += GridLine(1, reach, bottom);
+  double last = PlaceOf(1, reach);
+  for (const double ratio : kRatios) {
+    const double x = PlaceOf(ratio, reach);
+    if (x > kWidth - kRight || x - last < kLabel) continue;
+    svg += GridLine(ratio, reach, bottom) + GridLine(1 / ratio, reach, bottom);
+    last = x;
   }
   return svg;
 }

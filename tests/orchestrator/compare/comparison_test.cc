@@ -176,6 +176,7 @@ TEST(ForestPlotTest, ShowsEveryLoadWithShapesThatTellVerdictsApart) {
   EXPECT_THAT(svg, HasSubstr("class=\"worse\""));
   EXPECT_THAT(svg, HasSubstr("<circle class=\"other\""));
   EXPECT_THAT(svg, Not(HasSubstr("class=\"better\"")));
+  EXPECT_THAT(svg, HasSubstr(">-4.8 %</text>"));  // the grid is of ratios: 1 / 1.05
 }
 
 }  // namespace

@@ -63,6 +63,15 @@ TEST(DifferencesTest, NamesTheMachineFirstThenTheSystem) {
                           "dtype: bfloat16 -> float8"));
 }
 
+TEST(DifferencesTest, PromptsAreToldApartByWhatTheyAreRatherThanByTheirFiles) {
+  SweepReport a = OnGpus(), b = OnGpus();
+  a.set_dataset_path("one.jsonl");
+  b.set_dataset_path("two.jsonl");
+  EXPECT_THAT(Lines(a, b), IsEmpty());
+  b.mutable_journal()->Clear();  // imported, say
+  EXPECT_THAT(Lines(a, b), ElementsAre("! data set: one.jsonl -> two.jsonl"));
+}
+
 TEST(DifferencesTest, ClocksUnderLoadMayStepALittle) {
   SweepReport other = OnGpus();
   GpuEnergy& energy = *other.mutable_runs(0)->mutable_regatta()->mutable_energy()->mutable_gpus(0);
