@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   regatta::AddReportCommand(app, context);
   regatta::AddExportCommand(app, context);
   regatta::AddImportCommand(app, context);
+  regatta::AddCompareCommand(app, context);
   regatta::AddPlanCommand(app, context);
   regatta::AddDoctorCommand(app, context);
   regatta::AddCertsCommand(app, context);

@@ -25,6 +25,8 @@
 #include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/load_shape.h"
 #include "orchestrator/benchmark/point_warnings.h"
+#include "orchestrator/benchmark/protocol.h"
+#include "orchestrator/benchmark/stored_run.h"
 #include "orchestrator/cluster/cluster_client.h"
 #include "orchestrator/cluster/cluster_text.h"
 #include "orchestrator/doctor/finding.h"
@@ -81,6 +83,7 @@ absl::StatusOr<std::unique_ptr<BenchmarkSession>> BenchmarkSession::Open(
   const bool needs_weights = options.url.empty() && !options.cluster.dummy_weights;
   const ModelParts parts = needs_weights ? ModelParts::kAll : ModelParts::kWithoutWeights;
   ASSIGN_OR_RETURN(options.cluster.model, ResolveModel(options.cluster.model, parts, stop));
+  ApplyProtocol(options);
   std::unique_ptr<BenchmarkSession> session(
       new BenchmarkSession(std::move(options), std::move(record), stop));
   RETURN_IF_ERROR(session->Prepare());
@@ -91,6 +94,9 @@ absl::Status BenchmarkSession::Prepare() {
   RETURN_IF_ERROR(ParseStreamMode(options_.stream_mode).status());
   RETURN_IF_ERROR(CheckFlagsOfUrl(options_));
   RETURN_IF_ERROR(CheckFigures(options_));
+  for (const std::string& format : options_.exports) {
+    RETURN_IF_ERROR(CheckExportFormat(format));
+  }
   for (const LoadPoint& point : record_.foreseen) {
     RETURN_IF_ERROR(CheckLoadShape(options_.load, point));
   }
@@ -253,10 +259,18 @@ std::string BenchmarkSession::LabelOf(const PlannedLoad& load) const {
   return absl::StrCat(label, LoadName({load.point.request_rate, load.point.concurrency}));
 }
 
-// A trace is replayed from its first request, other data sets are dealt from where they stand.
+Batch BenchmarkSession::WarmUpAt(uint32_t requests) {
+  Batch warm_up = workload_->Deal(requests);
+  return options_.protocol == kInferenceMaxProtocol ? workload_->Repeat(requests) : warm_up;
+}
+
+// A trace is replayed from its first request, and trtllm-bench sends the same each time; else data
+// sets are dealt from where they stand.
 Batch BenchmarkSession::DealAt(const LoadPoint& point) {
   workload_->SaltFor(2 * step_ + 1);
-  if (options_.load.fixed_schedule) workload_->Seek(0);
+  if (options_.load.fixed_schedule || options_.protocol == kTrtllmBenchProtocol) {
+    workload_->Seek(0);
+  }
   return workload_->Deal(point.requests);
 }
 
@@ -329,7 +343,7 @@ void BenchmarkSession::WarmUp(const LoadPoint& point, absl::Span<const PlannedLo
   if (options_.load.fixed_schedule) workload_->Deal(dataset_.entries.size());
   ClusterMonitor monitor(serving_.channel);
   const LoadResult result = Load("warm-up for " + LoadName({point.request_rate, point.concurrency}),
-                                 workload_->Deal(requests), std::move(load), monitor);
+                                 WarmUpAt(requests), std::move(load), monitor);
   if (sweep_.points_size() > 0) return;
   const PointReport report = CompletePoint(PointReport(), result.samples);
   if (report.request_info().num_requests() == 0) return;
@@ -390,6 +404,8 @@ PointReport BenchmarkSession::Context(const PlannedLoad& load) const {
   info.set_started_utc(UtcTimestamp());
   info.set_run_number(static_cast<uint32_t>(step_ + 1));
   info.set_repeat(load.repeat);
+  info.set_comparison(record_.comparison);
+  info.set_protocol(options_.protocol);
   AskFigures(options_, serving_.description, info);
   info.MergeFrom(marks_);
   return context;
@@ -416,11 +432,21 @@ absl::Status BenchmarkSession::Save(std::vector<RequestRecord> records,
   return directory_->WriteResults(sweep_);
 }
 
+absl::Status BenchmarkSession::Export() const {
+  if (options_.exports.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const StoredRun run, LoadStoredRun(directory_->path()));
+  const std::string folder = directory_->path() + "/export";
+  ASSIGN_OR_RETURN(const std::vector<std::string> paths, ExportTo(run, options_.exports, folder));
+  std::cout << "Exports: " << folder << " (" << paths.size() << " files)\n";
+  return absl::OkStatus();
+}
+
 absl::Status BenchmarkSession::Finish(bool complete, bool show_overview) {
   display_.Hide();
   sweep_.set_completed(complete);
   if (sweep_.points_size() == 0) return absl::OkStatus();
   RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
+  RETURN_IF_ERROR(Export());
   RETURN_IF_ERROR(directory_->WriteResults(sweep_));  // last: complete means that all is there
   if (show_overview) {
     std::cout << RenderSweepOverview(sweep_, ::isatty(STDOUT_FILENO) == 1, TerminalWidth());

@@ -42,6 +42,7 @@ struct RunRecord {
   std::vector<LoadPoint> foreseen;
   std::string name;    // in the directory's name in place of the layout
   bool brief = false;  // a line for each load in place of its report
+  std::string comparison;  // of which the run is one side, measured in turn; empty = of none
 };
 
 class BenchmarkSession {
@@ -101,11 +102,13 @@ class BenchmarkSession {
   void TakeFindings(DoctorFacts facts);
   const PlannedPoint& Plan(const PlannedLoad& load);
   void WarmUp(const LoadPoint& point, absl::Span<const PlannedLoad> left);
+  Batch WarmUpAt(uint32_t requests);
   Batch DealAt(const LoadPoint& point);
   LoadResult Load(const std::string& label, const Batch& batch, LoadOptions load,
                   ClusterMonitor& monitor);
   void Judge(const LoadPoint& point, const Batch& batch, const LoadResult& result,
              PointReport& report) const;
+  absl::Status Export() const;
   void NoteDeadProcess();
   void PrintEstimate(absl::Span<const PlannedLoad> left, const SpeedSample& sample) const;
   PointReport Context(const PlannedLoad& load) const;

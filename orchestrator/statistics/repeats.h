@@ -10,6 +10,12 @@ namespace regatta {
 // Fewer runs make an interval too wide to say anything.
 inline constexpr uint32_t kRunsForIntervals = 5;
 
+// Every run as it was measured, in that order: `runs`, or `points` where none was repeated.
+const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep);
+
+// Nothing that was measured is missing from the run's figures: none failed, some completed.
+bool IsSound(const PointReport& run);
+
 // Fills points and repeats of `sweep` from its runs. Runs of one load (LoadOf) are one point;
 // points are in the order of their loads. The point is the run with the median output throughput
 // (the lower one of two), whole, so that its figures belong together; a run in which requests
