@@ -1,5 +1,5 @@
-// One benchmark run: a cluster, a data set and load points, measured one after another, saved after
-// each. The flow of `regatta throughput` and `regatta sweep`.
+// One benchmark run with loads that are known beforehand, measured one after another. The flow of
+// `regatta throughput` and `regatta sweep`.
 #pragma once
 
 #include <string>
@@ -21,8 +21,7 @@ struct BenchmarkPlan {
   std::string resume;  // directory of a run to go on with; empty = a new one
 };
 
-// Runs it, after pulling a model that is named as on the Hub; reports on stdout, progress and notes
-// on stderr. Returns the exit code.
-int RunBenchmark(BenchmarkOptions options, const BenchmarkPlan& plan);
+// Runs it; reports on stdout, progress and notes on stderr. Returns the exit code.
+int RunBenchmark(const BenchmarkOptions& options, const BenchmarkPlan& plan);
 
 }  // namespace regatta

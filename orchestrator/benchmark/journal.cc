@@ -25,30 +25,33 @@ std::string HashOf(const Dataset& dataset) {
 
 }  // namespace
 
-std::vector<PlannedPoint> PlannedPoints(const BenchmarkOptions& options,
-                                        const std::vector<LoadPoint>& points,
-                                        const std::vector<PlannedRun>& order) {
-  std::vector<PlannedPoint> planned;
-  uint64_t position = 0;
-  for (const PlannedRun& run : order) {
-    const LoadPoint& point = points[run.point];
-    PlannedPoint& next = planned.emplace_back();
-    next.set_repeat(run.repeat);
-    next.set_concurrency(point.concurrency);
-    next.set_request_rate(point.request_rate);
-    next.set_requests(point.requests);
-    next.set_first_prompt(static_cast<double>(position));
-    position += WarmupRequestsAt(options, point) + point.requests;
+PlannedPoint PlanAfter(const PlannedPoint* previous, const PlannedLoad& load,
+                       const BenchmarkOptions& options) {
+  PlannedPoint next;
+  next.set_repeat(load.repeat);
+  next.set_concurrency(load.point.concurrency);
+  next.set_request_rate(load.point.request_rate);
+  next.set_requests(load.point.requests);
+  if (previous != nullptr) {
+    LoadPoint before;
+    before.concurrency = previous->concurrency();
+    before.request_rate = previous->request_rate();
+    next.set_first_prompt(previous->first_prompt() + WarmupRequestsAt(options, before) +
+                          previous->requests());
   }
-  return planned;
+  return next;
 }
 
-RunIdentity IdentityOf(const std::vector<std::string>& flags,
-                       const std::vector<PlannedPoint>& planned, const Dataset& dataset,
+RunIdentity IdentityOf(const std::vector<std::string>& flags, absl::Span<const PlannedLoad> plan,
+                       const BenchmarkOptions& options, const Dataset& dataset,
                        const ClusterDescription& cluster) {
   RunIdentity identity;
   identity.mutable_flags()->Add(flags.begin(), flags.end());
-  identity.mutable_planned()->Add(planned.begin(), planned.end());
+  const PlannedPoint* previous = nullptr;
+  for (const PlannedLoad& load : plan) {
+    *identity.add_planned() = PlanAfter(previous, load, options);
+    previous = &identity.planned(identity.planned_size() - 1);
+  }
   identity.set_dataset_hash(HashOf(dataset));
   const PointReport context = ContextOf(cluster);
   *identity.mutable_engine() = context.engine();
@@ -85,13 +88,20 @@ void NoteWhole(size_t points, uint64_t request_bytes, uint64_t timeline_bytes, S
 absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now) {
   ASSIGN_OR_RETURN(SweepReport sweep, directory.LoadWhole());
   Journal& journal = *sweep.mutable_journal();
-  if (absl::Status same = CheckSameRun(journal.identity(), now); !same.ok()) {
+  const bool chosen_as_it_went = now.planned_size() == 0;
+  RunIdentity expected = now;
+  if (chosen_as_it_went) *expected.mutable_planned() = journal.identity().planned();
+  if (absl::Status same = CheckSameRun(journal.identity(), expected); !same.ok()) {
     return absl::Status(same.code(), absl::StrCat(directory.path(), ": ", same.message()));
   }
   if (journal.whole_points() > static_cast<uint32_t>(journal.identity().planned_size())) {
     return absl::DataLossError(absl::StrCat(directory.path(), ": ", journal.whole_points(),
                                             " points are whole, ",
                                             journal.identity().planned_size(), " were planned"));
+  }
+  if (chosen_as_it_went) {
+    auto& planned = *journal.mutable_identity()->mutable_planned();
+    planned.DeleteSubrange(journal.whole_points(), planned.size() - journal.whole_points());
   }
   RETURN_IF_ERROR(directory.KeepRequests(static_cast<uint64_t>(journal.request_bytes())));
   RETURN_IF_ERROR(directory.KeepTimelines(static_cast<uint64_t>(journal.timeline_bytes())));

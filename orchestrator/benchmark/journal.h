@@ -9,9 +9,9 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/types/span.h"
 #include "orchestrator/benchmark/benchmark_options.h"
 #include "orchestrator/benchmark/run_directory.h"
-#include "orchestrator/benchmark/run_order.h"
 #include "orchestrator/benchmark/sweep.h"
 #include "orchestrator/workload/dataset.h"
 #include "proto/cluster.pb.h"
@@ -19,16 +19,16 @@
 
 namespace regatta {
 
-// What each run of `order` sends. Which prompts those are depends on the plan alone, not on what
-// was measured before.
-std::vector<PlannedPoint> PlannedPoints(const BenchmarkOptions& options,
-                                        const std::vector<LoadPoint>& points,
-                                        const std::vector<PlannedRun>& order);
+// What `load` sends after what `previous` sent (null: first of all). Which prompts those are
+// depends on the loads alone, not on what was measured before.
+PlannedPoint PlanAfter(const PlannedPoint* previous, const PlannedLoad& load,
+                       const BenchmarkOptions& options);
 
-// What makes two parts of a sweep one: `flags` as given, the points and where their prompts begin,
-// every prompt and length of `dataset`, what serves, and this build.
-RunIdentity IdentityOf(const std::vector<std::string>& flags,
-                       const std::vector<PlannedPoint>& planned, const Dataset& dataset,
+// What makes two parts of a sweep one: `flags` as given, the loads as far as they are known
+// beforehand and where their prompts begin, every prompt and length of `dataset`, what serves, and
+// this build.
+RunIdentity IdentityOf(const std::vector<std::string>& flags, absl::Span<const PlannedLoad> plan,
+                       const BenchmarkOptions& options, const Dataset& dataset,
                        const ClusterDescription& cluster);
 
 // FAILED_PRECONDITION names what differs: "machine.host: "a" -> "b"".
@@ -42,7 +42,8 @@ const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepR
 // timeline.jsonl.
 void NoteWhole(size_t points, uint64_t request_bytes, uint64_t timeline_bytes, SweepReport& sweep);
 
-// The sweep in `directory` as far as it is whole; drops from the directory what is not. Errors: no
+// The sweep in `directory` as far as it is whole; drops from the directory what is not. Where `now`
+// has no plan, loads were chosen as the run went: what is whole is the plan so far. Errors: no
 // results or no journal, another run (CheckSameRun), requests.jsonl is shorter than it was
 // (DATA_LOSS).
 absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now);

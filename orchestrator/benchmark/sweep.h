@@ -26,6 +26,13 @@ struct LoadPoint {
   uint32_t requests = 0;
   double request_rate = 0;  // per second, infinity = all at once; 0 = closed loop
 };
+
+// One load to be measured.
+struct PlannedLoad {
+  LoadPoint point;
+  uint32_t repeat = 1;     // which run of its point, from 1
+  bool unlimited = false;  // everything is sent at once: no concurrency is on record
+};
 absl::StatusOr<std::vector<LoadPoint>> PlanPoints(const std::vector<uint32_t>& concurrencies,
                                                   uint32_t asked_requests);
 

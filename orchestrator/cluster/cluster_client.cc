@@ -109,6 +109,21 @@ absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::C
   return description;
 }
 
+absl::Status Repartition(const std::shared_ptr<grpc::Channel>& channel,
+                         const RepartitionRequest& request,
+                         const std::function<void(const RepartitionProgress&)>& on_progress) {
+  // A repartition plans, drains its last steps and dissolves besides forming. The layout asked for
+  // gets its time, and the old one as much when that fails.
+  constexpr absl::Duration kPauseTimeout = absl::Minutes(2), kUsualTimeout = absl::Minutes(2);
+  const absl::Duration form_timeout =
+      request.timeout_ms() > 0 ? absl::Milliseconds(request.timeout_ms()) : kUsualTimeout;
+  grpc::ClientContext context;
+  SetDeadline(context, 2 * form_timeout + kPauseTimeout);
+  const auto stream = Cluster::NewStub(channel)->Repartition(&context, request);
+  for (RepartitionProgress progress; stream->Read(&progress);) on_progress(progress);
+  return FromGrpc(stream->Finish());
+}
+
 absl::StatusOr<ClusterState> ReadClusterState(const std::shared_ptr<grpc::Channel>& channel,
                                               absl::Duration timeout) {
   grpc::ClientContext context;

@@ -34,6 +34,13 @@ absl::StatusOr<ClusterDescription> AwaitReady(const std::shared_ptr<grpc::Channe
                                               absl::Duration timeout,
                                               const std::function<absl::Status()>& check);
 
+// Gives the pool another layout or other limits while it serves; returns when that is done, within
+// twice request.timeout_ms (0 = 120 s) and two minutes for draining. The router's error says which
+// layout serves then. `on_progress` is called as stages go on.
+absl::Status Repartition(const std::shared_ptr<grpc::Channel>& channel,
+                         const RepartitionRequest& request,
+                         const std::function<void(const RepartitionProgress&)>& on_progress);
+
 // The parts of a report that the cluster determines: engine, machine, world_info and, under
 // `regatta`, layout, device note and dummy weights.
 PointReport ContextOf(const ClusterDescription& cluster);

@@ -21,9 +21,6 @@ namespace {
 
 constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
 constexpr absl::Duration kAnswerTimeout = absl::Seconds(10);  // beyond what the router may take
-// A repartition plans, drains its last steps and dissolves besides forming; twice when it falls
-// back.
-constexpr absl::Duration kPauseTimeout = absl::Minutes(2);
 
 struct ClusterFlags {
   std::string url;
@@ -53,23 +50,18 @@ absl::Status PrintHealth(const ClusterFlags& flags) {
   return absl::OkStatus();
 }
 
-absl::Status Repartition(const ClusterFlags& flags) {
+absl::Status RepartitionPool(const ClusterFlags& flags) {
   RepartitionRequest request;
   ASSIGN_OR_RETURN(*request.mutable_layout(), MakeLayout(flags.tp, flags.pp, flags.ep, flags.dp));
   request.set_keep_limits(flags.keep_limits);
   request.set_timeout_ms(static_cast<uint32_t>(std::lround(flags.timeout_s * 1e3)));
   ASSIGN_OR_RETURN(const auto channel, Dial(flags));
-  grpc::ClientContext context;
-  // The layout asked for gets its time, and the old one as much when that fails.
-  SetDeadline(context, 2 * absl::Seconds(flags.timeout_s) + kPauseTimeout);
-  const auto stream = Cluster::NewStub(channel)->Repartition(&context, request);
   std::string last;
-  for (RepartitionProgress progress; stream->Read(&progress);) {
+  return Repartition(channel, request, [&](const RepartitionProgress& progress) {
     const std::string text = RepartitionText(progress);
     if (text != last) std::cout << text << std::flush;
     last = text;
-  }
-  return FromGrpc(stream->Finish());
+  });
 }
 
 absl::Status Drain(const ClusterFlags& flags) {
@@ -105,7 +97,7 @@ void AddRepartition(CLI::App& cluster, const std::shared_ptr<ClusterFlags>& flag
       cluster, "repartition",
       "Gives the pool another layout while it serves: live requests pause and go on. A layout "
       "that does not fit is refused and the running one kept. Goes on when this command ends.",
-      Repartition, flags, context);
+      RepartitionPool, flags, context);
   CLI::Option_group& layout =
       *command.add_option_group("Layout", "what is not given is 1; at least one must be");
   const auto add = [&](const char* name, uint32_t& value, const char* text) {

@@ -1,0 +1,429 @@
+// Prepare, measure a load, save, report; see benchmark_session.h.
+#include "orchestrator/benchmark/benchmark_session.h"
+
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <filesystem>
+#include <iostream>
+#include <limits>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+#include "common/check.h"
+#include "common/layout.h"
+#include "common/model_spec.h"
+#include "common/status_macros.h"
+#include "common/version.h"
+#include "orchestrator/benchmark/benchmark_input.h"
+#include "orchestrator/benchmark/environment.h"
+#include "orchestrator/benchmark/figures.h"
+#include "orchestrator/benchmark/journal.h"
+#include "orchestrator/benchmark/load_shape.h"
+#include "orchestrator/benchmark/point_warnings.h"
+#include "orchestrator/cluster/cluster_client.h"
+#include "orchestrator/cluster/cluster_text.h"
+#include "orchestrator/doctor/finding.h"
+#include "orchestrator/doctor/gpu_meter.h"
+#include "orchestrator/hub/model_argument.h"
+#include "orchestrator/load/client_verdict.h"
+#include "orchestrator/report/report.h"
+#include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/quantiles.h"
+
+namespace regatta {
+namespace {
+
+int TerminalWidth() {
+  winsize size = {};
+  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
+  return std::clamp<int>(known ? size.ws_col : 80, 60, 160);
+}
+
+bool RunsOnGpus(const ClusterDescription& cluster) {
+  return std::any_of(cluster.workers().begin(), cluster.workers().end(), [](const auto& worker) {
+    return worker.description().device_kind() == "cuda";
+  });
+}
+
+void DescribeTimeline(const RegattaInfo& info, const PointSamples& samples,
+                      PointTimeline& timeline) {
+  timeline.set_run_number(info.run_number());
+  for (double gap_ms : EvenQuantiles({samples.gaps_ms.begin(), samples.gaps_ms.end()}, 101)) {
+    timeline.add_itl_quantiles_ms(std::round(gap_ms * 1e3) / 1e3);
+  }
+}
+
+// Prompts that all loads of the record take, warm-ups included.
+absl::StatusOr<uint32_t> PromptsFor(const RunRecord& record, const BenchmarkOptions& options) {
+  constexpr uint32_t kMost = std::numeric_limits<uint32_t>::max();
+  uint64_t prompts = 0;
+  const auto add = [&](const LoadPoint& point) {
+    prompts += uint64_t{point.requests} + WarmupRequestsAt(options, point);
+  };
+  for (const PlannedLoad& load : record.plan) add(load.point);
+  if (record.plan.empty()) std::for_each(record.foreseen.begin(), record.foreseen.end(), add);
+  if (prompts <= kMost) return static_cast<uint32_t>(prompts);
+  return absl::InvalidArgumentError(absl::StrCat("the run would send ", prompts,
+                                                 " requests, at most ", kMost,
+                                                 " are possible: lower --num-requests"));
+}
+
+}  // namespace
+
+absl::StatusOr<std::unique_ptr<BenchmarkSession>> BenchmarkSession::Open(
+    BenchmarkOptions options, RunRecord record, const std::atomic<bool>& stop) {
+  // A running router has the weights already.
+  const bool needs_weights = options.url.empty() && !options.cluster.dummy_weights;
+  const ModelParts parts = needs_weights ? ModelParts::kAll : ModelParts::kWithoutWeights;
+  ASSIGN_OR_RETURN(options.cluster.model, ResolveModel(options.cluster.model, parts, stop));
+  std::unique_ptr<BenchmarkSession> session(
+      new BenchmarkSession(std::move(options), std::move(record), stop));
+  RETURN_IF_ERROR(session->Prepare());
+  return session;
+}
+
+absl::Status BenchmarkSession::Prepare() {
+  RETURN_IF_ERROR(ParseStreamMode(options_.stream_mode).status());
+  RETURN_IF_ERROR(CheckFlagsOfUrl(options_));
+  RETURN_IF_ERROR(CheckFigures(options_));
+  for (const LoadPoint& point : record_.foreseen) {
+    RETURN_IF_ERROR(CheckLoadShape(options_.load, point));
+  }
+  ASSIGN_OR_RETURN(const uint32_t prompts, PromptsFor(record_, options_));
+  ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, prompts));
+  for (const LoadPoint& point : record_.foreseen) {
+    RETURN_IF_ERROR(CheckSchedule(options_, dataset_, point.requests));
+  }
+  RETURN_IF_ERROR(StartServing());
+  RETURN_IF_ERROR(ConnectClient());
+  workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
+  return BeginSweep();
+}
+
+absl::Status BenchmarkSession::ConnectClient() {
+  ASSIGN_OR_RETURN(const StreamMode mode, ParseStreamMode(options_.stream_mode));
+  ASSIGN_OR_RETURN(client_,
+                   BenchmarkClient::Connect(options_, record_.foreseen, serving_, mode, stop_));
+  return absl::OkStatus();
+}
+
+// A new one, or the whole part of one that was begun. On the disk before anything is measured.
+absl::Status BenchmarkSession::BeginSweep() {
+  const RunIdentity identity =
+      IdentityOf(record_.flags, record_.plan, options_, dataset_, serving_.description);
+  if (record_.resume.empty()) {
+    sweep_ = NewSweep();
+    *sweep_.mutable_journal()->mutable_identity() = identity;
+  } else {
+    ASSIGN_OR_RETURN(sweep_, TakeUp(*directory_, identity));
+    for (const PointReport& run : MeasuredRuns(sweep_)) {
+      failed_requests_ += run.regatta().failed_requests();
+    }
+    std::cerr << "Going on in " << record_.resume << ": " << sweep_.journal().whole_points();
+    if (!record_.plan.empty()) std::cerr << " of " << record_.plan.size();
+    std::cerr << " points are whole\n";
+  }
+  whole_ = sweep_;
+  step_ = first_step_ = whole_loads();
+  RETURN_IF_ERROR(directory_->WriteResults(sweep_));
+  directory_->DropWhole();
+  return absl::OkStatus();
+}
+
+SweepReport BenchmarkSession::NewSweep() const {
+  SweepReport sweep;
+  sweep.set_schema(kSweepSchema);
+  sweep.set_command(record_.command_line);
+  sweep.set_configuration(record_.configuration);
+  sweep.set_created_utc(UtcTimestamp());
+  sweep.set_version(kVersion);
+  sweep.set_commit(BuildCommit());
+  sweep.set_dataset_path(dataset_.path);
+  sweep.set_insecure(serving_.description.insecure() || options_.tls.insecure);
+  *sweep.mutable_environment() = DescribeEnvironment(serving_.description);
+  sweep.mutable_environment()->mutable_findings()->Add(findings_.begin(), findings_.end());
+  DescribeGpus(facts_, *sweep.mutable_environment());
+  return sweep;
+}
+
+absl::StatusOr<RunDirectory> BenchmarkSession::MakeDirectory(const std::string& model,
+                                                             const Layout& layout) const {
+  if (!record_.resume.empty()) return RunDirectory::Open(record_.resume);
+  return RunDirectory::Create(options_.output, model, LayoutName(layout));
+}
+
+// The run's directory exists before the cluster does, for its logs.
+absl::Status BenchmarkSession::StartServing() {
+  if (!options_.url.empty()) {
+    ASSIGN_OR_RETURN(serving_, ConnectToCluster(options_, stop_));
+    const ClusterDescription& cluster = serving_.description;
+    if (!serving_.http) {
+      RETURN_IF_ERROR(CheckTokenIds(dataset_, cluster.vocab_size(), cluster.model_name()));
+    }
+    ASSIGN_OR_RETURN(directory_, MakeDirectory(cluster.model_name(), cluster.layout()));
+    return absl::OkStatus();
+  }
+  ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
+  ASSIGN_OR_RETURN(directory_, MakeDirectory(ModelNameOf(options_.cluster.model), layout));
+  return LaunchHere(layout);
+}
+
+absl::Status BenchmarkSession::LaunchHere(const Layout& layout) {
+  std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
+            << "); logs in " << directory_->path() << "\n";
+  // Before the ranks are: later they would be found as other users of the GPUs.
+  DoctorFacts facts;
+  if (options_.cluster.device != "cpu") facts = ReadDoctorFacts(WorldSize(layout));
+  ASSIGN_OR_RETURN(serving_, LaunchBenchmarkCluster(options_, layout, MeansOf(options_, dataset_),
+                                                    directory_->path(), stop_));
+  if (RunsOnGpus(serving_.description)) TakeFindings(std::move(facts));
+  return absl::OkStatus();
+}
+
+// Says what may spoil the figures; everything found goes into the results.
+void BenchmarkSession::TakeFindings(DoctorFacts facts) {
+  facts_ = std::move(facts);
+  findings_ = Diagnose(facts_);
+  for (const HostFinding& finding : findings_) {
+    if (finding.level() == kOk || finding.level() == kNote) continue;
+    std::cerr << "! " << finding.level() << ": " << FindingLine(finding) << "\n";
+  }
+}
+
+absl::Status BenchmarkSession::Reform(const RepartitionRequest& request) {
+  if (serving_.channel == nullptr) {
+    return absl::FailedPreconditionError(absl::StrCat(
+        "--url ", options_.url, " is of HTTP; layouts are changed over grpc://HOST:PORT"));
+  }
+  std::string last;
+  const auto show = [&](const RepartitionProgress& progress) {
+    const std::string text = RepartitionText(progress);
+    if (text != last) std::cerr << text << std::flush;
+    last = text;
+  };
+  const absl::Status reformed = Repartition(serving_.channel, request, show);
+  // Also when it was refused: what serves now is asked, not assumed.
+  ASSIGN_OR_RETURN(
+      serving_.description,
+      AwaitReady(serving_.channel, absl::Seconds(options_.cluster.launch_timeout_s), [&] {
+        return stop_.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
+      }));
+  return reformed;
+}
+
+absl::Status BenchmarkSession::Relaunch(const ClusterOptions& cluster) {
+  if (serving_.local == nullptr) {
+    return absl::FailedPreconditionError(
+        "--url: a cluster that runs elsewhere is not started anew");
+  }
+  ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(cluster, std::cerr));
+  client_.reset();
+  serving_ = Serving();
+  options_.cluster = cluster;
+  noted_dead_process_ = false;
+  RETURN_IF_ERROR(LaunchHere(layout));
+  return ConnectClient();
+}
+
+// The load's place in the journal, where it is put unless it was planned.
+const PlannedPoint& BenchmarkSession::Plan(const PlannedLoad& load) {
+  RunIdentity& identity = *sweep_.mutable_journal()->mutable_identity();
+  const int step = static_cast<int>(step_);
+  if (step == identity.planned_size()) {
+    const PlannedPoint* previous = step > 0 ? &identity.planned(step - 1) : nullptr;
+    *identity.add_planned() = PlanAfter(previous, load, options_);
+  }
+  const PlannedPoint& planned = identity.planned(step);
+  CHECK(planned.concurrency() == load.point.concurrency &&
+        planned.requests() == load.point.requests && planned.repeat() == load.repeat);
+  return planned;
+}
+
+std::string BenchmarkSession::LabelOf(const PlannedLoad& load) const {
+  std::string label = absl::StrCat("[", step_ + 1);
+  if (!record_.plan.empty()) absl::StrAppend(&label, "/", record_.plan.size());
+  return absl::StrCat(label, "] ", LoadName({load.point.request_rate, load.point.concurrency}));
+}
+
+// A trace is replayed from its first request, other data sets are dealt from where they stand.
+Batch BenchmarkSession::DealAt(const LoadPoint& point) {
+  workload_->SaltFor(2 * step_ + 1);
+  if (options_.load.fixed_schedule) workload_->Seek(0);
+  return workload_->Deal(point.requests);
+}
+
+absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
+                                       absl::Span<const PlannedLoad> after) {
+  const LoadPoint& point = load.point;
+  workload_->Seek(static_cast<uint64_t>(Plan(load).first_prompt()));
+  workload_->SaltFor(2 * step_);
+  std::vector<PlannedLoad> left = {load};
+  left.insert(left.end(), after.begin(), after.end());
+  WarmUp(point, left);
+  if (stop_.load()) return absl::OkStatus();
+  PointReport context = Context(load);
+  const Batch batch = DealAt(point);
+  LoadOptions shape = LoadOptionsOf(options_.load, point, batch, options_.random_seed);
+  shape.threads = ClientThreads(options_.load, point);
+  ClusterMonitor monitor(serving_.channel);
+  GpuMeter meter(kNvmlLibrary, facts_.gpus.ok() ? *facts_.gpus : GpuInventory());
+  LoadResult result = Load(LabelOf(load), batch, std::move(shape), monitor);
+  meter.Finish(*context.mutable_regatta());
+  PointTimeline timeline = monitor.Finish(*context.mutable_regatta());
+  context.mutable_regatta()->set_cut_short(result.cut_short);
+  *context.mutable_regatta()->mutable_client() = std::move(result.client);
+  PointReport report = CompletePoint(std::move(context), result.samples);
+  Judge(point, batch, result, report);
+  failed_requests_ += report.regatta().failed_requests();
+  KeepRun(options_, report, result.interrupted, sweep_);
+  std::cout << RenderTerminalReport(report) << ClientLine(report.regatta().client()) << std::endl;
+  // Nothing completed: go on only if there is still something to measure.
+  const bool any = report.request_info().num_requests() > 0 || result.interrupted;
+  const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
+  DescribeTimeline(report.regatta(), result.samples, timeline);
+  RETURN_IF_ERROR(
+      Save(std::move(result.samples.requests), timeline, alive.ok() && !result.interrupted));
+  if (alive.ok() && !after.empty()) {
+    PrintEstimate(after, {point.concurrency, report.performance().request_throughput_req_s(),
+                          report.performance().avg_request_latency_ms() / 1e3});
+  }
+  return alive;
+}
+
+// Whether the client shaped the figures, and what else may mislead their reader.
+void BenchmarkSession::Judge(const LoadPoint& point, const Batch& batch, const LoadResult& result,
+                             PointReport& report) const {
+  JudgeClient(report);
+  // The load that was cut short came here before; a cluster of our own has started afresh.
+  const bool resumed = !options_.url.empty() && !record_.resume.empty() && step_ == first_step_;
+  const bool exact =
+      !WorkloadOptionsOf(options_, dataset_).honor_eos && options_.eos_id.value_or(-1) < 0;
+  for (const std::string& warning : WarningsOf(report, {.asked_requests = batch.requests(),
+                                                       .reused_prompts = batch.reused(),
+                                                       .exact_lengths = exact,
+                                                       .interrupted = result.interrupted,
+                                                       .stalled = result.stalled,
+                                                       .max_time_s = MaxTimePerPoint(),
+                                                       .prompts_sent_before = resumed})) {
+    report.mutable_regatta()->add_warnings(warning);
+  }
+}
+
+void BenchmarkSession::WarmUp(const LoadPoint& point, absl::Span<const PlannedLoad> left) {
+  const uint32_t requests = WarmupRequestsAt(options_, point);
+  if (requests == 0) return;
+  LoadOptions load;
+  load.concurrency = point.concurrency > 0 ? std::min(point.concurrency, requests) : requests;
+  // Behind a trace's end its prompts come with other tokens.
+  if (options_.load.fixed_schedule) workload_->Deal(dataset_.entries.size());
+  ClusterMonitor monitor(serving_.channel);
+  const LoadResult result = Load("warm-up for " + LoadName({point.request_rate, point.concurrency}),
+                                 workload_->Deal(requests), std::move(load), monitor);
+  if (sweep_.points_size() > 0) return;
+  const PointReport report = CompletePoint(PointReport(), result.samples);
+  if (report.request_info().num_requests() == 0) return;
+  PrintEstimate(
+      left, {std::min(point.concurrency, requests), report.performance().request_throughput_req_s(),
+             report.performance().avg_request_latency_ms() / 1e3});
+}
+
+LoadResult BenchmarkSession::Load(const std::string& label, const Batch& batch, LoadOptions load,
+                                  ClusterMonitor& monitor) {
+  const double max_time_s = MaxTimePerPoint();
+  load.stall_timeout = absl::Seconds(options_.stall_timeout_s);
+  if (max_time_s > 0) load.max_time = absl::Seconds(max_time_s);
+  LoadResult result = client_->Run(batch, load, [&](const LoadProgress& now) {
+    monitor.Observe(now);
+    display_.Show(label, now, monitor, sweep_);
+    NoteDeadProcess();
+  });
+  display_.Hide();
+  return result;
+}
+
+// Said once, when it happens; the run goes on with what still answers.
+void BenchmarkSession::NoteDeadProcess() {
+  if (noted_dead_process_ || serving_.local == nullptr) return;
+  const absl::Status status = serving_.local->Check();
+  if (status.ok()) return;
+  noted_dead_process_ = true;
+  display_.Hide();
+  std::cerr << "! " << status.message() << "\n";
+}
+
+void BenchmarkSession::PrintEstimate(absl::Span<const PlannedLoad> left,
+                                     const SpeedSample& sample) const {
+  std::vector<LoadPoint> points;
+  uint64_t requests = 0;
+  for (const PlannedLoad& load : left) {
+    points.push_back(load.point);
+    requests += load.point.requests;
+  }
+  const TimeEstimate estimate = EstimateSeconds(points, sample, MaxTimePerPoint());
+  std::cerr << absl::StrFormat("%d %s, %d requests: between %s and %s\n", points.size(),
+                               points.size() == 1 ? "point" : "points", requests,
+                               FormatSeconds(estimate.low_s), FormatSeconds(estimate.high_s));
+}
+
+PointReport BenchmarkSession::Context(const PlannedLoad& load) const {
+  PointReport context = ContextOf(serving_.description);
+  if (options_.gpus > 0) context.mutable_world_info()->set_world_size(options_.gpus);
+  context.mutable_dataset()->set_dataset_path(dataset_.path);
+  RegattaInfo& info = *context.mutable_regatta();
+  info.set_concurrency(load.unlimited ? 0 : load.point.concurrency);
+  *info.mutable_load() = DescribeLoadShape(options_.load, load.point);
+  info.set_streaming(options_.streaming);
+  info.set_stream_mode(serving_.http ? "http" : options_.stream_mode);
+  info.set_prefix_cache(options_.prefix_cache);
+  info.set_warmup_requests(WarmupRequestsAt(options_, load.point));
+  info.set_started_utc(UtcTimestamp());
+  info.set_run_number(static_cast<uint32_t>(step_ + 1));
+  info.set_repeat(load.repeat);
+  AskFigures(options_, serving_.description, info);
+  return context;
+}
+
+double BenchmarkSession::MaxTimePerPoint() const {
+  const PointReport context = ContextOf(serving_.description);
+  return MaxSecondsPerPoint(options_, context.regatta().performance_figure());
+}
+
+// The run counts once results.json says so: until then its requests are a tail that is dropped.
+absl::Status BenchmarkSession::Save(std::vector<RequestRecord> records,
+                                    const PointTimeline& timeline, bool whole) {
+  ++step_;
+  for (RequestRecord& record : records) record.set_run_number(static_cast<uint32_t>(step_));
+  ASSIGN_OR_RETURN(const uint64_t request_bytes, directory_->AppendRequests(records));
+  ASSIGN_OR_RETURN(const uint64_t timeline_bytes, directory_->AppendTimeline(timeline));
+  if (!whole) {
+    RETURN_IF_ERROR(directory_->KeepWhole(whole_));
+    return directory_->WriteResults(sweep_);
+  }
+  NoteWhole(step_, request_bytes, timeline_bytes, sweep_);
+  whole_ = sweep_;
+  return directory_->WriteResults(sweep_);
+}
+
+absl::Status BenchmarkSession::Finish(bool complete, bool show_overview) {
+  display_.Hide();
+  sweep_.set_completed(complete);
+  if (sweep_.points_size() == 0) return absl::OkStatus();
+  RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
+  RETURN_IF_ERROR(directory_->WriteResults(sweep_));  // last: complete means that all is there
+  if (show_overview) {
+    std::cout << RenderSweepOverview(sweep_, ::isatty(STDOUT_FILENO) == 1, TerminalWidth());
+  }
+  if (!options_.report_json.empty()) {
+    RETURN_IF_ERROR(WriteTextFile(
+        options_.report_json, show_overview ? ToJson(sweep_) : ToJson(StandalonePoint(sweep_))));
+  }
+  std::cout << "Results: " << directory_->path() << "\nRepeat:  " << sweep_.command() << std::endl;
+  return absl::OkStatus();
+}
+
+}  // namespace regatta
