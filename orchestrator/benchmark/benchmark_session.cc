@@ -384,6 +384,7 @@ PointReport BenchmarkSession::Context(const PlannedLoad& load) const {
   info.set_started_utc(UtcTimestamp());
   info.set_run_number(static_cast<uint32_t>(step_ + 1));
   info.set_repeat(load.repeat);
+  info.set_search_role(load.role);
   AskFigures(options_, serving_.description, info);
   return context;
 }

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/frontier_plot.h"
+#include "orchestrator/report/recommendation_text.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/terminal_figures.h"
 #include "orchestrator/statistics/load_name.h"
@@ -77,7 +78,7 @@ std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width)
   if (!caveat.empty())
     absl::StrAppend(&out, color ? kYellow : "", "! ", caveat, color ? kReset : "", "\n");
   absl::StrAppend(&out, "\n", Table(sweep, frontier), "\n", Plot(sweep, color, width),
-                  SweepFigures(sweep));
+                  SweepFigures(sweep), RecommendationText(sweep));
   return out;
 }
 

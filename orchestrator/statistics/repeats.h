@@ -10,8 +10,11 @@ namespace regatta {
 // Fewer runs make an interval too wide to say anything.
 inline constexpr uint32_t kRunsForIntervals = 5;
 
+// RegattaInfo.search_role of runs under other limits than the sweep's, which are kept beside it.
+inline constexpr char kTunedRole[] = "tuned";
+
 // Fills points and repeats of `sweep` from its runs. Runs of one load (LoadOf) are one point;
-// points are in the order of their loads. The point is the run with the median output throughput
+// points are in the order of their loads; runs of kTunedRole are in none. The point is the run with the median output throughput
 // (the lower one of two), whole, so that its figures belong together; a run in which requests
 // failed only where there is no other. With at least kRunsForIntervals runs without failures there
 // are intervals of the mean over those runs.

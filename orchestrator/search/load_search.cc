@@ -1,0 +1,80 @@
+// The search on a session; see load_search.h.
+#include "orchestrator/search/load_search.h"
+
+#include <iostream>
+
+#include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
+#include "orchestrator/benchmark/sweep.h"
+
+namespace regatta {
+namespace {
+
+// Writes down why each load was chosen, which the measurements before it say, and what comes next.
+NextLoad NoteSearch(const SearchPlan& plan, SweepReport& sweep) {
+  SearchReport search;
+  std::vector<MeasuredLoad> measured;
+  NextLoad next = ChooseNextLoad(plan.limits, measured);
+  for (const PointReport* run : RunsOf(sweep, kSearchRole)) {
+    SearchedLoad& load = *search.add_loads();
+    load.set_concurrency(run->regatta().concurrency());
+    load.set_reason(next.reason);
+    measured.push_back(AsMeasuredLoad(*run, plan.goals));
+    next = ChooseNextLoad(plan.limits, measured);
+  }
+  search.set_knee(KneeOf(measured));
+  if (!next.concurrency) search.set_ended(next.reason);
+  *sweep.mutable_search() = std::move(search);
+  return next;
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<LoadPoint>> ForeseenLoads(const SearchLimits& limits, uint32_t overload,
+                                                     uint32_t asked_requests) {
+  const uint32_t largest = kMaxConcurrency / overload;
+  if (limits.max_concurrency > largest) {
+    return absl::InvalidArgumentError(absl::StrCat("--max-concurrency is ", limits.max_concurrency,
+                                                   ", must be at most ", largest));
+  }
+  return PlanPoints({overload * limits.max_concurrency}, asked_requests);
+}
+
+std::vector<const PointReport*> RunsOf(const SweepReport& sweep, const std::string& role,
+                                       uint32_t concurrency) {
+  std::vector<const PointReport*> runs;
+  for (const PointReport& run : sweep.runs()) {
+    const RegattaInfo& info = run.regatta();
+    if (info.search_role() != role) continue;
+    if (concurrency == 0 || info.concurrency() == concurrency) runs.push_back(&run);
+  }
+  return runs;
+}
+
+absl::Status MeasureOnce(uint32_t concurrency, uint32_t repeat, const std::string& role,
+                         BenchmarkSession& session, const std::atomic<bool>& stop) {
+  ASSIGN_OR_RETURN(const uint32_t requests,
+                   RequestsAt(concurrency, session.options().num_requests));
+  PlannedLoad load;
+  load.point = {concurrency, requests};
+  load.repeat = repeat;
+  load.role = role;
+  RETURN_IF_ERROR(session.Measure(load, {}));
+  return stop.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
+}
+
+absl::Status SearchLoads(const SearchPlan& plan, BenchmarkSession& session,
+                         const std::atomic<bool>& stop) {
+  for (;;) {
+    const NextLoad next = NoteSearch(plan, session.mutable_sweep());
+    if (!next.concurrency) {
+      std::cerr << "Search: " << next.reason << "\n";
+      return absl::OkStatus();
+    }
+    std::cerr << "Search: " << *next.concurrency << (*next.concurrency == 1 ? " user" : " users")
+              << " next (" << next.reason << ")\n";
+    RETURN_IF_ERROR(MeasureOnce(*next.concurrency, 1, kSearchRole, session, stop));
+  }
+}
+
+}  // namespace regatta

@@ -1,0 +1,44 @@
+// Measures load after load on an open benchmark session, each chosen from what those before it
+// showed (adaptive_search.h).
+#pragma once
+
+#include <atomic>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "orchestrator/benchmark/benchmark_session.h"
+#include "orchestrator/search/adaptive_search.h"
+#include "orchestrator/search/goal.h"
+
+namespace regatta {
+
+// RegattaInfo.search_role of the loads that a search chose.
+inline constexpr char kSearchRole[] = "search";
+
+struct SearchPlan {
+  std::vector<Goal> goals;  // whose edges are looked for
+  SearchLimits limits;
+};
+
+// For RunRecord.foreseen: `overload` times the largest load that the search may choose, with
+// `asked_requests` (RequestsAt). INVALID_ARGUMENT when those are too few for it, or the load is too
+// large.
+absl::StatusOr<std::vector<LoadPoint>> ForeseenLoads(const SearchLimits& limits, uint32_t overload,
+                                                     uint32_t asked_requests);
+
+// Runs with that role (and, unless it is 0, at that concurrency), in the order measured. They lie
+// in `sweep`.
+std::vector<const PointReport*> RunsOf(const SweepReport& sweep, const std::string& role,
+                                       uint32_t concurrency = 0);
+
+// Measures until the search has ended and leaves its course in sweep().search. A session that was
+// taken up goes on where it stopped. CANCELLED when `stop` turned true.
+absl::Status SearchLoads(const SearchPlan& plan, BenchmarkSession& session,
+                         const std::atomic<bool>& stop);
+
+// Measures the load once more. CANCELLED when `stop` turned true.
+absl::Status MeasureOnce(uint32_t concurrency, uint32_t repeat, const std::string& role,
+                         BenchmarkSession& session, const std::atomic<bool>& stop);
+
+}  // namespace regatta
