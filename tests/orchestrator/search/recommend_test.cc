@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/config.h"
 #include "orchestrator/benchmark/run_directory.h"
@@ -61,26 +62,17 @@ class RecommendTest : public ::testing::Test {
     ASSERT_TRUE(WriteDataset(entries, dir_.File("data.jsonl")).ok());
   }
 
-  std::vector<std::string> Command(const std::string& name, std::vector<std::string> more) const {
-    std::vector<std::string> words = {name,
-                                      "--url",
-                                      url_,
-                                      "--num-requests",
-                                      "8",
-                                      "--warmup",
-                                      "1",
-                                      "--output",
-                                      dir_.File("runs"),
-                                      "--dataset",
-                                      dir_.File("data.jsonl"),
-                                      "--no-calibrate"};
-    words.insert(words.end(), more.begin(), more.end());
-    return words;
+  // A small `regatta <name>` against url_; the words of `more` follow.
+  std::string Command(const std::string& name, const std::string& more) const {
+    return absl::StrCat(name, " --url ", url_, " --num-requests 8 --warmup 1 --no-calibrate",
+                        " --output ", dir_.File("runs"), " --dataset ", dir_.File("data.jsonl"),
+                        " ", more);
   }
 
-  std::unique_ptr<ChildProcess> Start(std::vector<std::string> arguments) {
+  std::unique_ptr<ChildProcess> Start(const std::string& command) {
     fs::remove(dir_.File("log"));
-    arguments.insert(arguments.begin(), REGATTA_BIN_DIR "/regatta");
+    const std::vector<std::string> arguments =
+        absl::StrSplit(absl::StrCat(REGATTA_BIN_DIR "/regatta ", command), ' ');
     auto child = ChildProcess::Start("regatta", arguments, dir_.File("log"));
     EXPECT_TRUE(child.ok()) << child.status();
     return *std::move(child);
@@ -93,7 +85,7 @@ class RecommendTest : public ::testing::Test {
     }
     return "still running";
   }
-  std::string Run(const std::vector<std::string>& arguments) { return Await(*Start(arguments)); }
+  std::string Run(const std::string& command) { return Await(*Start(command)); }
 
   std::string Log() const { return Contents(dir_.File("log")); }
   // The directory of the only run; "" before there is one.
@@ -117,8 +109,7 @@ class RecommendTest : public ::testing::Test {
 
 TEST_F(RecommendTest, AGoalThatNobodyMeetsIsToldWithWhatIsMissed) {
   Serve(1);
-  ASSERT_EQ(Run(Command("recommend", {"--min-user-speed", "900000", "--max-concurrency", "4"})),
-            kDone)
+  ASSERT_EQ(Run(Command("recommend", "--min-user-speed 900000 --max-concurrency 4")), kDone)
       << Log();
   const SweepReport sweep = Results();
   EXPECT_EQ(sweep.recommendation().concurrency(), 0u);
@@ -130,8 +121,7 @@ TEST_F(RecommendTest, AGoalThatNobodyMeetsIsToldWithWhatIsMissed) {
 
 TEST_F(RecommendTest, ASearchThatWasKilledGoesOn) {
   Serve(5);
-  auto child = Start(
-      Command("recommend", {"--goal", "throughput", "--max-concurrency", "4", "--repeats", "2"}));
+  auto child = Start(Command("recommend", "--goal throughput --max-concurrency 4 --repeats 2"));
   const absl::Time deadline = absl::Now() + absl::Seconds(90);
   while (absl::Now() < deadline && (RunPath().empty() || Results().runs_size() < 2)) {
     absl::SleepFor(absl::Milliseconds(2));
@@ -140,7 +130,7 @@ TEST_F(RecommendTest, ASearchThatWasKilledGoesOn) {
   Await(*child);
   const SweepReport begun = Results();
   ASSERT_FALSE(begun.completed());
-  ASSERT_EQ(Run({"recommend", "--resume", RunPath()}), kDone) << Log();
+  ASSERT_EQ(Run("recommend --resume " + RunPath()), kDone) << Log();
   const SweepReport sweep = Results();
   EXPECT_TRUE(sweep.completed());
   ASSERT_GE(sweep.runs_size(), begun.runs_size());
@@ -151,14 +141,13 @@ TEST_F(RecommendTest, ASearchThatWasKilledGoesOn) {
   EXPECT_EQ(std::set<uint32_t>(loads.begin(), loads.end()).size(), loads.size());
   EXPECT_THAT(loads, ::testing::Contains(sweep.recommendation().concurrency()));
   EXPECT_EQ(sweep.recommendation().confirmed().runs(), 2u);
-  EXPECT_EQ(Run({"recommend", "--resume", RunPath()}), kDone);
+  EXPECT_EQ(Run("recommend --resume " + RunPath()), kDone);
   EXPECT_THAT(Log(), HasSubstr("nothing is missing"));
 }
 
 TEST_F(RecommendTest, LimitsThatTheServerRefusesAreSaidAndItsOwnStay) {
   Serve(1);
-  EXPECT_EQ(Run(Command("recommend", {"--goal", "throughput", "--max-concurrency", "2", "--repeats",
-                                      "2", "--apply"})),
+  EXPECT_EQ(Run(Command("recommend", "--goal throughput --max-concurrency 2 --repeats 2 --apply")),
             "exit code 2")
       << Log();
   const AppliedLimits& applied = Results().recommendation().applied();
@@ -169,25 +158,23 @@ TEST_F(RecommendTest, LimitsThatTheServerRefusesAreSaidAndItsOwnStay) {
 
 TEST_F(RecommendTest, WhatHasNoMeaningIsRefusedWithWhatToDo) {
   Serve(1);
-  const auto refused = [&](const std::vector<std::string>& flags, const std::string& why) {
+  const auto refused = [&](const std::string& flags, const std::string& why) {
     EXPECT_EQ(Run(Command("recommend", flags)), "exit code 2") << Log();
     EXPECT_THAT(Log(), HasSubstr(why));
   };
-  refused({"--max-concurrency", "8"}, "must be at least the concurrency 16");
-  refused({"--max-concurrency", "4", "--repeats", "1"}, "must be at least 2");
-  refused({"--max-concurrency", "4", "--no-streaming"}, "neither a speed nor a first token");
-  refused({"--max-concurrency", "4", "--user-speed", "5"}, "--min-user-speed");
+  refused("--max-concurrency 8", "must be at least the concurrency 16");
+  refused("--max-concurrency 4 --repeats 1", "must be at least 2");
+  refused("--max-concurrency 4 --no-streaming", "neither a speed nor a first token");
+  refused("--max-concurrency 4 --user-speed 5", "--min-user-speed");
   url_ = "http://127.0.0.1:1";
-  refused({"--max-concurrency", "4", "--apply"}, "grpc://HOST:PORT");
-  EXPECT_THAT(Run(Command("recommend", {"--goal", "speed"})), Not(Eq(kDone)));
+  refused("--max-concurrency 4 --apply", "grpc://HOST:PORT");
+  EXPECT_THAT(Run(Command("recommend", "--goal speed")), Not(Eq(kDone)));
   EXPECT_THAT(Log(), HasSubstr("user-speed"));
 }
 
 TEST_F(RecommendTest, AnAdaptiveSweepChoosesItsLoadsAndRepeatsThem) {
   Serve(2);
-  ASSERT_EQ(Run(Command("sweep", {"--adaptive", "--max-concurrency", "4", "--repeats", "2"})),
-            kDone)
-      << Log();
+  ASSERT_EQ(Run(Command("sweep", "--adaptive --max-concurrency 4 --repeats 2")), kDone) << Log();
   const SweepReport sweep = Results();
   EXPECT_FALSE(sweep.has_recommendation());
   EXPECT_FALSE(sweep.search().ended().empty());
@@ -197,7 +184,7 @@ TEST_F(RecommendTest, AnAdaptiveSweepChoosesItsLoadsAndRepeatsThem) {
   for (const PointRepeats& repeats : sweep.repeats()) EXPECT_EQ(repeats.runs(), 2u);
   EXPECT_THAT(Log(), HasSubstr("Search: "));
   EXPECT_THAT(Contents(RunPath() + "/report.html"), HasSubstr("<h2>Search</h2>"));
-  EXPECT_EQ(Run(Command("sweep", {"--adaptive", "--concurrency", "1,2"})), "exit code 2");
+  EXPECT_EQ(Run(Command("sweep", "--adaptive --concurrency 1,2")), "exit code 2");
   EXPECT_THAT(Log(), HasSubstr("leave --concurrency out"));
 }
 
@@ -221,31 +208,11 @@ class ServedRecommendTest : public RecommendTest {
 };
 
 TEST_F(ServedRecommendTest, TheRouterIsTunedByItsOwnBenchmark) {
-  ASSERT_EQ(Run({"recommend",
-                 "--url",
-                 url_,
-                 "--model",
-                 testing::BundledModel("regatta-dense"),
-                 "--goal",
-                 "throughput",
-                 "--max-concurrency",
-                 "4",
-                 "--repeats",
-                 "2",
-                 "--num-requests",
-                 "8",
-                 "--warmup",
-                 "1",
-                 "--target-input-len",
-                 "16",
-                 "--no-calibrate",
-                 "--target-output-len",
-                 "8",
-                 "--output",
-                 dir_.File("runs"),
-                 "--apply"}),
-            kDone)
-      << Log();
+  const std::string command = absl::StrCat(
+      "recommend --apply --goal throughput --max-concurrency 4 --repeats 2 --num-requests 8 ",
+      "--warmup 1 --target-input-len 16 --target-output-len 8 --no-calibrate --url ", url_,
+      " --output ", dir_.File("runs"), " --model ", testing::BundledModel("regatta-dense"));
+  ASSERT_EQ(Run(command), kDone) << Log();
   const SweepReport sweep = Results();
   const Recommendation& recommendation = sweep.recommendation();
   const uint32_t users = recommendation.concurrency();
@@ -275,7 +242,7 @@ TEST_F(ServedRecommendTest, TheRouterIsTunedByItsOwnBenchmark) {
 
   EXPECT_THAT(Log(), AllOf(HasSubstr("RECOMMENDATION"), HasSubstr("predicted"),
                            HasSubstr("confirmed (2 runs)"), HasSubstr("tuned (2 runs)")));
-  ASSERT_EQ(Run({"report", RunPath()}), kDone) << Log();
+  ASSERT_EQ(Run("report " + RunPath()), kDone) << Log();
   EXPECT_THAT(Log(), HasSubstr("tuned (2 runs)"));
 }
 
