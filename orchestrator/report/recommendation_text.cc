@@ -24,7 +24,7 @@ std::string Row(const std::string& name, const LoadFigures& figures) {
       number(figures.output_throughput_per_gpu_tok_s(), 1), number(figures.user_speed_tok_s(), 2),
       number(figures.p5_user_speed_tok_s(), 2), number(figures.avg_ttft_ms(), 1, " ms"),
       number(figures.p95_ttft_ms(), 1, " ms"), number(figures.avg_tpot_ms(), 2, " ms"),
-      number(figures.mean_running(), 1));
+      figures.mean_running() > 0 ? number(figures.mean_running(), 1) : "-");
   if (!figures.missed().empty()) absl::StrAppend(&row, "  ", figures.missed());
   return row + "\n";
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr double kLeastNumTokens = 2048;
 constexpr double kTokenStep = 256;
+constexpr char kGraphs[] = "CUDA graphs";
 
 bool RunsOn(const ClusterDescription& cluster, const std::string& kind) {
   return std::any_of(cluster.workers().begin(), cluster.workers().end(), [&](const auto& worker) {
@@ -65,15 +67,24 @@ std::string LayoutYaml(const Layout& layout) {
   return yaml;
 }
 
+// Keys and values, each below its reason.
 std::string LimitsYaml(const TunedLimits& tuned) {
   std::string yaml;
-  for (const std::string& reason : tuned.reasons()) yaml += Comments(reason);
-  absl::StrAppend(&yaml, "max_batch_size: ", tuned.max_batch_size(),
-                  "\nmax_num_tokens: ", tuned.max_num_tokens(), "\n");
-  if (tuned.max_seq_len() > 0) {
-    absl::StrAppend(&yaml, "max_seq_len: ", tuned.max_seq_len(), "\n");
-  }
+  const auto explain = [&](absl::string_view limit) {
+    for (const std::string& reason : tuned.reasons()) {
+      if (absl::StartsWith(reason, limit)) yaml += Comments(reason);
+    }
+  };
+  const auto add = [&](const char* key, uint32_t value) {
+    if (value == 0) return;
+    explain(key);
+    absl::StrAppend(&yaml, key, ": ", value, "\n");
+  };
+  add("max_batch_size", tuned.max_batch_size());
+  add("max_num_tokens", tuned.max_num_tokens());
+  add("max_seq_len", tuned.max_seq_len());
   if (tuned.cuda_graph_max_batch_size() > 0) {
+    explain(kGraphs);
     absl::StrAppend(&yaml,
                     "cuda_graph_config:\n  max_batch_size: ", tuned.cuda_graph_max_batch_size(),
                     "\n  enable_padding: true\n");
@@ -121,7 +132,7 @@ TunedLimits TuneLimits(const PointReport& point, const ClusterDescription& clust
   if (RunsOn(cluster, "cuda")) {
     tuned.set_cuda_graph_max_batch_size(tuned.max_batch_size());
     tuned.add_reasons(absl::StrFormat(
-        "CUDA graphs up to %d: a full batch replays one of exactly its size, without padding",
+        "%s up to %d: a full batch replays one of exactly its size, without padding", kGraphs,
         tuned.cuda_graph_max_batch_size()));
   }
   return tuned;

@@ -150,10 +150,11 @@ TEST_F(RecommendTest, LimitsThatTheServerRefusesAreSaidAndItsOwnStay) {
   EXPECT_EQ(Run(Command("recommend", "--goal throughput --max-concurrency 2 --repeats 2 --apply")),
             "exit code 2")
       << Log();
-  const AppliedLimits& applied = Results().recommendation().applied();
+  const SweepReport sweep = Results();
+  const AppliedLimits& applied = sweep.recommendation().applied();
   EXPECT_FALSE(applied.kept());
   EXPECT_THAT(applied.verdict(), HasSubstr("the server kept its own"));
-  EXPECT_FALSE(Results().completed());
+  EXPECT_FALSE(sweep.completed());
 }
 
 TEST_F(RecommendTest, WhatHasNoMeaningIsRefusedWithWhatToDo) {

@@ -92,6 +92,8 @@ TEST(TunedYamlTest, IsAConfigurationThatTheRouterReads) {
   EXPECT_EQ(config.kv_cache_config().dtype(), "fp8");
   EXPECT_EQ(config.dtype(), "bfloat16");
   EXPECT_THAT(yaml, HasSubstr("# max_batch_size 50: 100 users over 2 copies of the model"));
+  EXPECT_THAT(yaml, HasSubstr("at least 2048\nmax_num_tokens: 2048\n"));
+  EXPECT_THAT(yaml, HasSubstr("without padding\ncuda_graph_config:\n"));
   EXPECT_THAT(yaml, HasSubstr("# Serve it: regatta serve models/small --config tuned.yaml"));
 }
 
