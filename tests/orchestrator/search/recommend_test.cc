@@ -109,9 +109,13 @@ class RecommendTest : public ::testing::Test {
 
 TEST_F(RecommendTest, AGoalThatNobodyMeetsIsToldWithWhatIsMissed) {
   Serve(1);
-  ASSERT_EQ(Run(Command("recommend", "--min-user-speed 900000 --max-concurrency 4")), kDone)
+  ASSERT_EQ(
+      Run(Command("recommend", "--min-user-speed 900000 --max-ttft 1.5s --max-concurrency 4")),
+      kDone)
       << Log();
   const SweepReport sweep = Results();
+  EXPECT_EQ(sweep.recommendation().goal(), "user-speed");
+  EXPECT_EQ(sweep.recommendation().max_ttft_ms(), 1500);
   EXPECT_EQ(sweep.recommendation().concurrency(), 0u);
   EXPECT_THAT(sweep.recommendation().limited_by(), HasSubstr("c=1: mean speed"));
   EXPECT_THAT(LoadsOf(sweep.search()), AnyOf(ElementsAre(1, 2), ElementsAre(1, 2, 4)));
@@ -200,6 +204,12 @@ class ServedRecommendTest : public RecommendTest {
     cluster_ = *std::move(cluster);
     url_ = absl::StrCat("grpc://", cluster_->router_address());
   }
+  std::string Tune(uint32_t requests) const {
+    return absl::StrCat("recommend --apply --goal throughput --max-concurrency 4 --repeats 2",
+                        " --num-requests ", requests, " --warmup 1 --target-input-len 16",
+                        " --target-output-len 8 --no-calibrate --url ", url_, " --output ",
+                        dir_.File("runs"), " --model ", testing::BundledModel("regatta-dense"));
+  }
   Limits LimitsNow() const {
     const auto description = DescribeCluster(cluster_->channel(), absl::Seconds(30));
     EXPECT_TRUE(description.ok()) << description.status();
@@ -208,12 +218,26 @@ class ServedRecommendTest : public RecommendTest {
   std::unique_ptr<LocalCluster> cluster_;
 };
 
+TEST_F(ServedRecommendTest, CtrlCWhileTunedLimitsAreTriedPutsTheOldOnesBack) {
+  const auto before = ::signal(SIGINT, SIG_DFL);  // a test run in the background may ignore it
+  auto child = Start(Tune(64));
+  ::signal(SIGINT, before);
+  const absl::Time deadline = absl::Now() + absl::Seconds(120);
+  while (Log().find("Giving the server") == std::string::npos && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  ::kill(child->pid(), SIGINT);
+  const std::string ended = Await(*child);
+  ASSERT_THAT(ended, AnyOf("exit code 130", kDone)) << Log();
+  const AppliedLimits applied = Results().recommendation().applied();
+  if (ended == kDone) GTEST_SKIP() << "it had ended before it could be interrupted";
+  EXPECT_FALSE(applied.kept());
+  EXPECT_THAT(applied.verdict(), HasSubstr("the limits of before were put back"));
+  EXPECT_EQ(LimitsNow().max_batch_size(), 16u);
+}
+
 TEST_F(ServedRecommendTest, TheRouterIsTunedByItsOwnBenchmark) {
-  const std::string command = absl::StrCat(
-      "recommend --apply --goal throughput --max-concurrency 4 --repeats 2 --num-requests 8 ",
-      "--warmup 1 --target-input-len 16 --target-output-len 8 --no-calibrate --url ", url_,
-      " --output ", dir_.File("runs"), " --model ", testing::BundledModel("regatta-dense"));
-  ASSERT_EQ(Run(command), kDone) << Log();
+  ASSERT_EQ(Run(Tune(8)), kDone) << Log();
   const SweepReport sweep = Results();
   const Recommendation& recommendation = sweep.recommendation();
   const uint32_t users = recommendation.concurrency();
