@@ -1,6 +1,7 @@
 // Change, measure, keep or put back; see apply_limits.h.
 #include "orchestrator/search/apply_limits.h"
 
+#include <algorithm>
 #include <cmath>
 #include <iostream>
 
@@ -49,11 +50,15 @@ absl::Status MeasureTuned(const Goal& goal, size_t runs, BenchmarkSession& sessi
   return absl::OkStatus();
 }
 
-// Where the tuned limits are to be had from now on.
+// And where the tuned limits are to be had from now on.
 std::string Kept(const BenchmarkSession& session) {
-  if (session.serving().local == nullptr) return "the server at --url has them and keeps them";
-  return "no figure of the goal got worse; the server launched here ends with this command, so "
-         "serve with tuned.yaml";
+  const LoadFigures& tuned = session.sweep().recommendation().applied().tuned();
+  return absl::StrCat("no figure of the goal got worse, which is met in ", tuned.runs_meeting(),
+                      " of ", tuned.runs(), " runs; ",
+                      session.serving().local == nullptr
+                          ? "the server at --url keeps them"
+                          : "the server launched here ends with this command, serve with "
+                            "tuned.yaml");
 }
 
 std::string WhatGotWorse(const Goal& goal, Runs before, const SweepReport& sweep) {
@@ -77,7 +82,7 @@ absl::Status PutBack(const std::string& worse, const absl::Status& status,
 }  // namespace
 
 std::vector<uint32_t> OverloadsOf(uint32_t users) {
-  const auto quarter = static_cast<uint32_t>(std::ceil(1.25 * users));
+  const auto quarter = std::max(users + 1, static_cast<uint32_t>(std::lround(1.25 * users)));
   if (quarter == 2 * users) return {quarter};
   return {quarter, 2 * users};
 }

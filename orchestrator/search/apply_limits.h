@@ -11,7 +11,7 @@
 
 namespace regatta {
 
-// 1.25 and 2 times `users`, rounded up; one of them for a single user.
+// 1.25 times `users`, rounded but more than they are, and 2 times; one load for a single user.
 std::vector<uint32_t> OverloadsOf(uint32_t users);
 
 // Gives the server the tuned limits of the session's recommendation, measures its load as often as

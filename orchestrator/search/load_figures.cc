@@ -25,6 +25,9 @@ struct Figure {
 constexpr Figure kThroughput = {"output_throughput_per_gpu_tok_s", "output tok/s per GPU",
                                 GpuThroughput, true};
 constexpr Figure kUserSpeed = {"user_speed_tok_s", "tok/s per user", UserSpeed, true};
+constexpr Figure kP5UserSpeed = {
+    "p5_user_speed_tok_s", "tok/s of the slowest twentieth",
+    [](const PointReport& p) { return p.regatta().p5_user_speed_tok_s(); }, true};
 constexpr Figure kP95Ttft = {"p95_ttft_ms", "p95 TTFT in ms",
                              [](const PointReport& p) { return p.regatta().p95_ttft_ms(); }, false};
 
@@ -32,7 +35,7 @@ constexpr Figure kP95Ttft = {"p95_ttft_ms", "p95 TTFT in ms",
 std::vector<Figure> FiguresOfGoal(const Goal& goal) {
   switch (goal.kind) {
     case Goal::Kind::kUserSpeed:
-      return {kUserSpeed, kP95Ttft};
+      return {kUserSpeed, kP5UserSpeed, kP95Ttft};
     case Goal::Kind::kThroughput:
       return {kThroughput};
     case Goal::Kind::kTtft:
@@ -94,8 +97,7 @@ LoadFigures FiguresOf(const Goal& goal, Runs runs) {
   figures.set_output_throughput_per_gpu_tok_s(MeanOf(kThroughput.get, runs));
   figures.set_user_speed_tok_s(MeanOf(kUserSpeed.get, runs));
   figures.set_p95_ttft_ms(MeanOf(kP95Ttft.get, runs));
-  figures.set_p5_user_speed_tok_s(
-      MeanOf([](const PointReport& p) { return p.regatta().p5_user_speed_tok_s(); }, runs));
+  figures.set_p5_user_speed_tok_s(MeanOf(kP5UserSpeed.get, runs));
   figures.set_avg_ttft_ms(
       MeanOf([](const PointReport& p) { return p.streaming_metrics().avg_ttft_ms(); }, runs));
   figures.set_avg_tpot_ms(
@@ -110,7 +112,7 @@ LoadFigures FiguresOf(const Goal& goal, Runs runs) {
     if (missed.empty()) missed = condition;
   }
   if (2 * figures.runs_meeting() <= figures.runs()) figures.set_missed(missed);
-  for (const Figure& figure : {kThroughput, kUserSpeed, kP95Ttft}) {
+  for (const Figure& figure : {kThroughput, kUserSpeed, kP5UserSpeed, kP95Ttft}) {
     const auto interval = MeanInterval(figure.metric, ValuesOf(figure.get, runs));
     if (interval) *figures.add_intervals() = *interval;
   }
@@ -118,9 +120,11 @@ LoadFigures FiguresOf(const Goal& goal, Runs runs) {
 }
 
 std::string WorseFigure(const Goal& goal, Runs before, Runs after) {
-  const LoadFigures old = FiguresOf(goal, before), now = FiguresOf(goal, after);
-  if (old.missed().empty() && !now.missed().empty()) return now.missed();
-  if (before.size() < 2 || after.size() < 2) return "";
+  CHECK(before.size() >= 2 && after.size() >= 2);
+  const uint32_t failed = FiguresOf(goal, after).failed_requests();
+  if (failed > FiguresOf(goal, before).failed_requests()) {
+    return absl::StrFormat("failed requests: %d", failed);
+  }
   for (const Figure& figure : FiguresOfGoal(goal)) {
     const std::string worse = Worse(figure, before, after);
     if (!worse.empty()) return worse;

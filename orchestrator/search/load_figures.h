@@ -17,10 +17,10 @@ using Runs = absl::Span<const PointReport* const>;
 LoadFigures FiguresOf(const Goal& goal, Runs runs);
 
 // The figure in which `after` is worse than `before`, with both means and the interval of their
-// difference; empty when none is. Looked at are the figures that the goal is about: speed and p95
-// TTFT, output throughput, or p95 TTFT. Worse: the 95 % interval of the difference of the means
-// (Welch 1947) lies wholly on the bad side, or the goal, which was met, is missed. Each needs at
-// least two runs for intervals; with fewer only the goal counts.
+// difference; empty when none is. Looked at are the figures that the goal is about: mean and p5
+// speed and p95 TTFT, output throughput, or p95 TTFT. Worse: the 95 % interval of the difference of
+// the means (Welch 1947) lies wholly on the bad side, or more requests failed. That a load at the
+// edge of a goal misses it by chance is not worse. Each needs at least two runs.
 std::string WorseFigure(const Goal& goal, Runs before, Runs after);
 
 }  // namespace regatta

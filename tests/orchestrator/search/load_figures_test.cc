@@ -50,7 +50,7 @@ TEST(LoadFiguresTest, AreMeansWithIntervals) {
   EXPECT_DOUBLE_EQ(figures.user_speed_tok_s(), 62);
   EXPECT_DOUBLE_EQ(figures.output_throughput_per_gpu_tok_s(), 496);
   EXPECT_DOUBLE_EQ(figures.p95_ttft_ms(), 100);
-  ASSERT_EQ(figures.intervals_size(), 3);
+  ASSERT_EQ(figures.intervals_size(), 4);
   EXPECT_EQ(figures.intervals(1).metric(), "user_speed_tok_s");
   EXPECT_NEAR(figures.intervals(1).high(), 62 + 4.302653 * 2 / std::sqrt(3.0), 1e-4);
 }
@@ -82,8 +82,6 @@ TEST(WorseFigureTest, IsOneWhoseIntervalLiesOnTheBadSide) {
 
 TEST(WorseFigureTest, LooksAtWhatTheGoalIsAbout) {
   const RunSet before({60, 60.1, 59.9}, 100);
-  RunSet slow_start({60, 60.1, 59.9}, 0);
-  for (const double ttft : {200, 201, 199}) slow_start.Add(60, ttft);
   EXPECT_THAT(WorseFigure(kGoal, before, RunSet({60, 60.1, 59.9}, 150)), HasSubstr("p95 TTFT"));
   EXPECT_EQ(WorseFigure({Goal::Kind::kThroughput}, before, RunSet({60, 60.1, 59.9}, 150)), "");
   EXPECT_EQ(WorseFigure({Goal::Kind::kTtft, 0, 500}, before, RunSet({50, 51, 49}, 100)), "");
@@ -91,9 +89,22 @@ TEST(WorseFigureTest, LooksAtWhatTheGoalIsAbout) {
               HasSubstr("output tok/s per GPU"));
 }
 
-TEST(WorseFigureTest, AGoalThatIsMissedNowIsWorse) {
-  EXPECT_THAT(WorseFigure(kGoal, RunSet({60}), RunSet({49})), HasSubstr("mean speed 49.0"));
-  EXPECT_EQ(WorseFigure(kGoal, RunSet({60}), RunSet({51})), "");  // no interval from single runs
+TEST(WorseFigureTest, AnEdgeThatIsMissedByChanceIsNotButFailuresAre) {
+  const RunSet before({50, 51, 52});
+  RunSet after({49, 49.5, 52});
+  EXPECT_THAT(FiguresOf(kGoal, after).missed(), HasSubstr("mean speed 49.0"));
+  EXPECT_EQ(WorseFigure(kGoal, before, after), "");
+  after.Add(52, 100).mutable_regatta()->set_failed_requests(3);
+  EXPECT_EQ(WorseFigure(kGoal, before, after), "failed requests: 3");
+}
+
+TEST(WorseFigureTest, TheSlowestUsersCount) {
+  const RunSet before({60, 60.1, 59.9});
+  RunSet after({});
+  for (const double p5 : {50, 51, 52}) {
+    after.Add(60, 100).mutable_regatta()->set_p5_user_speed_tok_s(p5);
+  }
+  EXPECT_THAT(WorseFigure(kGoal, before, after), HasSubstr("slowest twentieth went from 60.00"));
 }
 
 }  // namespace
