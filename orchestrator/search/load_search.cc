@@ -1,9 +1,11 @@
 // The search on a session; see load_search.h.
 #include "orchestrator/search/load_search.h"
 
+#include <algorithm>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
+#include "common/check.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/sweep.h"
 
@@ -30,6 +32,14 @@ NextLoad NoteSearch(const SearchPlan& plan, SweepReport& sweep) {
 
 }  // namespace
 
+LoadPoint SearchedPoint(uint32_t concurrency, uint32_t asked_requests) {
+  constexpr uint32_t kLeastRounds = 2;
+  CHECK(concurrency > 0);
+  const uint32_t requests = asked_requests > 0 ? asked_requests : *RequestsAt(concurrency, 0);
+  const uint32_t rounds = std::max(kLeastRounds, (requests + concurrency - 1) / concurrency);
+  return {concurrency, rounds * concurrency};
+}
+
 absl::StatusOr<std::vector<LoadPoint>> ForeseenLoads(const SearchLimits& limits, uint32_t overload,
                                                      uint32_t asked_requests) {
   const uint32_t largest = kMaxConcurrency / overload;
@@ -37,7 +47,7 @@ absl::StatusOr<std::vector<LoadPoint>> ForeseenLoads(const SearchLimits& limits,
     return absl::InvalidArgumentError(absl::StrCat("--max-concurrency is ", limits.max_concurrency,
                                                    ", must be at most ", largest));
   }
-  return PlanPoints({overload * limits.max_concurrency}, asked_requests);
+  return std::vector<LoadPoint>{SearchedPoint(overload * limits.max_concurrency, asked_requests)};
 }
 
 std::vector<const PointReport*> RunsOf(const SweepReport& sweep, const std::string& role,
@@ -53,10 +63,8 @@ std::vector<const PointReport*> RunsOf(const SweepReport& sweep, const std::stri
 
 absl::Status MeasureOnce(uint32_t concurrency, uint32_t repeat, const std::string& role,
                          BenchmarkSession& session, const std::atomic<bool>& stop) {
-  ASSIGN_OR_RETURN(const uint32_t requests,
-                   RequestsAt(concurrency, session.options().num_requests));
   PlannedLoad load;
-  load.point = {concurrency, requests};
+  load.point = SearchedPoint(concurrency, session.options().num_requests);
   load.repeat = repeat;
   load.role = role;
   RETURN_IF_ERROR(session.Measure(load, {}));

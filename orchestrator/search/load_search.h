@@ -21,9 +21,12 @@ struct SearchPlan {
   SearchLimits limits;
 };
 
-// For RunRecord.foreseen: `overload` times the largest load that the search may choose, with
-// `asked_requests` (RequestsAt). INVALID_ARGUMENT when those are too few for it, or the load is too
-// large.
+// A load of the search, which sends whole rounds of all its users so that they run together to the
+// end: at least two, and at least `asked_requests` (0 = as many as any point has, RequestsAt).
+LoadPoint SearchedPoint(uint32_t concurrency, uint32_t asked_requests);
+
+// For RunRecord.foreseen: `overload` times the largest load that the search may choose.
+// INVALID_ARGUMENT when that is too large.
 absl::StatusOr<std::vector<LoadPoint>> ForeseenLoads(const SearchLimits& limits, uint32_t overload,
                                                      uint32_t asked_requests);
 

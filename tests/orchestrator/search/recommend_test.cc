@@ -167,7 +167,7 @@ TEST_F(RecommendTest, WhatHasNoMeaningIsRefusedWithWhatToDo) {
     EXPECT_EQ(Run(Command("recommend", flags)), "exit code 2") << Log();
     EXPECT_THAT(Log(), HasSubstr(why));
   };
-  refused("--max-concurrency 8", "must be at least the concurrency 16");
+  refused("--max-concurrency 40000", "--max-concurrency is 40000, must be at most 32768");
   refused("--max-concurrency 4 --repeats 1", "must be at least 2");
   refused("--max-concurrency 4 --no-streaming", "neither a speed nor a first token");
   refused("--max-concurrency 4 --user-speed 5", "--min-user-speed");
