@@ -1,8 +1,6 @@
 // Change, measure, keep or put back; see apply_limits.h.
 #include "orchestrator/search/apply_limits.h"
 
-#include <algorithm>
-#include <cmath>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
@@ -80,12 +78,6 @@ absl::Status PutBack(const std::string& worse, const absl::Status& status,
 }
 
 }  // namespace
-
-std::vector<uint32_t> OverloadsOf(uint32_t users) {
-  const auto quarter = std::max(users + 1, static_cast<uint32_t>(std::lround(1.25 * users)));
-  if (quarter == 2 * users) return {quarter};
-  return {quarter, 2 * users};
-}
 
 absl::Status ApplyLimits(const Goal& goal, Runs before, BenchmarkSession& session,
                          const std::atomic<bool>& stop) {

@@ -2,7 +2,6 @@
 #pragma once
 
 #include <atomic>
-#include <vector>
 
 #include "absl/status/status.h"
 #include "orchestrator/benchmark/benchmark_session.h"
@@ -10,9 +9,6 @@
 #include "orchestrator/search/load_figures.h"
 
 namespace regatta {
-
-// 1.25 times `users`, rounded but more than they are, and 2 times; one load for a single user.
-std::vector<uint32_t> OverloadsOf(uint32_t users);
 
 // Gives the server the tuned limits of the session's recommendation, measures its load as often as
 // `before` has runs, and the overloads once. What was found goes into recommendation.applied; the

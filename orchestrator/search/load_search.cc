@@ -50,17 +50,6 @@ absl::StatusOr<std::vector<LoadPoint>> ForeseenLoads(const SearchLimits& limits,
   return std::vector<LoadPoint>{SearchedPoint(overload * limits.max_concurrency, asked_requests)};
 }
 
-std::vector<const PointReport*> RunsOf(const SweepReport& sweep, const std::string& role,
-                                       uint32_t concurrency) {
-  std::vector<const PointReport*> runs;
-  for (const PointReport& run : sweep.runs()) {
-    const RegattaInfo& info = run.regatta();
-    if (info.search_role() != role) continue;
-    if (concurrency == 0 || info.concurrency() == concurrency) runs.push_back(&run);
-  }
-  return runs;
-}
-
 absl::Status MeasureOnce(uint32_t concurrency, uint32_t repeat, const std::string& role,
                          BenchmarkSession& session, const std::atomic<bool>& stop) {
   PlannedLoad load;

@@ -9,12 +9,10 @@
 #include "absl/status/statusor.h"
 #include "orchestrator/benchmark/benchmark_session.h"
 #include "orchestrator/search/adaptive_search.h"
+#include "orchestrator/search/confirmation.h"
 #include "orchestrator/search/goal.h"
 
 namespace regatta {
-
-// RegattaInfo.search_role of the loads that a search chose.
-inline constexpr char kSearchRole[] = "search";
 
 struct SearchPlan {
   std::vector<Goal> goals;  // whose edges are looked for
@@ -29,11 +27,6 @@ LoadPoint SearchedPoint(uint32_t concurrency, uint32_t asked_requests);
 // INVALID_ARGUMENT when that is too large.
 absl::StatusOr<std::vector<LoadPoint>> ForeseenLoads(const SearchLimits& limits, uint32_t overload,
                                                      uint32_t asked_requests);
-
-// Runs with that role (and, unless it is 0, at that concurrency), in the order measured. They lie
-// in `sweep`.
-std::vector<const PointReport*> RunsOf(const SweepReport& sweep, const std::string& role,
-                                       uint32_t concurrency = 0);
 
 // Measures until the search has ended and leaves its course in sweep().search. A session that was
 // taken up goes on where it stopped. CANCELLED when `stop` turned true.

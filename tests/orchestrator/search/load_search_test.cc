@@ -31,25 +31,5 @@ TEST(LoadSearchTest, TheLargestLoadIsForeseenAndBounded) {
               HasSubstr("--max-concurrency is 65536, must be at most 32768"));
 }
 
-TEST(LoadSearchTest, RunsAreToldApartByRoleAndLoad) {
-  SweepReport sweep;
-  const auto add = [&](const char* role, uint32_t users) {
-    RegattaInfo& info = *sweep.add_runs()->mutable_regatta();
-    info.set_search_role(role);
-    info.set_concurrency(users);
-  };
-  add(kSearchRole, 1);
-  add("confirm", 2);
-  add(kSearchRole, 2);
-  add("", 2);
-  const auto found = RunsOf(sweep, kSearchRole);
-  ASSERT_EQ(found.size(), 2u);
-  EXPECT_EQ(found[0], &sweep.runs(0));
-  EXPECT_EQ(found[1], &sweep.runs(2));
-  EXPECT_EQ(RunsOf(sweep, "confirm", 2).size(), 1u);
-  EXPECT_TRUE(RunsOf(sweep, "confirm", 1).empty());
-  EXPECT_EQ(RunsOf(sweep, "").size(), 1u);
-}
-
 }  // namespace
 }  // namespace regatta
