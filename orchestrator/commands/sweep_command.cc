@@ -70,7 +70,11 @@ int RunSweep(SweepFlags flags, const std::string& command_line, const std::strin
   absl::StatusOr<std::vector<LoadPoint>> points = PointsOf(flags);
   if (!points.ok()) return ExitCodeOf(points.status());
   if (flags.adaptive) {
-    RunRecord record{command_line, configuration, flags.given, flags.resume};
+    RunRecord record;
+    record.command_line = command_line;
+    record.configuration = configuration;
+    record.flags = flags.given;
+    record.resume = flags.resume;
     record.foreseen = *std::move(points);
     return RunAdaptiveSweep(flags.benchmark, SearchPlanOf(flags), std::move(record));
   }

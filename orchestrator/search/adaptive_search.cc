@@ -81,9 +81,11 @@ NextLoad RefineEdge(const Loads& loads, size_t objective) {
   return {};
 }
 
-// Below the knee, and above the best load where larger ones lose: the peak may lie between.
-NextLoad RefineKnee(const Loads& loads) {
+// Below the knee, and above the best load where larger ones lose: the peak may lie between. The
+// largest load allowed is no knee: throughput may grow beyond.
+NextLoad RefineKnee(const SearchLimits& limits, const Loads& loads) {
   const uint32_t knee = KneeOf(loads);
+  if (knee == 0 || knee == limits.max_concurrency) return {};
   const auto best = std::max_element(loads.begin(), loads.end(), [](const auto& a, const auto& b) {
     return a.throughput < b.throughput;
   });
@@ -96,7 +98,7 @@ NextLoad RefineKnee(const Loads& loads) {
     const NextLoad below = span(loads[i - 1].concurrency, knee);
     if (below.concurrency) return below;
   }
-  if (knee == 0 || best + 1 == loads.end()) return {};
+  if (best + 1 == loads.end()) return {};
   if ((best + 1)->throughput >= kKneeThroughput * best->throughput) return {};
   return span(best->concurrency, (best + 1)->concurrency);
 }
@@ -154,7 +156,7 @@ NextLoad Refine(const SearchLimits& limits, const Loads& loads) {
     if (next.concurrency) return next;
   }
   if (limits.find_knee) {
-    const NextLoad next = RefineKnee(limits.whole_frontier ? loads : Wanted(loads));
+    const NextLoad next = RefineKnee(limits, limits.whole_frontier ? loads : Wanted(loads));
     if (next.concurrency) return next;
   }
   return limits.whole_frontier ? RefineFrontier(loads) : NextLoad();

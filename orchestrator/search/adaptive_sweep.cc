@@ -11,7 +11,7 @@
 namespace regatta {
 namespace {
 
-// The blocks after the first: that one was the search.
+// All loads in blocks of drawn order; the first block was the search.
 absl::Status RepeatLoads(BenchmarkSession& session, const std::atomic<bool>& stop) {
   std::vector<uint32_t> loads;
   for (const PointReport* run : RunsOf(session.sweep(), kSearchRole)) {
@@ -20,9 +20,9 @@ absl::Status RepeatLoads(BenchmarkSession& session, const std::atomic<bool>& sto
   std::sort(loads.begin(), loads.end());
   const BenchmarkOptions& options = session.options();
   const std::vector<PlannedRun> order =
-      DrawRunOrder(loads.size(), options.repeats - 1, options.random_seed);
-  for (size_t i = RunsOf(session.sweep(), "").size(); i < order.size(); ++i) {
-    RETURN_IF_ERROR(MeasureOnce(loads[order[i].point], order[i].repeat + 1, "", session, stop));
+      DrawRunOrder(loads.size(), options.repeats, options.random_seed);
+  for (size_t i = loads.size() + RunsOf(session.sweep(), "").size(); i < order.size(); ++i) {
+    RETURN_IF_ERROR(MeasureOnce(loads[order[i].point], order[i].repeat, "", session, stop));
   }
   return absl::OkStatus();
 }

@@ -198,6 +198,15 @@ TEST(AdaptiveSearchTest, ALimitOfTheLoadIsHeldAndSaid) {
   EXPECT_THAT(search.ended, HasSubstr("the largest load allowed is 48 users"));
 }
 
+TEST(AdaptiveSearchTest, ALoadAtTheLimitThatStillGainsIsNoKnee) {
+  Server server;
+  server.row_ms = 0;
+  SearchLimits limits;
+  limits.whole_frontier = false;
+  limits.max_concurrency = 32;
+  EXPECT_THAT(SearchBy(limits, server, {}).order, ElementsAre(1, 2, 4, 8, 16, 32));
+}
+
 TEST(AdaptiveSearchTest, ALimitOfPointsIsHeldAndTheNextOneNamed) {
   SearchLimits limits = OnlyEdges();
   limits.max_points = 10;
