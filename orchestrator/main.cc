@@ -19,6 +19,7 @@ int main(int argc, char** argv) {
   regatta::AddPullCommand(app, context);
   regatta::AddSweepCommand(app, context);
   regatta::AddPartitionCommand(app, context);
+  regatta::AddRecommendCommand(app, context);
   regatta::AddThroughputCommand(app, context);
   regatta::AddPrepareDatasetCommand(app, context);
   regatta::AddReportCommand(app, context);

@@ -406,6 +406,7 @@ PointReport BenchmarkSession::Context(const PlannedLoad& load) const {
   info.set_repeat(load.repeat);
   info.set_comparison(record_.comparison);
   info.set_protocol(options_.protocol);
+  info.set_search_role(load.role);
   AskFigures(options_, serving_.description, info);
   info.MergeFrom(marks_);
   return context;

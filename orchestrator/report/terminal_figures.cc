@@ -173,6 +173,8 @@ std::string SweepFigures(const SweepReport& sweep) {
     if (repeats.intervals_size() > 0) absl::StrAppend(&text, Intervals(repeats));
     too_few |= repeats.intervals_size() == 0;
   }
+  // A search repeats what it recommends alone.
+  too_few &= !sweep.has_search();
   if (too_few) absl::StrAppend(&text, "\nToo few runs of a point for intervals: --repeats 5\n");
   for (const PointRepeats& repeats : sweep.repeats()) {
     if (repeats.failed_runs() == 0) continue;

@@ -11,6 +11,7 @@
 #include "orchestrator/report/frontier_plot.h"
 #include "orchestrator/report/partition_text.h"
 #include "orchestrator/report/point_series.h"
+#include "orchestrator/report/recommendation_text.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/terminal_figures.h"
 #include "orchestrator/statistics/load_name.h"
@@ -117,7 +118,7 @@ std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width)
   if (!caveat.empty())
     absl::StrAppend(&out, color ? kYellow : "", "! ", caveat, color ? kReset : "", "\n");
   absl::StrAppend(&out, "\n", Table(sweep, frontier), "\n", Plot(sweep, color, width),
-                  SweepFigures(sweep));
+                  SweepFigures(sweep), RecommendationText(sweep));
   if (sweep.has_partition()) {
     absl::StrAppend(&out, "\n", CandidatesText(sweep), "\n", EqualSpeedText(sweep.partition()));
   }
