@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
 #include "common/limits.h"
+#include "orchestrator/benchmark/protocol.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/workload/dataset.h"
 
@@ -75,6 +76,11 @@ void AddHttpFlags(CLI::App& command, BenchmarkOptions& options) {
 }
 
 void AddLoadFlags(CLI::App& command, BenchmarkOptions& options) {
+  command
+      .add_option("--compat", options.protocol,
+                  "load, warm-up and percentiles of another tool, to the letter (docs/LOAD.md)")
+      ->check(CLI::IsMember({kInferenceMaxProtocol, kTrtllmBenchProtocol}))
+      ->group("Load");
   command
       .add_flag("--streaming,!--no-streaming", options.streaming,
                 "measure first-token and per-token times (default on)")
@@ -173,6 +179,12 @@ void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
   command.add_option("--report-json", options.report_json, "also write the report there as JSON")
       ->group("Output");
   command.add_flag("--markdown", options.markdown, "also write summary.md")->group("Output");
+  command
+      .add_option("--export", options.exports,
+                  "also write these formats of other tools into the run's export/ (see regatta "
+                  "export --help)")
+      ->delimiter(',')
+      ->group("Output");
   AddTlsFlags(command, options.tls);
 }
 

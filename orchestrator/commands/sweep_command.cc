@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark.h"
+#include "orchestrator/benchmark/protocol.h"
 #include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/commands/commands.h"
@@ -113,6 +114,7 @@ void AddSweepFlags(CLI::App& command, SweepFlags& flags) {
 }
 
 absl::StatusOr<std::vector<LoadPoint>> PointsOf(const SweepFlags& flags) {
+  RETURN_IF_ERROR(CheckProtocol(flags.benchmark, flags.given));
   if (flags.benchmark.load.fixed_schedule) {
     return absl::InvalidArgumentError(
         "--fixed-schedule is one load: `regatta throughput` replays it");
@@ -127,7 +129,10 @@ absl::StatusOr<std::vector<LoadPoint>> PointsOf(const SweepFlags& flags) {
   if (!flags.request_rate.empty()) return PointsOverRate(flags);
   const std::string text = flags.concurrency.empty() ? kUsualConcurrency : flags.concurrency;
   ASSIGN_OR_RETURN(const std::vector<uint32_t> concurrencies, ParseConcurrency(text));
-  return PlanPoints(concurrencies, flags.benchmark.num_requests);
+  ASSIGN_OR_RETURN(std::vector<LoadPoint> points,
+                   PlanPoints(concurrencies, flags.benchmark.num_requests));
+  RETURN_IF_ERROR(SetProtocolRequests(flags.benchmark, points));
+  return points;
 }
 
 void AddSweepCommand(CLI::App& app, CommandContext& context) {

@@ -45,14 +45,10 @@ const PointReport& MedianRun(Runs runs) {
   return **middle;
 }
 
-// Nothing that was measured is missing from its figures.
-bool IsSound(const PointReport* run) {
-  return run->regatta().failed_requests() == 0 && run->request_info().num_requests() > 0;
-}
-
 Runs SoundOf(const Runs& runs) {
   Runs sound;
-  std::copy_if(runs.begin(), runs.end(), std::back_inserter(sound), IsSound);
+  std::copy_if(runs.begin(), runs.end(), std::back_inserter(sound),
+               [](const PointReport* run) { return IsSound(*run); });
   return sound;
 }
 
@@ -77,6 +73,14 @@ PointRepeats Agreement(const LoadKey& load, const Runs& runs) {
 }
 
 }  // namespace
+
+const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep) {
+  return sweep.runs_size() > 0 ? sweep.runs() : sweep.points();
+}
+
+bool IsSound(const PointReport& run) {
+  return run.regatta().failed_requests() == 0 && run.request_info().num_requests() > 0;
+}
 
 void SummarizeRuns(SweepReport& sweep) {
   std::map<LoadKey, Runs> by_load;
