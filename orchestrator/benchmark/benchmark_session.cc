@@ -404,9 +404,9 @@ PointReport BenchmarkSession::Context(const PlannedLoad& load) const {
   info.set_started_utc(UtcTimestamp());
   info.set_run_number(static_cast<uint32_t>(step_ + 1));
   info.set_repeat(load.repeat);
+  info.set_search_role(load.role);
   info.set_comparison(record_.comparison);
   info.set_protocol(options_.protocol);
-  info.set_search_role(load.role);
   AskFigures(options_, serving_.description, info);
   info.MergeFrom(marks_);
   return context;

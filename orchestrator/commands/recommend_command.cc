@@ -144,6 +144,7 @@ int RunRecommend(RecommendFlags flags, RunRecord record) {
   record.foreseen = *std::move(foreseen);
   record.flags = flags.given;
   record.resume = flags.resume;
+  record.brief = true;  // The answer is what people came for; results.json has every figure.
   return RunRecommendation(flags.benchmark, *plan, std::move(record));
 }
 

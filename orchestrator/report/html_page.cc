@@ -98,13 +98,9 @@ std::string RenderHtml(absl::Span<const ReportedRun> runs) {
   const std::string charts = ChartsHtml(runs, figures);  // first: fills `figures` for the scripts
   absl::StrAppend(&out, single ? FactsHtml(runs[0].sweep) : RunTableHtml(runs), charts,
                   RecommendationsHtml(runs), PartitionsHtml(runs), HeatMapsHtml(runs), kCourses,
-                  "<h2>Points</h2>
-                  ", PointTableHtml(runs), " < h2 > Reports</ h2> ",
-                      PointReportsHtml(runs),
-                  "<h2>Repeat it</h2>
-                  ", ProvenanceHtml(runs), " < / main >
-                      ",
-                      Scripts(figures, runs));
+                  "<h2>Points</h2>\n", PointTableHtml(runs), "<h2>Reports</h2>\n",
+                  PointReportsHtml(runs), "<h2>Repeat it</h2>\n", ProvenanceHtml(runs), "</main>\n",
+                  Scripts(figures, runs));
   return out + "</body></html>\n";
 }
 
