@@ -1,6 +1,7 @@
 // `regatta sweep`: load points over concurrency or request rate, with table and frontier.
 #include <CLI/CLI.hpp>
 #include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
@@ -9,6 +10,7 @@
 #include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark.h"
+#include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/commands/commands.h"
@@ -31,21 +33,27 @@ absl::StatusOr<std::vector<LoadPoint>> PointsOverRate(const SweepFlags& flags) {
                                                  " values, with --request-rate it is one cap"));
 }
 
+bool SaysWhere(const std::string& flag) {
+  const std::string name = NameOfFlag(flag);
+  return name == "--resume" || name == "--run-dir";
+}
+
 // Flags that may differ when a sweep goes on: they change no figure.
 bool MayChange(const std::string& flag) {
   const std::string name = NameOfFlag(flag);
-  return absl::StartsWith(name, "--tls-") || name == "--insecure" || name == "--launch-timeout" ||
-         name == "--resume";
+  return absl::StartsWith(name, "--tls-") || name == "--insecure" || name == "--launch-timeout";
 }
 
-// The flags that `begun` had, with those of `given` that may change in their place.
+// The flags that `begun` had, with those of `given` that may change in their place; none that say
+// where it is.
 absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,
                                                      const std::vector<std::string>& given) {
   const auto& had = begun.journal().identity().flags();
   std::vector<std::string> flags;
   for (const std::string& flag : given) {
     if (MayChange(flag)) flags.push_back(flag);
-    if (MayChange(flag) || std::find(had.begin(), had.end(), flag) != had.end()) continue;
+    if (MayChange(flag) || SaysWhere(flag) || std::find(had.begin(), had.end(), flag) != had.end())
+      continue;
     return absl::FailedPreconditionError(absl::StrCat(
         flag, ": the sweep was begun with ", had.empty() ? "no flags" : absl::StrJoin(had, " ")));
   }
@@ -53,7 +61,8 @@ absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,
     const auto replaces = [&](const std::string& other) {
       return NameOfFlag(other) == NameOfFlag(flag);
     };
-    if (std::none_of(flags.begin(), flags.end(), replaces)) flags.push_back(flag);
+    if (SaysWhere(flag) || std::any_of(flags.begin(), flags.end(), replaces)) continue;
+    flags.push_back(flag);
   }
   return flags;
 }
@@ -72,20 +81,32 @@ absl::Status TakeOver(SweepFlags& flags, const SweepReport& begun) {
   RETURN_IF_ERROR(ParseGivenFlags(words, parser));
   const auto& had = begun.journal().identity().flags();
   old.given.assign(had.begin(), had.end());
+  old.resume = flags.resume;
   flags = std::move(old);
   return absl::OkStatus();
 }
 
+// The exit code of a sweep that is complete, as it was when it became so.
+int ExitCodeOfComplete(const SweepReport& sweep) {
+  const auto& runs = MeasuredRuns(sweep);
+  const bool failed = std::any_of(runs.begin(), runs.end(), [](const PointReport& run) {
+    return run.regatta().failed_requests() > 0;
+  });
+  return failed ? kExitRequestsFailed : kExitOk;
+}
+
 int RunSweep(SweepFlags flags, const std::string& command_line, const std::string& configuration) {
+  // A --run-dir that holds a run is gone on with.
+  if (std::filesystem::exists(flags.run_dir + "/results.json")) flags.resume = flags.run_dir;
   if (!flags.resume.empty()) {
     const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
     if (!begun.ok()) return ExitCodeOf(begun.status());
-    if (begun->completed()) {
-      std::cout << flags.resume << " is complete: nothing is missing\n";
-      return kExitOk;
-    }
     const absl::Status taken = TakeOver(flags, *begun);
     if (!taken.ok()) return ExitCodeOf(taken);
+    if (begun->completed()) {
+      std::cout << flags.resume << " is complete: nothing is missing\n";
+      return ExitCodeOfComplete(*begun);
+    }
   }
   absl::StatusOr<std::vector<LoadPoint>> points = PointsOf(flags);
   if (!points.ok()) return ExitCodeOf(points.status());
@@ -94,6 +115,7 @@ int RunSweep(SweepFlags flags, const std::string& command_line, const std::strin
   plan.show_overview = true;
   plan.command_line = command_line;
   plan.flags = flags.given;
+  plan.directory = flags.run_dir;
   plan.resume = flags.resume;
   plan.configuration = configuration;
   return RunBenchmark(flags.benchmark, plan);
@@ -109,12 +131,20 @@ void AddSweepFlags(CLI::App& command, SweepFlags& flags) {
   command.add_option("--request-rate", flags.request_rate,
                      "sweep requests per second instead: 1,2,4 or 1:64:x2 or 1:4:+0.5; "
                      "--concurrency then caps what runs at once");
-  command
-      .add_option("--resume", flags.resume,
-                  "directory of a sweep that was cut short: measures what is missing, with the "
-                  "flags it was begun with")
-      ->check(CLI::ExistingDirectory);
+  CLI::Option* const resume =
+      command
+          .add_option("--resume", flags.resume,
+                      "directory of a sweep that was cut short: measures what is missing, with the "
+                      "flags it was begun with")
+          ->check(CLI::ExistingDirectory);
   AddBenchmarkFlags(command, flags.benchmark);
+  command
+      .add_option("--run-dir", flags.run_dir,
+                  "directory of this sweep alone, in place of one below --output: begun there, or "
+                  "gone on with where it stands; for what starts commands again")
+      ->excludes(resume)
+      ->excludes("--output")
+      ->group("Output");
 }
 
 absl::StatusOr<std::vector<LoadPoint>> PointsOf(const SweepFlags& flags) {

@@ -15,6 +15,7 @@ struct SweepFlags {
   std::string concurrency;         // empty: 1:64:x2, or no cap on rates
   std::string request_rate;        // empty: points over concurrency
   std::string resume;              // directory of a run to go on with; empty = a new one
+  std::string run_dir;             // the run's own directory: begun or gone on with there
   std::vector<std::string> given;  // GivenFlags of the command
 };
 

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/frontier_plot.h"
+#include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/terminal_figures.h"
 #include "orchestrator/statistics/load_name.h"
@@ -41,19 +42,18 @@ std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
     const StreamingMetrics& streaming = point.streaming_metrics();
     const Performance& performance = point.performance();
     const bool completed = HasCompleted(point), times = HasTokenTimes(point);
-    // What others have not published is no zero.
     const auto figure = [&](bool known, double value, int decimals, const char* unit = "") {
-      return Figure(known && (value > 0 || !sweep.has_imported()), value, decimals, unit);
+      return Figure(known && IsKnown(point, value), value, decimals, unit);
     };
     absl::StrAppendFormat(
-        &out, "%8s %9s %11s %11s %12s %10s %10s %10s %7d%s\n", LoadLabel(LoadOf(point.regatta())),
+        &out, "%8s %9s %11s %11s %12s %10s %10s %10s %7s%s\n", LoadLabel(LoadOf(point.regatta())),
         figure(completed, performance.request_throughput_req_s(), 2),
         figure(completed, performance.system_output_throughput_tok_s(), 1),
         figure(completed, GpuThroughput(point), 1), figure(completed, UserSpeed(point), 2),
         figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
         figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
-        figure(times, streaming.tpot_percentiles().p50(), 2, " ms"), FailedRequests(sweep, point),
-        frontier[i] ? "  *" : "");
+        figure(times, streaming.tpot_percentiles().p50(), 2, " ms"),
+        Figure(KnowsFailures(point), FailedRequests(sweep, point), 0), frontier[i] ? "  *" : "");
   }
   if (std::none_of(frontier.begin(), frontier.end(), [](bool on) { return on; })) return out;
   return out +
