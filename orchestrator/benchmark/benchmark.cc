@@ -17,6 +17,7 @@ RunRecord RecordOf(const BenchmarkOptions& options, const BenchmarkPlan& plan) {
   record.command_line = plan.command_line;
   record.configuration = plan.configuration;
   record.flags = plan.flags;
+  record.directory = plan.directory;
   record.resume = plan.resume;
   record.foreseen = plan.points;
   for (const PlannedRun& run :

@@ -18,7 +18,8 @@ struct BenchmarkPlan {
   std::string configuration;   // every flag with its value
   // --name=value of every flag that was given, for the journal.
   std::vector<std::string> flags;
-  std::string resume;  // directory of a run to go on with; empty = a new one
+  std::string directory;  // of the run itself; empty = a new one in options.output
+  std::string resume;     // directory of a run to go on with; empty = a new one
 };
 
 // Runs it; reports on stdout, progress and notes on stderr. Returns the exit code.

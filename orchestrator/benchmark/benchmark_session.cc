@@ -160,6 +160,7 @@ SweepReport BenchmarkSession::NewSweep() const {
 absl::StatusOr<RunDirectory> BenchmarkSession::MakeDirectory(const std::string& model,
                                                              const Layout& layout) const {
   if (!record_.resume.empty()) return RunDirectory::Open(record_.resume);
+  if (!record_.directory.empty()) return RunDirectory::CreateAt(record_.directory);
   return RunDirectory::Create(options_.output, model,
                               record_.name.empty() ? LayoutName(layout) : record_.name);
 }
@@ -264,10 +265,23 @@ Batch BenchmarkSession::WarmUpAt(uint32_t requests) {
   return options_.protocol == kInferenceMaxProtocol ? workload_->Repeat(requests) : warm_up;
 }
 
+// The load that was cut short may have come to this server before, in part; a cluster of our own
+// has started afresh.
+bool BenchmarkSession::PartlySent() const {
+  return !options_.url.empty() && !record_.resume.empty() && step_ == first_step_;
+}
+
+// Each load, and its warm-up, has a salt; one that came before has another each time.
+void BenchmarkSession::SaltFor(bool warm_up) {
+  constexpr uint32_t kSaltsPerLife = 1u << 20;
+  const uint32_t lives = PartlySent() ? sweep_.journal().resumed() : 0;
+  workload_->SaltFor(2 * static_cast<uint32_t>(step_) + !warm_up + kSaltsPerLife * lives);
+}
+
 // A trace is replayed from its first request, and trtllm-bench sends the same each time; else data
 // sets are dealt from where they stand.
 Batch BenchmarkSession::DealAt(const LoadPoint& point) {
-  workload_->SaltFor(2 * step_ + 1);
+  SaltFor(/*warm_up=*/false);
   if (options_.load.fixed_schedule || options_.protocol == kTrtllmBenchProtocol) {
     workload_->Seek(0);
   }
@@ -278,20 +292,18 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
                                        absl::Span<const PlannedLoad> after) {
   const LoadPoint& point = load.point;
   workload_->Seek(static_cast<uint64_t>(Plan(load).first_prompt()));
-  workload_->SaltFor(2 * step_);
-  std::vector<PlannedLoad> left = {load};
-  left.insert(left.end(), after.begin(), after.end());
-  WarmUp(point, left);
+  SaltFor(/*warm_up=*/true);
+  WarmUp(load, after);
   if (stop_.load()) return absl::OkStatus();
   PointReport context = Context(load);
   const Batch batch = DealAt(point);
   LoadOptions shape = LoadOptionsOf(options_.load, point, batch, options_.random_seed);
   shape.threads = ClientThreads(options_.load, point);
-  ClusterMonitor monitor(serving_.channel);
   GpuMeter meter(kNvmlLibrary, facts_.gpus.ok() ? *facts_.gpus : GpuInventory());
-  LoadResult result = Load(LabelOf(load), batch, std::move(shape), monitor);
-  meter.Finish(*context.mutable_regatta());
-  PointTimeline timeline = monitor.Finish(*context.mutable_regatta());
+  ClusterMonitor monitor(serving_.channel);  // last: what it averages is the load alone
+  LoadResult result = Load(LabelOf(load), batch, std::move(shape), monitor, Ahead(point, after));
+  PointTimeline timeline = monitor.Finish(result.start_ns, *context.mutable_regatta());
+  meter.Finish(result.start_ns, *context.mutable_regatta(), timeline);
   context.mutable_regatta()->set_cut_short(result.cut_short);
   *context.mutable_regatta()->mutable_client() = std::move(result.client);
   PointReport report = CompletePoint(std::move(context), result.samples);
@@ -308,10 +320,7 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   DescribeTimeline(report.regatta(), result.samples, timeline);
   RETURN_IF_ERROR(
       Save(std::move(result.samples.requests), timeline, alive.ok() && !result.interrupted));
-  if (alive.ok() && !after.empty()) {
-    PrintEstimate(after, {point.concurrency, report.performance().request_throughput_req_s(),
-                          report.performance().avg_request_latency_ms() / 1e3});
-  }
+  if (alive.ok() && !after.empty()) PrintEstimate(after, SpeedsOf(sweep_));
   return alive;
 }
 
@@ -319,47 +328,50 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
 void BenchmarkSession::Judge(const LoadPoint& point, const Batch& batch, const LoadResult& result,
                              PointReport& report) const {
   JudgeClient(report);
-  // The load that was cut short came here before; a cluster of our own has started afresh.
-  const bool resumed = !options_.url.empty() && !record_.resume.empty() && step_ == first_step_;
   const bool exact =
       !WorkloadOptionsOf(options_, dataset_).honor_eos && options_.eos_id.value_or(-1) < 0;
-  for (const std::string& warning : WarningsOf(report, {.asked_requests = batch.requests(),
-                                                       .reused_prompts = batch.reused(),
-                                                       .exact_lengths = exact,
-                                                       .interrupted = result.interrupted,
-                                                       .stalled = result.stalled,
-                                                       .max_time_s = MaxTimePerPoint(),
-                                                       .prompts_sent_before = resumed})) {
+  for (const std::string& warning :
+       WarningsOf(report, {.asked_requests = batch.requests(),
+                          .reused_prompts = batch.reused(),
+                          .exact_lengths = exact,
+                          .interrupted = result.interrupted,
+                          .stalled = result.stalled,
+                          .max_time_s = MaxTimePerPoint(),
+                          .prompts_sent_before = PartlySent() && options_.load.cache_salt < 0})) {
     report.mutable_regatta()->add_warnings(warning);
   }
 }
 
-void BenchmarkSession::WarmUp(const LoadPoint& point, absl::Span<const PlannedLoad> left) {
+void BenchmarkSession::WarmUp(const PlannedLoad& planned, absl::Span<const PlannedLoad> after) {
+  const LoadPoint& point = planned.point;
   const uint32_t requests = WarmupRequestsAt(options_, point);
   if (requests == 0) return;
   LoadOptions load;
   load.concurrency = point.concurrency > 0 ? std::min(point.concurrency, requests) : requests;
   // Behind a trace's end its prompts come with other tokens.
   if (options_.load.fixed_schedule) workload_->Deal(dataset_.entries.size());
+  std::vector<PlannedLoad> left = {planned};
+  left.insert(left.end(), after.begin(), after.end());
+  const RunAhead ahead = Ahead({load.concurrency, requests}, left);
   ClusterMonitor monitor(serving_.channel);
   const LoadResult result = Load("warm-up for " + LoadName({point.request_rate, point.concurrency}),
-                                 WarmUpAt(requests), std::move(load), monitor);
+                                 WarmUpAt(requests), std::move(load), monitor, ahead);
   if (sweep_.points_size() > 0) return;
   const PointReport report = CompletePoint(PointReport(), result.samples);
   if (report.request_info().num_requests() == 0) return;
-  PrintEstimate(
-      left, {std::min(point.concurrency, requests), report.performance().request_throughput_req_s(),
-             report.performance().avg_request_latency_ms() / 1e3});
+  const SpeedSample speed = {ahead.now.concurrency, report.performance().request_throughput_req_s(),
+                             report.performance().avg_request_latency_ms() / 1e3};
+  PrintEstimate(left, {&speed, 1});
 }
 
 LoadResult BenchmarkSession::Load(const std::string& label, const Batch& batch, LoadOptions load,
-                                  ClusterMonitor& monitor) {
+                                  ClusterMonitor& monitor, const RunAhead& ahead) {
   const double max_time_s = MaxTimePerPoint();
   load.stall_timeout = absl::Seconds(options_.stall_timeout_s);
   if (max_time_s > 0) load.max_time = absl::Seconds(max_time_s);
   LoadResult result = client_->Run(batch, load, [&](const LoadProgress& now) {
     monitor.Observe(now);
-    display_.Show(label, now, monitor, sweep_);
+    display_.Show(label, now, monitor, sweep_, ahead);
     NoteDeadProcess();
   });
   display_.Hide();
@@ -376,18 +388,27 @@ void BenchmarkSession::NoteDeadProcess() {
   std::cerr << "! " << status.message() << "\n";
 }
 
+RunAhead BenchmarkSession::Ahead(const LoadPoint& now, absl::Span<const PlannedLoad> after) const {
+  RunAhead ahead;
+  ahead.now = now;
+  for (const PlannedLoad& load : after) ahead.after.push_back(load.point);
+  ahead.known = SpeedsOf(sweep_);
+  ahead.max_s_per_point = MaxTimePerPoint();
+  return ahead;
+}
+
 void BenchmarkSession::PrintEstimate(absl::Span<const PlannedLoad> left,
-                                     const SpeedSample& sample) const {
+                                     absl::Span<const SpeedSample> known) const {
   std::vector<LoadPoint> points;
   uint64_t requests = 0;
   for (const PlannedLoad& load : left) {
     points.push_back(load.point);
     requests += load.point.requests;
   }
-  const TimeEstimate estimate = EstimateSeconds(points, sample, MaxTimePerPoint());
-  std::cerr << absl::StrFormat("%d %s, %d requests: between %s and %s\n", points.size(),
+  if (known.empty()) return;
+  std::cerr << absl::StrFormat("%d %s, %d requests: %s\n", points.size(),
                                points.size() == 1 ? "point" : "points", requests,
-                               FormatSeconds(estimate.low_s), FormatSeconds(estimate.high_s));
+                               FormatRange(EstimateSeconds(points, known, MaxTimePerPoint())));
 }
 
 PointReport BenchmarkSession::Context(const PlannedLoad& load) const {

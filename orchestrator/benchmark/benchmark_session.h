@@ -35,13 +35,14 @@ struct RunRecord {
   std::string configuration;  // every flag with its value
   // --name=value of every flag that was given, for the journal.
   std::vector<std::string> flags;
-  std::string resume;  // directory of a run to go on with; empty = a new one
+  std::string directory;  // of a new run; empty = one with a name of its own in options.output
+  std::string resume;     // directory of a run to go on with; empty = a new one
   // Every load, where that is known beforehand; empty: loads are chosen as the run goes.
   std::vector<PlannedLoad> plan;
   // The largest loads that may come: prompts and client threads are made for them.
   std::vector<LoadPoint> foreseen;
-  std::string name;    // in the directory's name in place of the layout
-  bool brief = false;  // a line for each load in place of its report
+  std::string name;        // in the directory's name in place of the layout
+  bool brief = false;      // a line for each load in place of its report
   std::string comparison;  // of which the run is one side, measured in turn; empty = of none
 };
 
@@ -101,16 +102,19 @@ class BenchmarkSession {
   SweepReport NewSweep() const;
   void TakeFindings(DoctorFacts facts);
   const PlannedPoint& Plan(const PlannedLoad& load);
-  void WarmUp(const LoadPoint& point, absl::Span<const PlannedLoad> left);
+  bool PartlySent() const;
+  void SaltFor(bool warm_up);
+  void WarmUp(const PlannedLoad& load, absl::Span<const PlannedLoad> after);
   Batch WarmUpAt(uint32_t requests);
   Batch DealAt(const LoadPoint& point);
   LoadResult Load(const std::string& label, const Batch& batch, LoadOptions load,
-                  ClusterMonitor& monitor);
+                  ClusterMonitor& monitor, const RunAhead& ahead);
   void Judge(const LoadPoint& point, const Batch& batch, const LoadResult& result,
              PointReport& report) const;
   absl::Status Export() const;
   void NoteDeadProcess();
-  void PrintEstimate(absl::Span<const PlannedLoad> left, const SpeedSample& sample) const;
+  RunAhead Ahead(const LoadPoint& now, absl::Span<const PlannedLoad> after) const;
+  void PrintEstimate(absl::Span<const PlannedLoad> left, absl::Span<const SpeedSample> known) const;
   PointReport Context(const PlannedLoad& load) const;
   absl::Status Save(std::vector<RequestRecord> records, const PointTimeline& timeline, bool whole);
   double MaxTimePerPoint() const;

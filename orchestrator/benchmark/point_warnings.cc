@@ -96,7 +96,7 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
   if (conditions.prompts_sent_before && info.prefix_cache()) {
     warnings.push_back(
         "the part of the sweep that was cut short may have left prompts of this point in the "
-        "server's prefix cache");
+        "server's prefix cache; with --cache-salt they would have been new");
   }
   if (conditions.reused_prompts > 0) {
     warnings.push_back(absl::StrCat(conditions.reused_prompts,

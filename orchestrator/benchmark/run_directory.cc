@@ -75,6 +75,22 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& root, const
                                              error ? error.message() : "all names are taken"));
 }
 
+absl::StatusOr<RunDirectory> RunDirectory::CreateAt(const std::string& path) {
+  std::error_code error;
+  fs::create_directories(path, error);
+  if (error) {
+    return absl::UnavailableError(
+        absl::StrCat("run directory '", path, "': cannot be created: ", error.message()));
+  }
+  ASSIGN_OR_RETURN(RunDirectory directory, Open(path));
+  for (const char* name : {"/results.json", "/requests.jsonl"}) {
+    if (!fs::exists(path + name)) continue;
+    return absl::FailedPreconditionError(
+        absl::StrCat("run directory '", path, "': holds ", name + 1, " of another run"));
+  }
+  return directory;
+}
+
 absl::StatusOr<RunDirectory> RunDirectory::Open(const std::string& path) {
   ASSIGN_OR_RETURN(std::shared_ptr<void> lock, LockDirectory(path));
   return RunDirectory(path, std::move(lock));

@@ -21,6 +21,8 @@ class RunDirectory {
                                              const std::string& layout);
   // One that exists, to go on with. NOT_FOUND, or FAILED_PRECONDITION while another process
   // measures into it; both name the path.
+  // `path` itself, which is made where it is missing. FAILED_PRECONDITION where it holds a run.
+  static absl::StatusOr<RunDirectory> CreateAt(const std::string& path);
   static absl::StatusOr<RunDirectory> Open(const std::string& path);
 
   const std::string& path() const { return path_; }

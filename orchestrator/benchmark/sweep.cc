@@ -67,6 +67,18 @@ absl::Status AppendPart(absl::string_view part, std::vector<uint32_t>& points) {
   return absl::OkStatus();
 }
 
+// By the ratio of concurrencies.
+const SpeedSample& MostSimilar(absl::Span<const SpeedSample> samples, uint32_t concurrency) {
+  const auto distance = [concurrency](const SpeedSample& sample) {
+    return std::abs(std::log(1.0 * sample.concurrency / concurrency));
+  };
+  const SpeedSample* best = &samples[0];
+  for (const SpeedSample& sample : samples) {
+    if (distance(sample) <= distance(*best)) best = &sample;
+  }
+  return *best;
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<uint32_t>> ParseConcurrency(absl::string_view text) {
@@ -101,11 +113,12 @@ absl::StatusOr<std::vector<LoadPoint>> PlanPoints(const std::vector<uint32_t>& c
   return points;
 }
 
-TimeEstimate EstimateSeconds(const std::vector<LoadPoint>& points, const SpeedSample& sample,
-                             double max_s_per_point) {
+TimeEstimate EstimateSeconds(const std::vector<LoadPoint>& points,
+                             absl::Span<const SpeedSample> samples, double max_s_per_point) {
   TimeEstimate estimate;
   for (const LoadPoint& point : points) {
     const uint32_t at_once = point.concurrency > 0 ? point.concurrency : point.requests;
+    const SpeedSample& sample = MostSimilar(samples, at_once);
     const double rounds = std::ceil(static_cast<double>(point.requests) / at_once);
     double low = rounds * sample.latency_s;
     // An open loop lasts until its last request is due.

@@ -7,6 +7,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace regatta {
 
@@ -37,7 +38,7 @@ struct PlannedLoad {
 absl::StatusOr<std::vector<LoadPoint>> PlanPoints(const std::vector<uint32_t>& concurrencies,
                                                   uint32_t asked_requests);
 
-// What is known about the system's speed before the points are run.
+// How fast the system was under a load.
 struct SpeedSample {
   uint32_t concurrency = 1;
   double requests_per_s = 0;
@@ -49,9 +50,11 @@ struct TimeEstimate {
   double high_s = 0;  // throughput stays what it is however many run together
 };
 
-// For `points`, each cut at `max_s_per_point` (plus one latency, for what still runs); 0 = no cut.
-TimeEstimate EstimateSeconds(const std::vector<LoadPoint>& points, const SpeedSample& sample,
-                             double max_s_per_point);
+// For `points`, each from the one of `samples` (not empty) with the most similar concurrency, the
+// latest of equal ones, and cut at `max_s_per_point` (plus one latency, for what still runs); 0 =
+// no cut.
+TimeEstimate EstimateSeconds(const std::vector<LoadPoint>& points,
+                             absl::Span<const SpeedSample> samples, double max_s_per_point);
 
 // "45 s", "3 min", "1 h 20 min".
 std::string FormatSeconds(double seconds);

@@ -37,8 +37,7 @@ struct ClusterMonitor::Watching {
 };
 
 ClusterMonitor::ClusterMonitor(const std::shared_ptr<grpc::Channel>& channel)
-    : watching_(channel != nullptr ? std::make_unique<Watching>(channel) : nullptr),
-      timeline_(RealClock().NowNs()) {
+    : watching_(channel != nullptr ? std::make_unique<Watching>(channel) : nullptr) {
   if (watching_ == nullptr) return;
   reader_ = std::thread([this] {
     WatchRequest request;
@@ -69,10 +68,10 @@ void ClusterMonitor::Stop() {
   reader_.join();
 }
 
-PointTimeline ClusterMonitor::Finish(RegattaInfo& info) {
+PointTimeline ClusterMonitor::Finish(int64_t start_ns, RegattaInfo& info) {
   Stop();
   average_.Fill(info);
-  return timeline_.Take();
+  return timeline_.Take(start_ns);
 }
 
 }  // namespace regatta

@@ -42,8 +42,9 @@ class ClusterMonitor {
   // The newest state; none yet, or none ever.
   std::optional<ClusterState> Latest() const;
 
-  // Ends the stream, fills what was seen into `info`; the point over time since construction.
-  PointTimeline Finish(RegattaInfo& info);
+  // Ends the stream, fills what was seen into `info`; the point over time from `start_ns` on, the
+  // RealClock time at which its load began.
+  PointTimeline Finish(int64_t start_ns, RegattaInfo& info);
 
  private:
   struct Watching;

@@ -17,11 +17,11 @@ void PointTimelineRecorder::AddClient(const LoadProgress& progress) {
 }
 
 void PointTimelineRecorder::AddRouter(const ClusterState& state, int64_t received_ns) {
-  router_.Add({(received_ns - start_ns_) / 1e6, state.kv_usage(), state.output_tokens(),
-               state.running(), state.waiting()});
+  router_.Add(
+      {received_ns, state.kv_usage(), state.output_tokens(), state.running(), state.waiting()});
 }
 
-PointTimeline PointTimelineRecorder::Take() {
+PointTimeline PointTimelineRecorder::Take(int64_t start_ns) {
   PointTimeline timeline;
   for (const ClientSample& sample : client_.Take()) {
     timeline.add_client_ms(Rounded(sample.ms, 1));
@@ -30,7 +30,8 @@ PointTimeline PointTimelineRecorder::Take() {
   }
   const std::vector<RouterSample> router = router_.Take();
   for (const RouterSample& sample : router) {
-    timeline.add_router_ms(Rounded(sample.ms, 1));
+    if (sample.time_ns < start_ns) continue;
+    timeline.add_router_ms(Rounded((sample.time_ns - start_ns) / 1e6, 1));
     timeline.add_running(sample.running);
     timeline.add_waiting(sample.waiting);
     timeline.add_kv_usage(Rounded(sample.kv_usage, 1e4));

@@ -11,11 +11,15 @@
 namespace regatta {
 namespace {
 
+bool SaysWhere(const std::string& flag) {
+  const std::string name = NameOfFlag(flag);
+  return name == "--resume" || name == "--run-dir";
+}
+
 // Flags that may differ when a sweep goes on: they change no figure.
 bool MayChange(const std::string& flag) {
   const std::string name = NameOfFlag(flag);
-  return absl::StartsWith(name, "--tls-") || name == "--insecure" || name == "--launch-timeout" ||
-         name == "--resume";
+  return absl::StartsWith(name, "--tls-") || name == "--insecure" || name == "--launch-timeout";
 }
 
 }  // namespace
@@ -31,7 +35,8 @@ absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,
   std::vector<std::string> flags;
   for (const std::string& flag : given) {
     if (MayChange(flag)) flags.push_back(flag);
-    if (MayChange(flag) || std::find(had.begin(), had.end(), flag) != had.end()) continue;
+    if (MayChange(flag) || SaysWhere(flag)) continue;
+    if (std::find(had.begin(), had.end(), flag) != had.end()) continue;
     return absl::FailedPreconditionError(absl::StrCat(
         flag, ": the sweep was begun with ", had.empty() ? "no flags" : absl::StrJoin(had, " ")));
   }
@@ -39,7 +44,8 @@ absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,
     const auto replaces = [&](const std::string& other) {
       return NameOfFlag(other) == NameOfFlag(flag);
     };
-    if (std::none_of(flags.begin(), flags.end(), replaces)) flags.push_back(flag);
+    if (SaysWhere(flag) || std::any_of(flags.begin(), flags.end(), replaces)) continue;
+    flags.push_back(flag);
   }
   return flags;
 }

@@ -9,7 +9,8 @@
 
 namespace regatta {
 
-// The flags that `begun` had, with those of `given` in their place that change no figure.
+// The flags that `begun` had, with those of `given` in their place that change no figure; none that
+// say where it is.
 // FAILED_PRECONDITION where the run has no journal, and for a flag that it was not begun with;
 // `directory` is the run's, for the message.
 absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,

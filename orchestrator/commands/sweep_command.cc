@@ -1,11 +1,14 @@
 // `regatta sweep`: load points over concurrency or request rate, with table and frontier.
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
 #include <iostream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark.h"
+#include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/protocol.h"
 #include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/benchmark/run_directory.h"
@@ -43,6 +46,7 @@ absl::Status TakeOver(SweepFlags& flags, const SweepReport& begun) {
   RETURN_IF_ERROR(ParseGivenFlags(words, parser));
   const auto& had = begun.journal().identity().flags();
   old.given.assign(had.begin(), had.end());
+  old.resume = flags.resume;
   flags = std::move(old);
   return absl::OkStatus();
 }
@@ -57,16 +61,27 @@ SearchPlan SearchPlanOf(const SweepFlags& flags) {
   return plan;
 }
 
+// The exit code of a sweep that is complete, as it was when it became so.
+int ExitCodeOfComplete(const SweepReport& sweep) {
+  const auto& runs = MeasuredRuns(sweep);
+  const bool failed = std::any_of(runs.begin(), runs.end(), [](const PointReport& run) {
+    return run.regatta().failed_requests() > 0;
+  });
+  return failed ? kExitRequestsFailed : kExitOk;
+}
+
 int RunSweep(SweepFlags flags, const std::string& command_line, const std::string& configuration) {
+  // A --run-dir that holds a run is gone on with.
+  if (std::filesystem::exists(flags.run_dir + "/results.json")) flags.resume = flags.run_dir;
   if (!flags.resume.empty()) {
     const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
     if (!begun.ok()) return ExitCodeOf(begun.status());
-    if (begun->completed()) {
-      std::cout << flags.resume << " is complete: nothing is missing\n";
-      return kExitOk;
-    }
     const absl::Status taken = TakeOver(flags, *begun);
     if (!taken.ok()) return ExitCodeOf(taken);
+    if (begun->completed()) {
+      std::cout << flags.resume << " is complete: nothing is missing\n";
+      return ExitCodeOfComplete(*begun);
+    }
   }
   absl::StatusOr<std::vector<LoadPoint>> points = PointsOf(flags);
   if (!points.ok()) return ExitCodeOf(points.status());
@@ -84,6 +99,7 @@ int RunSweep(SweepFlags flags, const std::string& command_line, const std::strin
   plan.show_overview = true;
   plan.command_line = command_line;
   plan.flags = flags.given;
+  plan.directory = flags.run_dir;
   plan.resume = flags.resume;
   plan.configuration = configuration;
   return RunBenchmark(flags.benchmark, plan);
@@ -105,12 +121,20 @@ void AddSweepFlags(CLI::App& command, SweepFlags& flags) {
       "asked --user-speed is reached, then refine the edges of these speeds, the knee of the "
       "throughput and the widest gaps of the frontier");
   AddSearchFlags(command, flags.search, adaptive);
-  command
-      .add_option("--resume", flags.resume,
-                  "directory of a sweep that was cut short: measures what is missing, with the "
-                  "flags it was begun with")
-      ->check(CLI::ExistingDirectory);
+  CLI::Option* const resume =
+      command
+          .add_option("--resume", flags.resume,
+                      "directory of a sweep that was cut short: measures what is missing, with the "
+                      "flags it was begun with")
+          ->check(CLI::ExistingDirectory);
   AddBenchmarkFlags(command, flags.benchmark);
+  command
+      .add_option("--run-dir", flags.run_dir,
+                  "directory of this sweep alone, in place of one below --output: begun there, or "
+                  "gone on with where it stands; for what starts commands again")
+      ->excludes(resume)
+      ->excludes("--output")
+      ->group("Output");
 }
 
 absl::StatusOr<std::vector<LoadPoint>> PointsOf(const SweepFlags& flags) {

@@ -18,6 +18,7 @@ struct SweepFlags {
   bool adaptive = false;     // the search chooses the loads
   SearchLimits search;
   std::string resume;              // directory of a run to go on with; empty = a new one
+  std::string run_dir;             // the run's own directory: begun or gone on with there
   std::vector<std::string> given;  // GivenFlags of the command
 };
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 
 #include "common/clock.h"
 #include "orchestrator/doctor/slowdown.h"
@@ -25,29 +26,44 @@ std::optional<unsigned> AskOf(const Nvml& nvml, const char* name, NvmlDevice dev
   return value;
 }
 
+GpuReading Read(const Nvml& nvml, NvmlDevice device) {
+  GpuReading reading;
+  reading.energy_mj = Ask<unsigned long long>(nvml, "DeviceGetTotalEnergyConsumption", device);
+  reading.time_ns = RealClock().NowNs();
+  const auto reasons =
+      Ask<unsigned long long>(nvml, "DeviceGetCurrentClocksThrottleReasons", device);
+  reading.slowdown_reasons = reasons.value_or(0);
+  reading.power_mw = Ask<unsigned>(nvml, "DeviceGetPowerUsage", device);
+  reading.sm_clock_mhz = AskOf(nvml, "DeviceGetClockInfo", device, kNvmlClockSm);
+  reading.temperature_c = AskOf(nvml, "DeviceGetTemperature", device, kNvmlTemperatureGpu);
+  const auto used = Ask<NvmlUtilization>(nvml, "DeviceGetUtilizationRates", device);
+  if (used.has_value()) reading.utilization_percent = used->gpu;
+  return reading;
+}
+
 }  // namespace
 
-void GpuReadings::Add(int64_t time_ns, std::optional<uint64_t> energy_mj,
-                      std::optional<unsigned> power_mw, std::optional<unsigned> sm_clock_mhz,
-                      std::optional<unsigned> temperature_c, uint64_t slowdown_reasons) {
-  const double power_w = power_mw.value_or(0) / 1e3;
+void GpuReadings::Add(const GpuReading& reading) {
+  course_.Add(reading);
+  const double power_w = reading.power_mw.value_or(0) / 1e3;
   if (samples_ == 0) {
-    first_ns_ = time_ns;
-    first_mj_ = energy_mj;
+    first_ns_ = reading.time_ns;
+    first_mj_ = reading.energy_mj;
   } else {
-    integrated_j_ += (time_ns - last_ns_) / 1e9 * (last_power_w_ + power_w) / 2;
+    integrated_j_ += (reading.time_ns - last_ns_) / 1e9 * (last_power_w_ + power_w) / 2;
   }
   ++samples_;
-  last_ns_ = time_ns;
-  last_mj_ = energy_mj;
+  last_ns_ = reading.time_ns;
+  last_mj_ = reading.energy_mj;
   last_power_w_ = power_w;
   max_power_w_ = std::max(max_power_w_, power_w);
-  max_temperature_ = std::max<double>(max_temperature_, temperature_c.value_or(0));
-  slowed_ += !SlowdownsOf(slowdown_reasons).empty();
-  reasons_ |= slowdown_reasons;
-  if (!sm_clock_mhz.has_value() || (slowdown_reasons & kIdleGpu) != 0) return;
-  min_clock_ = clock_samples_ == 0 ? *sm_clock_mhz : std::min<double>(min_clock_, *sm_clock_mhz);
-  clock_sum_ += *sm_clock_mhz;
+  max_temperature_ = std::max<double>(max_temperature_, reading.temperature_c.value_or(0));
+  slowed_ += !SlowdownsOf(reading.slowdown_reasons).empty();
+  reasons_ |= reading.slowdown_reasons;
+  if (!reading.sm_clock_mhz.has_value() || (reading.slowdown_reasons & kIdleGpu) != 0) return;
+  const double clock_mhz = *reading.sm_clock_mhz;
+  min_clock_ = clock_samples_ == 0 ? clock_mhz : std::min(min_clock_, clock_mhz);
+  clock_sum_ += clock_mhz;
   ++clock_samples_;
 }
 
@@ -62,6 +78,25 @@ bool GpuReadings::Fill(GpuEnergy& gpu) const {
   if (samples_ > 0) gpu.set_throttled_fraction(1.0 * slowed_ / samples_);
   for (const Slowdown& slowdown : SlowdownsOf(reasons_)) gpu.add_throttle_reasons(slowdown.text);
   return counter;
+}
+
+void GpuReadings::TakeCourse(int64_t start_ns, GpuTimeline& gpu) {
+  const auto add = [](const std::optional<unsigned>& value, double unit, auto& column) {
+    if (value.has_value()) column.Add(*value * unit);
+  };
+  for (const GpuReading& reading : course_.Take()) {
+    if (reading.time_ns < start_ns) continue;
+    gpu.add_ms(std::round((reading.time_ns - start_ns) / 1e6));
+    add(reading.power_mw, 1e-3, *gpu.mutable_power_w());
+    add(reading.sm_clock_mhz, 1, *gpu.mutable_sm_clock_mhz());
+    add(reading.temperature_c, 1, *gpu.mutable_temperature_c());
+    add(reading.utilization_percent, 1e-2, *gpu.mutable_utilization());
+  }
+  // A value that was told only at times has no place on the axis.
+  for (auto* column : {gpu.mutable_power_w(), gpu.mutable_sm_clock_mhz(),
+                       gpu.mutable_temperature_c(), gpu.mutable_utilization()}) {
+    if (column->size() != gpu.ms_size()) column->Clear();
+  }
 }
 
 double GpuReadings::seconds() const { return (last_ns_ - first_ns_) / 1e9; }
@@ -88,18 +123,8 @@ GpuMeter::~GpuMeter() {
 }
 
 void GpuMeter::ReadAll() {
-  const RealClock clock;
   for (size_t i = 0; i < devices_.size(); ++i) {
-    const NvmlDevice device = devices_[i];
-    if (device == nullptr) continue;
-    const auto energy = Ask<unsigned long long>(*nvml_, "DeviceGetTotalEnergyConsumption", device);
-    const int64_t now_ns = clock.NowNs();
-    const auto reasons =
-        Ask<unsigned long long>(*nvml_, "DeviceGetCurrentClocksThrottleReasons", device);
-    readings_[i].Add(now_ns, energy, Ask<unsigned>(*nvml_, "DeviceGetPowerUsage", device),
-                     AskOf(*nvml_, "DeviceGetClockInfo", device, kNvmlClockSm),
-                     AskOf(*nvml_, "DeviceGetTemperature", device, kNvmlTemperatureGpu),
-                     reasons.value_or(0));
+    if (devices_[i] != nullptr) readings_[i].Add(Read(*nvml_, devices_[i]));
   }
 }
 
@@ -122,7 +147,7 @@ void GpuMeter::Stop() {
   reader_.join();
 }
 
-void GpuMeter::Finish(RegattaInfo& info) {
+void GpuMeter::Finish(int64_t start_ns, RegattaInfo& info, PointTimeline& timeline) {
   if (nvml_ == nullptr) return;
   Stop();
   ReadAll();
@@ -135,6 +160,10 @@ void GpuMeter::Finish(RegattaInfo& info) {
     gpu.set_used(gpus_[i].used);
     if (!readings_[i].Fill(gpu) && gpu.used()) energy.set_energy_counters(false);
     energy.set_seconds(std::max(energy.seconds(), readings_[i].seconds()));
+    if (!gpu.used()) continue;
+    GpuTimeline& course = *timeline.add_gpus();
+    course.set_index(i);
+    readings_[i].TakeCourse(start_ns, course);
   }
 }
 

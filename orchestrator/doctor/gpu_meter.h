@@ -1,5 +1,5 @@
-// Energy, power, clocks and slowdowns of this host's GPUs during a load point, through NVML. Reads
-// only.
+// Energy, power, clocks, temperature, use and slowdowns of this host's GPUs during a load point,
+// through NVML. Reads only.
 #pragma once
 
 #include <condition_variable>
@@ -13,22 +13,30 @@
 
 #include "orchestrator/doctor/gpu_facts.h"
 #include "orchestrator/doctor/nvml.h"
+#include "orchestrator/statistics/thinned_series.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
 
+// What a GPU says at one moment, as far as it does.
+struct GpuReading {
+  int64_t time_ns = 0;                // RealClock
+  std::optional<uint64_t> energy_mj;  // counter since the driver was loaded
+  std::optional<unsigned> power_mw, sm_clock_mhz, temperature_c, utilization_percent;
+  uint64_t slowdown_reasons = 0;
+};
+
 // What successive readings of one GPU come to. Pure.
 class GpuReadings {
  public:
-  // `energy_mj` is the counter since the driver was loaded, where the GPU has one.
-  void Add(int64_t time_ns, std::optional<uint64_t> energy_mj, std::optional<unsigned> power_mw,
-           std::optional<unsigned> sm_clock_mhz, std::optional<unsigned> temperature_c,
-           uint64_t slowdown_reasons);
+  void Add(const GpuReading& reading);
   // Joules are the counter's difference; without a counter the power, integrated by trapezoids.
   // Clocks are of the samples in which the GPU was not idle. False without a counter.
   bool Fill(GpuEnergy& gpu) const;
   // Between first and last reading.
   double seconds() const;
+  // The columns from `start_ns` on, where 0 ms is; leaves the series empty.
+  void TakeCourse(int64_t start_ns, GpuTimeline& gpu);
 
  private:
   int64_t first_ns_ = 0, last_ns_ = 0;
@@ -37,10 +45,11 @@ class GpuReadings {
   double clock_sum_ = 0, min_clock_ = 0, max_temperature_ = 0;
   uint32_t samples_ = 0, clock_samples_ = 0, slowed_ = 0;
   uint64_t reasons_ = 0;
+  ThinnedSeries<GpuReading> course_{kMaxTimelineSamples};
 };
 
-// Reads from construction to Finish (or destruction), twice a second and at both ends: energy needs
-// the ends alone, and reading more often would disturb the driver.
+// Reads from construction to Finish (or destruction), twice a second and at both ends: reading more
+// often would disturb the driver.
 class GpuMeter {
  public:
   // `inventory` says which GPUs there are and which have ranks; empty ones, and a `library` that
@@ -48,8 +57,9 @@ class GpuMeter {
   GpuMeter(const std::string& library, const GpuInventory& inventory);
   ~GpuMeter();
 
-  // Fills seconds, energy_counters and gpus of info.energy.
-  void Finish(RegattaInfo& info);
+  // Fills seconds, energy_counters and gpus of info.energy, and gpus of `timeline`, whose 0 ms is
+  // the RealClock time `start_ns`.
+  void Finish(int64_t start_ns, RegattaInfo& info, PointTimeline& timeline);
 
  private:
   void ReadAll();

@@ -36,6 +36,9 @@ struct NvmlPci {
   unsigned domain, bus, device, device_id, subsystem_id;
   char id[32];
 };
+struct NvmlUtilization {
+  unsigned gpu, memory;  // percent
+};
 struct NvmlFabric {
   unsigned char cluster[16];
   int status;

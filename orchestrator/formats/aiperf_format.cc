@@ -237,6 +237,10 @@ void ReadSummary(const JsonFields& fields, PointReport& point) {
   if (fields.Has("inter_token_latency")) ReadStreaming(fields, *point.mutable_streaming_metrics());
   RegattaInfo& info = *point.mutable_regatta();
   info.set_failed_requests(std::min(average("error_request_count"), 4e9));
+  if (fields.Has("error_request_count")) {
+    info.set_issued_requests(
+        std::min(average("request_count") + average("error_request_count"), 4e9));
+  }
   info.set_started_utc(fields.TextOr("start_time", ""));
   info.set_streaming(point.has_streaming_metrics());
 }

@@ -166,6 +166,7 @@ StoredRun MakeRun(std::vector<const ImportedPoint*> points, const Origin& origin
     PointReport& report = *run.sweep.add_points();
     report = point->report;
     report.mutable_regatta()->set_run_number(run.sweep.points_size());
+    report.mutable_regatta()->set_imported(true);
     for (const RequestRecord& record : point->requests) {
       run.requests.push_back(record);
       run.requests.back().set_run_number(run.sweep.points_size());

@@ -50,6 +50,7 @@ class ClientThread final : private TargetEvents {
   void Run();
 
   const ClientCounters& counters() const { return counters_; }
+  const RecentLatencies& recent() const { return recorder_.recent(); }
 
   // After Run:
   PointSamples TakeSamples() {

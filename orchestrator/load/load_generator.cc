@@ -10,13 +10,13 @@
 #include "common/check.h"
 #include "common/clock.h"
 #include "orchestrator/load/cgroup_throttling.h"
+#include "orchestrator/load/latency_window.h"
 
 namespace regatta {
 namespace {
 
 using Ending = RequestRecorder::Ending;
 
-constexpr int64_t kRateWindowNs = 2'000'000'000;
 constexpr auto kLookEvery = std::chrono::milliseconds(50);
 constexpr int64_t kProgressEveryNs = 200'000'000;
 
@@ -26,7 +26,12 @@ class Supervisor {
  public:
   Supervisor(SharedLoad& load, const std::vector<std::unique_ptr<ClientThread>>& threads,
              const LoadGenerator::OnProgress& progress)
-      : load_(load), threads_(threads), progress_(progress), marks_{{load.start_ns, 0}} {}
+      : load_(load),
+        threads_(threads),
+        progress_(progress),
+        marks_{{load.start_ns, 0}},
+        ttft_(threads.size()),
+        tpot_(threads.size()) {}
 
   void ThreadEnded() {
     std::lock_guard<std::mutex> lock(mutex_);
@@ -73,20 +78,24 @@ class Supervisor {
     LoadProgress now;
     now.total = load_.batch.requests();
     now.in_flight = load_.in_flight.load();
-    for (const auto& thread : threads_) {
-      const ClientCounters& counters = thread->counters();
+    for (size_t i = 0; i < threads_.size(); ++i) {
+      ttft_.Look(i, threads_[i]->recent().ttft, now_ns);
+      tpot_.Look(i, threads_[i]->recent().tpot, now_ns);
+      const ClientCounters& counters = threads_[i]->counters();
       now.issued += counters.issued.load();
       now.completed += counters.completed.load();
       now.failed += counters.failed.load();
       now.output_tokens += counters.output_tokens.load();
     }
     marks_.push_back({now_ns, now.output_tokens});
-    while (marks_.size() > 2 && now_ns - marks_.front().time_ns > kRateWindowNs) {
+    while (marks_.size() > 2 && now_ns - marks_.front().time_ns > kRecentNs) {
       marks_.pop_front();
     }
     const double window_s = (now_ns - marks_.front().time_ns) / 1e9;
     now.elapsed_s = (now_ns - load_.start_ns) / 1e9;
     if (window_s > 0) now.tokens_per_s = (now.output_tokens - marks_.front().tokens) / window_s;
+    now.ttft = ttft_.Summary(now_ns);
+    now.tpot = tpot_.Summary(now_ns);
     if (progress_) progress_(now);
   }
 
@@ -97,6 +106,7 @@ class Supervisor {
   std::condition_variable changed_;
   size_t ended_ = 0;
   std::deque<Mark> marks_;  // of the last two seconds
+  LatencyWindow ttft_, tpot_;
 };
 
 }  // namespace
@@ -142,6 +152,7 @@ LoadResult LoadGenerator::Run(const Batch& batch, const LoadOptions& options,
 
 LoadResult LoadGenerator::Collect(const Threads& threads, const SharedLoad& load) {
   LoadResult result;
+  result.start_ns = load.start_ns;
   result.peak_in_flight = load.peak_in_flight.load();
   result.interrupted = load.ending.load() == Ending::kInterrupted;
   result.stalled = load.ending.load() == Ending::kStalled;

@@ -30,14 +30,23 @@ struct LoadOptions {
   absl::Duration stall_timeout = absl::Seconds(120);
 };
 
+// Of requests within the last two seconds; a sample of them where they are very many.
+struct RecentLatency {
+  uint32_t requests = 0;  // 0: the others are not known
+  double p50_ms = 0, p95_ms = 0;
+};
+
 struct LoadProgress {
   uint32_t total = 0, issued = 0, completed = 0, failed = 0, in_flight = 0;
   uint64_t output_tokens = 0;
   double elapsed_s = 0;
   double tokens_per_s = 0;  // over the last two seconds
+  RecentLatency ttft;       // of requests whose first token came, from when they were sent
+  RecentLatency tpot;       // of requests that completed with several tokens
 };
 
 struct LoadResult {
+  int64_t start_ns = 0;  // RealClock; times of the samples count from it
   PointSamples samples;  // in order of index; interrupted requests are left out
   ClientReport client;   // without verdict and calibration
   uint32_t peak_in_flight = 0;

@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "orchestrator/statistics/request_times.h"
 
 namespace regatta {
 namespace {
@@ -92,6 +93,7 @@ void RequestRecorder::RecordTokens(const TokenDelta& delta, int64_t received_ns,
   const double at_ms = Milliseconds(received_ns);
   if (record.deltas() == 0) {
     record.set_first_token_ms(at_ms);
+    recent_.ttft.Add(TtftMs(record));
   } else {
     gaps_.push_back({(received_ns - slot.last_token_ns) / 1e6, delta.count()});
   }
@@ -140,7 +142,10 @@ RequestRecorder::Outcome RequestRecorder::End(uint32_t index, const absl::Status
     record.set_correct(slot.text == slot.entry->answer);
   }
   slot.text = std::string();
-  if (record.error().empty()) return Outcome::kCompleted;
+  if (record.error().empty()) {
+    if (record.deltas() > 1) recent_.tpot.Add(TpotMs(record).value_or(0));
+    return Outcome::kCompleted;
+  }
   record.set_last_token_ms(Milliseconds(received_ns));
   return Outcome::kFailed;
 }

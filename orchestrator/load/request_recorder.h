@@ -9,11 +9,18 @@
 
 #include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "orchestrator/load/recent_values.h"
 #include "orchestrator/statistics/point_samples.h"
 #include "orchestrator/workload/workload.h"
 #include "proto/inference.pb.h"
 
 namespace regatta {
+
+// Milliseconds of requests as they come; for whoever watches, while the records are still growing.
+struct RecentLatencies {
+  RecentValues ttft;
+  RecentValues tpot;
+};
 
 class RequestRecorder {
  public:
@@ -43,6 +50,9 @@ class RequestRecorder {
   enum class Outcome { kCompleted, kFailed, kNeither };
   Outcome End(uint32_t slot, const absl::Status& status, Ending ending, absl::Duration stall,
               int64_t received_ns);
+
+  // Of all members, this one may be read by other threads.
+  const RecentLatencies& recent() const { return recent_; }
 
   bool ended(uint32_t slot) const { return slots_[slot].ended; }
   // When the last token came; 0 = none has.
@@ -85,6 +95,7 @@ class RequestRecorder {
   };
   std::deque<Gap> gaps_;
   TokenTimeline tokens_;
+  RecentLatencies recent_;
 };
 
 }  // namespace regatta

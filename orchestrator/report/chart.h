@@ -35,8 +35,8 @@ struct Chart {
   std::string note;  // drawn in warning colour under the subtitle, e.g. "not a performance figure"
   std::string x_label;
   std::string y_label;
-  bool log_x = false;  // base 2, for concurrency and latencies
-  double y_max = 0;    // of the axis; 0 = that of the data
+  bool log_x = false;           // base 2, for concurrency and latencies
+  double x_max = 0, y_max = 0;  // of the axes; 0 = that of the data
   std::vector<ChartSeries> series;
   int width = 760;
   int height = 440;

@@ -62,10 +62,10 @@ std::string ChartJson(const Chart& chart) {
   for (const ChartSeries& one : chart.series) series.push_back(SeriesJson(one));
   return absl::StrFormat(
       "{\"title\":%s,\"subtitle\":%s,\"note\":%s,\"x_label\":%s,\"y_label\":%s,\"log_x\":%s,"
-      "\"y_max\":%.5g,\"height\":%d,\"series\":%s}",
+      "\"x_max\":%.5g,\"y_max\":%.5g,\"height\":%d,\"series\":%s}",
       JsonString(chart.title), JsonString(chart.subtitle), JsonString(chart.note),
       JsonString(chart.x_label), JsonString(chart.y_label), chart.log_x ? "true" : "false",
-      chart.y_max, chart.height, JsonArray(series));
+      chart.x_max, chart.y_max, chart.height, JsonArray(series));
 }
 
 }  // namespace regatta

@@ -136,6 +136,42 @@ Chart CourseChart(const std::string& title, const std::string& y_label,
   return chart;
 }
 
+// Figures of the GPUs with ranks, a line for each GPU; empty charts where none tells.
+std::vector<Chart> GpuCharts(const PointTimeline& timeline) {
+  struct Figure {
+    const char *title, *unit;
+    const Column& (GpuTimeline::*column)() const;
+    double scale;
+  };
+  const Figure figures[] = {{"GPU power", "W", &GpuTimeline::power_w, 1},
+                            {"GPU utilisation", "% of time", &GpuTimeline::utilization, 100},
+                            {"SM clock", "MHz", &GpuTimeline::sm_clock_mhz, 1},
+                            {"GPU temperature", "°C", &GpuTimeline::temperature_c, 1}};
+  std::vector<Chart> charts;
+  for (const Figure& figure : figures) {
+    std::vector<ChartSeries> series;
+    for (int i = 0; i < timeline.gpus_size(); ++i) {
+      const GpuTimeline& gpu = timeline.gpus(i);
+      series.push_back(Course(absl::StrCat("GPU ", gpu.index()), i, gpu.ms(),
+                              (gpu.*figure.column)(), figure.scale));
+    }
+    charts.push_back(CourseChart(figure.title, figure.unit, std::move(series)));
+  }
+  return charts;
+}
+
+// Where the time axis of all charts of a point ends.
+double LastSecond(const PointTimeline& timeline) {
+  double last_ms = 0;
+  const auto extend = [&last_ms](const Column& ms) {
+    if (!ms.empty()) last_ms = std::max(last_ms, ms[ms.size() - 1]);
+  };
+  extend(timeline.client_ms());
+  extend(timeline.router_ms());
+  for (const GpuTimeline& gpu : timeline.gpus()) extend(gpu.ms());
+  return last_ms / 1e3;
+}
+
 }  // namespace
 
 Chart TtftDistribution(absl::Span<const ReportedRun> runs) {
@@ -174,6 +210,8 @@ std::vector<PointCourse> PointCourses(absl::Span<const ReportedRun> runs) {
                                   Rate("sent (router)", 2, t.router_ms(), t.router_tokens())}),
                      CourseChart("KV cache use", "% of the fullest group",
                                  {Course("KV cache", 3, t.router_ms(), t.kv_usage(), 100)})};
+    for (Chart& chart : GpuCharts(t)) course.charts.push_back(std::move(chart));
+    for (Chart& chart : course.charts) chart.x_max = LastSecond(t);
     courses.push_back(std::move(course));
   }
   return courses;

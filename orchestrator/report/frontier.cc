@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/point_series.h"
 
 namespace regatta {
@@ -48,7 +49,7 @@ std::vector<bool> OnFrontier(const std::vector<const PointReport*>& points) {
   std::vector<bool> on(points.size(), false);
   for (size_t i = 0; i < points.size(); ++i) {
     const double x = UserSpeed(*points[i]), y = GpuThroughput(*points[i]);
-    if (y <= 0) continue;
+    if (y <= 0 || !IsKnown(*points[i], x)) continue;
     on[i] = std::none_of(points.begin(), points.end(), [&](const PointReport* other) {
       const double ox = UserSpeed(*other), oy = GpuThroughput(*other);
       return ox >= x && oy >= y && (ox > x || oy > y);
@@ -75,6 +76,12 @@ std::string SweepCaveat(const SweepReport& sweep) {
     if (info.dummy_router_skew() > 0) {
       parts.push_back(absl::StrCat("router skew ", info.dummy_router_skew()));
     }
+  }
+  if (sweep.has_imported()) {
+    const Origin& origin = sweep.imported();
+    parts.push_back(absl::StrCat("not measured here, published by ",
+                                 origin.published_by().empty() ? "others" : origin.published_by(),
+                                 " (", origin.format(), ")"));
   }
   if (failed > 0) parts.push_back(absl::StrCat(failed, " failed requests"));
   if (!sweep.completed()) parts.push_back("sweep not completed");

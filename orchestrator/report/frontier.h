@@ -20,7 +20,7 @@ bool HasCompleted(const PointReport& point);
 bool HasTokenTimes(const PointReport& point);
 
 // One flag per point: true when no other point is at least as good in both and better in one.
-// Points without tokens never count.
+// Points without tokens, or whose speed nobody published, never count.
 std::vector<bool> OnFrontier(const std::vector<const PointReport*>& points);
 std::vector<bool> OnFrontier(const SweepReport& sweep);
 

@@ -9,6 +9,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/frontier.h"
+#include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/recommendation_text.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/svg_chart.h"
@@ -33,8 +34,9 @@ std::string PointRow(const PointReport& p, const std::string& series, bool on_fr
       absl::StrFormat("<tr>%s<td%s>%s</td><td>%d</td>", series.empty() ? "" : NameCell(series),
                       on_frontier ? " class=\"on\" title=\"on the frontier\"" : "",
                       LoadLabel(LoadOf(p.regatta())), p.request_info().num_requests());
-  const auto add = [&out](bool known, int decimals, double value) {
-    out += known ? absl::StrFormat("<td>%.*f</td>", decimals, value) : "<td>-</td>";
+  const auto add = [&](bool known, int decimals, double value) {
+    out += known && IsKnown(p, value) ? absl::StrFormat("<td>%.*f</td>", decimals, value)
+                                      : "<td>-</td>";
   };
   add(completed, 2, p.performance().request_throughput_req_s());
   add(completed, 1, p.performance().system_output_throughput_tok_s());
@@ -45,8 +47,17 @@ std::string PointRow(const PointReport& p, const std::string& series, bool on_fr
   add(times, 2, s.tpot_percentiles().p50());
   add(times, 2, s.tpot_percentiles().p99());
   add(completed, 1, p.performance().request_latency_percentiles_ms().p50());
-  absl::StrAppendFormat(&out, "<td>%d</td></tr>\n", p.regatta().failed_requests());
-  return out;
+  const std::string failed = KnowsFailures(p) ? absl::StrCat(p.regatta().failed_requests()) : "-";
+  return absl::StrCat(out, "<td>", failed, "</td></tr>\n");
+}
+
+std::string OriginHtml(const Origin& origin) {
+  std::vector<std::string> parts = {
+      absl::StrCat("Imported from ", origin.format(), ": ", absl::StrJoin(origin.files(), ", "))};
+  if (!origin.published_by().empty()) parts.push_back("published by " + origin.published_by());
+  if (!origin.tool().empty()) parts.push_back("measured with " + origin.tool());
+  parts.insert(parts.end(), origin.notes().begin(), origin.notes().end());
+  return absl::StrCat("<p class=\"soft\">", EscapeXml(absl::StrJoin(parts, "; ")), "</p>\n");
 }
 
 // One metric of all points, a row per series.
@@ -70,6 +81,8 @@ std::string HeatMap(const std::vector<PointSeries>& all, const std::string& capt
           [&](const PointReport* p) { return LoadOf(p->regatta()) == load && HasCompleted(*p); });
       if (found == series.points.end() || best <= 0) {
         out += "<td></td>";
+      } else if (!IsKnown(**found, get(**found))) {
+        out += "<td class=\"cell\">-</td>";
       } else {
         absl::StrAppendFormat(&out, "<td class=\"cell\" style=\"--v:%.3f\">%.1f</td>",
                               std::max(0.0, get(**found) / best), get(**found));
@@ -96,15 +109,18 @@ std::string FactsHtml(const SweepReport& sweep) {
     const auto p50 = [](const PointReport& p) {
       return p.streaming_metrics().ttft_percentiles().p50();
     };
-    if (point.has_streaming_metrics() && (!ttft || p50(point) < p50(*ttft))) ttft = &point;
+    const bool known = point.has_streaming_metrics() && IsKnown(point, p50(point));
+    if (known && (!ttft || p50(point) < p50(*ttft))) ttft = &point;
   }
   if (!throughput) return "";
   std::string out = "<div class=\"facts\">";
   out +=
       Fact(absl::StrFormat("%.0f tok/s", system(*throughput)),
            absl::StrCat("best output throughput (", LoadLabel(LoadOf(throughput->regatta())), ")"));
-  out += Fact(absl::StrFormat("%.1f tok/s", UserSpeed(*speed)),
-              absl::StrCat("best speed per user (", LoadLabel(LoadOf(speed->regatta())), ")"));
+  if (IsKnown(*speed, UserSpeed(*speed))) {
+    out += Fact(absl::StrFormat("%.1f tok/s", UserSpeed(*speed)),
+                absl::StrCat("best speed per user (", LoadLabel(LoadOf(speed->regatta())), ")"));
+  }
   if (ttft) {
     out += Fact(absl::StrFormat("%.1f ms", ttft->streaming_metrics().ttft_percentiles().p50()),
                 absl::StrCat("lowest median TTFT (", LoadLabel(LoadOf(ttft->regatta())), ")"));
@@ -113,8 +129,10 @@ std::string FactsHtml(const SweepReport& sweep) {
   out += Fact(absl::StrCat(world.world_size(), world.world_size() == 1 ? " rank" : " ranks"),
               absl::StrFormat("tp %d, pp %d, ep %d, dp %d", world.tp_size(), world.pp_size(),
                               std::max(1u, world.ep_size()), std::max(1u, world.dp_size())));
-  out += Fact(absl::StrFormat("%d / %d", world.max_batch_size(), world.max_num_tokens()),
-              "max batch size / max tokens of a step");
+  if (IsKnown(*throughput, world.max_batch_size())) {
+    out += Fact(absl::StrFormat("%d / %d", world.max_batch_size(), world.max_num_tokens()),
+                "max batch size / max tokens of a step");
+  }
   if (throughput->regatta().has_correct_fraction()) {
     double worst = 1;
     for (const PointReport& point : sweep.points())
@@ -195,8 +213,12 @@ std::string ProvenanceHtml(absl::Span<const ReportedRun> runs) {
   std::string out;
   for (size_t r = 0; r < runs.size(); ++r) {
     const SweepReport& sweep = runs[r].sweep;
-    absl::StrAppend(&out, runs.size() > 1 ? absl::StrCat("<p>", RunLetter(r), "</p>") : "",
-                    "<pre class=\"wrap\">", EscapeXml(sweep.command()),
+    if (runs.size() > 1) absl::StrAppend(&out, "<p>", RunLetter(r), "</p>");
+    if (sweep.has_imported()) {
+      out += OriginHtml(sweep.imported());
+      continue;
+    }
+    absl::StrAppend(&out, "<pre class=\"wrap\">", EscapeXml(sweep.command()),
                     "</pre>\n<p class=\"soft\">Regatta ", EscapeXml(sweep.version()), " (",
                     EscapeXml(sweep.commit()), ") &middot; ", EscapeXml(sweep.created_utc()),
                     " &middot; dataset ", EscapeXml(sweep.dataset_path()), " &middot; ",

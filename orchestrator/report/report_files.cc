@@ -8,6 +8,7 @@
 #include "common/status_macros.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/html_page.h"
+#include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
@@ -15,17 +16,25 @@
 namespace regatta {
 namespace {
 
+bool Always(const PointReport&, double) { return true; }
+bool OfFailures(const PointReport& point, double) { return KnowsFailures(point); }
+bool OfRequests(const PointReport& point, double figure) {
+  return HasCompleted(point) && IsKnown(point, figure);
+}
+bool OfTokens(const PointReport& point, double figure) {
+  return HasTokenTimes(point) && IsKnown(point, figure);
+}
+
 struct Column {
   const char* name;
   double (*get)(const PointReport&);
-  bool (*known)(const PointReport&) = HasCompleted;
+  bool (*known)(const PointReport&, double figure) = OfRequests;
 };
 
-bool Always(const PointReport&) { return true; }
-
-// Six digits; empty where there was nothing to measure.
+// Six digits; empty where there was nothing to measure or it was not published.
 std::string Cell(const Column& column, const PointReport& point) {
-  return column.known(point) ? absl::StrFormat("%.6g", column.get(point)) : "";
+  const double figure = column.get(point);
+  return column.known(point, figure) ? absl::StrFormat("%.6g", figure) : "";
 }
 
 // Columns of summary.csv and summary.md.
@@ -35,7 +44,7 @@ constexpr Column kColumns[] = {
     {"num_requests", [](const PointReport& p) -> double { return p.request_info().num_requests(); },
      Always},
     {"failed_requests",
-     [](const PointReport& p) -> double { return p.regatta().failed_requests(); }, Always},
+     [](const PointReport& p) -> double { return p.regatta().failed_requests(); }, OfFailures},
     {"request_throughput_req_s",
      [](const PointReport& p) { return p.performance().request_throughput_req_s(); }},
     {"output_throughput_tok_s",
@@ -43,23 +52,17 @@ constexpr Column kColumns[] = {
     {"output_throughput_per_gpu_tok_s", GpuThroughput},
     {"output_speed_per_user_tok_s", UserSpeed},
     {"ttft_p50_ms",
-     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p50(); },
-     HasTokenTimes},
+     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p50(); }, OfTokens},
     {"ttft_p95_ms",
-     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p95(); },
-     HasTokenTimes},
+     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p95(); }, OfTokens},
     {"ttft_p99_ms",
-     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p99(); },
-     HasTokenTimes},
+     [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p99(); }, OfTokens},
     {"tpot_p50_ms",
-     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p50(); },
-     HasTokenTimes},
+     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p50(); }, OfTokens},
     {"tpot_p95_ms",
-     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p95(); },
-     HasTokenTimes},
+     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p95(); }, OfTokens},
     {"tpot_p99_ms",
-     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p99(); },
-     HasTokenTimes},
+     [](const PointReport& p) { return p.streaming_metrics().tpot_percentiles().p99(); }, OfTokens},
     {"latency_p50_ms",
      [](const PointReport& p) { return p.performance().request_latency_percentiles_ms().p50(); }},
     {"latency_p99_ms",

@@ -89,7 +89,8 @@ Frame MakeFrame(const Chart& chart, double top) {
     for (int t = low; t <= high; t += stride) frame.x_ticks.push_back(std::exp2(t));
     frame.x = {low - 0.15, high + 0.15, left, right, true};
   } else {
-    frame.x_ticks = NiceTicks(0, extent.max_x > 0 ? extent.max_x * 1.06 : 1, 8);
+    const double high_x = chart.x_max > 0 ? chart.x_max : extent.max_x * 1.06;
+    frame.x_ticks = NiceTicks(0, high_x > 0 ? high_x : 1, 8);
     frame.x = {0, frame.x_ticks.back(), left, right, false};
   }
   return frame;

@@ -10,16 +10,26 @@
 #include "absl/strings/str_join.h"
 #include "common/check.h"
 #include "orchestrator/report/frontier.h"
+#include "orchestrator/report/known_figure.h"
 #include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
 
+// What is known of a point, "c=8: 54.1 tok/s/user, 211.0 tok/s/GPU, TTFT p50 20.3 ms".
 std::string Tooltip(const PointReport& point) {
-  return absl::StrFormat("%s: %.1f tok/s/user, %.1f tok/s/GPU, TTFT p50 %.1f ms, TPOT p50 %.2f ms",
-                         LoadLabel(LoadOf(point.regatta())), UserSpeed(point), GpuThroughput(point),
-                         point.streaming_metrics().ttft_percentiles().p50(),
-                         point.streaming_metrics().tpot_percentiles().p50());
+  std::vector<std::string> parts;
+  const auto add = [&](const char* before, int decimals, double figure, const char* unit) {
+    if (!IsKnown(point, figure)) return;
+    parts.push_back(absl::StrFormat("%s%.*f %s", before, decimals, figure, unit));
+  };
+  add("", 1, UserSpeed(point), "tok/s/user");
+  add("", 1, GpuThroughput(point), "tok/s/GPU");
+  if (HasTokenTimes(point)) {
+    add("TTFT p50 ", 1, point.streaming_metrics().ttft_percentiles().p50(), "ms");
+    add("TPOT p50 ", 2, point.streaming_metrics().tpot_percentiles().p50(), "ms");
+  }
+  return absl::StrCat(LoadLabel(LoadOf(point.regatta())), ": ", absl::StrJoin(parts, ", "));
 }
 
 bool OnGpus(absl::Span<const ReportedRun> runs) {
@@ -34,7 +44,7 @@ ChartSeries UnionFrontier(const std::vector<const PointReport*>& points,
   ChartSeries series = {
       .name = "best of all", .color = kNeutralColor, .stroke = Stroke::kDashed, .marks = false};
   for (size_t i = 0; i < points.size(); ++i) {
-    if (!on_frontier[i]) continue;
+    if (!on_frontier[i] || !IsKnown(*points[i], UserSpeed(*points[i]))) continue;
     series.points.push_back({.x = UserSpeed(*points[i]), .y = GpuThroughput(*points[i])});
   }
   std::sort(series.points.begin(), series.points.end(),
@@ -72,8 +82,8 @@ std::vector<ChartPoint> PointsOverLoad(const PointSeries& series, bool over_rate
                                        bool (*known)(const PointReport&)) {
   std::vector<ChartPoint> points;
   for (const PointReport* point : series.points) {
-    if (!known(*point)) continue;
     const double y = statistic.get(*point);
+    if (!known(*point) || !IsKnown(*point, y)) continue;
     const auto& [rate, concurrency] = LoadOf(point->regatta());
     points.push_back(
         {.x = over_rates ? rate : double(std::max(1u, concurrency)),
@@ -146,7 +156,7 @@ Chart FrontierChart(absl::Span<const ReportedRun> runs) {
     ChartSeries series = {.name = all[s].name, .color = static_cast<int>(s)};
     for (const PointReport* point : all[s].points) {
       const bool on = on_frontier[place++];
-      if (GpuThroughput(*point) <= 0) continue;
+      if (GpuThroughput(*point) <= 0 || !IsKnown(*point, UserSpeed(*point))) continue;
       series.points.push_back({.x = UserSpeed(*point),
                                .y = GpuThroughput(*point),
                                .label = LoadLabel(LoadOf(point->regatta())),

@@ -26,8 +26,10 @@ Chart ItlDistribution(absl::Span<const ReportedRun> runs);
 
 // A point over time.
 struct PointCourse {
-  std::string name;           // "tp2 bfloat16, c=8"
-  std::vector<Chart> charts;  // requests; output tokens per second; KV cache use
+  std::string name;  // "tp2 bfloat16, c=8"
+  // Requests; output tokens per second; KV cache use; power, utilisation, clock and temperature of
+  // GPUs: all over one axis of seconds since the load began, some of them empty.
+  std::vector<Chart> charts;
 };
 // Of every point with a timeline.
 std::vector<PointCourse> PointCourses(absl::Span<const ReportedRun> runs);

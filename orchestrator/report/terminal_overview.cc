@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/frontier_plot.h"
+#include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/partition_text.h"
 #include "orchestrator/report/point_series.h"
 #include "orchestrator/report/recommendation_text.h"
@@ -62,20 +63,19 @@ std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
     const StreamingMetrics& streaming = point.streaming_metrics();
     const Performance& performance = point.performance();
     const bool completed = HasCompleted(point), times = HasTokenTimes(point);
-    // What others have not published is no zero.
     const auto figure = [&](bool known, double value, int decimals, const char* unit = "") {
-      return Figure(known && (value > 0 || !sweep.has_imported()), value, decimals, unit);
+      return Figure(known && IsKnown(point, value), value, decimals, unit);
     };
-    absl::StrAppendFormat(&out, "%s%8s %9s %11s %11s %12s %10s %10s %10s %7d%s\n", series[i],
-                          LoadLabel(LoadOf(point.regatta())),
-                          figure(completed, performance.request_throughput_req_s(), 2),
-                          figure(completed, performance.system_output_throughput_tok_s(), 1),
-                          figure(completed, GpuThroughput(point), 1),
-                          figure(completed, UserSpeed(point), 2),
-                          figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
-                          figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
-                          figure(times, streaming.tpot_percentiles().p50(), 2, " ms"),
-                          FailedRequests(sweep, point), frontier[i] ? "  *" : "");
+    absl::StrAppendFormat(
+        &out, "%s%8s %9s %11s %11s %12s %10s %10s %10s %7s%s\n", series[i],
+        LoadLabel(LoadOf(point.regatta())),
+        figure(completed, performance.request_throughput_req_s(), 2),
+        figure(completed, performance.system_output_throughput_tok_s(), 1),
+        figure(completed, GpuThroughput(point), 1), figure(completed, UserSpeed(point), 2),
+        figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
+        figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
+        figure(times, streaming.tpot_percentiles().p50(), 2, " ms"),
+        Figure(KnowsFailures(point), FailedRequests(sweep, point), 0), frontier[i] ? "  *" : "");
   }
   if (std::none_of(frontier.begin(), frontier.end(), [](bool on) { return on; })) return out;
   return out +

@@ -6,6 +6,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/terminal_figures.h"
 
@@ -23,82 +24,104 @@ std::string Line(const std::string& label, int column, const std::string& value)
   return absl::StrFormat("%-*s%s\n", column, label, value);
 }
 
-std::string Line(const std::string& label, int column, double value) {
-  return Line(label, column, absl::StrFormat("%.4f", value));
+// "-" for a figure that others have not published.
+std::string Figure(const PointReport& point, double figure) {
+  return IsKnown(point, figure) ? absl::StrFormat("%.4f", figure) : "-";
 }
 
-std::string BackendSection(const EngineInfo& engine) {
-  // Reports imported from trtllm-bench keep its own name for the version.
-  const bool pytorch = engine.backend() == "pytorch";
+std::string CountText(const PointReport& point, uint32_t count) {
+  return IsKnown(point, count) ? absl::StrCat(count) : "-";
+}
+
+// Reports imported from trtllm-bench keep its own name for the version.
+const char* VersionLabel(const PointReport& point) {
+  if (point.engine().backend() == "pytorch") return "TensorRT-LLM Version:";
+  return point.regatta().imported() ? "Version:" : "Regatta Version:";
+}
+
+std::string BackendSection(const PointReport& point) {
+  const EngineInfo& engine = point.engine();
   std::string text = Header(absl::AsciiStrToUpper(engine.backend()) + " BACKEND");
   absl::StrAppend(&text, Line("Model:", 24, engine.model()));
   absl::StrAppend(&text, Line("Model Path:", 24, OrNone(engine.model_path())));
-  absl::StrAppend(
-      &text, Line(pytorch ? "TensorRT-LLM Version:" : "Regatta Version:", 24, engine.version()));
+  absl::StrAppend(&text, Line(VersionLabel(point), 24, engine.version()));
   absl::StrAppend(&text, Line("Dtype:", 24, engine.dtype()));
   absl::StrAppend(&text, Line("KV Cache Dtype:", 24, OrNone(engine.kv_cache_dtype())));
   absl::StrAppend(&text, Line("Quantization:", 24, OrNone(engine.quantization())), "\n");
   return text;
 }
 
-std::string RequestSection(const RequestInfo& info) {
+std::string RequestSection(const PointReport& point) {
+  const RequestInfo& info = point.request_info();
   std::string text = Header("REQUEST DETAILS");
-  absl::StrAppend(&text, Line("Number of requests:", 32, absl::StrCat(info.num_requests())));
-  absl::StrAppend(&text,
-                  Line("Number of concurrent requests:", 32, info.avg_num_concurrent_requests()));
-  absl::StrAppend(&text, Line("Average Input Length (tokens):", 32, info.avg_input_length()));
-  absl::StrAppend(&text, Line("Average Output Length (tokens):", 32, info.avg_output_length()));
+  const auto add = [&](const char* label, double value) {
+    absl::StrAppend(&text, Line(label, 32, Figure(point, value)));
+  };
+  absl::StrAppend(&text, Line("Number of requests:", 32, CountText(point, info.num_requests())));
+  add("Number of concurrent requests:", info.avg_num_concurrent_requests());
+  add("Average Input Length (tokens):", info.avg_input_length());
+  add("Average Output Length (tokens):", info.avg_output_length());
   return text;
 }
 
-std::string WorldSection(const WorldInfo& world) {
+std::string WorldSection(const PointReport& point) {
+  const WorldInfo& world = point.world_info();
   const std::string ep = world.ep_size() > 1 ? absl::StrCat(world.ep_size()) : "None";
   std::string text = Header("WORLD + RUNTIME INFORMATION");
-  absl::StrAppend(&text, Line("TP Size:", 24, absl::StrCat(world.tp_size())));
-  absl::StrAppend(&text, Line("PP Size:", 24, absl::StrCat(world.pp_size())));
-  absl::StrAppend(&text, Line("EP Size:", 24, ep));
-  if (world.dp_size() > 1)
-    absl::StrAppend(&text, Line("DP Size:", 24, absl::StrCat(world.dp_size())));
-  absl::StrAppend(&text, Line("Max Runtime Batch Size:", 24, absl::StrCat(world.max_batch_size())));
-  absl::StrAppend(&text, Line("Max Runtime Tokens:", 24, absl::StrCat(world.max_num_tokens())));
-  absl::StrAppend(&text, Line("Scheduling Policy:", 24, world.scheduling_policy()));
-  absl::StrAppend(&text, Line("KV Memory Percentage:", 24,
-                              absl::StrFormat("%.2f%%", world.kv_cache_percentage() * 100)));
-  absl::StrAppend(
-      &text, Line("Issue Rate (req/sec):", 24, absl::StrFormat("%.4E", world.issue_rate())), "\n");
-  return text;
+  const auto add = [&](const char* label, bool known, const std::string& value) {
+    absl::StrAppend(&text, Line(label, 24, known ? value : "-"));
+  };
+  const auto known = [&](double value) { return IsKnown(point, value); };
+  add("TP Size:", known(world.tp_size()), absl::StrCat(world.tp_size()));
+  add("PP Size:", known(world.pp_size()), absl::StrCat(world.pp_size()));
+  add("EP Size:", true, ep);
+  if (world.dp_size() > 1) add("DP Size:", true, absl::StrCat(world.dp_size()));
+  add("Max Runtime Batch Size:", known(world.max_batch_size()),
+      absl::StrCat(world.max_batch_size()));
+  add("Max Runtime Tokens:", known(world.max_num_tokens()), absl::StrCat(world.max_num_tokens()));
+  add("Scheduling Policy:", known(!world.scheduling_policy().empty()), world.scheduling_policy());
+  add("KV Memory Percentage:", known(world.kv_cache_percentage()),
+      absl::StrFormat("%.2f%%", world.kv_cache_percentage() * 100));
+  add("Issue Rate (req/sec):", known(world.issue_rate()),
+      absl::StrFormat("%.4E", world.issue_rate()));
+  return text + "\n";
 }
 
-std::string Breakdown(const std::string& tag, const Percentiles& p, bool percentiles_first) {
-  const std::string extremes =
-      absl::StrFormat("[%s] MINIMUM: %.4f\n[%s] MAXIMUM: %.4f\n[%s] AVERAGE: %.4f\n", tag,
-                      p.minimum(), tag, p.maximum(), tag, p.average());
-  const std::string tail = absl::StrFormat(
-      "[%s] P50    : %.4f\n[%s] P90    : %.4f\n[%s] P95    : %.4f\n[%s] P99    : %.4f\n", tag,
-      p.p50(), tag, p.p90(), tag, p.p95(), tag, p.p99());
+std::string Breakdown(const PointReport& point, const std::string& tag, const Percentiles& p,
+                      bool percentiles_first) {
+  const auto line = [&](const char* name, double value) {
+    return absl::StrFormat("[%s] %-7s: %s\n", tag, name, Figure(point, value));
+  };
+  const std::string extremes = absl::StrCat(
+      line("MINIMUM", p.minimum()), line("MAXIMUM", p.maximum()), line("AVERAGE", p.average()));
+  const std::string tail = absl::StrCat(line("P50", p.p50()), line("P90", p.p90()),
+                                        line("P95", p.p95()), line("P99", p.p99()));
   return percentiles_first ? tail + extremes : extremes + tail;
 }
 
-std::string StreamingSection(const StreamingMetrics& metrics) {
-  std::string text = Line("Average time-to-first-token [TTFT] (ms):", 43, metrics.avg_ttft_ms());
-  absl::StrAppend(&text,
-                  Line("Average time-per-output-token [TPOT] (ms):", 43, metrics.avg_tpot_ms()));
-  absl::StrAppend(
-      &text, Line("Per User Output Speed (tps/user):", 43, metrics.token_output_speed_tok_s()));
+std::string StreamingSection(const PointReport& point) {
+  const StreamingMetrics& metrics = point.streaming_metrics();
+  std::string text;
+  const auto add = [&](const char* label, double value) {
+    absl::StrAppend(&text, Line(label, 43, Figure(point, value)));
+  };
+  add("Average time-to-first-token [TTFT] (ms):", metrics.avg_ttft_ms());
+  add("Average time-per-output-token [TPOT] (ms):", metrics.avg_tpot_ms());
+  add("Per User Output Speed (tps/user):", metrics.token_output_speed_tok_s());
   absl::StrAppend(&text, "\n-- Per-Request Time-per-Output-Token [TPOT] Breakdown (ms)\n\n",
-                  Breakdown("TPOT", metrics.tpot_percentiles(), false));
+                  Breakdown(point, "TPOT", metrics.tpot_percentiles(), false));
   absl::StrAppend(&text, "\n-- Per-Request Time-to-First-Token [TTFT] Breakdown (ms)\n\n",
-                  Breakdown("TTFT", metrics.ttft_percentiles(), false));
+                  Breakdown(point, "TTFT", metrics.ttft_percentiles(), false));
   absl::StrAppend(&text, "\n-- Per-Request Generation Throughput [GTPS] Breakdown (tps/user)\n\n",
-                  Breakdown("GTPS", metrics.gen_tps_percentiles(), false));
+                  Breakdown(point, "GTPS", metrics.gen_tps_percentiles(), false));
   return text;
 }
 
-std::string PerformanceSection(const PointReport& report) {
-  const Performance& perf = report.performance();
+std::string PerformanceSection(const PointReport& point) {
+  const Performance& perf = point.performance();
   std::string text = Header("PERFORMANCE OVERVIEW");
-  const auto add = [&text](const char* label, double value) {
-    absl::StrAppend(&text, Line(label, 50, value));
+  const auto add = [&](const char* label, double value) {
+    absl::StrAppend(&text, Line(label, 50, Figure(point, value)));
   };
   add("Request Throughput (req/sec):", perf.request_throughput_req_s());
   add("Total Output Throughput (tokens/sec):", perf.system_output_throughput_tok_s());
@@ -107,23 +130,25 @@ std::string PerformanceSection(const PointReport& report) {
   add("Average request latency (ms):", perf.avg_request_latency_ms());
   add("Per User Output Throughput [w/ ctx] (tps/user):", perf.output_throughput_per_user_tok_s());
   add("Per GPU Output Throughput (tps/gpu):", perf.output_throughput_per_gpu_tok_s());
-  if (report.has_streaming_metrics())
-    absl::StrAppend(&text, StreamingSection(report.streaming_metrics()));
+  if (point.has_streaming_metrics()) absl::StrAppend(&text, StreamingSection(point));
   absl::StrAppend(&text, "\n-- Request Latency Breakdown (ms) -----------------------\n\n",
-                  Breakdown("Latency", perf.request_latency_percentiles_ms(), true), "\n");
+                  Breakdown(point, "Latency", perf.request_latency_percentiles_ms(), true), "\n");
   return text;
 }
 
-std::string DatasetSection(const DatasetInfo& dataset) {
+std::string DatasetSection(const PointReport& point) {
+  const DatasetInfo& dataset = point.dataset();
   std::string text = Header("DATASET DETAILS");
   absl::StrAppend(&text, Line("Dataset Path:", 22, dataset.dataset_path()));
-  absl::StrAppend(&text, Line("Number of Sequences:", 22, absl::StrCat(dataset.num_requests())));
+  absl::StrAppend(&text,
+                  Line("Number of Sequences:", 22, CountText(point, dataset.num_requests())));
   absl::StrAppend(&text, "\n-- Percentiles statistics ---------------------------------\n\n",
                   "        Input              Output           Seq. Length\n",
                   "-----------------------------------------------------------\n");
   const auto row = [&](const char* name, double (*get)(const Percentiles&)) {
-    absl::StrAppendFormat(&text, "%s: %10.4f %18.4f %18.4f\n", name, get(dataset.isl_stats()),
-                          get(dataset.osl_stats()), get(dataset.seq_len_stats()));
+    absl::StrAppendFormat(
+        &text, "%s: %10s %18s %18s\n", name, Figure(point, get(dataset.isl_stats())),
+        Figure(point, get(dataset.osl_stats())), Figure(point, get(dataset.seq_len_stats())));
   };
   row("MIN", [](const Percentiles& p) { return p.minimum(); });
   row("MAX", [](const Percentiles& p) { return p.maximum(); });
@@ -158,9 +183,8 @@ std::string NotesSection(const RegattaInfo& info) {
 }  // namespace
 
 std::string RenderTerminalReport(const PointReport& report) {
-  return absl::StrCat("\n", BackendSection(report.engine()), RequestSection(report.request_info()),
-                      WorldSection(report.world_info()), PerformanceSection(report),
-                      DatasetSection(report.dataset()), FiguresSection(report),
+  return absl::StrCat("\n", BackendSection(report), RequestSection(report), WorldSection(report),
+                      PerformanceSection(report), DatasetSection(report), FiguresSection(report),
                       NotesSection(report.regatta()));
 }
 

@@ -13,16 +13,9 @@ constexpr double kConfidence = 0.95;
 constexpr size_t kBatches = 10;
 constexpr size_t kLeastPerBatch = 3;
 
-}  // namespace
-
-std::optional<Interval> MeanInterval(const std::string& metric, absl::Span<const double> samples) {
-  if (samples.size() < 2) return std::nullopt;
-  const double mean = Mean(samples);
-  double squares = 0;
-  for (double sample : samples) squares += (sample - mean) * (sample - mean);
-  const double degrees = samples.size() - 1.0;
-  const double error = std::sqrt(squares / degrees / samples.size());
-  const boost::math::students_t distribution(degrees);
+// `parts`: independent ones that `error`, the standard error of the mean, was estimated from.
+Interval IntervalOf(const std::string& metric, double mean, double error, size_t parts) {
+  const boost::math::students_t distribution(parts - 1.0);
   const double half = boost::math::quantile(distribution, (1 + kConfidence) / 2) * error;
   Interval interval;
   interval.set_metric(metric);
@@ -30,20 +23,34 @@ std::optional<Interval> MeanInterval(const std::string& metric, absl::Span<const
   interval.set_low(mean - half);
   interval.set_high(mean + half);
   interval.set_confidence(kConfidence);
-  interval.set_samples(samples.size());
+  interval.set_samples(parts);
   return interval;
+}
+
+}  // namespace
+
+std::optional<Interval> MeanInterval(const std::string& metric, absl::Span<const double> samples) {
+  if (samples.size() < 2) return std::nullopt;
+  const double mean = Mean(samples);
+  double squares = 0;
+  for (double sample : samples) squares += (sample - mean) * (sample - mean);
+  const double error = std::sqrt(squares / (samples.size() - 1.0) / samples.size());
+  return IntervalOf(metric, mean, error, samples.size());
 }
 
 std::optional<Interval> BatchMeansInterval(const std::string& metric,
                                            absl::Span<const double> samples) {
   if (samples.size() < kBatches * kLeastPerBatch) return std::nullopt;
-  std::vector<double> means;
+  const double mean = Mean(samples);
+  double squares = 0;
   for (size_t batch = 0; batch < kBatches; ++batch) {
     const size_t begin = batch * samples.size() / kBatches;
-    const size_t end = (batch + 1) * samples.size() / kBatches;
-    means.push_back(Mean(samples.subspan(begin, end - begin)));
+    const size_t size = (batch + 1) * samples.size() / kBatches - begin;
+    const double off = Mean(samples.subspan(begin, size)) - mean;
+    squares += size * off * off;
   }
-  return MeanInterval(metric, means);
+  const double error = std::sqrt(squares / (kBatches - 1) / samples.size());
+  return IntervalOf(metric, mean, error, kBatches);
 }
 
 }  // namespace regatta

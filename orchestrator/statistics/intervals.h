@@ -15,7 +15,9 @@ namespace regatta {
 std::optional<Interval> MeanInterval(const std::string& metric, absl::Span<const double> samples);
 
 // The same for correlated samples in the order of time, from the means of ten batches of
-// neighbours, which hardly are (Conway 1963). Empty below 30 samples.
+// neighbours, which hardly are (Conway 1963). Each batch counts by its size, which differ by one at
+// most: sum of n_b (m_b - m)^2 / 9 is Fisher's mean square between classes (Statistical Methods for
+// Research Workers, 1925), so m is the mean of all samples. Empty below 30 samples.
 std::optional<Interval> BatchMeansInterval(const std::string& metric,
                                            absl::Span<const double> samples);
 

@@ -12,23 +12,34 @@ constexpr double kPlainEverySeconds = 2;
 
 }  // namespace
 
-std::string FormatProgress(const std::string& label, const LoadProgress& progress) {
-  const uint32_t done = progress.completed + progress.failed;
-  std::string text = absl::StrFormat("%s: %d/%d done, %d in flight, %.1f tok/s", label, done,
-                                     progress.total, progress.in_flight, progress.tokens_per_s);
-  if (progress.failed > 0) absl::StrAppend(&text, ", ", progress.failed, " failed");
-  if (done > 0 && done < progress.total) {
-    const double left_s = progress.elapsed_s / done * (progress.total - done);
-    absl::StrAppend(&text, ", ETA ", FormatSeconds(left_s));
-  }
+std::string FormatTimeLeft(const std::optional<TimeLeft>& left) {
+  if (!left.has_value()) return "";
+  std::string text = absl::StrCat(", ETA ", FormatSeconds(left->load_s));
+  if (left->run.has_value()) absl::StrAppend(&text, ", whole run ", FormatRange(*left->run));
   return text;
 }
 
-void ProgressLine::Update(const std::string& label, const LoadProgress& progress) {
+std::string FormatProgress(const std::string& label, const LoadProgress& progress,
+                           const std::optional<TimeLeft>& left) {
+  const uint32_t done = progress.completed + progress.failed;
+  std::string text = absl::StrFormat("%s: %d/%d done, %d in flight, %.1f tok/s", label, done,
+                                     progress.total, progress.in_flight, progress.tokens_per_s);
+  if (progress.ttft.requests > 0) {
+    absl::StrAppendFormat(&text, ", TTFT p95 %.1f ms", progress.ttft.p95_ms);
+  }
+  if (progress.tpot.requests > 0) {
+    absl::StrAppendFormat(&text, ", TPOT p95 %.1f ms", progress.tpot.p95_ms);
+  }
+  if (progress.failed > 0) absl::StrAppend(&text, ", ", progress.failed, " failed");
+  return absl::StrCat(text, FormatTimeLeft(left));
+}
+
+void ProgressLine::Update(const std::string& label, const LoadProgress& progress,
+                          const std::optional<TimeLeft>& left) {
   const bool begun = progress.elapsed_s < last_shown_s_;  // a new point
   const bool due = begun || progress.elapsed_s - last_shown_s_ >= kPlainEverySeconds;
   if (!line_.on_terminal() && !due) return;
-  line_.Show(FormatProgress(label, progress));
+  line_.Show(FormatProgress(label, progress, left));
   last_shown_s_ = progress.elapsed_s;
 }
 

@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "orchestrator/load/load_generator.h"
+#include "orchestrator/benchmark/time_left.h"
+#include "orchestrator/load/load_options.h"
 #include "orchestrator/terminal/status_line.h"
 #include "proto/cluster.pb.h"
 #include "proto/results.pb.h"
@@ -17,16 +18,18 @@ namespace regatta {
 struct SweepSnapshot {
   std::string label;  // "[2/5] concurrency 4"
   LoadProgress progress;
+  std::optional<TimeLeft> left;
   std::optional<ClusterState> router;  // none without Watch
-  std::vector<double> tokens_per_s;    // of the latest moments, oldest first
-  SweepReport done;                    // points measured so far
+  // Of the latest moments, oldest first; NaN where nothing was known.
+  std::vector<double> tokens_per_s, ttft_p95_ms, tpot_p95_ms;
+  SweepReport done;  // points measured so far
 };
 
-// One line for each of progress, load and throughput, then the frontier so far; no line is wider
-// than `columns`. A function of its arguments alone.
+// One line for each of progress, load, throughput and the latencies that are known, then the
+// frontier so far; no line is wider than `columns`. A function of its arguments alone.
 std::vector<std::string> RenderSweepScreen(const SweepSnapshot& snapshot, int columns);
 
-// "▁▃█" of the last `columns` values, from zero to the largest.
+// "▁▃█" of the last `columns` values, from zero to the largest; " " for NaN.
 std::string Sparkline(const std::vector<double>& values, size_t columns);
 
 // Draws lines over those drawn before. Not for anything but a terminal.

@@ -42,6 +42,15 @@ def requests_of(one, draw):
                "deltas": 128}
 
 
+def gpus_of(ranks, draw):
+    """Busy between a start and a drain, hotter as it lasts."""
+    times = range(0, 60500, 500)
+    busy = [min(1, ms / 2000, (60500 - ms) / 2000) for ms in times]
+    return [{"index": index, "ms": list(times), "power_w": [90 + 500 * x + draw.gauss(0, 8) for x in busy],
+             "sm_clock_mhz": [1980 - 225 * x for x in busy], "temperature_c": [40 + 22 * min(1, ms / 30000) + index for ms in times],
+             "utilization": [x * draw.uniform(0.95, 1) for x in busy]} for index in range(ranks)]
+
+
 def timeline_of(one, draw):
     concurrency, throughput = one["regatta"]["concurrency"], one["performance"]["system_output_throughput_tok_s"]
     times = range(0, 60000, 200)
@@ -52,7 +61,8 @@ def timeline_of(one, draw):
     return {"run_number": one["regatta"]["run_number"], "client_ms": list(times),
             "in_flight": [int(x) for x in load], "client_tokens": tokens, "router_ms": list(times), "running": running,
             "waiting": [int(x) - r for x, r in zip(load, running)], "kv_usage": [r / (2 * concurrency) for r in running],
-            "router_tokens": tokens, "itl_quantiles_ms": sorted(draw.gammavariate(20, gap / 20) for _ in range(101))}
+            "router_tokens": tokens, "gpus": gpus_of(one["world_info"]["world_size"], draw) if one["machine"]["name"] != "CPU ranks" else [],
+            "itl_quantiles_ms": sorted(draw.gammavariate(20, gap / 20) for _ in range(101))}
 
 
 def make(folder, kinds, concurrencies, model="llama-3.1-8b", on_gpus=True, details=True):

@@ -118,12 +118,29 @@ class ReportPageTest(browser_test.BrowserTest):
     def test_another_point_over_time(self):
         self.open(self.report(made_runs.make(self.runs / "run", ONE, POWERS)))
         highest = "Math.max(...Chart.getChart(document.querySelector('#course-charts canvas')).data.datasets[0].data.map(p => p.y))"
-        self.assertEqual(self.count("#course-charts canvas"), 3)
+        self.assertEqual(self.count("#course-charts canvas"), 7)
         self.assertEqual(self.browser.evaluate(highest), 64)
         self.browser.evaluate("(s => { s.value = 2; s.dispatchEvent(new Event('change')); })(document.getElementById('course'))")
         self.assertEqual(self.browser.evaluate(highest), 4)
-        self.assertEqual(self.count("#course-charts canvas"), 3)
+        self.assertEqual(self.count("#course-charts canvas"), 7)
         self.assert_sound()
+
+    def test_charts_over_time_share_their_axis_and_the_moment_pointed_at(self):
+        self.open(self.report(made_runs.make(self.runs / "run", LAYOUTS[:2], POWERS)))
+        charts = "[...document.querySelectorAll('#course-charts canvas')].map(canvas => Chart.getChart(canvas))"
+        self.assertEqual(self.browser.evaluate(f"{charts}.map(chart => chart.scales.x.max)"), [60] * 7)
+        self.assertEqual(self.browser.text("#course-charts figure:nth-child(4) h3"), "GPU power")
+        # Of the pixels above one another at 26 s, the part that is painted.
+        painted = f"""{charts}.map(chart => {{
+          const scale = chart.currentDevicePixelRatio, area = chart.chartArea, x = chart.scales.x.getPixelForValue(26);
+          const pixels = chart.ctx.getImageData(Math.round(x * scale) - 1, area.top * scale, 3, (area.bottom - area.top) * scale).data;
+          const rows = pixels.length / 12;
+          return [...Array(rows).keys()].filter(row => [3, 7, 11].some(i => pixels[12 * row + i] > 0)).length / rows; }})"""
+        for part in self.browser.evaluate(painted):
+            self.assertLess(part, 0.5)
+        x, y = self.browser.evaluate(f"(c => [c.scales.x.getPixelForValue(26), c.chartArea.top + 20])({charts}[3])")
+        self.move_to("#course-charts figure:nth-child(4) canvas", x, y)
+        self.browser.wait_for(f"{painted}.every(part => part > 0.9)", "the moment in all charts")
 
     def test_one_point_of_a_hostile_model(self):
         self.open(self.report(made_runs.make(self.runs / "one", ONE, [1], model=HOSTILE, on_gpus=False)))

@@ -52,6 +52,34 @@ const charts = (() => {
     },
   };
 
+  // In all charts over one time, a line at the moment that is pointed at in one of them.
+  function pointer(group) {
+    const show = moment => {
+      if (group.moment === moment) return;
+      group.moment = moment;
+      for (const chart of group.charts) chart.draw();
+    };
+    return {
+      id: 'pointer',
+      afterInit(chart) { group.charts.add(chart); },
+      afterDestroy(chart) { group.charts.delete(chart); },
+      afterEvent(chart, {event, inChartArea}) {
+        show(inChartArea && event.type !== 'mouseout' ? chart.scales.x.getValueForPixel(event.x) : null);
+      },
+      afterDatasetsDraw({ctx, chartArea, scales}) {
+        if (group.moment === null) return;
+        const x = scales.x.getPixelForValue(group.moment);
+        ctx.save();
+        ctx.strokeStyle = pageColors().soft;
+        ctx.beginPath();
+        ctx.moveTo(x, chartArea.top);
+        ctx.lineTo(x, chartArea.bottom);
+        ctx.stroke();
+        ctx.restore();
+      },
+    };
+  }
+
   function axis(title, colors) {
     return {
       type: 'linear', beginAtZero: true, title: {display: true, text: title, color: colors.text},
@@ -78,12 +106,13 @@ const charts = (() => {
     return head.concat(tooltip.split(', '));
   }
 
-  function configuration(chart, colors) {
+  function configuration(chart, colors, group) {
     const x = axis(chart.x_label, colors);
     const y = axis(chart.y_label, colors);
     if (chart.y_max) y.max = chart.y_max; else y.grace = '5%';
+    if (chart.x_max) x.max = chart.x_max;
     return {
-      type: 'scatter', data: {datasets: chart.series.map(series => dataset(series, colors))}, plugins: [labels],
+      type: 'scatter', data: {datasets: chart.series.map(series => dataset(series, colors))}, plugins: group ? [labels, pointer(group)] : [labels],
       options: {
         animation: false, responsive: true, maintainAspectRatio: false,
         interaction: {mode: 'nearest', intersect: false}, layout: {padding: {top: 8, right: 8}},
@@ -122,8 +151,9 @@ const charts = (() => {
     return made;
   }
 
-  // Fills `figure` with the chart; returns what draws it anew, in the colours of then.
-  function draw(figure, chart, height) {
+  // Fills `figure` with the chart; returns what draws it anew, in the colours of then. Charts of one `group`, see newGroup,
+  // show one moment.
+  function draw(figure, chart, height, group = null) {
     const plot = element('div', '', 'plot');
     const canvas = element('canvas', '');
     canvas.setAttribute('role', 'img');
@@ -135,16 +165,20 @@ const charts = (() => {
     if (chart.note) words.push(element('p', chart.note, 'note'));
     figure.replaceChildren(...words, plot);
     figure.classList.add('live');
-    let drawn = new Chart(canvas, configuration(chart, pageColors()));
+    let drawn = new Chart(canvas, configuration(chart, pageColors(), group));
     return {
       redraw() {
         drawn.destroy();
-        drawn = new Chart(canvas, configuration(chart, pageColors()));
+        drawn = new Chart(canvas, configuration(chart, pageColors(), group));
       },
       remove() { drawn.destroy(); },
     };
   }
 
+  function newGroup() {
+    return {moment: null, charts: new Set()};
+  }
+
   Chart.defaults.font.family = getComputedStyle(document.body).fontFamily;
-  return {draw};
+  return {draw, newGroup};
 })();

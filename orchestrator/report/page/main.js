@@ -15,11 +15,12 @@
     course.forEach(chart => chart.remove());
     const place = document.getElementById('course-charts');
     place.replaceChildren();
+    const group = charts.newGroup();
     course = data.courses[index].charts.filter(chart => chart.series.length > 0).map(chart => {
       const figure = document.createElement('figure');
       figure.className = 'chart';
       place.append(figure);
-      return charts.draw(figure, chart, 220);
+      return charts.draw(figure, chart, 220, group);
     });
   }
 

@@ -11,7 +11,9 @@
 #include <set>
 #include <sstream>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/cluster/child_process.h"
@@ -98,19 +100,21 @@ class ResumeTest : public ::testing::Test {
   }
 
   std::vector<std::string> Sweep(const std::string& output) const {
-    return {"sweep",
-            "--url",
-            absl::StrCat("grpc://", server_->address()),
-            "--dataset",
-            dir_.File("data.jsonl"),
-            "--concurrency",
-            "1,2,4,8",
-            "--output",
-            dir_.File(output),
-            "--num_requests",
-            absl::StrCat(kRequests),
-            "--repeats",
-            absl::StrCat(repeats_)};
+    std::vector<std::string> command = {"sweep",
+                                        "--url",
+                                        absl::StrCat("grpc://", server_->address()),
+                                        "--dataset",
+                                        dir_.File("data.jsonl"),
+                                        "--concurrency",
+                                        "1,2,4,8",
+                                        "--output",
+                                        dir_.File(output),
+                                        "--num_requests",
+                                        absl::StrCat(kRequests),
+                                        "--repeats",
+                                        absl::StrCat(repeats_)};
+    command.insert(command.end(), more_.begin(), more_.end());
+    return command;
   }
 
   std::unique_ptr<ChildProcess> Start(std::vector<std::string> arguments) {
@@ -173,6 +177,7 @@ class ResumeTest : public ::testing::Test {
 
   TempDir dir_;
   uint32_t repeats_ = 1;
+  std::vector<std::string> more_;  // flags
   std::unique_ptr<NullServer> server_;
 };
 
@@ -277,6 +282,70 @@ TEST_F(ResumeTest, AnotherSweepIsRefusedByName) {
   sweep.clear_journal();
   std::ofstream(run + "/results.json") << ToJson(sweep);
   refused({}, "no journal");
+}
+
+TEST_F(ResumeTest, WhereACacheMayKnowThePromptsSaltedOnesAreNew) {
+  for (const bool salted : {false, true}) {
+    more_ = {"--prefix-cache"};
+    if (salted) more_.insert(more_.end(), {"--cache-salt", "7"});
+    const std::string run = Killed();
+    const int cut = static_cast<int>(WholePoints());
+    ASSERT_EQ(RunToEnd({"sweep", "--resume", run}), kEnded) << Log();
+    const SweepReport sweep = Results(run);
+    for (const PointReport& point : sweep.points()) {
+      const bool suspect = !salted && static_cast<int>(point.regatta().run_number()) == cut + 1;
+      const std::string warnings = absl::StrJoin(point.regatta().warnings(), "; ");
+      EXPECT_EQ(absl::StrContains(warnings, "in the server's prefix cache"), suspect) << warnings;
+    }
+  }
+}
+
+TEST_F(ResumeTest, ACompleteSweepIsNotMeasuredAgainAndNoOtherOne) {
+  ASSERT_EQ(RunToEnd(Sweep("whole")), kEnded) << Log();
+  const std::string run = RunPath("whole");
+  EXPECT_EQ(RunToEnd({"sweep", "--resume", run, "--concurrency", "16"}), "exit code 2") << Log();
+  EXPECT_THAT(Log(), HasSubstr("--concurrency=16: the sweep was begun with"));
+  EXPECT_EQ(RunToEnd({"sweep", "--resume", run, "--concurrency", "1,2,4,8"}), kEnded) << Log();
+  EXPECT_THAT(Log(), HasSubstr("is complete: nothing is missing"));
+  SweepReport sweep = Results(run);
+  sweep.mutable_points(1)->mutable_regatta()->set_failed_requests(2);
+  std::ofstream(run + "/results.json") << ToJson(sweep);
+  EXPECT_EQ(RunToEnd({"sweep", "--resume", run}), "exit code 3") << "as it ended";
+}
+
+TEST_F(ResumeTest, OneCommandBeginsGoesOnAndSaysThatItIsComplete) {
+  std::vector<std::string> command = Sweep("killed");
+  const auto output = std::find(command.begin(), command.end(), "--output");
+  *output = "--run-dir";
+  output[1] = dir_.File("own");
+  ASSERT_EQ(RunToEnd(command), kEnded) << Log();
+  EXPECT_TRUE(fs::exists(output[1] + "/report.html"));
+  ASSERT_EQ(RunToEnd(command), kEnded) << Log();
+  EXPECT_THAT(Log(), HasSubstr("is complete: nothing is missing"));
+  // As one that was killed in its third point.
+  SweepReport sweep = Results(output[1]);
+  sweep.set_completed(false);
+  while (sweep.points_size() > 2) sweep.mutable_points()->RemoveLast();
+  sweep.mutable_journal()->set_whole_points(2);
+  std::ofstream(output[1] + "/results.json") << ToJson(sweep);
+  ASSERT_EQ(RunToEnd(command), kEnded) << Log();
+  EXPECT_THAT(Log(), HasSubstr("2 of 4 points are whole"));
+  EXPECT_EQ(Results(output[1]).points_size(), 4);
+  EXPECT_TRUE(Results(output[1]).completed());
+  // And by name, from wherever it was moved to.
+  fs::rename(output[1], dir_.File("moved"));
+  EXPECT_EQ(RunToEnd({"sweep", "--resume", dir_.File("moved")}), kEnded) << Log();
+}
+
+TEST_F(ResumeTest, ADirectoryOfRequestsWithoutResultsIsNotBegunIn) {
+  fs::create_directories(dir_.File("own"));
+  std::ofstream(dir_.File("own") + "/requests.jsonl") << "{}\n";
+  std::vector<std::string> command = Sweep("killed");
+  const auto output = std::find(command.begin(), command.end(), "--output");
+  *output = "--run-dir";
+  output[1] = dir_.File("own");
+  EXPECT_EQ(RunToEnd(command), "exit code 2") << Log();
+  EXPECT_THAT(Log(), HasSubstr("holds requests.jsonl of another run"));
 }
 
 TEST_F(ResumeTest, LostRequestsAreNotPassedOver) {

@@ -108,8 +108,13 @@ TEST(FormatProgressTest, SaysWhatIsDoneAndLeft) {
   progress.in_flight = 4;
   progress.elapsed_s = 5;
   progress.tokens_per_s = 812.44;
-  EXPECT_EQ(FormatProgress("[2/5] concurrency 4", progress),
-            "[2/5] concurrency 4: 10/40 done, 4 in flight, 812.4 tok/s, 1 failed, ETA 15 s");
+  const std::string begun = "[2/5] concurrency 4: 10/40 done, 4 in flight, 812.4 tok/s";
+  EXPECT_EQ(FormatProgress("[2/5] concurrency 4", progress, std::nullopt), begun + ", 1 failed");
+  progress.ttft = {8, 20, 40.46};
+  progress.tpot = {3, 5, 6.12};
+  EXPECT_EQ(
+      FormatProgress("[2/5] concurrency 4", progress, TimeLeft{15, TimeEstimate{60, 300}}),
+      begun + ", TTFT p95 40.5 ms, TPOT p95 6.1 ms, 1 failed, ETA 15 s, whole run 60 s to 5 min");
 }
 
 TEST(ProgressLineTest, PlainLinesAreAtMostEveryTwoSeconds) {
@@ -119,7 +124,7 @@ TEST(ProgressLineTest, PlainLinesAreAtMostEveryTwoSeconds) {
     LoadProgress progress;
     for (int i = 1; i <= 25; ++i) {
       progress.elapsed_s = 0.2 * i;
-      line.Update("x", progress);
+      line.Update("x", progress, std::nullopt);
     }
   }
   std::rewind(file);

@@ -55,12 +55,23 @@ TEST(PlanPointsTest, TenPerUserAtLeastThirtyTwoOrAsAsked) {
 
 TEST(EstimateSecondsTest, BetweenConstantLatencyAndConstantThroughput) {
   const std::vector<LoadPoint> points = {{1, 10}, {4, 40}};
-  const TimeEstimate estimate = EstimateSeconds(points, {1, 2.0, 0.5}, 0);
+  const std::vector<SpeedSample> known = {{1, 2.0, 0.5}};
+  const TimeEstimate estimate = EstimateSeconds(points, known, 0);
   EXPECT_DOUBLE_EQ(estimate.low_s, 5 + 5);
   EXPECT_DOUBLE_EQ(estimate.high_s, 5 + 20);
-  const TimeEstimate cut = EstimateSeconds(points, {1, 2.0, 0.5}, 3);
+  const TimeEstimate cut = EstimateSeconds(points, known, 3);
   EXPECT_DOUBLE_EQ(cut.low_s, 3.5 + 3.5);
   EXPECT_DOUBLE_EQ(cut.high_s, 3.5 + 5);
+}
+
+TEST(EstimateSecondsTest, ALoadThatWasMeasuredTakesAsLongAgain) {
+  const std::vector<SpeedSample> known = {{1, 2.0, 0.5}, {64, 32.0, 2.0}, {64, 64.0, 1.0}};
+  const TimeEstimate again = EstimateSeconds({{64, 640}}, known, 0);
+  EXPECT_DOUBLE_EQ(again.low_s, 10) << "from the latest of its kind";
+  EXPECT_DOUBLE_EQ(again.high_s, 10);
+  const TimeEstimate near = EstimateSeconds({{4, 40}}, known, 0);
+  EXPECT_DOUBLE_EQ(near.low_s, 5) << "4 is nearer to 1 than to 64";
+  EXPECT_DOUBLE_EQ(near.high_s, 20);
 }
 
 TEST(FormatSecondsTest, UnitsFitTheSize) {

@@ -22,7 +22,7 @@ TEST(ThinnedSeriesTest, StaysSmallEvenAndFromTheStart) {
 }
 
 TEST(PointTimelineTest, ColumnsOfClientAndRouter) {
-  PointTimelineRecorder recorder(/*start_ns=*/5'000'000'000);
+  PointTimelineRecorder recorder;
   LoadProgress progress;
   progress.elapsed_s = 0.2;
   progress.in_flight = 3;
@@ -33,10 +33,11 @@ TEST(PointTimelineTest, ColumnsOfClientAndRouter) {
   state.set_running(2);
   state.set_waiting(1);
   state.set_kv_usage(0.25);
+  recorder.AddRouter(state, 4'990'000'000);  // before the load
   recorder.AddRouter(state, 5'100'000'000);
   state.set_output_tokens(1016);
   recorder.AddRouter(state, 5'200'000'000);
-  const PointTimeline timeline = recorder.Take();
+  const PointTimeline timeline = recorder.Take(/*start_ns=*/5'000'000'000);
   EXPECT_THAT(timeline.client_ms(), ElementsAre(200));
   EXPECT_THAT(timeline.in_flight(), ElementsAre(3));
   EXPECT_THAT(timeline.client_tokens(), ElementsAre(17));
@@ -48,7 +49,7 @@ TEST(PointTimelineTest, ColumnsOfClientAndRouter) {
 }
 
 TEST(PointTimelineTest, NothingAdded_NoColumns) {
-  EXPECT_EQ(PointTimelineRecorder(0).Take().SerializeAsString(), "");
+  EXPECT_EQ(PointTimelineRecorder().Take(0).SerializeAsString(), "");
 }
 
 }  // namespace

@@ -254,8 +254,15 @@ TEST(LoadGeneratorTest, MeasuresTheNullTargetsTiming) {
   const Dataset dataset = MakeDataset(8, 11);
   NullTarget target({20'000'000, 5'000'000, 1});
   const std::atomic<bool> stop{false};
+  LoadProgress last;
   const LoadResult result =
-      LoadGenerator(target).Run(Workload(dataset, {}).Deal(8), Concurrency(4), stop, nullptr);
+      LoadGenerator(target).Run(Workload(dataset, {}).Deal(8), Concurrency(4), stop,
+                                [&last](const LoadProgress& now) { last = now; });
+  // Whoever watches sees the same as the report.
+  EXPECT_GT(last.ttft.requests, 0u);
+  EXPECT_GE(last.ttft.p50_ms, 20);
+  EXPECT_GT(last.tpot.requests, 0u);
+  EXPECT_GE(last.tpot.p95_ms, last.tpot.p50_ms);
   PointReport context;
   context.mutable_regatta()->set_streaming(true);
   const PointReport report = CompletePoint(context, result.samples);

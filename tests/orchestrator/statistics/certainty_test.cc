@@ -36,6 +36,19 @@ TEST(BatchMeansTest, TenBatchesOfNeighbours) {
   EXPECT_FALSE(BatchMeansInterval("x", samples).has_value());
 }
 
+// 39 samples are nine batches of four and one of three; by hand with t(0.975, 9) = 2.262157.
+TEST(BatchMeansTest, BatchesCountByTheirSize) {
+  std::vector<double> samples(39, 0.0);
+  for (int i = 0; i < 3; ++i) samples[i] = 13;  // the first batch, of three
+  const auto interval = BatchMeansInterval("x", samples);
+  ASSERT_TRUE(interval.has_value());
+  EXPECT_NEAR(interval->mean(), 1, 1e-12) << "the mean of the samples, not of the batches";
+  // (3 * 12^2 + 36 * 1^2) / 9 between batches, over 39 samples.
+  EXPECT_NEAR(interval->high() - 1, 2.262157 * std::sqrt(468.0 / 9 / 39), 1e-5);
+  EXPECT_NEAR(1 - interval->low(), 2.262157 * std::sqrt(468.0 / 9 / 39), 1e-5);
+  EXPECT_EQ(interval->samples(), 10u);
+}
+
 // Neighbours that resemble one another fool the plain interval; batches hardly.
 TEST(BatchMeansTest, HoldsOnCorrelatedSamplesWhereThePlainIntervalDoesNot) {
   constexpr int kTrials = 400, kSamples = 2000;

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
 namespace regatta {
 namespace {
 
@@ -18,13 +20,32 @@ SweepSnapshot Running() {
   snapshot.progress.elapsed_s = 5;
   snapshot.progress.tokens_per_s = 800;
   snapshot.tokens_per_s = {0, 400, 800};
+  snapshot.left = {15, TimeEstimate{180, 720}};
   return snapshot;
 }
 
 TEST(SweepScreenTest, WithoutRouterAndPoints) {
   EXPECT_THAT(RenderSweepScreen(Running(), 80),
-              ElementsAre("[2/5] concurrency 4: 10/40 done, 4 in flight, 800.0 tok/s, ETA 15 s",
-                          "██████░░░░░░░░░░░░░░░░░░  in flight 4", "tok/s ▁▅█"));
+              ElementsAre("[2/5] concurrency 4: 10/40 done, ETA 15 s, whole run 3 min to 12 min",
+                          "██████░░░░░░░░░░░░░░░░░░  in flight 4", "tok/s      ▁▅█  800.0"));
+}
+
+TEST(SweepScreenTest, ShowsLatenciesOfRecentRequests) {
+  SweepSnapshot snapshot = Running();
+  snapshot.progress.ttft = {12, 20.25, 40.5};
+  snapshot.ttft_p95_ms = {std::nan(""), 20, 40.5};
+  const std::vector<std::string> first = RenderSweepScreen(snapshot, 80);
+  ASSERT_EQ(first.size(), 4u) << "no TPOT yet";
+  EXPECT_EQ(first[3], "TTFT p95    ▄█  40.5 ms (p50 20.2)");
+  snapshot.tpot_p95_ms = {std::nan(""), 5, std::nan("")};
+  EXPECT_EQ(RenderSweepScreen(snapshot, 80)[4], "TPOT p95    █   -") << "none lately";
+}
+
+TEST(SweepScreenTest, LongSeriesLeaveRoomForTheirFigures) {
+  SweepSnapshot snapshot = Running();
+  snapshot.progress.ttft = {12, 20.25, 40.5};
+  snapshot.ttft_p95_ms.assign(160, 40.5);
+  EXPECT_THAT(RenderSweepScreen(snapshot, 60)[3], ::testing::EndsWith("█  40.5 ms (p50 20.2)"));
 }
 
 TEST(SweepScreenTest, ShowsTheRouterAndTheFrontierSoFar) {
@@ -55,6 +76,7 @@ TEST(SweepScreenTest, FitsNarrowTerminals) {
 TEST(SparklineTest, ShowsTheLastValues) {
   EXPECT_EQ(Sparkline({9, 0, 1, 2}, 3), "▁▅█");
   EXPECT_EQ(Sparkline({0, 0}, 3), "▁▁");
+  EXPECT_EQ(Sparkline({1, std::nan(""), 2}, 3), "▅ █");
 }
 
 TEST(ScreenRegionTest, RedrawsInPlace) {
