@@ -75,7 +75,7 @@ void CompareAtEqualSpeed(const std::vector<double>& user_speeds, double max_ttft
   ReportedRun run;
   run.sweep = sweep;
   std::vector<Contender> contenders;
-  for (const PointSeries& series : SeriesOf({&run, 1})) {
+  for (const PointSeries& series : SeriesInFull({&run, 1})) {
     contenders.push_back(MakeContender(series));
   }
   PartitionReport& partition = *sweep.mutable_partition();
