@@ -104,7 +104,7 @@ void BM_Mask(benchmark::State& state) {
       constraint = Compile(*compiler, schema);
     }
     const auto begin = std::chrono::steady_clock::now();
-    constraint->FillMask(absl::MakeSpan(mask));
+    constraint->FillMask(absl::MakeSpan(mask), kAnyMaskWork);
     const double seconds =
         std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
     times.push_back(seconds);
