@@ -2,7 +2,7 @@
 """How much one client's long prompts slow others down: short streamed requests on a real server, alone and beside accepted prompts of the
 model's whole context, sent over and over.
 
-usage: long_prompts.py --bin-dir build/host/bin [--users 16] [--requests 256] [--long 2] [--model DIR] [-- FLAG OF regatta serve ...]
+usage: long_prompts.py --bin-dir build/host/bin [--users 16] [--requests 256] [--long 2] [--pause 0] [--model DIR] [-- FLAG OF regatta serve ...]
 
 Prints the median and the slowest request, from sending to the last event, and fails where the slowest beside long prompts takes over ten
 times the median.
@@ -44,11 +44,11 @@ class Client:
 
 
 class LongPrompts:
-    """Clients that send prompts of `length` random tokens, each a new one, until they are told to stop."""
+    """Clients that send prompts of `length` random tokens, each a new one `pause` seconds after the last, until they are told to stop."""
 
-    def __init__(self, url, model, length, clients):
+    def __init__(self, url, model, length, clients, pause):
         self.answered = 0
-        self._arguments = url, model, length
+        self._arguments = url, model, length, pause
         self._stop = threading.Event()
         self._lock = threading.Lock()
         self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(clients)]
@@ -56,9 +56,9 @@ class LongPrompts:
             thread.start()
 
     def _send(self, number):
-        url, model, length = self._arguments
+        url, model, length, pause = self._arguments
         draw, client = random.Random(number), Client(url)
-        while not self._stop.is_set():
+        while not self._stop.wait(pause):
             client.complete(model, [draw.randrange(100, 1000) for _ in range(length)], 1, stream=False)
             with self._lock:
                 self.answered += 1
@@ -107,6 +107,7 @@ def main():
     parser.add_argument("--users", type=int, default=16)
     parser.add_argument("--requests", type=int, default=256)
     parser.add_argument("--long", type=int, default=2, help="clients that send long prompts")
+    parser.add_argument("--pause", type=float, default=0, help="seconds between a client's long prompts: the median is then of requests alone")
     parser.add_argument("flags", nargs="*", help="of regatta serve, after --; default: CPU ranks and prompts in chunks of 128 tokens")
     options = parser.parse_args()
     flags = options.flags or ["--device", "cpu", "--max-batch-size", "64", "--max-num-tokens", "128"]
@@ -117,7 +118,7 @@ def main():
         length = model["max_model_len"] - 1
         print(f"{'ms of a request':34}{'median':>12}{'slowest':>12}{'slowest/median':>16}")
         row("alone", short_requests(server.http_url, model["id"], options.users, options.requests))
-        others = LongPrompts(server.http_url, model["id"], length, options.long)
+        others = LongPrompts(server.http_url, model["id"], length, options.long, options.pause)
         try:
             ratio = row(f"beside prompts of {length} tokens", short_requests(server.http_url, model["id"], options.users, options.requests))
         finally:
