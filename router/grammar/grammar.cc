@@ -7,15 +7,15 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "router/grammar/schema_error.h"
 
 namespace regatta::grammar {
 namespace {
 
 absl::Status TooMuchWork() {
-  return absl::InvalidArgumentError(
-      absl::StrCat("constraint: its masks need more work than ", kMaxWorkCredit,
-                   " visits of automaton states and ", kWorkPerMask,
-                   " more a token; simplify its patterns and alternatives"));
+  return SchemaError("#", absl::StrCat("has masks that need more work than ", kMaxWorkCredit,
+                                       " visits of automaton states and ", kWorkPerMask,
+                                       " more a token; simplify its patterns and alternatives"));
 }
 
 }  // namespace
@@ -79,9 +79,11 @@ class SequenceConstraint final : public OutputConstraint {
       case Overrun::kGrammar:
         return TooMuchWork();
       case Overrun::kStep:
-        return absl::ResourceExhaustedError(
-            "constraint: its mask and those of other requests in one step needed more work than a "
-            "step may spend on masks; try again later, or simplify its patterns");
+        return SchemaError("#",
+                           "needed a mask that, with those of other requests in one step, took "
+                           "more work than a step may spend; try again later, or simplify its "
+                           "patterns",
+                           absl::StatusCode::kResourceExhausted);
     }
     return absl::OkStatus();
   }
@@ -108,7 +110,7 @@ class SequenceConstraint final : public OutputConstraint {
     const bool any = std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; });
     overran_ = any ? Overrun::kNone : by_grammar ? Overrun::kGrammar : Overrun::kNone;
     if (cut) overran_ = Overrun::kStep;
-    return {grammar_->EndWork() + masks.nodes_walked(), cut};
+    return {std::max<uint64_t>(1, grammar_->EndWork() + masks.nodes_walked()), cut};
   }
 
   // False, and nothing taken, when `bytes` may not come.
