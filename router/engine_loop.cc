@@ -126,6 +126,7 @@ void EngineLoop::Handle(absl::StatusOr<StepResult> result) {
   if (!cause_.ok()) return;
   if (!ledger_.idle()) AcceptTokens(result->step_id(), committed);
   NoteMasksSent();
+  if (const int64_t wait_ns = timer_.mask_wait_ns(); wait_ns > 0) metrics_->WaitedForMasks(wait_ns);
   const int64_t now_ns = clock_.NowNs();
   metrics_->StepCommitted(timer_.Completed(now_ns), result->compute_ns(), now_ns - start_ns);
   event_times_ns_.resize(events_.size(), now_ns);
@@ -170,6 +171,7 @@ void EngineLoop::NoteMasksSent() {
   absl::MutexLock lock(&sent_mutex_);
   for (const SentMasks& sent : masks_sent_) {
     timer_.MasksSent(sent.step_id, sent.time_ns);
+    metrics_->ComputedMasks(sent.computing_ns);
     for (const MaskWork& mask : sent.work) scheduler_.NoteMaskWork(mask.id, mask.work);
   }
   masks_sent_.clear();
