@@ -21,8 +21,9 @@
 
 namespace regatta {
 
-// What the masks of one step may cost together, in work of OutputConstraint: some 20 ms of a core.
-inline constexpr uint64_t kMaxStepMaskWork = 4'000'000;
+// What the masks of one step may cost together, in work of OutputConstraint: some 80 ms of a core.
+// Far above what the scheduler plans, so that it ends only what nobody could foresee.
+inline constexpr uint64_t kMaxStepMaskWork = 16'000'000;
 // With less than this a cut mask is not tried again.
 inline constexpr uint64_t kLeastMaskWork = 20'000;
 

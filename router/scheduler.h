@@ -107,8 +107,8 @@ class Scheduler {
   const std::vector<uint64_t>& started() const;
   // Ids of the sequences whose masks the newest plan awaits, in plan order.
   const std::vector<uint64_t>& awaiting() const;
-  // What the newest mask of a sequence cost; its next one is expected to cost about that. Ids that
-  // are not live are ignored.
+  // What the newest mask of a sequence cost; its next one is expected to cost about that. A cost of
+  // 0 says nothing of it. Ids that are not live are ignored.
   void NoteMaskWork(uint64_t id, uint64_t work);
   // Applies the result of the oldest plan in flight. INTERNAL when the result does not match that
   // plan (the group must be fenced). `events` is appended to, in plan order.

@@ -43,7 +43,9 @@ struct Probe {
 // as the costlier ones before it. Until one is known, what few masks ever cost.
 class MaskForecast {
  public:
+  // 0: the mask was there already, which says nothing of the next.
   void Note(uint64_t work) {
+    if (work == 0) return;
     expected_ = known_ ? std::max(work, (expected_ + work) / 2) : work;
     known_ = true;
   }
