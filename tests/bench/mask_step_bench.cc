@@ -1,7 +1,8 @@
 // What constrained requests do to the steps that others share with them: a group that decodes as
 // the router does (scheduler, ledger, mask threads), whose workers take no time, so that a step
 // lasts as long as its masks. One request follows an ordinary schema, one has no constraint;
-// range(0) others each have a grammar of their own that was made to be slow.
+// range(0) others each have a grammar of their own that was made to be slow. With range(1) costly
+// masks take turns, as they do in the router; else every step has the masks of all.
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
@@ -71,8 +72,8 @@ std::shared_ptr<grammar::Grammar> CompileGrammar(const std::string& schema) {
 
 class Group {
  public:
-  Group()
-      : scheduler_(Options()), pool_(4, Tokens()->vocab_size(), [this](StepMasks masks) {
+  explicit Group(bool turns)
+      : scheduler_(Options(turns)), pool_(4, Tokens()->vocab_size(), [this](StepMasks masks) {
           absl::MutexLock lock(&mutex_);
           sent_.push_back(std::move(masks));
         }) {}
@@ -114,8 +115,9 @@ class Group {
   uint64_t most_work() const { return most_work_; }
 
  private:
-  static SchedulerOptions Options() {
+  static SchedulerOptions Options(bool turns) {
     SchedulerOptions options{.num_blocks = 1 << 20, .max_inflight = 1, .sampling_rows = 256};
+    if (!turns) options.mask_work = UINT64_MAX;
     options.limits.set_max_batch_size(256);
     options.limits.set_max_num_tokens(8192);
     options.limits.set_max_seq_len(1 << 16);
@@ -194,15 +196,15 @@ class Group {
 };
 
 void BM_BesideHostileGrammars(benchmark::State& state) {
-  constexpr int kSteps = 300;
+  const int steps_to_run = state.range(1) != 0 ? 300 : 40;  // The latter last long.
   std::vector<double> waited_ms;
   uint64_t constrained = 0, plain = 0, failed = 0, most_work = 0;
   for (auto _ : state) {
-    Group group;
+    Group group(state.range(1) != 0);
     group.Add("");
     group.Add(kOrdinary);
     for (int i = 0; i < state.range(0); ++i) group.Add(Hostile(i));
-    for (int step = 0; step < kSteps; ++step) waited_ms.push_back(group.Step());
+    for (int step = 0; step < steps_to_run; ++step) waited_ms.push_back(group.Step());
     plain += group.tokens("");
     constrained += group.tokens(kOrdinary);
     failed += group.failed();
@@ -219,10 +221,11 @@ void BM_BesideHostileGrammars(benchmark::State& state) {
   state.counters["most_work"] = static_cast<double>(most_work);
 }
 BENCHMARK(BM_BesideHostileGrammars)
-    ->ArgName("hostile")
-    ->Arg(0)
-    ->Arg(1)
-    ->Arg(64)
+    ->ArgNames({"hostile", "turns"})
+    ->Args({0, 1})
+    ->Args({1, 1})
+    ->Args({64, 1})
+    ->Args({64, 0})
     ->Iterations(1)
     ->UseRealTime()
     ->Unit(benchmark::kMillisecond);

@@ -183,7 +183,7 @@ absl::Status PlanAuditor::CheckDecodes(const StepPlan& plan, uint32_t decodes) {
     }
   }
   const uint32_t share = (decoding + options_.stages - 1) / options_.stages;
-  if (decodes < std::min(share, ready - put_off) || decodes > std::min(share, ready)) {
+  if (decodes + put_off < std::min(share, ready) || decodes > std::min(share, ready)) {
     return Fault(decodes, " of ", ready, " ready sequences decode, share ", share);
   }
   turns_waited_ = options_.stages == 1 ? put_off : 0;
