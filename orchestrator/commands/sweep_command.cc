@@ -90,6 +90,7 @@ int RunSweep(SweepFlags flags, const std::string& command_line, const std::strin
     record.command_line = command_line;
     record.configuration = configuration;
     record.flags = flags.given;
+    record.directory = flags.run_dir;
     record.resume = flags.resume;
     record.foreseen = *std::move(points);
     return RunAdaptiveSweep(flags.benchmark, SearchPlanOf(flags), std::move(record));

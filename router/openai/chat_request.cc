@@ -120,6 +120,7 @@ struct ChatFields {
   SharedFields shared;
   ChatPrompt prompt;
   ToolUse tools;
+  std::vector<SchemaPlace> schema_places = {{"#", kResponseSchema}};
 };
 
 absl::StatusOr<ChatFields> ReadChatFields(const OpenAiContext& context, const OrderedJson& body) {
@@ -141,6 +142,8 @@ absl::StatusOr<ChatFields> ReadChatFields(const OpenAiContext& context, const Or
   fields.RefuseOthers();
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(CheckMinTokens(request));
+  const bool forced = tools.choice == Tools::kNamed || tools.choice == Tools::kRequired;
+  if (forced) chat.schema_places = ForcedCallPlaces(tools);
   ASSIGN_OR_RETURN(chat.tools, UseTools(context, tools, chat.prompt, request));
   return chat;
 }
@@ -208,7 +211,10 @@ absl::StatusOr<PreparedRequest> PrepareChat(const OpenAiContext& context, const 
                     .prompt_ids = {},
                     .tools = std::move(chat.tools)};
   if (shared.return_token_ids) answer.prompt_ids = tokens;
-  PreparedRequest prepared{.choices = {}, .stream = shared.stream, .writer = nullptr};
+  PreparedRequest prepared{.choices = {},
+                           .stream = shared.stream,
+                           .writer = nullptr,
+                           .schema_places = std::move(chat.schema_places)};
   AddChoices(shared, tokens, http.id, prepared.choices);
   prepared.writer = shared.stream ? MakeChatStreamWriter(std::move(answer))
                                   : MakeChatWholeWriter(std::move(answer));

@@ -170,7 +170,10 @@ absl::StatusOr<PreparedRequest> PrepareCompletion(const OpenAiContext& context,
                           .logprobs = logprobs,
                           .return_token_ids = shared.return_token_ids,
                           .skip_special_tokens = shared.request.skip_special_tokens()};
-  PreparedRequest prepared{.choices = {}, .stream = shared.stream, .writer = nullptr};
+  PreparedRequest prepared{.choices = {},
+                           .stream = shared.stream,
+                           .writer = nullptr,
+                           .schema_places = {{"#", kResponseSchema}}};
   for (Prompt& prompt : prompts) {
     answer.prompt_tokens += prompt.tokens.size();
     AddChoices(shared, prompt.tokens, http.id, prepared.choices);
