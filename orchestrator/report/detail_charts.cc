@@ -131,6 +131,7 @@ Chart CourseChart(const std::string& title, const std::string& y_label,
                   std::vector<ChartSeries> series) {
   Chart chart = {.title = title, .x_label = "s", .y_label = y_label, .width = 560, .height = 300};
   for (ChartSeries& one : series) {
+    one.marks = one.points.size() == 1;  // which would be no line
     if (!one.points.empty()) chart.series.push_back(std::move(one));
   }
   return chart;

@@ -1,6 +1,7 @@
 // HTML rendering; see html_page.h.
 #include "orchestrator/report/html_page.h"
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "common/check.h"
@@ -11,6 +12,7 @@
 #include "orchestrator/report/partition_section.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
+#include "orchestrator/report/terminal_figures.h"
 
 namespace regatta {
 namespace {
@@ -62,6 +64,19 @@ constexpr char kCourses[] =
     "<noscript><p class=\"soft\">With scripts, charts are interactive and show each point over "
     "time.</p></noscript>\n";
 
+// Intervals over repeats and users at each speed, as text.
+std::string RepeatsHtml(absl::Span<const ReportedRun> runs) {
+  std::string out;
+  for (size_t r = 0; r < runs.size(); ++r) {
+    const std::string figures = SweepFigures(runs[r].sweep);
+    if (figures.empty()) continue;
+    absl::StrAppend(&out, out.empty() ? "<h2>Repeats and users</h2>\n" : "",
+                    runs.size() > 1 ? absl::StrCat("<p>", RunLetter(r), "</p>") : "", "<pre>",
+                    EscapeXml(std::string(absl::StripAsciiWhitespace(figures))), "</pre>\n");
+  }
+  return out;
+}
+
 std::string CoursesJson(absl::Span<const ReportedRun> runs) {
   std::vector<std::string> courses;
   for (const PointCourse& course : PointCourses(runs)) {
@@ -98,9 +113,9 @@ std::string RenderHtml(absl::Span<const ReportedRun> runs) {
   const std::string charts = ChartsHtml(runs, figures);  // first: fills `figures` for the scripts
   absl::StrAppend(&out, single ? FactsHtml(runs[0].sweep) : RunTableHtml(runs), charts,
                   RecommendationsHtml(runs), PartitionsHtml(runs), HeatMapsHtml(runs), kCourses,
-                  "<h2>Points</h2>\n", PointTableHtml(runs), "<h2>Reports</h2>\n",
-                  PointReportsHtml(runs), "<h2>Repeat it</h2>\n", ProvenanceHtml(runs), "</main>\n",
-                  Scripts(figures, runs));
+                  "<h2>Points</h2>\n", PointTableHtml(runs), RepeatsHtml(runs),
+                  "<h2>Reports</h2>\n", PointReportsHtml(runs), "<h2>Repeat it</h2>\n",
+                  ProvenanceHtml(runs), "</main>\n", Scripts(figures, runs));
   return out + "</body></html>\n";
 }
 

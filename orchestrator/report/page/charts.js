@@ -95,7 +95,8 @@ const charts = (() => {
     const stride = 1 + Math.floor((high - low) / 11);
     const ticks = [];
     for (let power = low; power <= high; power += stride) ticks.push({value: 2 ** power});
-    return {...scale, type: 'logarithmic', beginAtZero: false, min: 2 ** (low - 0.15), max: 2 ** (high + 0.15),
+    const callback = value => value < 1 ? String(Number(value.toPrecision(2))) : short(value);
+    return {...scale, ticks: {...scale.ticks, callback}, type: 'logarithmic', beginAtZero: false, min: 2 ** (low - 0.15), max: 2 ** (high + 0.15),
             afterBuildTicks(axis) { axis.ticks = ticks; }};
   }
 
@@ -110,7 +111,7 @@ const charts = (() => {
     const x = axis(chart.x_label, colors);
     const y = axis(chart.y_label, colors);
     if (chart.y_max) y.max = chart.y_max; else y.grace = '5%';
-    if (chart.x_max) x.max = chart.x_max;
+    if (chart.x_max) Object.assign(x, {max: chart.x_max, ticks: {...x.ticks, includeBounds: false}});
     return {
       type: 'scatter', data: {datasets: chart.series.map(series => dataset(series, colors))}, plugins: group ? [labels, pointer(group)] : [labels],
       options: {

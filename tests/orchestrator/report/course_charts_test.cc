@@ -64,6 +64,20 @@ TEST(PointCoursesTest, AllChartsOfAPointHaveOneAxis) {
   }
 }
 
+TEST(PointCoursesTest, AShortPointsOnlyRateIsMarked) {
+  ReportedRun run = RunWithGpus();
+  PointTimeline& timeline = run.details.points[0].timeline;
+  timeline.clear_client_ms();
+  for (double ms : {0, 400}) timeline.add_client_ms(ms);
+  for (double tokens : {0, 100}) timeline.add_client_tokens(tokens);
+  const std::vector<PointCourse> courses = PointCourses({&run, 1});
+  const Chart& tokens = Titled(courses[0], "Output tokens");
+  ASSERT_EQ(tokens.series.size(), 1u);
+  EXPECT_EQ(tokens.series[0].points.size(), 1u);
+  EXPECT_TRUE(tokens.series[0].marks) << "a line of one point is none";
+  EXPECT_FALSE(Titled(courses[0], "Requests").series[0].marks);
+}
+
 TEST(PointCoursesTest, WithoutGpusThereAreNoChartsOfThem) {
   ReportedRun run = RunWithGpus();
   run.details.points[0].timeline.clear_gpus();

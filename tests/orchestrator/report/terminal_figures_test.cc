@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "orchestrator/report/html_page.h"
 #include "orchestrator/report/report.h"
 
 namespace regatta {
@@ -105,6 +106,12 @@ TEST(SweepFiguresTest, IntervalsAndUsersAreBelowTheTable) {
   EXPECT_THAT(text, HasSubstr("14.0000 [13.0000, 15.0000]"));
   EXPECT_THAT(text, HasSubstr("Users at 50 tok/s each (p95 TTFT <= 2000 ms): 8; c=16: mean speed"));
   EXPECT_THAT(RenderSweepOverview(sweep, /*color=*/false, 80), HasSubstr(text));
+  ReportedRun run;
+  run.sweep = sweep;
+  EXPECT_THAT(RenderHtml({&run, 1}),
+              HasSubstr("Users at 50 tok/s each (p95 TTFT &lt;= 2000 ms): 8"));
+  run.sweep = SweepReport();
+  EXPECT_THAT(RenderHtml({&run, 1}), Not(HasSubstr("Repeats and users")));
 }
 
 }  // namespace
