@@ -18,6 +18,8 @@ int main(int argc, char** argv) {
   regatta::AddServeCommand(app, context);
   regatta::AddPullCommand(app, context);
   regatta::AddSweepCommand(app, context);
+  regatta::AddRecommendCommand(app, context);
+  regatta::AddPartitionCommand(app, context);
   regatta::AddThroughputCommand(app, context);
   regatta::AddPrepareDatasetCommand(app, context);
   regatta::AddReportCommand(app, context);

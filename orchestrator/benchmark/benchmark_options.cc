@@ -2,6 +2,7 @@
 #include "orchestrator/benchmark/benchmark_options.h"
 
 #include <CLI/CLI.hpp>
+#include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -130,8 +131,9 @@ void AddFigureFlags(CLI::App& command, BenchmarkOptions& options) {
       ->group("Figures");
   command
       .add_option("--max-ttft", options.max_ttft_ms,
-                  "ms within which 95 % of these users have their first token")
+                  "within which 95 % of these users have their first token: in ms, or 500ms, 2s")
       ->capture_default_str()
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"ms", 1}, {"s", 1e3}}))
       ->check(FiniteRange(0.001, kOneDayS * 1e3))
       ->group("Figures");
   command

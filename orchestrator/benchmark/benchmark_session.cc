@@ -160,7 +160,8 @@ SweepReport BenchmarkSession::NewSweep() const {
 absl::StatusOr<RunDirectory> BenchmarkSession::MakeDirectory(const std::string& model,
                                                              const Layout& layout) const {
   if (!record_.resume.empty()) return RunDirectory::Open(record_.resume);
-  return RunDirectory::Create(options_.output, model, LayoutName(layout));
+  return RunDirectory::Create(options_.output, model,
+                              record_.name.empty() ? LayoutName(layout) : record_.name);
 }
 
 // The run's directory exists before the cluster does, for its logs.
@@ -180,11 +181,12 @@ absl::Status BenchmarkSession::StartServing() {
 }
 
 absl::Status BenchmarkSession::LaunchHere(const Layout& layout) {
-  std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
+  const uint32_t workers = WorkersToLaunch(options_.cluster, layout);
+  std::cerr << "Starting " << workers << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
   DoctorFacts facts;
-  if (options_.cluster.device != "cpu") facts = ReadDoctorFacts(WorldSize(layout));
+  if (options_.cluster.device != "cpu") facts = ReadDoctorFacts(workers);
   ASSIGN_OR_RETURN(serving_, LaunchBenchmarkCluster(options_, layout, MeansOf(options_, dataset_),
                                                     directory_->path(), stop_));
   if (RunsOnGpus(serving_.description)) TakeFindings(std::move(facts));
@@ -223,7 +225,7 @@ absl::Status BenchmarkSession::Reform(const RepartitionRequest& request) {
 }
 
 absl::Status BenchmarkSession::Relaunch(const ClusterOptions& cluster) {
-  if (serving_.local == nullptr) {
+  if (!options_.url.empty()) {
     return absl::FailedPreconditionError(
         "--url: a cluster that runs elsewhere is not started anew");
   }
@@ -253,7 +255,8 @@ const PlannedPoint& BenchmarkSession::Plan(const PlannedLoad& load) {
 std::string BenchmarkSession::LabelOf(const PlannedLoad& load) const {
   std::string label = absl::StrCat("[", step_ + 1);
   if (!record_.plan.empty()) absl::StrAppend(&label, "/", record_.plan.size());
-  return absl::StrCat(label, "] ", LoadName({load.point.request_rate, load.point.concurrency}));
+  absl::StrAppend(&label, "] ", title_, title_.empty() ? "" : ", ");
+  return absl::StrCat(label, LoadName({load.point.request_rate, load.point.concurrency}));
 }
 
 Batch BenchmarkSession::WarmUpAt(uint32_t requests) {
@@ -295,7 +298,10 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   Judge(point, batch, result, report);
   failed_requests_ += report.regatta().failed_requests();
   KeepRun(options_, report, result.interrupted, sweep_);
-  std::cout << RenderTerminalReport(report) << ClientLine(report.regatta().client()) << std::endl;
+  std::cout << (record_.brief
+                    ? RenderPointLines(report)
+                    : RenderTerminalReport(report) + ClientLine(report.regatta().client()) + "\n")
+            << std::flush;
   // Nothing completed: go on only if there is still something to measure.
   const bool any = report.request_info().num_requests() > 0 || result.interrupted;
   const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
@@ -398,9 +404,11 @@ PointReport BenchmarkSession::Context(const PlannedLoad& load) const {
   info.set_started_utc(UtcTimestamp());
   info.set_run_number(static_cast<uint32_t>(step_ + 1));
   info.set_repeat(load.repeat);
+  info.set_search_role(load.role);
   info.set_comparison(record_.comparison);
   info.set_protocol(options_.protocol);
   AskFigures(options_, serving_.description, info);
+  info.MergeFrom(marks_);
   return context;
 }
 

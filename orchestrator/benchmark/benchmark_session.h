@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -39,6 +40,8 @@ struct RunRecord {
   std::vector<PlannedLoad> plan;
   // The largest loads that may come: prompts and client threads are made for them.
   std::vector<LoadPoint> foreseen;
+  std::string name;    // in the directory's name in place of the layout
+  bool brief = false;  // a line for each load in place of its report
   std::string comparison;  // of which the run is one side, measured in turn; empty = of none
 };
 
@@ -56,6 +59,13 @@ class BenchmarkSession {
   // estimate of what is left. An error when nothing more can be measured here; requests that fail
   // are none. Returns OK without a new run in sweep() when stopped during the warm-up.
   absl::Status Measure(const PlannedLoad& load, absl::Span<const PlannedLoad> after);
+
+  // What the following loads are measured for: `title` is shown before them, their points have
+  // `marks` beside what is measured.
+  void Mark(std::string title, RegattaInfo marks) {
+    title_ = std::move(title);
+    marks_ = std::move(marks);
+  }
 
   // Gives the live pool another layout or other limits (Cluster.Repartition); what is measured next
   // is measured there. The pool serves as before when it is refused. Not over HTTP.
@@ -123,6 +133,8 @@ class BenchmarkSession {
   size_t first_step_ = 0;  // where this process began
   size_t step_ = 0;        // of the load that is measured next
   uint32_t failed_requests_ = 0;
+  std::string title_;
+  RegattaInfo marks_;
   bool noted_dead_process_ = false;
 };
 

@@ -50,6 +50,7 @@ std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series
 }
 
 const std::string& PrecisionOf(const PointReport& point) {
+  if (!point.regatta().precision().empty()) return point.regatta().precision();
   const EngineInfo& engine = point.engine();
   return engine.quantization().empty() ? engine.dtype() : engine.quantization();
 }

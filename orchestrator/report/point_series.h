@@ -32,7 +32,7 @@ std::vector<PointSeries> SeriesOf(absl::Span<const ReportedRun> runs);
 // All points of `series`, one series after another.
 std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series);
 
-// Quantization, or the dtype where there is none.
+// As it was asked for, or quantization, or the dtype where there is none.
 const std::string& PrecisionOf(const PointReport& point);
 
 }  // namespace regatta

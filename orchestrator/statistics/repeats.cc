@@ -84,7 +84,10 @@ bool IsSound(const PointReport& run) {
 
 void SummarizeRuns(SweepReport& sweep) {
   std::map<LoadKey, Runs> by_load;
-  for (const PointReport& run : sweep.runs()) by_load[LoadOf(run.regatta())].push_back(&run);
+  for (const PointReport& run : sweep.runs()) {
+    if (run.regatta().search_role() == kTunedRole) continue;  // another server, as it were
+    by_load[LoadOf(run.regatta())].push_back(&run);
+  }
   sweep.clear_points();
   sweep.clear_repeats();
   for (const auto& [load, runs] : by_load) {

@@ -59,7 +59,7 @@ uint32_t ReadMaxTokens(RequestFields& fields) {
 }
 
 // logprobs is a switch here, top_logprobs a number.
-void ReadLogprobs(RequestFields& fields, SamplingParams& sampling) {
+void ReadChatLogprobs(RequestFields& fields, SamplingParams& sampling) {
   sampling.set_logprobs(fields.Bool("logprobs", false));
   const auto top = fields.Integer("top_logprobs", 0, kMaxTopLogprobs);
   if (top.value_or(0) > 0 && !sampling.logprobs()) {
@@ -122,7 +122,7 @@ struct ChatFields {
   ToolUse tools;
 };
 
-absl::StatusOr<ChatFields> ReadFields(const OpenAiContext& context, const OrderedJson& body) {
+absl::StatusOr<ChatFields> ReadChatFields(const OpenAiContext& context, const OrderedJson& body) {
   absl::Status status;
   RequestFields fields(body, "", status);
   RETURN_IF_ERROR(status);
@@ -133,7 +133,7 @@ absl::StatusOr<ChatFields> ReadFields(const OpenAiContext& context, const Ordere
   ReadSharedFields(fields, context, chat.shared);
   GenerateRequest& request = chat.shared.request;
   request.set_max_tokens(ReadMaxTokens(fields));
-  ReadLogprobs(fields, *request.mutable_sampling());
+  ReadChatLogprobs(fields, *request.mutable_sampling());
   chat.prompt = ReadChatPrompt(fields);
   const Tools tools = ReadTools(fields);
   ReadResponseFormat(fields, request);
@@ -187,7 +187,7 @@ absl::StatusOr<std::vector<uint32_t>> ChatPromptTokens(const OpenAiContext& cont
 
 absl::StatusOr<PreparedRequest> PrepareChat(const OpenAiContext& context, const HttpRequest& http) {
   ASSIGN_OR_RETURN(const OrderedJson body, ReadJson(http.body));
-  ASSIGN_OR_RETURN(ChatFields chat, ReadFields(context, body));
+  ASSIGN_OR_RETURN(ChatFields chat, ReadChatFields(context, body));
   ASSIGN_OR_RETURN(std::vector<uint32_t> tokens, ChatPromptTokens(context, chat.prompt));
   SharedFields& shared = chat.shared;
   const uint64_t max_tokens = shared.request.max_tokens();

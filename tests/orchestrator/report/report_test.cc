@@ -135,6 +135,10 @@ TEST(Frontier, AQuantisedRunIsTitledSo) {
   SweepReport sweep = SmallSweep();
   EXPECT_THAT(SweepSubject(sweep), Not(HasSubstr("fp8 per tensor")));
   sweep.mutable_points(0)->mutable_engine()->set_quantization("fp8 per tensor");
+  EXPECT_THAT(SweepSubject(sweep), HasSubstr(", fp8 per tensor / bfloat16, "));
+  for (PointReport& point : *sweep.mutable_points()) {
+    point.mutable_engine()->set_quantization("fp8 per tensor");
+  }
   EXPECT_THAT(SweepSubject(sweep), HasSubstr(", fp8 per tensor, "));
 }
 
