@@ -15,19 +15,34 @@ constexpr double kInferenceMaxRangeRatio = 0.8;
 constexpr uint32_t kInferenceMaxRequestsPerUser = 10;
 constexpr uint32_t kTrtllmBenchWarmups = 2;
 
-constexpr const char* kOfInferenceMax[] = {"--dataset",       "--num-requests",
-                                           "--range-ratio",   "--range-ratio-meaning",
-                                           "--input-stdev",   "--output-stdev",
-                                           "--eos-id",        "--num-prefix-prompts",
-                                           "--warmup",        "--max-time-per-point",
-                                           "--prefix-length", "--prefix-cache",
-                                           "--streaming",     "--fixed-schedule",
-                                           "--request-rate",  "--concurrency-ramp-duration",
-                                           "--cache-salt",    "--request-cancellation-rate"};
-constexpr const char* kOfTrtllmBench[] = {"--warmup",       "--max-time-per-point",
-                                          "--prefix-cache", "--fixed-schedule",
-                                          "--request-rate", "--concurrency-ramp-duration",
-                                          "--cache-salt",   "--request-cancellation-rate"};
+constexpr const char* kOfInferenceMax[] = {"--adaptive",
+                                           "--dataset",
+                                           "--num-requests",
+                                           "--range-ratio",
+                                           "--range-ratio-meaning",
+                                           "--input-stdev",
+                                           "--output-stdev",
+                                           "--eos-id",
+                                           "--num-prefix-prompts",
+                                           "--warmup",
+                                           "--max-time-per-point",
+                                           "--prefix-length",
+                                           "--prefix-cache",
+                                           "--streaming",
+                                           "--fixed-schedule",
+                                           "--request-rate",
+                                           "--concurrency-ramp-duration",
+                                           "--cache-salt",
+                                           "--request-cancellation-rate"};
+constexpr const char* kOfTrtllmBench[] = {"--adaptive",
+                                          "--warmup",
+                                          "--max-time-per-point",
+                                          "--prefix-cache",
+                                          "--fixed-schedule",
+                                          "--request-rate",
+                                          "--concurrency-ramp-duration",
+                                          "--cache-salt",
+                                          "--request-cancellation-rate"};
 
 absl::Span<const char* const> Decided(const std::string& protocol) {
   if (protocol == kInferenceMaxProtocol) return kOfInferenceMax;

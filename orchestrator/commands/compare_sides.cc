@@ -67,7 +67,8 @@ bool AreSame(const std::vector<LoadPoint>& a, const std::vector<LoadPoint>& b) {
 void AddSharedSweepFlags(CLI::App& command, SweepFlags& flags) {
   flags.benchmark.repeats = kRunsForIntervals;
   AddSweepFlags(command, flags);
-  for (const char* name : {"--resume", "--report-json", "--markdown"}) {
+  for (const char* name : {"--max-points", "--max-concurrency", "--adaptive", "--resume",
+                           "--report-json", "--markdown"}) {
     command.remove_option(command.get_option(name));
   }
 }

@@ -245,6 +245,8 @@ void AddFlags(CLI::App& command, PartitionFlags& flags) {
                      "with --dry-run: of a pool that is not here (H200, H100, A100-80GB, ...)");
   command.add_option("--resume", flags.resume)->group("");
   AddBenchmarkFlags(command, flags.benchmark);
+  // Other tools' protocols fix the loads that are chosen here.
+  command.remove_option(command.get_option("--compat"));
   command.get_option("--gpus")
       ->description("ranks of the pool that is launched (default: all GPUs of this host)")
       ->group("Cluster");

@@ -64,6 +64,8 @@ void AddRecommendFlags(CLI::App& command, RecommendFlags& flags) {
                   "it was begun with")
       ->check(CLI::ExistingDirectory);
   AddBenchmarkFlags(command, flags.benchmark);
+  // Other tools' protocols fix the loads that are chosen here.
+  command.remove_option(command.get_option("--compat"));
   command.get_option("--max-ttft")->group("Goal");
   command.get_option("--repeats")
       ->description("runs that confirm the recommended load, and as many under the tuned limits")

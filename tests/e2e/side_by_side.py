@@ -1,15 +1,17 @@
 #!/usr/bin/env python3
 """One server, one load, three clients in one run: regatta, aiperf and guidellm, figure by figure, and regatta once more to show the drift.
+The four take turns for some rounds; figures are medians over these.
 
 What docs/METRICS.md says of the others' definitions is checked on their own records, where no noise enters; their times are only shown.
 
-usage: side_by_side.py --bin-dir build/host/bin --aiperf PATH --guidellm PATH [--requests 80] [--users 4]
+usage: side_by_side.py --bin-dir build/host/bin --aiperf PATH --guidellm PATH [--requests 80] [--users 4] [--rounds 3]
 """
 import argparse
 import json
 import math
 import pathlib
 import random
+import shutil
 import statistics
 import string
 import subprocess
@@ -52,9 +54,9 @@ def run(command, **options):
     subprocess.run([str(word) for word in command], check=True, timeout=400, stdin=subprocess.DEVNULL, **options)
 
 
-def measure_regatta(options, cluster, name):
+def measure_regatta(options, cluster):
     """Our figures under common names; times in ms."""
-    out = cluster.folder / f"{name}.json"
+    out = cluster.folder / "regatta.json"
     run([options.bin_dir / "regatta", "throughput", "--url", cluster.url, "--endpoint", "chat", "--dataset", cluster.folder / "regatta.jsonl",
          "--concurrency", options.users, "--num-requests", options.requests, "--warmup", options.users, "--no-calibrate",
          "--output", cluster.folder / "results", "--report-json", out], stdout=subprocess.DEVNULL)
@@ -76,6 +78,7 @@ def measure_regatta(options, cluster, name):
 def measure_aiperf(options, cluster):
     """aiperf's summary under the same names, and its records."""
     out = cluster.folder / "aiperf"
+    shutil.rmtree(out, ignore_errors=True)  # of the round before
     run([options.aiperf, "profile", "--model", DENSE.name, "--url", cluster.url, "--endpoint-type", "chat", "--streaming", "--tokenizer", DENSE,
          "--use-server-token-count", "--input-file", cluster.folder / "aiperf.jsonl", "--custom-dataset-type", "single_turn",
          "--concurrency", options.users, "--request-count", options.requests, "--warmup-request-count", options.users,
@@ -132,7 +135,8 @@ def check_aiperf(figures, records):
     same("aiperf, p99 latency, interpolated", figures["p99 latency"], linear(latency, 0.99))
     tpot = [(l - t) / (n - 1) for l, t, n in zip(latency, ttft, tokens)]
     same("aiperf, inter_token_latency", figures["mean TPOT, (t_n - t_1) / (n - 1)"], statistics.mean(tpot))
-    same("aiperf, speed of a user", figures["tok/s of a user"], statistics.mean(1e3 / x for x in tpot))
+    # Text in one chunk, and tokens without text after it: no time passed between tokens.
+    same("aiperf, speed of a user", figures["tok/s of a user"], statistics.mean(1e3 / x for x in tpot if x > 0))
 
 
 def check_guidellm(figures, records):
@@ -146,6 +150,30 @@ def check_guidellm(figures, records):
     for record in records:  # the one has the first token in it, the other has not
         tokens, itl = record["output_tokens"], record["inter_token_latency_ms"]
         same("guidellm, TPOT from ITL", tokens * record["time_per_output_token_ms"], record["time_to_first_token_ms"] + (tokens - 1) * itl)
+
+
+def check_counts(name, figures, options):
+    assert figures["requests"] == options.requests, f"{name}: {figures['requests']} requests"
+    assert figures["output tokens of each"] == OUTPUT_TOKENS, f"{name}: {figures['output tokens of each']} tokens"
+
+
+def measure_round(options, cluster):
+    """Each client once, checked; their figures by name."""
+    columns = {"regatta": measure_regatta(options, cluster)}
+    columns["aiperf"], aiperf_records = measure_aiperf(options, cluster)
+    columns["guidellm"], guidellm_records = measure_guidellm(options, cluster)
+    columns["regatta again"] = measure_regatta(options, cluster)
+    for name, figures in columns.items():
+        check_counts(name, figures, options)
+    check_aiperf(columns["aiperf"], aiperf_records)
+    check_guidellm(columns["guidellm"], guidellm_records)
+    return columns
+
+
+def medians(rounds):
+    """Figure by figure over the rounds."""
+    return {name: {figure: statistics.median(columns[name][figure] for columns in rounds) for figure in figures}
+            for name, figures in rounds[0].items()}
 
 
 def print_table(columns):
@@ -166,20 +194,13 @@ def main():
         parser.add_argument(name, type=pathlib.Path, required=True)
     parser.add_argument("--requests", type=int, default=80)
     parser.add_argument("--users", type=int, default=4)
+    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     # Each client sends what the one before it sent: no cache may know it.
     with Cluster(options.bin_dir, arguments=("--no-prefix-cache",)) as cluster:
         write_inputs(cluster.folder, options.requests)
-        columns = {"regatta": measure_regatta(options, cluster, "first")}
-        columns["aiperf"], aiperf_records = measure_aiperf(options, cluster)
-        columns["guidellm"], guidellm_records = measure_guidellm(options, cluster)
-        columns["regatta again"] = measure_regatta(options, cluster, "again")
-    print_table(columns)
-    for name, figures in columns.items():
-        assert figures["requests"] == options.requests, f"{name}: {figures['requests']} requests"
-        assert figures["output tokens of each"] == OUTPUT_TOKENS, f"{name}: {figures['output tokens of each']} tokens"
-    check_aiperf(columns["aiperf"], aiperf_records)
-    check_guidellm(columns["guidellm"], guidellm_records)
+        rounds = [measure_round(options, cluster) for _ in range(options.rounds)]
+    print_table(medians(rounds))
     print("regatta, aiperf, guidellm: the same requests and tokens; their figures are what docs/METRICS.md says they are")
 
 

@@ -212,6 +212,8 @@ TEST_F(BenchmarkTest, SidesThatDoNotFitAreRefused) {
   EXPECT_THAT(
       refusal({"--a", "grpc://one:1 --export word", "--b", "grpc://two:1", "--output", results()}),
       HasSubstr("'word'"));
+  EXPECT_THAT(refusal({"--a", "grpc://one:1", "--b", "grpc://two:1", "--adaptive"}),
+              HasSubstr("--adaptive"));
   EXPECT_THAT(refusal({"x", "y", "--fail-if", "speed<1%"}), HasSubstr("'speed' is none of"));
 }
 
@@ -239,6 +241,8 @@ TEST_F(BenchmarkTest, AnotherToolsProtocolIsKeptToTheLetter) {
   arguments.insert(arguments.end(), {"--compat", "inferencemax", "--num-requests", "7"});
   ASSERT_EQ(RunToEnd(arguments), "exit code 2");
   EXPECT_THAT(Log(), HasSubstr("--num-requests=7: --compat inferencemax decides that itself"));
+  ASSERT_EQ(RunToEnd({"sweep", "--compat", "trtllm-bench", "--adaptive"}), "exit code 2");
+  EXPECT_THAT(Log(), HasSubstr("--adaptive=true: --compat trtllm-bench decides that itself"));
 }
 
 TEST_F(BenchmarkTest, RepeatsObjectivesSpeedsAndPriceGiveTheirFigures) {
