@@ -261,12 +261,15 @@ struct WarpTiles {
   }
 };
 
-// One split of the keys of one sequence and KV head per block.
+// One split of the keys of one sequence and KV head per block. `beside`: the kernel in front is of
+// other sequences and nothing of it is needed.
 template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kWarps* kWarp, kBlocksOf<S>)
-    DecodeKernel(const __grid_constant__ AttentionCall call) {
+    DecodeKernel(const __grid_constant__ AttentionCall call, bool beside) {
   constexpr int kStages = kStagesOf<S>;
   extern __shared__ __align__(128) unsigned char memory[];
+  LetNextBegin();
+  if (!beside) AwaitPrevious();
   const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
   const int warp = threadIdx.x / kWarp;
   const int num_rows = call.rows_of(s);
@@ -310,11 +313,8 @@ void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspac
   AllowSharedMemory<&DecodeKernel<T, S, kDim>>(kBytes);
   SplitKeys(int64_t{kBlocksOf<S>} * num_multiprocessors, workspace, call);
   const dim3 grid(call.partial.num_splits, call.num_kv_heads, call.batch.num_sequences);
-  if (beside) {
-    LaunchBeside(&DecodeKernel<T, S, kDim>, grid, kWarps * kWarp, kBytes, stream, call);
-  } else {
-    DecodeKernel<T, S, kDim><<<grid, kWarps * kWarp, kBytes, stream>>>(call);
-  }
+  LaunchEarly<&DecodeKernel<T, S, kDim>>(
+      {.grid = grid, .block = kWarps * kWarp, .shared_bytes = kBytes}, stream, call, beside);
   CombineSplits(call, stream);
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/quantize.cuh"
 
 namespace regatta {
@@ -54,6 +55,7 @@ __device__ const T* SummedRow(const NormCall& call, int64_t row) {
 template <typename T, int kSize>
 __global__ void NormKernel(NormCall call) {
   using P = Pack<T, kSize>;
+  FollowPrevious();
   const int64_t row = blockIdx.x;
   const int64_t width = call.weight.shape[0];
   const float scale = AddAndMeasure<T, kSize>(call, row);
@@ -77,6 +79,7 @@ __global__ void NormKernel(NormCall call) {
 // barriers of the sum are between.
 template <typename T, int kSize, bool kWide>
 __global__ void QuantizedNormKernel(NormCall call) {
+  FollowPrevious();
   const int64_t row = blockIdx.x;
   const int64_t width = call.weight.shape[0];
   const float scale = AddAndMeasure<T, kSize>(call, row);
@@ -109,15 +112,15 @@ void LaunchNorm(const NormCall& call, cudaStream_t stream) {
     constexpr int kWide = 16 / sizeof(T);
     const int64_t packs = x.dim(1) / (wide ? kWide : 1);
     const int threads = static_cast<int>(std::clamp<int64_t>(CeilDiv(packs, kWarp), 1, 32)) * kWarp;
-    const auto blocks = static_cast<unsigned>(x.dim(0));
+    const LaunchShape shape = {.grid = dim3(x.dim(0)), .block = dim3(threads)};
     if (quantized && wide) {
-      QuantizedNormKernel<T, kWide, true><<<blocks, threads, 0, stream>>>(call);
+      LaunchEarly<&QuantizedNormKernel<T, kWide, true>>(shape, stream, call);
     } else if (quantized) {
-      QuantizedNormKernel<T, 1, false><<<blocks, threads, 0, stream>>>(call);
+      LaunchEarly<&QuantizedNormKernel<T, 1, false>>(shape, stream, call);
     } else if (wide) {
-      NormKernel<T, kWide><<<blocks, threads, 0, stream>>>(call);
+      LaunchEarly<&NormKernel<T, kWide>>(shape, stream, call);
     } else {
-      NormKernel<T, 1><<<blocks, threads, 0, stream>>>(call);
+      LaunchEarly<&NormKernel<T, 1>>(shape, stream, call);
     }
   });
 }

@@ -1,6 +1,7 @@
 // Per-head norms, rotary embedding (Su et al. 2021; the two halves of a head are the rotated pairs)
 // and the write to the paged cache, in one launch.
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/element.cuh"
 
 namespace regatta {
@@ -92,6 +93,7 @@ __device__ void StoreHead(const T* head, const Tensor& cache, int64_t place, int
 // A warp per (token, head) of q, then k, then v. A token with a negative slot is not cached.
 template <typename T, int kSize>
 __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
+  FollowPrevious();
   const int token = blockIdx.x;
   const int dim = call.params.head_dim;
   const int num_heads = call.params.num_heads;
@@ -155,13 +157,15 @@ void CudaOps::RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v,
   CheckCache(cache.v, params);
   if (batch.num_tokens == 0) return;
   const RopeCall call{q, k, v, batch.positions, batch.kv_slot, params, cache};
-  const dim3 grid(batch.num_tokens,
-                  CeilDiv(params.num_heads + 2 * params.num_kv_heads, kHeadsPerBlock));
+  const LaunchShape shape = {
+      .grid = dim3(batch.num_tokens,
+                   CeilDiv(params.num_heads + 2 * params.num_kv_heads, kHeadsPerBlock)),
+      .block = dim3(kHeadsPerBlock * kWarp)};
   DispatchDevice(q.dtype, [&](auto zero) {
     if (PairsOfHeads(call)) {
-      RopeKernel<decltype(zero), 2><<<grid, kHeadsPerBlock * kWarp, 0, stream_>>>(call);
+      LaunchEarly<&RopeKernel<decltype(zero), 2>>(shape, stream_, call);
     } else {
-      RopeKernel<decltype(zero), 1><<<grid, kHeadsPerBlock * kWarp, 0, stream_>>>(call);
+      LaunchEarly<&RopeKernel<decltype(zero), 1>>(shape, stream_, call);
     }
   });
   Launched("RopeAndCache");
