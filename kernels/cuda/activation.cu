@@ -3,12 +3,11 @@
 
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/dependent_launch.cuh"
+#include "kernels/cuda/gate.cuh"
 #include "kernels/cuda/quantize.cuh"
 
 namespace regatta {
 namespace {
-
-__device__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
 
 // Block x is the row; threads and blocks y run along it.
 template <typename T, int kSize>

@@ -16,7 +16,6 @@
 
 #include "kernels/cuda/cuda_ops.h"
 #include "kernels/cuda/linear_choices.h"
-#include "kernels/cuda/skinny_product.h"
 #include "kernels/cuda/uploader.h"
 #include "kernels/cuda/weight_scales.cuh"
 #include "kernels/ops.h"
@@ -42,20 +41,8 @@ struct Staging {
   void Grow(Ops& ops, size_t num_bytes);
 };
 
-// How one shape is multiplied; not found when neither cuBLASLt nor our kernel for few tokens takes
-// it.
-struct LinearPlan {
-  cublasLtMatmulDesc_t product = nullptr;
-  cublasLtMatrixLayout_t weight = nullptr, x = nullptr, out = nullptr;
-  bool described = false;  // to cuBLASLt
-  SkinnyShape skinny;      // of no clusters where our kernel does not take it
-  LinearChoice choice;
-  bool found = false;
-
-  LinearPlan() = default;
-  LinearPlan(const LinearPlan&) = delete;
-  ~LinearPlan();
-};
+struct LinearPlan;     // linear_plan.h
+struct SkinnyProduct;  // skinny_product.h
 
 // Tokens of a step grouped by expert, on the device; sized by Reserve.
 struct ExpertScratch {
@@ -70,7 +57,7 @@ struct ExpertScratch {
 
 class CudaOps final : public Ops {
  public:
-  CudaOps() = default;
+  CudaOps();
   ~CudaOps() override;
   bool Open(int device, std::string* error);
 
@@ -127,6 +114,8 @@ class CudaOps final : public Ops {
               const int32_t* slots, int32_t* drawn, Draws& draws) override;
   void TokenLogprobs(const Tensor& logits, const int32_t* ids, int num_top,
                      GivenLogprobs& result) override;
+  void GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
+                const Tensor& out) override;
   void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                            const Tensor& residual, const Tensor& delta, const Tensor& norm_weight,
                            float eps, const Activation& out) override;
@@ -158,6 +147,8 @@ class CudaOps final : public Ops {
   bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
                 const CudaWeight& weight, const Tensor& out);
   float SecondsOf(const std::function<bool()>& issue);
+  bool GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
+                   const Activation& activated);
   bool PlannedLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                      const Tensor& out);
   void ReserveExperts(int max_tokens, const MoeParams& moe, int expert_width, int hidden);

@@ -7,6 +7,7 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/grouped_product.h"
+#include "kernels/cuda/linear_plan.h"
 #include "kernels/cuda/quantized_product.h"
 
 namespace regatta {
@@ -254,6 +255,37 @@ bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weig
                                     bias.as<const void>())) &&
                Multiply(plan, plan.choice.algorithm, x.values, weight, out);
   return plan.found;
+}
+
+// True when the kernel for few tokens, if it is the product's choice, also took what follows it.
+bool CudaOps::GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
+                          const Activation& activated) {
+  if (x.values.dim(0) == 0 || (activated.quantized() && !activated.is_static())) return false;
+  const SkinnyProduct product = {.x = x,
+                                 .weight = weight.matrix,
+                                 .scales = weight.scales,
+                                 .bias = {},
+                                 .out = activated.values,
+                                 .gated = true,
+                                 .out_scale = activated.scale.as<const float>()};
+  if (weight.input == ActivationFormat::kPerGroup || !SkinnyFits(product)) return false;
+  const LinearPlan& plan = PlanLinear(x, weight, {}, gate_up);
+  if (!plan.found || plan.choice.way != LinearWay::kSkinny) return false;
+  LaunchSkinnyProduct(product, plan.skinny, stream_);
+  Launched("GatedMlp");
+  return true;
+}
+
+void CudaOps::GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
+                       const Tensor& out) {
+  const int64_t tokens = x.values.dim(0), width = weights.down->in_features;
+  const auto& gate_up = static_cast<const CudaWeight&>(*weights.gate_up);
+  const Tensor between = scratch.gate_up.Rows(0, tokens).Columns(0, 2 * width);
+  const Activation activated = scratch.activated.FirstRows(tokens);
+  if (!GatedLinear(x, gate_up, between, activated)) {
+    return Ops::GatedMlp(x, weights, scratch, out);
+  }
+  Linear(activated, *weights.down, {}, out);
 }
 
 void CudaOps::Linear(const Activation& activation, const Weight& weight, const Tensor& bias,

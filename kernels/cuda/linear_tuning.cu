@@ -7,11 +7,12 @@
 #include "kernels/cuda/cuda_ops.h"
 #include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/linear_plan.h"
 
 namespace regatta {
 namespace {
 
-constexpr int64_t kLeadCycles = 4000;  // about 2 us
+constexpr int64_t kLeadCycles = 8000;  // about 4 us
 
 // Reads more than the cache holds. (Writing would leave it to be written back by what is measured.)
 __global__ void FlushKernel(const uint4* data, int64_t count) {

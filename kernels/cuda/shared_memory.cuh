@@ -35,21 +35,23 @@ void AllowSharedMemory(int num_bytes) {
 
 struct DeviceTraits {
   bool begins_early = false;  // kernels may begin before the one in front has ended
+  bool has_clusters = false;
 };
 
 // Lets `kKernel` run beside kernels that want much shared memory: a multiprocessor divides its
 // memory between cache and shared memory anew only when nothing runs there, so all ask alike.
 template <auto kKernel>
 DeviceTraits ShareMultiprocessors() {
-  static std::atomic<uint64_t> asked{0}, early{0};
+  static std::atomic<uint64_t> asked{0}, hopper{0};
   const int device = OncePerDevice(asked, [](int device) {
     int major = 0;
     CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess);
     CHECK(cudaFuncSetAttribute(kKernel, cudaFuncAttributePreferredSharedMemoryCarveout,
                                cudaSharedmemCarveoutMaxShared) == cudaSuccess);
-    if (major >= 9) early.fetch_or(uint64_t{1} << device, std::memory_order_relaxed);
+    if (major >= 9) hopper.fetch_or(uint64_t{1} << device, std::memory_order_relaxed);
   });
-  return {.begins_early = (early.load(std::memory_order_relaxed) >> device & 1) != 0};
+  const bool newer = (hopper.load(std::memory_order_relaxed) >> device & 1) != 0;
+  return {.begins_early = newer, .has_clusters = newer};
 }
 
 }  // namespace regatta

@@ -69,6 +69,7 @@ TEST_P(CudaSkinnyTest, MatchesReference) {
 REGATTA_INSTANTIATE_SKINNY(SkinnyCases);
 REGATTA_INSTANTIATE_SKINNY(LinearCases);
 REGATTA_INSTANTIATE_SKINNY(QuantizedCases);
+REGATTA_INSTANTIATE_SKINNY(CoarseCases);
 
 TEST(CudaOps, TheSameBitsInEveryRun) {
   REGATTA_OPS_OR_SKIP(ops);

@@ -110,11 +110,16 @@ std::vector<uint8_t> ChainBits(Ops& ops, std::optional<WeightForm> form, int64_t
   const DeviceTensor between(ops, DType::kBFloat16, {tokens, 2 * kWidth});
   const DeviceTensor delta(ops, DType::kBFloat16, {tokens, kHidden});
   for (int round = 0; round < kRounds; ++round) {
-    ops.Linear(first.x(), *first.weight.weight, Tensor{}, between);
-    after();
-    ops.SiluMul(between, second.x());
-    after();
-    ops.Linear(second.x(), *second.weight.weight, Tensor{}, delta);
+    if (round % 2 == 0) {
+      ops.Linear(first.x(), *first.weight.weight, Tensor{}, between);
+      after();
+      ops.SiluMul(between, second.x());
+      after();
+      ops.Linear(second.x(), *second.weight.weight, Tensor{}, delta);
+    } else {
+      ops.GatedMlp(first.x(), {first.weight.weight.get(), second.weight.weight.get()},
+                   {between, second.x()}, delta);
+    }
     after();
     ops.AddRmsNorm(residual, delta, norm, 1e-5f, first.x());
     after();
