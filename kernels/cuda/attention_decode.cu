@@ -318,7 +318,6 @@ __global__ void __launch_bounds__(kWarps* kWarp, kBlocksOf<S>)
   constexpr int kStages = kStagesOf<S>;
   extern __shared__ __align__(128) unsigned char memory[];
   LetNextBegin();
-  if (!beside) AwaitPrevious();
   const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
   const int warp = threadIdx.x / kWarp;
   const int num_rows = call.rows_of(s);
@@ -335,6 +334,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, kBlocksOf<S>)
     }
     CommitCopies();
   };
+  if (!beside) AwaitPrevious();
   for (int i = 0; i < kStages; ++i) issue(i, ring.stage[i]);
   WarpState<T, S, kDim> state;
   state.Load(call, s, kv_head, num_rows);

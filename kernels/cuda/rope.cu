@@ -93,23 +93,24 @@ __device__ void StoreHead(const T* head, const Tensor& cache, int64_t place, int
 // A warp per (token, head) of q, then k, then v. A token with a negative slot is not cached.
 template <typename T, int kSize>
 __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
-  FollowPrevious();
+  LetNextBegin();
   const int token = blockIdx.x;
   const int dim = call.params.head_dim;
   const int num_heads = call.params.num_heads;
   const int num_kv_heads = call.params.num_kv_heads;
   int head = blockIdx.y * kHeadsPerBlock + threadIdx.x / kWarp;
-  if (head >= num_heads + 2 * num_kv_heads) return;
+  if (head >= num_heads + 2 * num_kv_heads) return AwaitPrevious();
   const float* angles = static_cast<const float*>(call.params.rope.data) +
                         call.positions[token] * call.params.rope.row_stride;
   const float eps = call.params.norm_eps;
+  const int64_t slot = call.kv_slot[token];
+  AwaitPrevious();
   if (head < num_heads) {
     T* q = static_cast<T*>(call.q.data) + token * call.q.row_stride + head * dim;
     RotateHead<T, kSize>(q, call.params.q_norm, eps, angles, dim);
     return;
   }
   head -= num_heads;
-  const int64_t slot = call.kv_slot[token];
   if (head < num_kv_heads) {
     T* k = static_cast<T*>(call.k.data) + token * call.k.row_stride + head * dim;
     RotateHead<T, kSize>(k, call.params.k_norm, eps, angles, dim);
