@@ -35,15 +35,21 @@ __device__ inline void FollowPrevious() {
   AwaitPrevious();
 }
 
+// Whether the kernel that this thread launched last is one of ours that lets the next begin. A hint
+// alone: early launches behind cuBLASLt's are right as well, but many blocks that wait are in the
+// way of its own.
+inline thread_local bool newest_lets_next_begin = false;
+inline constexpr unsigned kFewBlocks = 128;
+
 struct LaunchShape {
   dim3 grid, block;
   size_t shared_bytes = 0;
   int cluster = 1;  // blocks along x that run at once and read one another's shared memory
 };
 
-// Launches a kernel that may begin before the one in front of it in the stream has ended, and
-// therefore awaits it. An error is cudaGetLastError's. `shape.shared_bytes` beyond the usual 48 KiB
-// are allowed before (shared_memory.cuh).
+// Launches a kernel that lets the next begin, and may itself begin before the one in front of it in
+// the stream has ended, which it therefore awaits. An error is cudaGetLastError's.
+// `shape.shared_bytes` beyond the usual 48 KiB are allowed before (shared_memory.cuh).
 template <auto kKernel, typename... Arguments>
 void LaunchEarly(const LaunchShape& shape, cudaStream_t stream, const Arguments&... arguments) {
   const DeviceTraits device = ShareMultiprocessors<kKernel>();
@@ -54,7 +60,8 @@ void LaunchEarly(const LaunchShape& shape, cudaStream_t stream, const Arguments&
   config.dynamicSmemBytes = shape.shared_bytes;
   config.stream = stream;
   config.attrs = attributes;
-  if (device.begins_early) {
+  const bool few = shape.grid.x * shape.grid.y * shape.grid.z <= kFewBlocks;
+  if (device.begins_early && (newest_lets_next_begin || few)) {
     attributes[config.numAttrs].id = cudaLaunchAttributeProgrammaticStreamSerialization;
     attributes[config.numAttrs++].val.programmaticStreamSerializationAllowed = 1;
   }
@@ -63,6 +70,7 @@ void LaunchEarly(const LaunchShape& shape, cudaStream_t stream, const Arguments&
     attributes[config.numAttrs++].val.clusterDim = {static_cast<unsigned>(shape.cluster), 1, 1};
   }
   (void)cudaLaunchKernelEx(&config, kKernel, arguments...);
+  newest_lets_next_begin = true;
 }
 
 }  // namespace regatta

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/grouped_product.h"
 #include "kernels/cuda/linear_plan.h"
@@ -230,6 +231,7 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
 bool CudaOps::Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
                        const Tensor& x, const CudaWeight& weight, const Tensor& out) {
   const float one = 1, zero = 0;
+  newest_lets_next_begin = false;
   return cublasLtMatmul(blas_, plan.product, &one, weight.matrix.data, plan.weight, x.data, plan.x,
                         &zero, out.data, plan.out, out.data, plan.out, &algorithm,
                         blas_workspace_.data(), blas_workspace_.num_bytes(),

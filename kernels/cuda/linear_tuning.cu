@@ -53,7 +53,10 @@ void CudaOps::MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weig
     }
   }
   if (plan.skinny.clusters == 0) return;
-  const auto lead = [&] { LeadKernel<<<1, kWarp, 0, stream_>>>(); };
+  const auto lead = [&] {
+    LeadKernel<<<1, kWarp, 0, stream_>>>();
+    newest_lets_next_begin = true;
+  };
   const float library = SecondsOf([&] {
     lead();
     return multiply(plan.choice.algorithm);

@@ -149,13 +149,15 @@ std::vector<OpCase> SkinnyCases() {
     const Shape shapes[] = {{1, 16, 64},    {3, 128, 100},  {8, 1040, 65},   {9, 2320, 192},
                             {16, 4096, 40}, {17, 784, 130}, {32, 1552, 257}, {2, 8208, 8}};
     for (const Shape& shape : shapes) {
-      for (const DType out : {DType::kFloat32, DType::kBFloat16}) {
-        // No bias where its dtype is none of activations.
-        for (const DType bias : {DType::kInt32, DType::kFloat32, DType::kBFloat16}) {
-          cases.push_back({CaseName("Skinny", name, "to", DTypeName(out), "bias", DTypeName(bias),
-                                    shape.tokens, shape.in, shape.out),
-                           [=](Ops& ops) { CheckSkinny(ops, dtype, form, out, bias, shape); }});
-        }
+      // No bias where its dtype is none of activations.
+      for (const auto& [out, bias] : {std::pair{DType::kFloat32, DType::kInt32},
+                                      {DType::kFloat32, DType::kBFloat16},
+                                      {DType::kBFloat16, DType::kBFloat16}}) {
+        cases.push_back({CaseName("Skinny", name, "to", DTypeName(out), "bias", DTypeName(bias),
+                                  shape.tokens, shape.in, shape.out),
+                         [=, out = out, bias = bias](Ops& ops) {
+                           CheckSkinny(ops, dtype, form, out, bias, shape);
+                         }});
       }
     }
     for (const auto& [in, out] : {std::pair<int64_t, int64_t>{1024, 96}, {2064, 300}, {48, 64}}) {
