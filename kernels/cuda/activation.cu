@@ -2,17 +2,18 @@
 #include <algorithm>
 
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
+#include "kernels/cuda/gate.cuh"
 #include "kernels/cuda/quantize.cuh"
 
 namespace regatta {
 namespace {
 
-__device__ float Sigmoid(float x) { return 1.0f / (1.0f + expf(-x)); }
-
 // Block x is the row; threads and blocks y run along it.
 template <typename T, int kSize>
 __global__ void SiluMulKernel(Tensor gate_up, Tensor out) {
   using P = Pack<T, kSize>;
+  FollowPrevious();
   const int64_t width = out.shape[1];
   const T* row = static_cast<const T*>(gate_up.data) + int64_t{blockIdx.x} * gate_up.row_stride;
   const P* gate = reinterpret_cast<const P*>(row);
@@ -34,6 +35,7 @@ __global__ void SiluMulKernel(Tensor gate_up, Tensor out) {
 // The same with an output in E4M3.
 template <typename T, bool kWide>
 __global__ void QuantizedSiluMulKernel(Tensor gate_up, Activation out) {
+  FollowPrevious();
   const int64_t width = out.values.shape[1];
   const int64_t row = blockIdx.x;
   const T* gate = static_cast<const T*>(gate_up.data) + row * gate_up.row_stride;
@@ -48,18 +50,19 @@ __global__ void QuantizedSiluMulKernel(Tensor gate_up, Activation out) {
 
 template <typename T>
 void LaunchQuantizedSiluMul(const Tensor& gate_up, const Activation& out, cudaStream_t stream) {
-  const RowShape shape = RowShapeOf(out);
-  const dim3 grid(static_cast<unsigned>(gate_up.dim(0)), shape.blocks);
+  const RowShape row = RowShapeOf(out);
+  const LaunchShape shape = {.grid = dim3(gate_up.dim(0), row.blocks), .block = dim3(row.threads)};
   if (FewAligned(gate_up) && FewAligned(out.values)) {
-    QuantizedSiluMulKernel<T, true><<<grid, shape.threads, 0, stream>>>(gate_up, out);
+    LaunchEarly<&QuantizedSiluMulKernel<T, true>>(shape, stream, gate_up, out);
   } else {
-    QuantizedSiluMulKernel<T, false><<<grid, shape.threads, 0, stream>>>(gate_up, out);
+    LaunchEarly<&QuantizedSiluMulKernel<T, false>>(shape, stream, gate_up, out);
   }
 }
 
 template <typename T, int kSize>
 __global__ void AddScaledKernel(Tensor y, Tensor x, Tensor gate) {
   using P = Pack<T, kSize>;
+  FollowPrevious();
   const int64_t row = blockIdx.x;
   const int64_t i = int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
   if (i * kSize >= y.shape[1]) return;
@@ -76,10 +79,11 @@ __global__ void AddScaledKernel(Tensor y, Tensor x, Tensor gate) {
   to = sum;
 }
 
-// Rows along x, blocks of 256 threads over the columns along y.
-dim3 GridOf(const Tensor& out, int elements_per_thread) {
-  return dim3(static_cast<unsigned>(out.dim(0)),
-              CeilDiv(out.dim(1), int64_t{256} * elements_per_thread));
+// Rows along x, blocks over the columns along y.
+LaunchShape ElementwiseShape(const Tensor& out, int elements_per_thread) {
+  constexpr int64_t kThreads = 256;
+  return {.grid = dim3(out.dim(0), CeilDiv(out.dim(1), kThreads * elements_per_thread)),
+          .block = dim3(kThreads)};
 }
 
 }  // namespace
@@ -97,9 +101,9 @@ void CudaOps::SiluMul(const Tensor& gate_up, const Activation& activation) {
     if (activation.quantized()) {
       LaunchQuantizedSiluMul<T>(gate_up, activation, stream_);
     } else if (WideRows(gate_up) && WideRows(out)) {
-      SiluMulKernel<T, kWide><<<GridOf(out, kWide), 256, 0, stream_>>>(gate_up, out);
+      LaunchEarly<&SiluMulKernel<T, kWide>>(ElementwiseShape(out, kWide), stream_, gate_up, out);
     } else {
-      SiluMulKernel<T, 1><<<GridOf(out, 1), 256, 0, stream_>>>(gate_up, out);
+      LaunchEarly<&SiluMulKernel<T, 1>>(ElementwiseShape(out, 1), stream_, gate_up, out);
     }
   });
   Launched("SiluMul");
@@ -118,9 +122,9 @@ void CudaOps::AddScaled(const Tensor& y, const Tensor& x, const Tensor& gate) {
     using T = decltype(zero);
     constexpr int kWide = 16 / sizeof(T);
     if (WideRows(x) && WideRows(y)) {
-      AddScaledKernel<T, kWide><<<GridOf(y, kWide), 256, 0, stream_>>>(y, x, gate);
+      LaunchEarly<&AddScaledKernel<T, kWide>>(ElementwiseShape(y, kWide), stream_, y, x, gate);
     } else {
-      AddScaledKernel<T, 1><<<GridOf(y, 1), 256, 0, stream_>>>(y, x, gate);
+      LaunchEarly<&AddScaledKernel<T, 1>>(ElementwiseShape(y, 1), stream_, y, x, gate);
     }
   });
   Launched("AddScaled");

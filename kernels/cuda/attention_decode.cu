@@ -7,6 +7,7 @@
 
 #include "kernels/cuda/attention_splits.cuh"
 #include "kernels/cuda/attention_tile.cuh"
+#include "kernels/cuda/cluster.cuh"
 #include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/shared_memory.cuh"
 
@@ -16,6 +17,7 @@ namespace {
 constexpr int kRows = kTransposedRows;  // columns of a transposed product
 constexpr int kWarpKeys = 16;           // of one step of a warp
 constexpr int kWarps = kSplitKeys / kWarpKeys;
+constexpr int kMostCluster = 8;  // blocks; more are not on every device
 
 // Four 8 x 8 matrices of 16-bit elements, a row per lane; transposed when kTransposed.
 template <bool kTransposed>
@@ -261,12 +263,61 @@ struct WarpTiles {
   }
 };
 
-// One split of the keys of one sequence and KV head per block.
+// What a block found, for the other splits of its cluster to read.
+template <int kDim>
+struct SplitResults {
+  float sum[kRows][kDim];
+  float max[kRows];
+  float weight[kRows];
+
+  __device__ void Take(const WarpResults<kRows, kDim>& warps, int num_rows) {
+    for (int i = threadIdx.x; i < num_rows * kDim; i += blockDim.x) {
+      const int row = i / kDim, column = i % kDim;
+      float total, largest, weights;
+      warps.Join(row, column, total, largest, weights);
+      sum[row][column] = total;
+      if (column == 0) {
+        max[row] = largest;
+        weight[row] = weights;
+      }
+    }
+  }
+
+  // Joins the splits of the cluster, whose blocks all call it, and stores this block's share.
+  __device__ void Store(const AttentionCall& call, int s, int kv_head, int split,
+                        int num_rows) const {
+    const int splits = call.partial.num_splits;
+    for (int i = threadIdx.x + split * blockDim.x; i < num_rows * kDim; i += splits * blockDim.x) {
+      const int row = i / kDim, column = i % kDim;
+      float largest = -INFINITY, total = 0, weights = 0;
+      for (int j = 0; j < splits; ++j) largest = fmaxf(largest, LoadOfBlock(&max[row], j));
+      for (int j = 0; j < splits; ++j) {
+        const float factor = exp2f(LoadOfBlock(&max[row], j) - largest);
+        total += factor * LoadOfBlock(&sum[row][column], j);
+        weights += factor * LoadOfBlock(&weight[row], j);
+      }
+      const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
+      StoreElement(call.out.data, call.out.dtype, to, total / weights * call.out_factor());
+    }
+  }
+};
+
+// Memory of a block after its rings: results of its warps, and of itself.
+template <int kDim>
+struct BlockResults {
+  WarpResults<kRows, kDim> warps;
+  SplitResults<kDim> split;
+};
+
+// One split of the keys of one sequence and KV head per block; the splits are a cluster when
+// `joins`, else another kernel joins them. `beside`: the kernel in front is of
+// other sequences and nothing of it is needed.
 template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kWarps* kWarp, kBlocksOf<S>)
-    DecodeKernel(const __grid_constant__ AttentionCall call) {
+    DecodeKernel(const __grid_constant__ AttentionCall call, bool beside, bool joins) {
   constexpr int kStages = kStagesOf<S>;
   extern __shared__ __align__(128) unsigned char memory[];
+  LetNextBegin();
   const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
   const int warp = threadIdx.x / kWarp;
   const int num_rows = call.rows_of(s);
@@ -283,6 +334,7 @@ __global__ void __launch_bounds__(kWarps* kWarp, kBlocksOf<S>)
     }
     CommitCopies();
   };
+  if (!beside) AwaitPrevious();
   for (int i = 0; i < kStages; ++i) issue(i, ring.stage[i]);
   WarpState<T, S, kDim> state;
   state.Load(call, s, kv_head, num_rows);
@@ -295,10 +347,17 @@ __global__ void __launch_bounds__(kWarps* kWarp, kBlocksOf<S>)
   }
   WaitCopies<0>();
   __syncthreads();
-  auto& results = *reinterpret_cast<WarpResults<kRows, kDim>*>(memory);
-  state.Keep(results);
+  auto& results = *reinterpret_cast<BlockResults<kDim>*>(memory);
+  state.Keep(results.warps);
   __syncthreads();
-  results.Store(call, s, kv_head, split, num_rows);
+  if (joins) {
+    results.split.Take(results.warps, num_rows);
+    SyncCluster();
+    results.split.Store(call, s, kv_head, split, num_rows);
+    SyncCluster();  // what others read stays until they have
+  } else {
+    results.warps.Store(call, s, kv_head, split, num_rows);
+  }
   AwaitPrevious();
 }
 
@@ -306,16 +365,19 @@ template <typename T, typename S, int kDim>
 void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspace, bool beside,
             cudaStream_t stream) {
   constexpr int kBytes = static_cast<int>(
-      std::max(kWarps * sizeof(WarpRing<S, kDim, kStagesOf<S>>), sizeof(WarpResults<kRows, kDim>)));
+      std::max(kWarps * sizeof(WarpRing<S, kDim, kStagesOf<S>>), sizeof(BlockResults<kDim>)));
   AllowSharedMemory<&DecodeKernel<T, S, kDim>>(kBytes);
   SplitKeys(int64_t{kBlocksOf<S>} * num_multiprocessors, workspace, call);
   const dim3 grid(call.partial.num_splits, call.num_kv_heads, call.batch.num_sequences);
-  if (beside) {
-    LaunchBeside(&DecodeKernel<T, S, kDim>, grid, kWarps * kWarp, kBytes, stream, call);
-  } else {
-    DecodeKernel<T, S, kDim><<<grid, kWarps * kWarp, kBytes, stream>>>(call);
-  }
-  CombineSplits(call, stream);
+  const int splits = call.partial.num_splits;
+  const bool joins = splits > 1 && splits <= kMostCluster &&
+                     ShareMultiprocessors<&DecodeKernel<T, S, kDim>>().has_clusters;
+  LaunchEarly<&DecodeKernel<T, S, kDim>>({.grid = grid,
+                                          .block = kWarps * kWarp,
+                                          .shared_bytes = kBytes,
+                                          .cluster = joins ? splits : 1},
+                                         stream, call, beside, joins);
+  if (!joins) CombineSplits(call, stream);
 }
 
 }  // namespace

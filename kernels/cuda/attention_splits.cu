@@ -2,12 +2,14 @@
 #include <algorithm>
 
 #include "kernels/cuda/attention_splits.cuh"
+#include "kernels/cuda/dependent_launch.cuh"
 
 namespace regatta {
 namespace {
 
 // One block per sequence and KV head.
 __global__ void CombineSplitsKernel(const __grid_constant__ AttentionCall call) {
+  FollowPrevious();
   const int s = blockIdx.y, kv_head = blockIdx.x, dim = call.head_dim;
   const int num_rows = call.rows_of(s);
   const int num_splits = call.partial.num_splits;
@@ -62,7 +64,7 @@ void SplitKeys(int64_t slots, const Tensor& workspace, AttentionCall& call) {
 void CombineSplits(const AttentionCall& call, cudaStream_t stream) {
   if (call.partial.num_splits == 1) return;
   const dim3 pairs(call.num_kv_heads, call.batch.num_sequences);
-  CombineSplitsKernel<<<pairs, 256, 0, stream>>>(call);
+  LaunchEarly<&CombineSplitsKernel>({.grid = pairs, .block = 256}, stream, call);
 }
 
 }  // namespace regatta

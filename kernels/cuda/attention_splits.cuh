@@ -23,6 +23,19 @@ struct WarpResults {
   float max[4][kRows];
   float weight[4][kRows];
 
+  // Joins the warps' results of one element of a row: its sum, and the row's maximum and weight.
+  __device__ void Join(int row, int column, float& total, float& largest, float& weights) const {
+    largest = -INFINITY;
+    total = weights = 0;
+    for (int w = 0; w < 4; ++w) largest = fmaxf(largest, max[w][row]);
+    const float base = largest == -INFINITY ? 0 : largest;
+    for (int w = 0; w < 4; ++w) {
+      const float factor = exp2f(max[w][row] - base);
+      total += factor * sum[w][row][column];
+      weights += factor * weight[w][row];
+    }
+  }
+
   // Joins them: into the output when there is one split, else into the split's place.
   __device__ void Store(const AttentionCall& call, int s, int kv_head, int split,
                         int num_rows) const {
@@ -31,14 +44,8 @@ struct WarpResults {
     const float out_factor = call.out_factor();
     for (int i = threadIdx.x; i < num_rows * kDim; i += blockDim.x) {
       const int row = i / kDim, column = i % kDim;
-      float largest = -INFINITY, total = 0, weights = 0;
-      for (int w = 0; w < 4; ++w) largest = fmaxf(largest, max[w][row]);
-      const float base = largest == -INFINITY ? 0 : largest;
-      for (int w = 0; w < 4; ++w) {
-        const float factor = exp2f(max[w][row] - base);
-        total += factor * sum[w][row][column];
-        weights += factor * weight[w][row];
-      }
+      float total, largest, weights;
+      Join(row, column, total, largest, weights);
       if (num_splits == 1) {
         if (column >= call.head_dim) continue;
         const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;

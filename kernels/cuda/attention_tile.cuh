@@ -6,32 +6,12 @@
 
 #include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/attention_call.cuh"
+#include "kernels/cuda/mma.cuh"
 
 namespace regatta {
 
 inline constexpr int kTileKeys = 64;
 inline constexpr int kTileThreads = 128;
-
-// d += a b, a [16, 16] row-major, b [16, 8] column-major, sums in float32.
-template <typename T>
-__device__ void Mma(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]);
-template <>
-__device__ inline void Mma<__nv_bfloat16>(float (&d)[4], const uint32_t (&a)[4],
-                                          const uint32_t (&b)[2]) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.bf16.bf16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-      "{%0,%1,%2,%3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
-template <>
-__device__ inline void Mma<__half>(float (&d)[4], const uint32_t (&a)[4], const uint32_t (&b)[2]) {
-  asm volatile(
-      "mma.sync.aligned.m16n8k16.row.col.f32.f16.f16.f32 {%0,%1,%2,%3}, {%4,%5,%6,%7}, {%8,%9}, "
-      "{%0,%1,%2,%3};"
-      : "+f"(d[0]), "+f"(d[1]), "+f"(d[2]), "+f"(d[3])
-      : "r"(a[0]), "r"(a[1]), "r"(a[2]), "r"(a[3]), "r"(b[0]), "r"(b[1]));
-}
 
 // Two neighbouring elements in one register, and what rounding them lost in another: together 16
 // bits of each weight take part in the product with the values.

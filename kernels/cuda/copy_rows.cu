@@ -1,5 +1,6 @@
 // Copies of rows: token embeddings and gathers; and of drawn tokens.
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/element.cuh"
 
 namespace regatta {
@@ -11,6 +12,7 @@ template <typename Word>
 __global__ void CopyRowsKernel(const Word* from, int64_t from_stride, int64_t num_rows,
                                const int32_t* rows, const int32_t* drawn, int64_t first_row,
                                Word* to, int64_t to_stride, int64_t width) {
+  FollowPrevious();
   const int32_t given = rows[blockIdx.x];
   const int64_t row = (given < 0 ? drawn[-1 - given] : given) - first_row;
   const bool held = row >= 0 && row < num_rows;
@@ -46,9 +48,10 @@ void CudaOps::CopyRows(const Tensor& from, const int32_t* rows, const int32_t* d
   const auto copy = [&](auto word) {
     using Word = decltype(word);
     const int64_t per_word = static_cast<int64_t>(sizeof(Word)) / size;
-    CopyRowsKernel<<<static_cast<unsigned>(out.dim(0)), 128, 0, stream_>>>(
-        from.as<Word>(), from.row_stride / per_word, from.dim(0), rows, drawn, first_row,
-        out.as<Word>(), out.row_stride / per_word, out.dim(1) / per_word);
+    LaunchEarly<&CopyRowsKernel<Word>>({.grid = dim3(out.dim(0)), .block = 128}, stream_,
+                                       from.as<Word>(), from.row_stride / per_word, from.dim(0),
+                                       rows, drawn, first_row, out.as<Word>(),
+                                       out.row_stride / per_word, out.dim(1) / per_word);
   };
   if (WideRows(from) && WideRows(out)) {
     copy(uint4{});

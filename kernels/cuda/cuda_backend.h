@@ -14,6 +14,7 @@
 #include <tuple>
 #include <vector>
 
+#include "kernels/cuda/cuda_ops.h"
 #include "kernels/cuda/linear_choices.h"
 #include "kernels/cuda/uploader.h"
 #include "kernels/cuda/weight_scales.cuh"
@@ -40,17 +41,8 @@ struct Staging {
   void Grow(Ops& ops, size_t num_bytes);
 };
 
-// cuBLASLt's choice for one shape; empty when it has none.
-struct LinearPlan {
-  cublasLtMatmulDesc_t product = nullptr;
-  cublasLtMatrixLayout_t weight = nullptr, x = nullptr, out = nullptr;
-  cublasLtMatmulAlgo_t algorithm{};
-  bool found = false;
-
-  LinearPlan() = default;
-  LinearPlan(const LinearPlan&) = delete;
-  ~LinearPlan();
-};
+struct LinearPlan;     // linear_plan.h
+struct SkinnyProduct;  // skinny_product.h
 
 // Tokens of a step grouped by expert, on the device; sized by Reserve.
 struct ExpertScratch {
@@ -65,7 +57,7 @@ struct ExpertScratch {
 
 class CudaOps final : public Ops {
  public:
-  CudaOps() = default;
+  CudaOps();
   ~CudaOps() override;
   bool Open(int device, std::string* error);
 
@@ -89,6 +81,7 @@ class CudaOps final : public Ops {
   void SetTuning(bool on) override;
   std::string ExportTuning() const override;
   bool ImportTuning(const std::string& bytes) override;
+  void UseSkinny(SkinnyUse use);
   std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
   std::unique_ptr<Weight> PrepareQuantized(const QuantizedMatrix& matrix, WeightUse use) override;
   void FillDummy(const Tensor& out, const DummyValues& values) override;
@@ -121,6 +114,8 @@ class CudaOps final : public Ops {
               const int32_t* slots, int32_t* drawn, Draws& draws) override;
   void TokenLogprobs(const Tensor& logits, const int32_t* ids, int num_top,
                      GivenLogprobs& result) override;
+  void GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
+                const Tensor& out) override;
   void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                            const Tensor& residual, const Tensor& delta, const Tensor& norm_weight,
                            float eps, const Activation& out) override;
@@ -142,16 +137,20 @@ class CudaOps final : public Ops {
                 const Tensor& out);
   std::unique_ptr<Weight> QuantizeRows(const Tensor& host_matrix,
                                        std::unique_ptr<CudaWeight> weight);
-  LinearPlan& PlanLinear(const Activation& x, const CudaWeight& weight, bool bias,
+  LinearPlan& PlanLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                          const Tensor& out);
-  bool ChooseLinear(const Activation& x, const CudaWeight& weight, bool bias, const Tensor& out,
-                    LinearPlan& plan);
+  // `skinny` names the operands; the choice may be cuBLASLt's all the same.
+  void ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight, LinearPlan& plan);
+  void MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weight,
+                      const cublasLtMatmulHeuristicResult_t* candidates, int count,
+                      LinearPlan& plan);
   bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
                 const CudaWeight& weight, const Tensor& out);
-  float SecondsOf(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
-                  const CudaWeight& weight, const Tensor& out);
-  bool BlasLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
-                  const Tensor& out);
+  float SecondsOf(const std::function<bool()>& issue);
+  bool GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
+                   const Activation& activated);
+  bool PlannedLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
+                     const Tensor& out);
   void ReserveExperts(int max_tokens, const MoeParams& moe, int expert_width, int hidden);
 
   int device_ = 0;
@@ -164,6 +163,7 @@ class CudaOps final : public Ops {
   std::map<LinearKey, std::unique_ptr<LinearPlan>> linear_plans_;
   std::unique_ptr<LinearChoices> linear_choices_;
   bool tuning_ = false;
+  SkinnyUse skinny_use_ = SkinnyUse::kMeasured;
   ExpertScratch experts_;
   Staging staging_;
   int max_rows_ = 0;

@@ -5,6 +5,7 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/cuda_ops.h"
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/linear_plan.h"
 
 namespace regatta {
 namespace {
@@ -89,6 +90,8 @@ bool CudaOps::Open(int device, std::string* error) {
   if (!failure_.empty()) *error = "CUDA device " + std::to_string(device) + ": " + failure_;
   return failure_.empty();
 }
+
+CudaOps::CudaOps() = default;
 
 CudaOps::~CudaOps() {
   if (stream_ != nullptr) {

@@ -1,12 +1,14 @@
-// Dense products through cuBLASLt: fp32 sums, a choice per shape made once and kept, by measurement
-// while tuning, else cuBLASLt's first. Shapes that it refuses (odd strides, a bias of another dtype
-// than the output) go to our own products.
+// Dense products: fp32 sums, through cuBLASLt or, of few tokens, our own kernel; a choice per shape
+// made once and kept, by measurement while tuning (linear_tuning.cu), else cuBLASLt's first. Shapes
+// that both refuse (odd strides, a bias of another dtype than the output) go to slower ones.
 #include <algorithm>
 #include <vector>
 
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/element.cuh"
 #include "kernels/cuda/grouped_product.h"
+#include "kernels/cuda/linear_plan.h"
 #include "kernels/cuda/quantized_product.h"
 
 namespace regatta {
@@ -140,16 +142,6 @@ Candidates CandidatesFor(cublasLtHandle_t blas, size_t workspace, bool bias, int
   return candidates;
 }
 
-// Reads more than the cache holds. (Writing would leave it to be written back by what is measured.)
-__global__ void FlushKernel(const uint4* data, int64_t count) {
-  uint32_t sum = 0;
-  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < count;
-       i += int64_t{gridDim.x} * blockDim.x) {
-    sum += __ldcg(data + i).x;
-  }
-  if (sum == 0x9e3779b9u) __nanosleep(1);  // so that the reads are not left out
-}
-
 // Whether a choice that was measured with another number of tokens can run this plan.
 bool Runs(cublasLtHandle_t blas, const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
           size_t workspace) {
@@ -168,132 +160,134 @@ LinearPlan::~LinearPlan() {
   if (product != nullptr) cublasLtMatmulDescDestroy(product);
 }
 
-LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& weight, bool bias,
-                                const Tensor& out) {
+LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& weight,
+                                const Tensor& bias, const Tensor& out) {
   const Tensor& x = activation.values;
-  const int x_alignment = AlignmentOf(x);
-  const int out_alignment = AlignmentOf(out);
-  const LinearKey key{
-      weight.out_features, x.dim(0), weight.in_features, x.row_stride, out.row_stride,
-      weight.input,        x.dtype,  out.dtype,          bias,         x_alignment,
-      out_alignment};
+  const LinearKey key{weight.out_features,
+                      x.dim(0),
+                      weight.in_features,
+                      x.row_stride,
+                      out.row_stride,
+                      weight.input,
+                      x.dtype,
+                      out.dtype,
+                      static_cast<bool>(bias),
+                      AlignmentOf(x),
+                      AlignmentOf(out)};
   std::unique_ptr<LinearPlan>& plan = linear_plans_[key];
   if (plan == nullptr) {
     plan = std::make_unique<LinearPlan>();
-    plan->found = Describe(*plan, x, weight.matrix, bias, out) &&
-                  DescribeScales(*plan, weight, activation) &&
-                  ChooseLinear(activation, weight, bias, out, *plan);
+    const SkinnyProduct skinny = {activation, weight.matrix, weight.scales, bias, out};
+    if (skinny_use_ != SkinnyUse::kNever && SkinnyFits(skinny)) {
+      plan->skinny = ShapeSkinnyProduct(skinny, num_multiprocessors_);
+    }
+    plan->described = (!bias || bias.dtype == out.dtype) &&
+                      Describe(*plan, x, weight.matrix, static_cast<bool>(bias), out) &&
+                      DescribeScales(*plan, weight, activation);
+    ChooseLinear(skinny, weight, *plan);
   }
   return *plan;
 }
 
-bool CudaOps::ChooseLinear(const Activation& activation, const CudaWeight& weight, bool bias,
-                           const Tensor& out, LinearPlan& plan) {
-  const Tensor& x = activation.values;
+void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight,
+                           LinearPlan& plan) {
+  const Tensor& x = skinny.x.values;
+  const bool bias = static_cast<bool>(skinny.bias);
   const LinearShape shape{weight.out_features,
                           weight.in_features,
                           TokenClass(x.dim(0)),
                           static_cast<int8_t>(weight.input),
                           static_cast<int8_t>(x.dtype),
-                          static_cast<int8_t>(out.dtype),
+                          static_cast<int8_t>(skinny.out.dtype),
                           bias};
   const size_t workspace = blas_workspace_.num_bytes();
-  if (const auto chosen = linear_choices_->Find(shape);
-      chosen.has_value() && Runs(blas_, plan, *chosen, workspace)) {
-    plan.algorithm = *chosen;
-    return true;
+  const std::optional<LinearChoice> chosen = linear_choices_->Find(shape);
+  const bool takes_skinny = plan.skinny.clusters > 0;
+  if (takes_skinny && (skinny_use_ == SkinnyUse::kAlways ||
+                       (chosen.has_value() && chosen->way == LinearWay::kSkinny))) {
+    plan.choice.way = LinearWay::kSkinny;
+    plan.found = true;
+    return;
+  }
+  if (!plan.described) return;
+  if (chosen.has_value() && chosen->way == LinearWay::kLibrary &&
+      Runs(blas_, plan, chosen->algorithm, workspace)) {
+    plan.choice = *chosen;
+    plan.found = true;
+    return;
   }
   const bool measures = tuning_ && !bias;  // a bias has an address, which varies
   const Candidates candidates =
-      CandidatesFor(blas_, workspace, bias, AlignmentOf(x), AlignmentOf(out), plan,
+      CandidatesFor(blas_, workspace, bias, AlignmentOf(x), AlignmentOf(skinny.out), plan,
                     measures ? kMostCandidates : 1);
-  if (candidates.count == 0) return false;
-  plan.algorithm = candidates.at[0].algo;
-  if (measures) {
-    float best = SecondsOf(plan, plan.algorithm, x, weight, out);
-    for (int i = 1; i < candidates.count; ++i) {
-      // Less than 2 % is noise, and the library's order a good one.
-      const float own = SecondsOf(plan, candidates.at[i].algo, x, weight, out);
-      if (own < 0.98f * best) {
-        best = own;
-        plan.algorithm = candidates.at[i].algo;
-      }
-    }
-    linear_choices_->Set(shape, plan.algorithm);
-  }
-  return true;
+  plan.found = candidates.count > 0;
+  if (!plan.found) return;
+  plan.choice.algorithm = candidates.at[0].algo;
+  if (!measures) return;
+  MeasureChoices(skinny, weight, candidates.at, candidates.count, plan);
+  linear_choices_->Set(shape, plan.choice);
 }
 
 bool CudaOps::Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
                        const Tensor& x, const CudaWeight& weight, const Tensor& out) {
   const float one = 1, zero = 0;
+  newest_lets_next_begin = false;
   return cublasLtMatmul(blas_, plan.product, &one, weight.matrix.data, plan.weight, x.data, plan.x,
                         &zero, out.data, plan.out, out.data, plan.out, &algorithm,
                         blas_workspace_.data(), blas_workspace_.num_bytes(),
                         stream_) == CUBLAS_STATUS_SUCCESS;
 }
 
-// The least of a few runs, each with the operands out of the cache, as they are in a step.
-float CudaOps::SecondsOf(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
-                         const Tensor& x, const CudaWeight& weight, const Tensor& out) {
-  constexpr int kRuns = 4;
-  float best = INFINITY;
-  cudaEvent_t begin = nullptr, end = nullptr;
-  Check(cudaEventCreate(&begin), "event");
-  Check(cudaEventCreate(&end), "event");
-  for (int run = 0; run < kRuns && failure_.empty(); ++run) {
-    FlushKernel<<<num_multiprocessors_, 1024, 0, stream_>>>(
-        static_cast<const uint4*>(attention_workspace_.data()),
-        static_cast<int64_t>(attention_workspace_.num_bytes() / sizeof(uint4)));
-    Check(cudaEventRecord(begin, stream_), "event");
-    if (!Multiply(plan, algorithm, x, weight, out)) break;
-    Check(cudaEventRecord(end, stream_), "event");
-    Check(cudaEventSynchronize(end), "product");
-    float milliseconds = INFINITY;
-    if (failure_.empty()) Check(cudaEventElapsedTime(&milliseconds, begin, end), "event");
-    best = std::min(best, milliseconds / 1000);
-  }
-  cudaEventDestroy(begin);
-  cudaEventDestroy(end);
-  return best;
-}
-
-std::vector<int> CudaOps::TuningSizes(int most) const {
-  std::vector<int> sizes;
-  for (int size = 1; size <= TokenClass(most); size = TokenClass(size + 1)) {
-    sizes.push_back(std::min(size, most));
-  }
-  return sizes;
-}
-
-void CudaOps::SetTuning(bool on) {
-  tuning_ = on;
-  if (on) linear_plans_.clear();
-}
-
-std::string CudaOps::ExportTuning() const { return linear_choices_->Export(); }
-
-bool CudaOps::ImportTuning(const std::string& bytes) {
-  linear_plans_.clear();
-  return linear_choices_->Import(bytes);
-}
-
-// True when cuBLASLt took it.
-bool CudaOps::BlasLinear(const Activation& activation, const CudaWeight& weight, const Tensor& bias,
-                         const Tensor& result) {
+// True when cuBLASLt or the kernel for few tokens took it.
+bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weight,
+                            const Tensor& bias, const Tensor& result) {
   Activation x = activation;
   Tensor out = result;
   if (weight.input == ActivationFormat::kPerGroup) {  // see kGroupRows
     x.values.shape[0] = out.shape[0] = x.scale.row_stride;
   }
-  const bool has_bias = static_cast<bool>(bias);
-  LinearPlan& plan = PlanLinear(x, weight, has_bias, out);
+  LinearPlan& plan = PlanLinear(x, weight, bias, out);
   if (!plan.found) return false;
+  if (plan.choice.way == LinearWay::kSkinny) {
+    LaunchSkinnyProduct({x, weight.matrix, weight.scales, bias, out}, plan.skinny, stream_);
+    return true;
+  }
   plan.found = PointAtScales(plan, weight, x) &&
-               (!has_bias || SetProduct(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
-                                        bias.as<const void>())) &&
-               Multiply(plan, plan.algorithm, x.values, weight, out);
+               (!bias || SetProduct(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+                                    bias.as<const void>())) &&
+               Multiply(plan, plan.choice.algorithm, x.values, weight, out);
   return plan.found;
+}
+
+// True when the kernel for few tokens, if it is the product's choice, also took what follows it.
+bool CudaOps::GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
+                          const Activation& activated) {
+  if (x.values.dim(0) == 0 || (activated.quantized() && !activated.is_static())) return false;
+  const SkinnyProduct product = {.x = x,
+                                 .weight = weight.matrix,
+                                 .scales = weight.scales,
+                                 .bias = {},
+                                 .out = activated.values,
+                                 .gated = true,
+                                 .out_scale = activated.scale.as<const float>()};
+  if (weight.input == ActivationFormat::kPerGroup || !SkinnyFits(product)) return false;
+  const LinearPlan& plan = PlanLinear(x, weight, {}, gate_up);
+  if (!plan.found || plan.choice.way != LinearWay::kSkinny) return false;
+  LaunchSkinnyProduct(product, plan.skinny, stream_);
+  Launched("GatedMlp");
+  return true;
+}
+
+void CudaOps::GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
+                       const Tensor& out) {
+  const int64_t tokens = x.values.dim(0), width = weights.down->in_features;
+  const auto& gate_up = static_cast<const CudaWeight&>(*weights.gate_up);
+  const Tensor between = scratch.gate_up.Rows(0, tokens).Columns(0, 2 * width);
+  const Activation activated = scratch.activated.FirstRows(tokens);
+  if (!GatedLinear(x, gate_up, between, activated)) {
+    return Ops::GatedMlp(x, weights, scratch, out);
+  }
+  Linear(activated, *weights.down, {}, out);
 }
 
 void CudaOps::Linear(const Activation& activation, const Weight& weight, const Tensor& bias,
@@ -310,7 +304,7 @@ void CudaOps::Linear(const Activation& activation, const Weight& weight, const T
       << DTypeName(x.dtype) << " times " << DTypeName(matrix.matrix.dtype);
   if (bias) CHECK_EQ(bias.dim(0), weight.out_features);
   if (x.dim(0) == 0) return;
-  if ((!bias || bias.dtype == out.dtype) && BlasLinear(activation, matrix, bias, out)) return;
+  if (PlannedLinear(activation, matrix, bias, out)) return Launched("Linear");
   if (matrix.quantized()) {
     LaunchQuantizedProduct({activation, matrix.matrix, matrix.scales, bias, out}, stream_);
   } else {

@@ -9,7 +9,7 @@ namespace {
 
 struct Record {
   LinearShape shape;
-  cublasLtMatmulAlgo_t algorithm;
+  LinearChoice choice;
 };
 
 }  // namespace
@@ -21,24 +21,24 @@ int32_t TokenClass(int64_t tokens) {
   return static_cast<int32_t>(between >= tokens && power >= 4 ? between : power);
 }
 
-std::optional<cublasLtMatmulAlgo_t> LinearChoices::Find(const LinearShape& shape) const {
+std::optional<LinearChoice> LinearChoices::Find(const LinearShape& shape) const {
   const auto choice = choices_.find(shape);
   if (choice == choices_.end()) return std::nullopt;
   return choice->second;
 }
 
-void LinearChoices::Set(const LinearShape& shape, const cublasLtMatmulAlgo_t& algorithm) {
-  choices_.insert_or_assign(shape, algorithm);
+void LinearChoices::Set(const LinearShape& shape, const LinearChoice& choice) {
+  choices_.insert_or_assign(shape, choice);
 }
 
 std::string LinearChoices::Header() const {
-  return "regatta products 1, " + device_ + ", cuBLASLt " + std::to_string(library_) + "\n";
+  return "regatta products 2, " + device_ + ", cuBLASLt " + std::to_string(library_) + "\n";
 }
 
 std::string LinearChoices::Export() const {
   std::string bytes = Header();
-  for (const auto& [shape, algorithm] : choices_) {
-    const Record record{shape, algorithm};
+  for (const auto& [shape, choice] : choices_) {
+    const Record record{shape, choice};
     bytes.append(reinterpret_cast<const char*>(&record), sizeof(record));
   }
   return bytes;
@@ -52,7 +52,7 @@ bool LinearChoices::Import(const std::string& bytes) {
   for (size_t at = header.size(); at < bytes.size(); at += sizeof(Record)) {
     Record record;
     std::memcpy(&record, bytes.data() + at, sizeof(record));
-    Set(record.shape, record.algorithm);
+    Set(record.shape, record.choice);
   }
   return true;
 }

@@ -1,6 +1,6 @@
-// LinearChoices: how cuBLASLt is to run each product, found by measurement. Products of about the
-// same number of tokens share a choice. A choice holds for one kind of device and one cuBLASLt, and
-// can be told to other ranks and later starts.
+// LinearChoices: how each product is to run, found by measurement. Products of about the same
+// number of tokens share a choice. A choice holds for one kind of device and one cuBLASLt, and can
+// be told to other ranks and later starts.
 #pragma once
 
 #include <cublasLt.h>
@@ -26,14 +26,24 @@ struct LinearShape {
 // below `tokens`.
 int32_t TokenClass(int64_t tokens);
 
+enum class LinearWay : int64_t {
+  kLibrary,  // cuBLASLt
+  kSkinny,   // our own kernel for few tokens (skinny_product.h)
+};
+
+struct LinearChoice {
+  LinearWay way = LinearWay::kLibrary;
+  cublasLtMatmulAlgo_t algorithm{};  // kLibrary
+};
+
 class LinearChoices {
  public:
   // `device` and `library` name what the choices hold for.
   explicit LinearChoices(std::string device, uint64_t library)
       : device_(std::move(device)), library_(library) {}
 
-  std::optional<cublasLtMatmulAlgo_t> Find(const LinearShape& shape) const;
-  void Set(const LinearShape& shape, const cublasLtMatmulAlgo_t& algorithm);
+  std::optional<LinearChoice> Find(const LinearShape& shape) const;
+  void Set(const LinearShape& shape, const LinearChoice& choice);
 
   // All choices as bytes.
   std::string Export() const;
@@ -46,7 +56,7 @@ class LinearChoices {
 
   const std::string device_;
   const uint64_t library_;
-  std::map<LinearShape, cublasLtMatmulAlgo_t> choices_;
+  std::map<LinearShape, LinearChoice> choices_;
 };
 
 }  // namespace regatta

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/quantize.cuh"
 
 namespace regatta {
@@ -54,6 +55,7 @@ __device__ const T* SummedRow(const NormCall& call, int64_t row) {
 template <typename T, int kSize>
 __global__ void NormKernel(NormCall call) {
   using P = Pack<T, kSize>;
+  FollowPrevious();
   const int64_t row = blockIdx.x;
   const int64_t width = call.weight.shape[0];
   const float scale = AddAndMeasure<T, kSize>(call, row);
@@ -77,6 +79,7 @@ __global__ void NormKernel(NormCall call) {
 // barriers of the sum are between.
 template <typename T, int kSize, bool kWide>
 __global__ void QuantizedNormKernel(NormCall call) {
+  FollowPrevious();
   const int64_t row = blockIdx.x;
   const int64_t width = call.weight.shape[0];
   const float scale = AddAndMeasure<T, kSize>(call, row);
@@ -89,6 +92,89 @@ __global__ void QuantizedNormKernel(NormCall call) {
 #pragma unroll
     for (int j = 0; j < kPerLane; ++j) values[j] = values[j] * scale * factor[j];
   });
+}
+
+// Stores a thread's elements of a row from `first` on in E4M3; every thread of the block calls it.
+template <int kSize>
+__device__ void StoreQuantizedPack(const Activation& out, int64_t row, int64_t first, bool held,
+                                   const float (&values)[kSize]) {
+  const bool is_static = out.scale.rank == 1;
+  auto* scales = static_cast<float*>(out.scale.data);
+  float scale = is_static ? scales[0] : 0.0f;
+  if (!is_static) {
+    float peak = 0;
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) peak = fmaxf(peak, fabsf(values[j]));
+    if (out.scale.shape[0] == 1) {  // per token
+      scale = ScaleOfPeak(BlockMax(peak));
+      if (threadIdx.x == 0) scales[row] = scale;
+    } else {
+      for (int lanes = static_cast<int>(kScaleGroup) / kSize / 2; lanes > 0; lanes /= 2) {
+        peak = fmaxf(peak, __shfl_xor_sync(kAllLanes, peak, lanes));
+      }
+      scale = ScaleOfPeak(peak);
+      if (held && first % kScaleGroup == 0) {
+        scales[first / kScaleGroup * out.scale.row_stride + row] = scale;
+      }
+    }
+  }
+  if (!held) return;
+  Pack<__nv_fp8_e4m3, kSize> pack;
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) pack.at[j] = __nv_fp8_e4m3(values[j] * (1.0f / scale));
+  auto* to = static_cast<__nv_fp8_e4m3*>(out.values.data) + row * out.values.row_stride + first;
+  *reinterpret_cast<Pack<__nv_fp8_e4m3, kSize>*>(to) = pack;
+}
+
+// A thread's elements of the row, after the addition to the residual when there is one.
+template <typename T, int kSize>
+__device__ Pack<T, kSize> AddPack(const NormCall& call, int64_t row, int64_t first) {
+  using P = Pack<T, kSize>;
+  const T* x = static_cast<const T*>(call.x.data) + row * call.x.row_stride + first;
+  const P added = *reinterpret_cast<const P*>(x);
+  if (call.residual.data == nullptr) return added;
+  T* residual = static_cast<T*>(call.residual.data) + row * call.residual.row_stride + first;
+  P sum = *reinterpret_cast<const P*>(residual);
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) sum.at[j] = Narrow<T>(Widen(sum.at[j]) + Widen(added.at[j]));
+  *reinterpret_cast<P*>(residual) = sum;
+  return sum;
+}
+
+// Rows of which every thread has one pack: nothing is read twice, and the weight is there before
+// the row is.
+template <typename T, int kSize>
+__global__ void PackNormKernel(NormCall call) {
+  using P = Pack<T, kSize>;
+  LetNextBegin();
+  const int64_t row = blockIdx.x, first = int64_t{threadIdx.x} * kSize;
+  const int64_t width = call.weight.shape[0];
+  const bool held = first < width;
+  const P factor = held ? static_cast<const P*>(call.weight.data)[threadIdx.x] : P{};
+  AwaitPrevious();
+  const P sum = held ? AddPack<T, kSize>(call, row, first) : P{};
+  float squares = 0;
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) squares += Widen(sum.at[j]) * Widen(sum.at[j]);
+  const float scale = rsqrtf(BlockSum(squares) / static_cast<float>(width) + call.eps);
+  float values[kSize];
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) values[j] = Widen(sum.at[j]) * scale * Widen(factor.at[j]);
+  const Tensor& to = call.out.values;
+  if (to.dtype == DType::kFloat8E4M3) {
+    return StoreQuantizedPack(call.out, row, first, held, values);
+  }
+  if (!held) return;
+  P result;
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) result.at[j] = Narrow<T>(values[j]);
+  *reinterpret_cast<P*>(static_cast<T*>(to.data) + row * to.row_stride + first) = result;
+}
+
+// Whether rows may be written `count` elements at a time.
+bool PacksAligned(const Tensor& x, int count) {
+  return reinterpret_cast<uintptr_t>(x.data) % (count * SizeOf(x.dtype)) == 0 &&
+         x.row_stride % count == 0 && x.dim(1) % count == 0;
 }
 
 void LaunchNorm(const NormCall& call, cudaStream_t stream) {
@@ -109,15 +195,17 @@ void LaunchNorm(const NormCall& call, cudaStream_t stream) {
     constexpr int kWide = 16 / sizeof(T);
     const int64_t packs = x.dim(1) / (wide ? kWide : 1);
     const int threads = static_cast<int>(std::clamp<int64_t>(CeilDiv(packs, kWarp), 1, 32)) * kWarp;
-    const auto blocks = static_cast<unsigned>(x.dim(0));
-    if (quantized && wide) {
-      QuantizedNormKernel<T, kWide, true><<<blocks, threads, 0, stream>>>(call);
+    const LaunchShape shape = {.grid = dim3(x.dim(0)), .block = dim3(threads)};
+    if (wide && packs <= threads && PacksAligned(out, kWide)) {
+      LaunchEarly<&PackNormKernel<T, kWide>>(shape, stream, call);
+    } else if (quantized && wide) {
+      LaunchEarly<&QuantizedNormKernel<T, kWide, true>>(shape, stream, call);
     } else if (quantized) {
-      QuantizedNormKernel<T, 1, false><<<blocks, threads, 0, stream>>>(call);
+      LaunchEarly<&QuantizedNormKernel<T, 1, false>>(shape, stream, call);
     } else if (wide) {
-      NormKernel<T, kWide><<<blocks, threads, 0, stream>>>(call);
+      LaunchEarly<&NormKernel<T, kWide>>(shape, stream, call);
     } else {
-      NormKernel<T, 1><<<blocks, threads, 0, stream>>>(call);
+      LaunchEarly<&NormKernel<T, 1>>(shape, stream, call);
     }
   });
 }

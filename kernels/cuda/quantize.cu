@@ -1,5 +1,6 @@
 // Quantisation of plain activations; norms and gates quantise their own results (quantize.cuh).
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/quantize.cuh"
 
 namespace regatta {
@@ -7,6 +8,7 @@ namespace {
 
 template <typename T, bool kWide>
 __global__ void QuantizeKernel(Tensor x, Activation out) {
+  FollowPrevious();
   const int64_t row = blockIdx.x;
   const T* from = static_cast<const T*>(x.data) + row * x.row_stride;
   const int64_t width = x.shape[1];
@@ -23,14 +25,14 @@ void CudaOps::Quantize(const Tensor& x, const Activation& out) {
   CHECK_EQ(x.dim(0), out.values.dim(0));
   CHECK_EQ(x.dim(1), out.values.dim(1));
   if (x.dim(0) == 0) return;
-  const RowShape shape = RowShapeOf(out);
-  const dim3 grid(static_cast<unsigned>(x.dim(0)), shape.blocks);
+  const RowShape row = RowShapeOf(out);
+  const LaunchShape shape = {.grid = dim3(x.dim(0), row.blocks), .block = dim3(row.threads)};
   DispatchDevice(x.dtype, [&](auto zero) {
     using T = decltype(zero);
     if (FewAligned(x) && FewAligned(out.values)) {
-      QuantizeKernel<T, true><<<grid, shape.threads, 0, stream_>>>(x, out);
+      LaunchEarly<&QuantizeKernel<T, true>>(shape, stream_, x, out);
     } else {
-      QuantizeKernel<T, false><<<grid, shape.threads, 0, stream_>>>(x, out);
+      LaunchEarly<&QuantizeKernel<T, false>>(shape, stream_, x, out);
     }
   });
   Launched("Quantize");

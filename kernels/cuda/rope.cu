@@ -1,6 +1,7 @@
 // Per-head norms, rotary embedding (Su et al. 2021; the two halves of a head are the rotated pairs)
 // and the write to the paged cache, in one launch.
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/element.cuh"
 
 namespace regatta {
@@ -92,22 +93,24 @@ __device__ void StoreHead(const T* head, const Tensor& cache, int64_t place, int
 // A warp per (token, head) of q, then k, then v. A token with a negative slot is not cached.
 template <typename T, int kSize>
 __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
+  LetNextBegin();
   const int token = blockIdx.x;
   const int dim = call.params.head_dim;
   const int num_heads = call.params.num_heads;
   const int num_kv_heads = call.params.num_kv_heads;
   int head = blockIdx.y * kHeadsPerBlock + threadIdx.x / kWarp;
-  if (head >= num_heads + 2 * num_kv_heads) return;
+  if (head >= num_heads + 2 * num_kv_heads) return AwaitPrevious();
   const float* angles = static_cast<const float*>(call.params.rope.data) +
                         call.positions[token] * call.params.rope.row_stride;
   const float eps = call.params.norm_eps;
+  const int64_t slot = call.kv_slot[token];
+  AwaitPrevious();
   if (head < num_heads) {
     T* q = static_cast<T*>(call.q.data) + token * call.q.row_stride + head * dim;
     RotateHead<T, kSize>(q, call.params.q_norm, eps, angles, dim);
     return;
   }
   head -= num_heads;
-  const int64_t slot = call.kv_slot[token];
   if (head < num_kv_heads) {
     T* k = static_cast<T*>(call.k.data) + token * call.k.row_stride + head * dim;
     RotateHead<T, kSize>(k, call.params.k_norm, eps, angles, dim);
@@ -155,13 +158,15 @@ void CudaOps::RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v,
   CheckCache(cache.v, params);
   if (batch.num_tokens == 0) return;
   const RopeCall call{q, k, v, batch.positions, batch.kv_slot, params, cache};
-  const dim3 grid(batch.num_tokens,
-                  CeilDiv(params.num_heads + 2 * params.num_kv_heads, kHeadsPerBlock));
+  const LaunchShape shape = {
+      .grid = dim3(batch.num_tokens,
+                   CeilDiv(params.num_heads + 2 * params.num_kv_heads, kHeadsPerBlock)),
+      .block = dim3(kHeadsPerBlock * kWarp)};
   DispatchDevice(q.dtype, [&](auto zero) {
     if (PairsOfHeads(call)) {
-      RopeKernel<decltype(zero), 2><<<grid, kHeadsPerBlock * kWarp, 0, stream_>>>(call);
+      LaunchEarly<&RopeKernel<decltype(zero), 2>>(shape, stream_, call);
     } else {
-      RopeKernel<decltype(zero), 1><<<grid, kHeadsPerBlock * kWarp, 0, stream_>>>(call);
+      LaunchEarly<&RopeKernel<decltype(zero), 1>>(shape, stream_, call);
     }
   });
   Launched("RopeAndCache");

@@ -118,6 +118,56 @@ void BenchLinear(Ops& ops) {
   }
 }
 
+// E4M3 numbers under one scale, of a weight and of its input.
+std::unique_ptr<Weight> MakeStaticWeight(Ops& ops, int64_t out, int64_t in) {
+  const Matrix numbers(ops, out, in, DType::kFloat8E4M3);
+  ops.FillDummy(numbers.tensor(), {1, 0, static_cast<uint64_t>(in), 1.0f});
+  float one = 1;
+  return ops.PrepareQuantized(
+      {.values = numbers.tensor(), .scale = Tensor::Of(&one, DType::kFloat32, 1), .input_scale = 1},
+      WeightUse::kLinear);
+}
+
+// Products of few tokens in a graph, by cuBLASLt's first choice and by our own kernel, weights
+// rotated through more than the cache holds.
+void BenchSkinny(Ops& ops, bool quantized, int64_t out_features, int64_t in) {
+  constexpr int kWeights = 8, kTokens = 32;
+  std::vector<std::unique_ptr<Weight>> weights;
+  for (int i = 0; i < kWeights; ++i) {
+    if (quantized) {
+      weights.push_back(MakeStaticWeight(ops, out_features, in));
+      continue;
+    }
+    const Matrix matrix(ops, out_features, in);
+    weights.push_back(ops.Prepare(matrix.tensor(), WeightUse::kLinear));
+  }
+  const Matrix plain(ops, kTokens, in), out(ops, kTokens, out_features);
+  const Matrix numbers(ops, kTokens, in, DType::kFloat8E4M3);
+  Activation input = plain.tensor();
+  if (quantized) {
+    input = Activation(numbers.tensor(), weights[0]->input_scale);
+    ops.Quantize(plain.tensor(), input);
+  }
+  for (const int64_t tokens : {1, 8, 16, 32}) {
+    for (const SkinnyUse use : {SkinnyUse::kNever, SkinnyUse::kAlways}) {
+      UseSkinnyProducts(ops, use);
+      const auto issue = [&] {
+        for (const auto& weight : weights) {
+          ops.Linear(input.FirstRows(tokens), *weight, Tensor{}, out.tensor().Rows(0, tokens));
+        }
+      };
+      issue();  // plans are made outside of the recording
+      const std::unique_ptr<Graph> graph = ops.Capture(issue);
+      const double seconds = SecondsOf(ops, 20, [&](int) { graph->Replay(); }) / kWeights;
+      char name[64];
+      std::snprintf(name, sizeof(name), "%s %ld -> %ld, %ld, %s", quantized ? "fp8" : "bf16", in,
+                    out_features, tokens, use == SkinnyUse::kNever ? "cuBLASLt" : "own");
+      Report(name, seconds, 1.0 * out_features * in * (quantized ? 1 : 2), 0);
+    }
+  }
+  UseSkinnyProducts(ops, SkinnyUse::kMeasured);
+}
+
 // Llama-3.1-8B's heads; sequences of one length, whole prompts or one token each.
 void BenchAttention(Ops& ops, int sequences, int context, int query) {
   const int heads = 32, kv_heads = 8, dim = 128, block = 16;
@@ -239,7 +289,7 @@ void BenchLoading(Ops& ops) {
   Report("FillDummy 28672 x 4096", fill, bytes, 0);
 }
 
-int Main() {
+int Main(bool only_skinny) {
   std::string error;
   const std::unique_ptr<Ops> ops = MakeCudaOps(0, &error);
   if (ops == nullptr) {
@@ -250,6 +300,13 @@ int Main() {
   const double copy =
       SecondsOf(*ops, 10, [&](int) { ops->AddScaled(to.tensor(), from.tensor(), Tensor{}); });
   Report("y += x of 1 GiB (read 2, write 1)", copy, 3.0 * 65536 * 8192 * 2, 0);
+  for (const bool quantized : {false, true}) {
+    for (const auto& [out, in] : std::vector<std::pair<int64_t, int64_t>>{
+             {6144, 4096}, {4096, 4096}, {28672, 4096}, {4096, 14336}}) {
+      BenchSkinny(*ops, quantized, out, in);
+    }
+  }
+  if (only_skinny) return 0;
   BenchLoading(*ops);
   BenchNorm(*ops);
   for (const auto& [sequences, context] : std::vector<std::pair<int, int>>{
@@ -271,4 +328,5 @@ int Main() {
 }  // namespace
 }  // namespace regatta
 
-int main() { return regatta::Main(); }
+// With any argument: products of few tokens alone.
+int main(int argc, char**) { return regatta::Main(argc > 1); }

@@ -49,6 +49,28 @@ REGATTA_INSTANTIATE(MoeCases);
 REGATTA_INSTANTIATE(SampleCases);
 REGATTA_INSTANTIATE(CoarseCases);
 
+// The products that our kernel for few tokens takes, through it.
+class CudaSkinnyTest : public testing::TestWithParam<OpCase> {};
+
+TEST_P(CudaSkinnyTest, MatchesReference) {
+  REGATTA_OPS_OR_SKIP(ops);
+  SCOPED_TRACE("seed " + std::to_string(TestSeed()));
+  UseSkinnyProducts(*ops, SkinnyUse::kAlways);
+  GetParam().check(*ops);
+  std::string error;
+  EXPECT_TRUE(ops->Sync(&error)) << error;
+  UseSkinnyProducts(*ops, SkinnyUse::kMeasured);
+}
+
+#define REGATTA_INSTANTIATE_SKINNY(Cases)                \
+  INSTANTIATE_TEST_SUITE_P(                              \
+      Cases, CudaSkinnyTest, testing::ValuesIn(Cases()), \
+      [](const testing::TestParamInfo<OpCase>& info) { return info.param.name; })
+REGATTA_INSTANTIATE_SKINNY(SkinnyCases);
+REGATTA_INSTANTIATE_SKINNY(LinearCases);
+REGATTA_INSTANTIATE_SKINNY(QuantizedCases);
+REGATTA_INSTANTIATE_SKINNY(CoarseCases);
+
 TEST(CudaOps, TheSameBitsInEveryRun) {
   REGATTA_OPS_OR_SKIP(ops);
   for (const DType dtype : kActivationTypes) {

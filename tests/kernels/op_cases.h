@@ -24,6 +24,8 @@ std::vector<OpCase> ElementwiseCases();  // embedding, gather, norms, SiluMul, A
 std::vector<OpCase> WeightCases();       // filling, preparing and uploading weights
 std::vector<OpCase> LinearCases();
 std::vector<OpCase> QuantizedCases();  // E4M3 activations and weights
+// Linear of few tokens. Rows do not depend on one another where our own products are used.
+std::vector<OpCase> SkinnyCases();
 std::vector<OpCase> RopeCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> MoeCases();

@@ -1,0 +1,25 @@
+// How one shape of product is multiplied.
+#pragma once
+
+#include <cublasLt.h>
+
+#include "kernels/cuda/linear_choices.h"
+#include "kernels/cuda/skinny_product.h"
+
+namespace regatta {
+
+// Not found when neither cuBLASLt nor our kernel for few tokens takes the shape.
+struct LinearPlan {
+  cublasLtMatmulDesc_t product = nullptr;
+  cublasLtMatrixLayout_t weight = nullptr, x = nullptr, out = nullptr;
+  bool described = false;  // to cuBLASLt
+  SkinnyShape skinny;      // of no clusters where our kernel does not take it
+  LinearChoice choice;
+  bool found = false;
+
+  LinearPlan() = default;
+  LinearPlan(const LinearPlan&) = delete;
+  ~LinearPlan();
+};
+
+}  // namespace regatta

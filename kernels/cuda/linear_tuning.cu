@@ -1,0 +1,123 @@
+// Measuring how products run best, and keeping it; see linear.cu.
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/cuda_ops.h"
+#include "kernels/cuda/dependent_launch.cuh"
+#include "kernels/cuda/element.cuh"
+#include "kernels/cuda/linear_plan.h"
+
+namespace regatta {
+namespace {
+
+constexpr int64_t kLeadCycles = 8000;  // about 4 us
+// What our kernel may lose here: in a step the next one begins early behind it, and it takes gates
+// with it.
+constexpr float kSkinnyCredit = 1.05f;
+
+// Reads more than the cache holds. (Writing would leave it to be written back by what is measured.)
+__global__ void FlushKernel(const uint4* data, int64_t count) {
+  uint32_t sum = 0;
+  for (int64_t i = blockIdx.x * int64_t{blockDim.x} + threadIdx.x; i < count;
+       i += int64_t{gridDim.x} * blockDim.x) {
+    sum += __ldcg(data + i).x;
+  }
+  if (sum == 0x9e3779b9u) __nanosleep(1);  // so that the reads are not left out
+}
+
+// Stands for the small kernel in front of a product in a step: what begins before its end, gains.
+__global__ void LeadKernel() {
+  LetNextBegin();
+  const int64_t begin = clock64();
+  while (clock64() - begin < kLeadCycles) {
+  }
+}
+
+}  // namespace
+
+void CudaOps::MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weight,
+                             const cublasLtMatmulHeuristicResult_t* candidates, int count,
+                             LinearPlan& plan) {
+  const auto multiply = [&](const cublasLtMatmulAlgo_t& algorithm) {
+    return Multiply(plan, algorithm, skinny.x.values, weight, skinny.out);
+  };
+  float best = INFINITY;
+  for (int i = 0; i < count; ++i) {
+    const float own = SecondsOf([&] { return multiply(candidates[i].algo); });
+    // Less than 2 % is noise, and the library's order a good one.
+    if (own < 0.98f * best) {
+      best = own;
+      plan.choice.algorithm = candidates[i].algo;
+    }
+  }
+  if (plan.skinny.clusters == 0) return;
+  const auto lead = [&] {
+    LeadKernel<<<1, kWarp, 0, stream_>>>();
+    newest_lets_next_begin = true;
+  };
+  const float library = SecondsOf([&] {
+    lead();
+    return multiply(plan.choice.algorithm);
+  });
+  const float own = SecondsOf([&] {
+    lead();
+    LaunchSkinnyProduct(skinny, plan.skinny, stream_);
+    return true;
+  });
+  if (own < kSkinnyCredit * library) plan.choice.way = LinearWay::kSkinny;
+}
+
+// The least of a few runs, each with the operands out of the cache, as they are in a step.
+float CudaOps::SecondsOf(const std::function<bool()>& issue) {
+  constexpr int kRuns = 4;
+  float best = INFINITY;
+  cudaEvent_t begin = nullptr, end = nullptr;
+  Check(cudaEventCreate(&begin), "event");
+  Check(cudaEventCreate(&end), "event");
+  for (int run = 0; run < kRuns && failure_.empty(); ++run) {
+    FlushKernel<<<num_multiprocessors_, 1024, 0, stream_>>>(
+        static_cast<const uint4*>(attention_workspace_.data()),
+        static_cast<int64_t>(attention_workspace_.num_bytes() / sizeof(uint4)));
+    Check(cudaEventRecord(begin, stream_), "event");
+    if (!issue()) break;
+    Check(cudaEventRecord(end, stream_), "event");
+    Check(cudaEventSynchronize(end), "product");
+    float milliseconds = INFINITY;
+    if (failure_.empty()) Check(cudaEventElapsedTime(&milliseconds, begin, end), "event");
+    best = std::min(best, milliseconds / 1000);
+  }
+  cudaEventDestroy(begin);
+  cudaEventDestroy(end);
+  return best;
+}
+
+std::vector<int> CudaOps::TuningSizes(int most) const {
+  std::vector<int> sizes;
+  for (int size = 1; size <= TokenClass(most); size = TokenClass(size + 1)) {
+    sizes.push_back(std::min(size, most));
+  }
+  return sizes;
+}
+
+void CudaOps::SetTuning(bool on) {
+  tuning_ = on;
+  if (on) linear_plans_.clear();
+}
+
+std::string CudaOps::ExportTuning() const { return linear_choices_->Export(); }
+
+bool CudaOps::ImportTuning(const std::string& bytes) {
+  linear_plans_.clear();
+  return linear_choices_->Import(bytes);
+}
+
+void UseSkinnyProducts(Ops& ops, SkinnyUse use) { static_cast<CudaOps&>(ops).UseSkinny(use); }
+
+void CudaOps::UseSkinny(SkinnyUse use) {
+  skinny_use_ = use;
+  linear_plans_.clear();
+}
+
+}  // namespace regatta
