@@ -1,11 +1,19 @@
 # Target helpers: one line per library, test or benchmark, with explicit dependencies.
 
+# Most of a file's compile time is its headers: eight files at once share them. Kernels are compiled one by one, each with its flags.
+function(regatta_compile_in_batches NAME)
+  if(NOT NAME MATCHES "^kernels")
+    set_target_properties(${NAME} PROPERTIES UNITY_BUILD ${REGATTA_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+  endif()
+endfunction()
+
 # regatta_library(NAME SRCS a.cc ... DEPS lib ...): a static library, or an interface library when it has headers only.
 function(regatta_library NAME)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   if(ARG_SRCS)
     add_library(${NAME} STATIC ${ARG_SRCS})
     target_link_libraries(${NAME} PUBLIC ${ARG_DEPS})
+    regatta_compile_in_batches(${NAME})
   else()
     add_library(${NAME} INTERFACE)
     target_link_libraries(${NAME} INTERFACE ${ARG_DEPS})

@@ -18,11 +18,14 @@ int main(int argc, char** argv) {
   regatta::AddServeCommand(app, context);
   regatta::AddPullCommand(app, context);
   regatta::AddSweepCommand(app, context);
+  regatta::AddRecommendCommand(app, context);
+  regatta::AddPartitionCommand(app, context);
   regatta::AddThroughputCommand(app, context);
   regatta::AddPrepareDatasetCommand(app, context);
   regatta::AddReportCommand(app, context);
   regatta::AddExportCommand(app, context);
   regatta::AddImportCommand(app, context);
+  regatta::AddCompareCommand(app, context);
   regatta::AddPlanCommand(app, context);
   regatta::AddDoctorCommand(app, context);
   regatta::AddCertsCommand(app, context);

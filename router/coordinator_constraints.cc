@@ -29,6 +29,7 @@ void Coordinator::OnCompiled(uint64_t id, Compiled compiled) {
   --compilations_;
   std::unique_ptr<Request> request = compiling_.Take(id);
   if (request == nullptr) return;  // Cancelled, or too late.
+  metrics_.GrammarCompiled(clock_.NowNs() - request->output.times().arrived_ns());
   if (!compiled.ok()) return request->Fail(compiled.status());
   request->constraint = *std::move(compiled);
   Enqueue(std::move(request));

@@ -31,7 +31,7 @@ EngineLoop::EngineLoop(const EngineOptions& options, std::unique_ptr<WorkerGroup
       scheduler_(options.scheduler),
       timer_(absl::ToInt64Nanoseconds(options.step_timeout)),
       masks_(options.mask_threads, options.vocab_size,
-             [this](SampleInput input) { SendMasks(std::move(input)); }) {
+             [this](StepMasks masks) { SendMasks(std::move(masks)); }) {
   group_->Start([this](absl::StatusOr<StepResult> result) { Tell(std::move(result)); });
   thread_ = std::thread([this] { Run(); });
 }
@@ -126,6 +126,7 @@ void EngineLoop::Handle(absl::StatusOr<StepResult> result) {
   if (!cause_.ok()) return;
   if (!ledger_.idle()) AcceptTokens(result->step_id(), committed);
   NoteMasksSent();
+  if (const int64_t wait_ns = timer_.mask_wait_ns(); wait_ns > 0) metrics_->WaitedForMasks(wait_ns);
   const int64_t now_ns = clock_.NowNs();
   metrics_->StepCommitted(timer_.Completed(now_ns), result->compute_ns(), now_ns - start_ns);
   event_times_ns_.resize(events_.size(), now_ns);
@@ -157,17 +158,22 @@ absl::Status EngineLoop::AcceptTokens(const SequenceEvent& event) {
   return absl::OkStatus();
 }
 
-void EngineLoop::SendMasks(SampleInput input) {
+void EngineLoop::SendMasks(StepMasks masks) {
   {
     absl::MutexLock lock(&sent_mutex_);
-    masks_sent_.emplace_back(input.step_id(), clock_.NowNs());
+    masks_sent_.push_back(
+        {masks.input.step_id(), clock_.NowNs(), masks.computing_ns, std::move(masks.work)});
   }
-  group_->SendMasks(std::move(input));
+  group_->SendMasks(std::move(masks.input));
 }
 
 void EngineLoop::NoteMasksSent() {
   absl::MutexLock lock(&sent_mutex_);
-  for (const auto& [step_id, time_ns] : masks_sent_) timer_.MasksSent(step_id, time_ns);
+  for (const SentMasks& sent : masks_sent_) {
+    timer_.MasksSent(sent.step_id, sent.time_ns);
+    metrics_->ComputedMasks(sent.computing_ns);
+    for (const MaskWork& mask : sent.work) scheduler_.NoteMaskWork(mask.id, mask.work);
+  }
   masks_sent_.clear();
 }
 

@@ -97,8 +97,8 @@ class EngineLoop {
   absl::Status AcceptTokens(const SequenceEvent& event);
   void ComputeDueMasks();
   // Sends the masks of a step; from threads of the pool.
-  void SendMasks(SampleInput input) ABSL_LOCKS_EXCLUDED(sent_mutex_);
-  // Steps whose masks were sent run from then on.
+  void SendMasks(StepMasks masks) ABSL_LOCKS_EXCLUDED(sent_mutex_);
+  // Steps whose masks were sent run from then on; what masks cost is the scheduler's to know.
   void NoteMasksSent() ABSL_LOCKS_EXCLUDED(sent_mutex_);
   void Publish();
   void PublishEvents();
@@ -119,9 +119,15 @@ class EngineLoop {
   Scheduler scheduler_;
   StepTimer timer_;
   MaskLedger ledger_;
+  // Masks that were sent, of which the loop's thread does not know yet.
+  struct SentMasks {
+    uint64_t step_id;
+    int64_t time_ns;
+    int64_t computing_ns;
+    std::vector<MaskWork> work;
+  };
   absl::Mutex sent_mutex_;
-  // Steps and when their masks were sent, which the timer does not know yet.
-  std::vector<std::pair<uint64_t, int64_t>> masks_sent_ ABSL_GUARDED_BY(sent_mutex_);
+  std::vector<SentMasks> masks_sent_ ABSL_GUARDED_BY(sent_mutex_);
   MaskPool masks_;
   absl::flat_hash_map<uint64_t, std::unique_ptr<Request>> live_;
   std::vector<SequenceEvent> events_;    // committed, not yet published

@@ -39,8 +39,8 @@ absl::Status MaskLedger::Check(uint64_t id) const {
 
 std::optional<MaskLedger::Due> MaskLedger::TakeDue() {
   if (planned_.empty() || planned_.front().after > committed_) return std::nullopt;
-  Due due{planned_.front().step_id, {}};
-  for (const uint64_t id : planned_.front().ids) {
+  Due due{planned_.front().step_id, std::move(planned_.front().ids), {}};
+  for (const uint64_t id : due.ids) {
     const auto it = sequences_.find(id);
     due.constraints.push_back(it == sequences_.end() ? nullptr : it->second.constraint);
   }

@@ -18,10 +18,11 @@ namespace regatta {
 
 class MaskLedger {
  public:
-  // A step whose masks can be computed; the constraints of its awaiting entries in plan order. Null
-  // where the sequence has ended: its draw is dropped, whatever it is.
+  // A step whose masks can be computed; the sequences that await them and their constraints, in
+  // plan order. Null where the sequence has ended: its draw is dropped, whatever it is.
   struct Due {
     uint64_t step_id = 0;
+    std::vector<uint64_t> ids;
     std::vector<std::shared_ptr<OutputConstraint>> constraints;
   };
 

@@ -209,6 +209,7 @@ bool Scheduler::Cancel(uint64_t id) { return impl_->Cancel(id); }
 std::optional<StepPlan> Scheduler::NextStep() { return impl_->NextStep(); }
 const std::vector<uint64_t>& Scheduler::started() const { return impl_->started(); }
 const std::vector<uint64_t>& Scheduler::awaiting() const { return impl_->awaiting(); }
+void Scheduler::NoteMaskWork(uint64_t id, uint64_t work) { impl_->NoteMaskWork(id, work); }
 absl::Status Scheduler::Commit(const StepResult& result, std::vector<SequenceEvent>& events) {
   return impl_->Commit(result, events);
 }

@@ -24,6 +24,9 @@ struct SchedulerOptions {
   uint32_t max_inflight = 2;  // plans dispatched and not committed
   // Sequences with penalties, biases or a constraint that may hold a slot at once.
   uint32_t sampling_rows = 0;
+  // What the masks of the sequences that decode in one step may be expected to cost together, in
+  // the unit of NoteMaskWork: some 10 ms of a core. The costly ones take turns.
+  uint64_t mask_work = 2'000'000;
   bool prefix_cache = true;
   // False: a prompt runs in one step, so it may not exceed max_num_tokens. Only what is recomputed
   // after a preemption or a failure, and has grown past max_num_tokens since, is chunked all the
@@ -104,6 +107,9 @@ class Scheduler {
   const std::vector<uint64_t>& started() const;
   // Ids of the sequences whose masks the newest plan awaits, in plan order.
   const std::vector<uint64_t>& awaiting() const;
+  // What the newest mask of a sequence cost; its next one is expected to cost about that. A cost of
+  // 0 says nothing of it. Ids that are not live are ignored.
+  void NoteMaskWork(uint64_t id, uint64_t work);
   // Applies the result of the oldest plan in flight. INTERNAL when the result does not match that
   // plan (the group must be fenced). `events` is appended to, in plan order.
   absl::Status Commit(const StepResult& result, std::vector<SequenceEvent>& events);

@@ -1,6 +1,7 @@
 // The scheduler's state and its transitions; see scheduler.h for what it promises. Split over
-// scheduler.cc (coming and going), scheduler_plan.cc (decoding), scheduler_prompts.cc (admission
-// and prompt chunks), scheduler_commit.cc and scheduler_check.cc.
+// scheduler.cc (coming and going), scheduler_plan.cc (decoding), scheduler_masks.cc (who of those
+// with masks), scheduler_prompts.cc (admission and prompt chunks), scheduler_commit.cc and
+// scheduler_check.cc.
 #pragma once
 
 #include <cstdint>
@@ -25,6 +26,7 @@ class Scheduler::Impl {
   absl::Status Add(SequenceSpec spec);
   bool Cancel(uint64_t id);
   std::optional<StepPlan> NextStep();
+  void NoteMaskWork(uint64_t id, uint64_t work);
   absl::Status Commit(const StepResult& result, std::vector<SequenceEvent>& events);
   std::vector<SequenceSpec> TakeAll();
   const std::vector<uint64_t>& started() const { return started_; }
@@ -55,6 +57,15 @@ class Scheduler::Impl {
     std::vector<Sample> samples;  // entries with SAMPLE, in plan order
     std::vector<Scored> scored;   // entries with LOGITS_ALL, in plan order
   };
+  // A chosen slot whose draw would await a mask; the smallest key goes first.
+  struct MaskTurn {
+    double key = 0;
+    uint64_t work = 0;
+    uint32_t slot = 0;
+    bool operator<(const MaskTurn& other) const {
+      return key != other.key ? key < other.key : slot < other.slot;
+    }
+  };
   struct PublishRange {
     uint32_t sequence, first_block, end_block;
   };
@@ -66,8 +77,12 @@ class Scheduler::Impl {
   void End(Sequence& sequence);
   void ReleaseSlot(Sequence& sequence, SequenceState state);
 
+  // scheduler_masks.cc
+  void TakeMaskTurns();
+
   // scheduler_plan.cc
   uint32_t ChooseDecodes();
+  void TakeCohort(uint32_t decoding);
   bool MakeRoom(uint32_t blocks_needed);
   void Preempt(Sequence& sequence);
   void PlanDecodes(StepPlan& plan);
@@ -138,6 +153,7 @@ class Scheduler::Impl {
 
   // Scratch of NextStep.
   std::vector<uint32_t> chosen_;  // slots that decode in this plan
+  std::vector<MaskTurn> masked_;  // of these, those that await a mask
   std::vector<uint32_t> found_;   // blocks that the last probe found
   std::vector<PublishRange> computed_;
   std::vector<uint64_t> started_;

@@ -40,7 +40,8 @@ std::optional<StepPlan> Scheduler::Impl::NextStep() {
 // Fills chosen_; returns the number of blocks that those sequences lack.
 uint32_t Scheduler::Impl::ChooseDecodes() {
   chosen_.clear();
-  uint32_t blocks = 0, decoding = 0;
+  uint32_t decoding = 0;
+  bool masked = false;
   const bool pipelined = options_.stages > 1;
   for (uint32_t slot_id = 0; slot_id < end_slot_; ++slot_id) {
     Slot& slot = slots_[slot_id];
@@ -51,24 +52,26 @@ uint32_t Scheduler::Impl::ChooseDecodes() {
     }
     ++decoding;
     if (pipelined && slot.awaited > 0) continue;
+    masked |= (slot.draw_flags & STEP_FLAG_AWAITS_MASK) != 0;
     chosen_.push_back(slot_id);
-    blocks += slot.position == slot.capacity;
   }
-  if (!pipelined) return blocks;
-
-  // A pipeline is full when each of its stages works on a cohort: take the next share of all, going
-  // round the slots.
-  const uint32_t share = (decoding + options_.stages - 1) / options_.stages;
-  if (chosen_.size() > share) {
-    const auto next = std::lower_bound(chosen_.begin(), chosen_.end(), next_cohort_slot_);
-    std::rotate(chosen_.begin(), next, chosen_.end());
-    chosen_.resize(share);
-  }
-  blocks = 0;
+  if (pipelined) TakeCohort(decoding);
+  if (masked) TakeMaskTurns();
+  uint32_t blocks = 0;
   for (const uint32_t slot_id : chosen_) {
     blocks += slots_[slot_id].position == slots_[slot_id].capacity;
   }
   return blocks;
+}
+
+// A pipeline is full when each of its stages works on a cohort: takes the next share of all
+// `decoding` sequences, going round the slots.
+void Scheduler::Impl::TakeCohort(uint32_t decoding) {
+  const uint32_t share = (decoding + options_.stages - 1) / options_.stages;
+  if (chosen_.size() <= share) return;
+  const auto next = std::lower_bound(chosen_.begin(), chosen_.end(), next_cohort_slot_);
+  std::rotate(chosen_.begin(), next, chosen_.end());
+  chosen_.resize(share);
 }
 
 // Preempts the last in order of service until `blocks` are free. False when nobody had to go.

@@ -3,6 +3,7 @@
 // indexed by slot. Data only; the scheduler owns the transitions.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <vector>
@@ -38,6 +39,24 @@ struct Probe {
   uint32_t held = 0;    // of these, held by running sequences: they cost nothing
 };
 
+// What the next mask of a sequence is expected to cost: as much as the newest, or half as much more
+// as the costlier ones before it. Until one is known, what few masks ever cost.
+class MaskForecast {
+ public:
+  // 0: the mask was there already, which says nothing of the next.
+  void Note(uint64_t work) {
+    if (work == 0) return;
+    expected_ = known_ ? std::max(work, (expected_ + work) / 2) : work;
+    known_ = true;
+  }
+  uint64_t expected() const { return std::max(expected_, kLeast); }
+
+ private:
+  static constexpr uint64_t kLeast = 200;  // to copy it, if nothing else
+  uint64_t expected_ = 250'000;
+  bool known_ = false;
+};
+
 // The first cache line, and the start of the next, are what committing a token touches.
 struct alignas(64) Sequence {
   uint64_t arrival = 0;  // 0: this entry is vacant
@@ -56,6 +75,7 @@ struct alignas(64) Sequence {
   bool cacheable = false;  // uses the prefix cache
   bool started = false;    // has been admitted before
   uint64_t last_step = 0;  // newest plan that held it when it lost its slot
+  MaskForecast mask_work;  // of its next mask, when it is constrained
   Probe probe;
   std::vector<uint32_t> blocks;  // while running, in order of position
   std::vector<BlockKey> keys;    // of the full blocks of spec.tokens, as far as they were needed

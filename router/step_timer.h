@@ -25,6 +25,12 @@ class StepTimer {
   int64_t Completed(int64_t now_ns);
 
   size_t in_flight() const { return steps_.size(); }
+  // How long after its beginning the masks of the oldest step in flight were sent; 0: it awaits
+  // none.
+  int64_t mask_wait_ns() const {
+    const int64_t sent_ns = steps_.front().masks_sent_ns;
+    return sent_ns == 0 ? 0 : std::max<int64_t>(0, sent_ns - BeginNs());
+  }
   // Of the oldest step in flight; some step must be in flight.
   uint64_t oldest_step() const { return steps_.front().id; }
   int64_t limit_ns() const;

@@ -7,5 +7,5 @@ if [ "$preset" = cuda ] && ! command -v nvcc >/dev/null; then
   echo "CUDA=1 needs nvcc (CUDA toolkit 12.9 or newer) on the PATH; without CUDA=1 the build is for CPU ranks." >&2
   exit 1
 fi
-[ -f "$dir/build.ninja" ] || cmake --preset "$preset" -B "$dir" --log-level=WARNING
+[ -f "$dir/build.ninja" ] || cmake --preset "$preset" -B "$dir" -DREGATTA_UNITY=ON --log-level=WARNING
 NINJA_STATUS="[%f/%t %es] " ninja -C "$dir" -j "$jobs" "$@"

@@ -32,6 +32,8 @@ namespace {
 using Progress = std::function<void(const FormProgress&)>;
 using Steady = std::chrono::steady_clock;
 
+constexpr absl::Duration kLookAtDevice = absl::Microseconds(50);  // while masks are awaited
+
 double SecondsSince(Steady::time_point start) {
   return std::chrono::duration<double>(Steady::now() - start).count();
 }
@@ -76,7 +78,8 @@ class ShardExecutor final : public Executor {
   absl::Status Draw(const Tensor& logits, const int32_t* sample_slots, SampleInputs& inputs,
                     StepFlight& flight);
   // Waits for the masks that plan_ awaits, if any, and takes them.
-  absl::Status AwaitMasks(SampleInputs& inputs, const StepFlight& flight);
+  absl::Status AwaitMasks(SampleInputs& inputs, StepFlight& flight);
+  void AwaitWorkBeforeMasks(SampleInputs& inputs, const StepFlight& flight);
   // Of communication and of what was issued, since forming.
   absl::Status Health();
   // Of communication; thread-safe.
@@ -124,6 +127,7 @@ absl::Status ShardExecutor::Launch(const std::string& bytes, SampleInputs& input
   BuildBatch(plan_, *slots_, batch_);
 
   const int32_t* sample_slots = nullptr;
+  flight->idle = Steady::duration::zero();
   const Tensor logits = Forward(*flight, &sample_slots);
   RETURN_IF_ERROR(Health());
   if (draws()) RETURN_IF_ERROR(Draw(logits, sample_slots, inputs, *flight));
@@ -161,12 +165,15 @@ absl::Status ShardExecutor::Draw(const Tensor& logits, const int32_t* sample_slo
   return absl::OkStatus();
 }
 
-absl::Status ShardExecutor::AwaitMasks(SampleInputs& inputs, const StepFlight& flight) {
+absl::Status ShardExecutor::AwaitMasks(SampleInputs& inputs, StepFlight& flight) {
   if (batch_.num_masks == 0) return absl::OkStatus();
+  AwaitWorkBeforeMasks(inputs, flight);
+  const Steady::time_point idle_since = Steady::now();
   const absl::StatusOr<std::string> masks = inputs.Await(plan_.step_id(), [this] {
     const absl::Status status = flights_->aborted();
     return status.ok() ? Connected() : status;
   });
+  flight.idle = Steady::now() - idle_since;
   absl::Status status = masks.status();
   if (status.ok()) status = sampler_->PlaceMasks(*masks, batch_.num_masks, flight.masks);
   if (status.ok()) return status;
@@ -179,6 +186,15 @@ absl::Status ShardExecutor::AwaitMasks(SampleInputs& inputs, const StepFlight& f
                                    absl::StrJoin(awaiting, ", "), ": ", status.message()));
 }
 
+// Until the device has nothing to do but for the masks, or they have come.
+void ShardExecutor::AwaitWorkBeforeMasks(SampleInputs& inputs, const StepFlight& flight) {
+  ops_->Mark(*flight.marker);
+  std::string fault;  // Told by Collect.
+  while (!flight.marker->Passed(&fault) && flights_->aborted().ok() &&
+         !inputs.AwaitFor(plan_.step_id(), kLookAtDevice)) {
+  }
+}
+
 absl::StatusOr<StepResult> ShardExecutor::Collect() {
   ASSIGN_OR_RETURN(StepFlight* const flight, flights_->Oldest([this] { return Connected(); }));
   StepResult result;
@@ -188,7 +204,9 @@ absl::StatusOr<StepResult> ShardExecutor::Collect() {
   }
   result.set_step_id(flight->step_id);
   result.set_plan_hash(flight->plan_hash);
-  result.set_compute_ns(static_cast<uint64_t>(SecondsSince(flight->launched) * 1e9));
+  const Steady::duration took = Steady::now() - flight->launched - flight->idle;
+  result.set_compute_ns(
+      static_cast<uint64_t>(std::chrono::duration_cast<std::chrono::nanoseconds>(took).count()));
   flights_->Collected();
   return result;
 }

@@ -46,6 +46,14 @@ absl::StatusOr<std::string> SampleInputs::Await(uint64_t step_id,
   return std::move(masks.mapped());
 }
 
+bool SampleInputs::AwaitFor(uint64_t step_id, absl::Duration time) {
+  absl::MutexLock lock(&mutex_);
+  const auto ready = [this, step_id]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return closed_ || masks_.contains(step_id);
+  };
+  return mutex_.AwaitWithTimeout(absl::Condition(&ready), time);
+}
+
 void SampleInputs::Close() {
   absl::MutexLock lock(&mutex_);
   closed_ = true;

@@ -33,6 +33,8 @@ class SampleInputs {
   // is asked while waiting. Errors: those of `health`, CANCELLED after Close, DEADLINE_EXCEEDED.
   absl::StatusOr<std::string> Await(uint64_t step_id, absl::FunctionRef<absl::Status()> health)
       ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether Await would not wait, which it may come to within `time`.
+  bool AwaitFor(uint64_t step_id, absl::Duration time) ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends waits for what has not come, now and later.
   void Close() ABSL_LOCKS_EXCLUDED(mutex_);
 

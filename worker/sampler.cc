@@ -10,11 +10,11 @@
 namespace regatta {
 namespace {
 
-constexpr size_t kAlignment = 256;
+constexpr size_t kRowsAlignment = 256;
 
 // All elements take four bytes.
 size_t ArrayBytes(int64_t rows, int64_t width) {
-  return (rows * width * sizeof(int32_t) + kAlignment - 1) / kAlignment * kAlignment;
+  return (rows * width * sizeof(int32_t) + kRowsAlignment - 1) / kRowsAlignment * kRowsAlignment;
 }
 
 // Calls visit(array, dtype, width of a row) for each array of the pool.

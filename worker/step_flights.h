@@ -24,6 +24,7 @@ struct StepFlight {
   uint64_t step_id = 0;
   uint64_t plan_hash = 0;
   std::chrono::steady_clock::time_point launched;
+  std::chrono::steady_clock::duration idle{0};  // the device's, while masks were awaited
 };
 
 // One thread takes and launches, one collects.

@@ -10,7 +10,7 @@
 namespace regatta {
 namespace {
 
-constexpr size_t kAlignment = 16;
+constexpr size_t kArrayAlignment = 16;
 constexpr size_t kNumArrays = 10;
 
 absl::StatusOr<Buffer> Allocated(Buffer buffer, size_t num_bytes) {
@@ -30,7 +30,7 @@ class Packer {
     CHECK_LE(used_ + bytes, staging_.num_bytes());
     if (bytes > 0) std::memcpy(static_cast<char*>(staging_.data()) + used_, values.data(), bytes);
     const auto* place = reinterpret_cast<const T*>(static_cast<char*>(device_.data()) + used_);
-    used_ += (bytes + kAlignment - 1) / kAlignment * kAlignment;
+    used_ += (bytes + kArrayAlignment - 1) / kArrayAlignment * kArrayAlignment;
     return place;
   }
   size_t used() const { return used_; }
@@ -48,7 +48,7 @@ absl::StatusOr<std::unique_ptr<StepInputs>> StepInputs::Create(const SlotLimits&
   const size_t slots = limits.num_slots;
   const size_t bytes = tokens * (2 * sizeof(int32_t) + sizeof(int64_t)) +
                        slots * (6 + limits.max_blocks_per_slot()) * sizeof(int32_t) +
-                       sizeof(int32_t) + kNumArrays * kAlignment;
+                       sizeof(int32_t) + kNumArrays * kArrayAlignment;
   std::unique_ptr<StepInputs> inputs(new StepInputs(ops));
   ASSIGN_OR_RETURN(inputs->memory_, Allocated(ops.Allocate(bytes), bytes));
   ASSIGN_OR_RETURN(inputs->drawn_,

@@ -82,15 +82,15 @@ absl::StatusOr<Value> Choose(Runtime& runtime, const Value& subject, const Argum
   return runtime.NewIterator("generator", std::move(chosen));
 }
 
-constexpr NamedBuiltin kFilters[] = {{"map", Map},
-                                     {"reject", Choose<false, false>},
-                                     {"rejectattr", Choose<true, false>},
-                                     {"select", Choose<false, true>},
-                                     {"selectattr", Choose<true, true>}};
+constexpr NamedBuiltin kChoiceFilters[] = {{"map", Map},
+                                           {"reject", Choose<false, false>},
+                                           {"rejectattr", Choose<true, false>},
+                                           {"select", Choose<false, true>},
+                                           {"selectattr", Choose<true, true>}};
 
 }  // namespace
 
-Builtin FindChoiceFilter(std::string_view name) { return FindIn(kFilters, name); }
+Builtin FindChoiceFilter(std::string_view name) { return FindIn(kChoiceFilters, name); }
 
 absl::StatusOr<AttributePath> AttributePath::Make(const Value& path, Runtime& runtime) {
   AttributePath made;

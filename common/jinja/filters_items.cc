@@ -249,24 +249,24 @@ absl::StatusOr<Value> Batch(Runtime& runtime, const Value& subject, const Argume
   return runtime.NewIterator("generator", std::move(lines));
 }
 
-constexpr NamedBuiltin kFilters[] = {{"batch", Batch},
-                                     {"count", LengthOf},
-                                     {"dictsort", DictSort},
-                                     {"first", First},
-                                     {"items", Items},
-                                     {"join", Join},
-                                     {"last", Last},
-                                     {"length", LengthOf},
-                                     {"list", List},
-                                     {"max", Best<CompareOp::kGreater>},
-                                     {"min", Best<CompareOp::kLess>},
-                                     {"reverse", Reverse},
-                                     {"sort", Sort},
-                                     {"sum", Sum},
-                                     {"unique", Unique}};
+constexpr NamedBuiltin kItemFilters[] = {{"batch", Batch},
+                                         {"count", LengthOf},
+                                         {"dictsort", DictSort},
+                                         {"first", First},
+                                         {"items", Items},
+                                         {"join", Join},
+                                         {"last", Last},
+                                         {"length", LengthOf},
+                                         {"list", List},
+                                         {"max", Best<CompareOp::kGreater>},
+                                         {"min", Best<CompareOp::kLess>},
+                                         {"reverse", Reverse},
+                                         {"sort", Sort},
+                                         {"sum", Sum},
+                                         {"unique", Unique}};
 
 }  // namespace
 
-Builtin FindItemFilter(std::string_view name) { return FindIn(kFilters, name); }
+Builtin FindItemFilter(std::string_view name) { return FindIn(kItemFilters, name); }
 
 }  // namespace regatta::jinja

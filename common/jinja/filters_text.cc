@@ -174,23 +174,23 @@ absl::StatusOr<Value> Format(Runtime& runtime, const Value& subject, const Argum
   return FormatPercent(format, values, runtime);
 }
 
-constexpr NamedBuiltin kFilters[] = {{"capitalize", Mapped<Capitalize>},
-                                     {"center", Center},
-                                     {"e", Mapped<Escape>},
-                                     {"escape", Mapped<Escape>},
-                                     {"format", Format},
-                                     {"forceescape", Mapped<Escape>},
-                                     {"indent", Indent},
-                                     {"lower", Mapped<ToLower>},
-                                     {"replace", Replace},
-                                     {"title", Mapped<Title>},
-                                     {"trim", Trim},
-                                     {"truncate", Truncate},
-                                     {"upper", Mapped<ToUpper>},
-                                     {"wordcount", WordCount}};
+constexpr NamedBuiltin kTextFilters[] = {{"capitalize", Mapped<Capitalize>},
+                                         {"center", Center},
+                                         {"e", Mapped<Escape>},
+                                         {"escape", Mapped<Escape>},
+                                         {"format", Format},
+                                         {"forceescape", Mapped<Escape>},
+                                         {"indent", Indent},
+                                         {"lower", Mapped<ToLower>},
+                                         {"replace", Replace},
+                                         {"title", Mapped<Title>},
+                                         {"trim", Trim},
+                                         {"truncate", Truncate},
+                                         {"upper", Mapped<ToUpper>},
+                                         {"wordcount", WordCount}};
 
 }  // namespace
 
-Builtin FindTextFilter(std::string_view name) { return FindIn(kFilters, name); }
+Builtin FindTextFilter(std::string_view name) { return FindIn(kTextFilters, name); }
 
 }  // namespace regatta::jinja

@@ -58,7 +58,7 @@ class PieceJoiner {
   bool started_ = false;
 };
 
-size_t NextCharacter(std::string_view text, size_t i) {
+size_t NextLeadByte(std::string_view text, size_t i) {
   do ++i;
   while (i < text.size() && (static_cast<uint8_t>(text[i]) & 0xC0) == 0x80);
   return i;
@@ -157,7 +157,7 @@ void PreTokenizer::SplitByRegex(const Stage& stage, std::string_view text, Regex
   bool matched_before = false;
   while (from <= text.size() && stage.regex->Find(text, from, scratch, match)) {
     if (match.begin == match.end && matched_before && match.end == covered) {
-      from = NextCharacter(text, covered);  // An empty match right after a match does not count.
+      from = NextLeadByte(text, covered);  // An empty match right after a match does not count.
       continue;
     }
     if (covered < match.begin) joiner.Add(covered, match.begin, stage.invert);

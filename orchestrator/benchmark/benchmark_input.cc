@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
+#include "orchestrator/benchmark/protocol.h"
 #include "orchestrator/workload/counter_random.h"
 #include "orchestrator/workload/prompt_tokens.h"
 #include "orchestrator/workload/synthetic.h"
@@ -94,7 +95,7 @@ absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, ui
   RETURN_IF_ERROR(CheckSessions(options, dataset));
   if (options.load.fixed_schedule) {
     RETURN_IF_ERROR(PutInOrderOfTime(dataset));
-  } else {
+  } else if (options.protocol != kTrtllmBenchProtocol) {  // which keeps the file's order
     Shuffle(options.random_seed, dataset.entries);
   }
   // Over HTTP answers come as text, so sessions go on in text.
@@ -118,6 +119,7 @@ WorkloadMeans MeansOf(const BenchmarkOptions& options, const Dataset& dataset) {
 
 uint32_t WarmupRequestsAt(const BenchmarkOptions& options, const LoadPoint& point) {
   constexpr double kMost = 64;
+  if (options.protocol == kInferenceMaxProtocol) return 2 * point.concurrency;
   if (options.warmup >= 0) return options.warmup;
   const double users = point.concurrency > 0 ? point.concurrency : point.request_rate;
   return static_cast<uint32_t>(std::clamp(users, 2.0, kMost));

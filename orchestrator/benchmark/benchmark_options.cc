@@ -2,11 +2,13 @@
 #include "orchestrator/benchmark/benchmark_options.h"
 
 #include <CLI/CLI.hpp>
+#include <map>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
 #include "common/limits.h"
+#include "orchestrator/benchmark/protocol.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/workload/dataset.h"
 
@@ -75,6 +77,11 @@ void AddHttpFlags(CLI::App& command, BenchmarkOptions& options) {
 
 void AddLoadFlags(CLI::App& command, BenchmarkOptions& options) {
   command
+      .add_option("--compat", options.protocol,
+                  "load, warm-up and percentiles of another tool, to the letter (docs/LOAD.md)")
+      ->check(CLI::IsMember({kInferenceMaxProtocol, kTrtllmBenchProtocol}))
+      ->group("Load");
+  command
       .add_flag("--streaming,!--no-streaming", options.streaming,
                 "measure first-token and per-token times (default on)")
       ->group("Load");
@@ -124,8 +131,9 @@ void AddFigureFlags(CLI::App& command, BenchmarkOptions& options) {
       ->group("Figures");
   command
       .add_option("--max-ttft", options.max_ttft_ms,
-                  "ms within which 95 % of these users have their first token")
+                  "within which 95 % of these users have their first token: in ms, or 500ms, 2s")
       ->capture_default_str()
+      ->transform(CLI::AsNumberWithUnit(std::map<std::string, double>{{"ms", 1}, {"s", 1e3}}))
       ->check(FiniteRange(0.001, kOneDayS * 1e3))
       ->group("Figures");
   command
@@ -171,6 +179,12 @@ void AddBenchmarkFlags(CLI::App& command, BenchmarkOptions& options) {
   command.add_option("--report-json", options.report_json, "also write the report there as JSON")
       ->group("Output");
   command.add_flag("--markdown", options.markdown, "also write summary.md")->group("Output");
+  command
+      .add_option("--export", options.exports,
+                  "also write these formats of other tools into the run's export/ (see regatta "
+                  "export --help)")
+      ->delimiter(',')
+      ->group("Output");
   AddTlsFlags(command, options.tls);
 }
 

@@ -33,6 +33,7 @@ struct BenchmarkOptions {
   ClusterOptions cluster;  // to be launched; its model is optional with url
   TlsOptions tls;
   // Load.
+  std::string protocol;  // whose it is (protocol.h); empty = ours
   bool streaming = true;
   std::string stream_mode = "multiplexed";
   std::string endpoint = "completions";  // over HTTP: or "chat"
@@ -54,6 +55,7 @@ struct BenchmarkOptions {
   std::string output = "results";  // parent of the run's directory
   std::string report_json;
   bool markdown = false;
+  std::vector<std::string> exports;  // formats of other tools (formats/formats.h)
 };
 
 // INVALID_ARGUMENT names a flag that was given and has no meaning with this url, or with none.

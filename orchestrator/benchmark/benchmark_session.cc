@@ -25,6 +25,8 @@
 #include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/load_shape.h"
 #include "orchestrator/benchmark/point_warnings.h"
+#include "orchestrator/benchmark/protocol.h"
+#include "orchestrator/benchmark/stored_run.h"
 #include "orchestrator/cluster/cluster_client.h"
 #include "orchestrator/cluster/cluster_text.h"
 #include "orchestrator/doctor/finding.h"
@@ -81,6 +83,7 @@ absl::StatusOr<std::unique_ptr<BenchmarkSession>> BenchmarkSession::Open(
   const bool needs_weights = options.url.empty() && !options.cluster.dummy_weights;
   const ModelParts parts = needs_weights ? ModelParts::kAll : ModelParts::kWithoutWeights;
   ASSIGN_OR_RETURN(options.cluster.model, ResolveModel(options.cluster.model, parts, stop));
+  ApplyProtocol(options);
   std::unique_ptr<BenchmarkSession> session(
       new BenchmarkSession(std::move(options), std::move(record), stop));
   RETURN_IF_ERROR(session->Prepare());
@@ -91,6 +94,9 @@ absl::Status BenchmarkSession::Prepare() {
   RETURN_IF_ERROR(ParseStreamMode(options_.stream_mode).status());
   RETURN_IF_ERROR(CheckFlagsOfUrl(options_));
   RETURN_IF_ERROR(CheckFigures(options_));
+  for (const std::string& format : options_.exports) {
+    RETURN_IF_ERROR(CheckExportFormat(format));
+  }
   for (const LoadPoint& point : record_.foreseen) {
     RETURN_IF_ERROR(CheckLoadShape(options_.load, point));
   }
@@ -155,7 +161,8 @@ absl::StatusOr<RunDirectory> BenchmarkSession::MakeDirectory(const std::string& 
                                                              const Layout& layout) const {
   if (!record_.resume.empty()) return RunDirectory::Open(record_.resume);
   if (!record_.directory.empty()) return RunDirectory::CreateAt(record_.directory);
-  return RunDirectory::Create(options_.output, model, LayoutName(layout));
+  return RunDirectory::Create(options_.output, model,
+                              record_.name.empty() ? LayoutName(layout) : record_.name);
 }
 
 // The run's directory exists before the cluster does, for its logs.
@@ -175,11 +182,12 @@ absl::Status BenchmarkSession::StartServing() {
 }
 
 absl::Status BenchmarkSession::LaunchHere(const Layout& layout) {
-  std::cerr << "Starting " << WorldSize(layout) << " workers and a router (" << LayoutName(layout)
+  const uint32_t workers = WorkersToLaunch(options_.cluster, layout);
+  std::cerr << "Starting " << workers << " workers and a router (" << LayoutName(layout)
             << "); logs in " << directory_->path() << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
   DoctorFacts facts;
-  if (options_.cluster.device != "cpu") facts = ReadDoctorFacts(WorldSize(layout));
+  if (options_.cluster.device != "cpu") facts = ReadDoctorFacts(workers);
   ASSIGN_OR_RETURN(serving_, LaunchBenchmarkCluster(options_, layout, MeansOf(options_, dataset_),
                                                     directory_->path(), stop_));
   if (RunsOnGpus(serving_.description)) TakeFindings(std::move(facts));
@@ -218,7 +226,7 @@ absl::Status BenchmarkSession::Reform(const RepartitionRequest& request) {
 }
 
 absl::Status BenchmarkSession::Relaunch(const ClusterOptions& cluster) {
-  if (serving_.local == nullptr) {
+  if (!options_.url.empty()) {
     return absl::FailedPreconditionError(
         "--url: a cluster that runs elsewhere is not started anew");
   }
@@ -248,7 +256,13 @@ const PlannedPoint& BenchmarkSession::Plan(const PlannedLoad& load) {
 std::string BenchmarkSession::LabelOf(const PlannedLoad& load) const {
   std::string label = absl::StrCat("[", step_ + 1);
   if (!record_.plan.empty()) absl::StrAppend(&label, "/", record_.plan.size());
-  return absl::StrCat(label, "] ", LoadName({load.point.request_rate, load.point.concurrency}));
+  absl::StrAppend(&label, "] ", title_, title_.empty() ? "" : ", ");
+  return absl::StrCat(label, LoadName({load.point.request_rate, load.point.concurrency}));
+}
+
+Batch BenchmarkSession::WarmUpAt(uint32_t requests) {
+  Batch warm_up = workload_->Deal(requests);
+  return options_.protocol == kInferenceMaxProtocol ? workload_->Repeat(requests) : warm_up;
 }
 
 // The load that was cut short may have come to this server before, in part; a cluster of our own
@@ -264,10 +278,13 @@ void BenchmarkSession::SaltFor(bool warm_up) {
   workload_->SaltFor(2 * static_cast<uint32_t>(step_) + !warm_up + kSaltsPerLife * lives);
 }
 
-// A trace is replayed from its first request, other data sets are dealt from where they stand.
+// A trace is replayed from its first request, and trtllm-bench sends the same each time; else data
+// sets are dealt from where they stand.
 Batch BenchmarkSession::DealAt(const LoadPoint& point) {
   SaltFor(/*warm_up=*/false);
-  if (options_.load.fixed_schedule) workload_->Seek(0);
+  if (options_.load.fixed_schedule || options_.protocol == kTrtllmBenchProtocol) {
+    workload_->Seek(0);
+  }
   return workload_->Deal(point.requests);
 }
 
@@ -293,7 +310,10 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   Judge(point, batch, result, report);
   failed_requests_ += report.regatta().failed_requests();
   KeepRun(options_, report, result.interrupted, sweep_);
-  std::cout << RenderTerminalReport(report) << ClientLine(report.regatta().client()) << std::endl;
+  std::cout << (record_.brief
+                    ? RenderPointLines(report)
+                    : RenderTerminalReport(report) + ClientLine(report.regatta().client()) + "\n")
+            << std::flush;
   // Nothing completed: go on only if there is still something to measure.
   const bool any = report.request_info().num_requests() > 0 || result.interrupted;
   const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
@@ -335,7 +355,7 @@ void BenchmarkSession::WarmUp(const PlannedLoad& planned, absl::Span<const Plann
   const RunAhead ahead = Ahead({load.concurrency, requests}, left);
   ClusterMonitor monitor(serving_.channel);
   const LoadResult result = Load("warm-up for " + LoadName({point.request_rate, point.concurrency}),
-                                 workload_->Deal(requests), std::move(load), monitor, ahead);
+                                 WarmUpAt(requests), std::move(load), monitor, ahead);
   if (sweep_.points_size() > 0) return;
   const PointReport report = CompletePoint(PointReport(), result.samples);
   if (report.request_info().num_requests() == 0) return;
@@ -405,7 +425,11 @@ PointReport BenchmarkSession::Context(const PlannedLoad& load) const {
   info.set_started_utc(UtcTimestamp());
   info.set_run_number(static_cast<uint32_t>(step_ + 1));
   info.set_repeat(load.repeat);
+  info.set_search_role(load.role);
+  info.set_comparison(record_.comparison);
+  info.set_protocol(options_.protocol);
   AskFigures(options_, serving_.description, info);
+  info.MergeFrom(marks_);
   return context;
 }
 
@@ -430,11 +454,21 @@ absl::Status BenchmarkSession::Save(std::vector<RequestRecord> records,
   return directory_->WriteResults(sweep_);
 }
 
+absl::Status BenchmarkSession::Export() const {
+  if (options_.exports.empty()) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const StoredRun run, LoadStoredRun(directory_->path()));
+  const std::string folder = directory_->path() + "/export";
+  ASSIGN_OR_RETURN(const std::vector<std::string> paths, ExportTo(run, options_.exports, folder));
+  std::cout << "Exports: " << folder << " (" << paths.size() << " files)\n";
+  return absl::OkStatus();
+}
+
 absl::Status BenchmarkSession::Finish(bool complete, bool show_overview) {
   display_.Hide();
   sweep_.set_completed(complete);
   if (sweep_.points_size() == 0) return absl::OkStatus();
   RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
+  RETURN_IF_ERROR(Export());
   RETURN_IF_ERROR(directory_->WriteResults(sweep_));  // last: complete means that all is there
   if (show_overview) {
     std::cout << RenderSweepOverview(sweep_, ::isatty(STDOUT_FILENO) == 1, TerminalWidth());

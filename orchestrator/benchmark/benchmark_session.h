@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -40,6 +41,9 @@ struct RunRecord {
   std::vector<PlannedLoad> plan;
   // The largest loads that may come: prompts and client threads are made for them.
   std::vector<LoadPoint> foreseen;
+  std::string name;        // in the directory's name in place of the layout
+  bool brief = false;      // a line for each load in place of its report
+  std::string comparison;  // of which the run is one side, measured in turn; empty = of none
 };
 
 class BenchmarkSession {
@@ -56,6 +60,13 @@ class BenchmarkSession {
   // estimate of what is left. An error when nothing more can be measured here; requests that fail
   // are none. Returns OK without a new run in sweep() when stopped during the warm-up.
   absl::Status Measure(const PlannedLoad& load, absl::Span<const PlannedLoad> after);
+
+  // What the following loads are measured for: `title` is shown before them, their points have
+  // `marks` beside what is measured.
+  void Mark(std::string title, RegattaInfo marks) {
+    title_ = std::move(title);
+    marks_ = std::move(marks);
+  }
 
   // Gives the live pool another layout or other limits (Cluster.Repartition); what is measured next
   // is measured there. The pool serves as before when it is refused. Not over HTTP.
@@ -94,11 +105,13 @@ class BenchmarkSession {
   bool PartlySent() const;
   void SaltFor(bool warm_up);
   void WarmUp(const PlannedLoad& load, absl::Span<const PlannedLoad> after);
+  Batch WarmUpAt(uint32_t requests);
   Batch DealAt(const LoadPoint& point);
   LoadResult Load(const std::string& label, const Batch& batch, LoadOptions load,
                   ClusterMonitor& monitor, const RunAhead& ahead);
   void Judge(const LoadPoint& point, const Batch& batch, const LoadResult& result,
              PointReport& report) const;
+  absl::Status Export() const;
   void NoteDeadProcess();
   RunAhead Ahead(const LoadPoint& now, absl::Span<const PlannedLoad> after) const;
   void PrintEstimate(absl::Span<const PlannedLoad> left, absl::Span<const SpeedSample> known) const;
@@ -124,6 +137,8 @@ class BenchmarkSession {
   size_t first_step_ = 0;  // where this process began
   size_t step_ = 0;        // of the load that is measured next
   uint32_t failed_requests_ = 0;
+  std::string title_;
+  RegattaInfo marks_;
   bool noted_dead_process_ = false;
 };
 

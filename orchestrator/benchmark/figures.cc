@@ -46,7 +46,8 @@ void AskFigures(const BenchmarkOptions& options, const ClusterDescription& clust
 void KeepRun(const BenchmarkOptions& options, const PointReport& run, bool interrupted,
              SweepReport& sweep) {
   if (interrupted && sweep.runs_size() > 0) return;
-  if (options.repeats == 1) {
+  // Loads that are chosen as a run goes come in any order, points have one.
+  if (options.repeats == 1 && run.regatta().search_role().empty()) {
     *sweep.add_points() = run;
   } else {
     *sweep.add_runs() = run;

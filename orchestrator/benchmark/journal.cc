@@ -75,10 +75,6 @@ absl::Status CheckSameRun(const RunIdentity& before, const RunIdentity& now) {
       absl::StrCat("this is not the sweep that was begun: ", absl::StrJoin(lines, "; ")));
 }
 
-const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep) {
-  return sweep.runs_size() > 0 ? sweep.runs() : sweep.points();
-}
-
 void NoteWhole(size_t points, uint64_t request_bytes, uint64_t timeline_bytes, SweepReport& sweep) {
   sweep.mutable_journal()->set_whole_points(static_cast<uint32_t>(points));
   sweep.mutable_journal()->set_request_bytes(static_cast<double>(request_bytes));

@@ -13,6 +13,7 @@
 #include "orchestrator/benchmark/benchmark_options.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/benchmark/sweep.h"
+#include "orchestrator/statistics/repeats.h"
 #include "orchestrator/workload/dataset.h"
 #include "proto/cluster.pb.h"
 #include "proto/results.pb.h"
@@ -33,9 +34,6 @@ RunIdentity IdentityOf(const std::vector<std::string>& flags, absl::Span<const P
 
 // FAILED_PRECONDITION names what differs: "machine.host: "a" -> "b"".
 absl::Status CheckSameRun(const RunIdentity& before, const RunIdentity& now);
-
-// Every run as it was measured, in that order: `runs`, or `points` where none was repeated.
-const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep);
 
 // Notes that `sweep` holds the first `points` planned points, all whole, whose requests are the
 // first `request_bytes` of requests.jsonl and whose courses the first `timeline_bytes` of

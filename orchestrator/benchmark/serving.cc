@@ -155,12 +155,16 @@ absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostrea
   return layout;
 }
 
+uint32_t WorkersToLaunch(const ClusterOptions& options, const Layout& layout) {
+  return std::max(options.pool, WorldSize(layout));
+}
+
 LaunchOptions LaunchOptionsOf(const ClusterOptions& options, const Layout& layout,
                               const std::string& log_dir) {
   LaunchOptions launch;
   launch.bin_dir = options.bin_dir;
   launch.log_dir = log_dir;
-  launch.workers = WorldSize(layout);
+  launch.workers = WorkersToLaunch(options, layout);
   launch.device = options.device;
   launch.threads = options.threads;
   launch.router_arguments = RouterArguments(options, layout);

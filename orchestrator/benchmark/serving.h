@@ -48,6 +48,9 @@ struct WorkloadMeans {
 // does not divide and the layouts that fit the model.
 absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostream& notes);
 
+// Workers that are started for `layout`: its ranks, or all of the pool.
+uint32_t WorkersToLaunch(const ClusterOptions& options, const Layout& layout);
+
 // What LocalCluster needs to launch `options` with `layout`, logging to `log_dir`. Of the router's
 // arguments those that the options determine; the caller appends its own.
 LaunchOptions LaunchOptionsOf(const ClusterOptions& options, const Layout& layout,

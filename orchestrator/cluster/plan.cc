@@ -18,14 +18,10 @@ namespace {
 
 absl::StatusOr<double> MemoryOf(const PlanInput& input) {
   if (input.gpu_memory_gib > 0) return input.gpu_memory_gib;
-  std::vector<std::string> names;
-  for (const Gpu& gpu : KnownGpus()) {
-    if (absl::AsciiStrToUpper(input.gpu) == absl::AsciiStrToUpper(gpu.name)) return gpu.memory_gib;
-    names.push_back(gpu.name);
-  }
+  const absl::StatusOr<double> known = GpuMemoryGib(input.gpu);
+  if (known.ok()) return known;
   return absl::InvalidArgumentError(
-      absl::StrCat("--gpu '", input.gpu, "' is not known; known: ", absl::StrJoin(names, ", "),
-                   "; or give --gpu-memory-gib"));
+      absl::StrCat(known.status().message(), "; or give --gpu-memory-gib"));
 }
 
 absl::StatusOr<double> BytesPerElement(const char* flag, const std::string& dtype,
@@ -76,6 +72,16 @@ const std::vector<Gpu>& KnownGpus() {
       {"A100-80GB", 80.00}, {"A100-40GB", 40.00}, {"L40S", 44.99},     {"L4", 22.49},
       {"B200", 179.06},     {"RTX-4090", 23.99}};
   return *gpus;
+}
+
+absl::StatusOr<double> GpuMemoryGib(const std::string& name) {
+  std::vector<std::string> names;
+  for (const Gpu& gpu : KnownGpus()) {
+    if (absl::AsciiStrToUpper(name) == absl::AsciiStrToUpper(gpu.name)) return gpu.memory_gib;
+    names.push_back(gpu.name);
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--gpu '", name, "' is not known; known: ", absl::StrJoin(names, ", ")));
 }
 
 absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanInput& input) {

@@ -30,6 +30,9 @@ struct Gpu {
 };
 const std::vector<Gpu>& KnownGpus();
 
+// Of the GPU called `name`, in any case. INVALID_ARGUMENT names those that are known.
+absl::StatusOr<double> GpuMemoryGib(const std::string& name);
+
 // The plan as text for a terminal. INVALID_ARGUMENT names an unknown GPU, dtype or an impossible
 // layout with those that fit; RESOURCE_EXHAUSTED says by how much a model does not fit and the
 // smallest tensor-parallel size at which it does.

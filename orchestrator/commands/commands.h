@@ -23,9 +23,12 @@ void AddThroughputCommand(CLI::App& app, CommandContext& context);
 void AddServeCommand(CLI::App& app, CommandContext& context);
 void AddPullCommand(CLI::App& app, CommandContext& context);
 void AddSweepCommand(CLI::App& app, CommandContext& context);
+void AddRecommendCommand(CLI::App& app, CommandContext& context);
+void AddPartitionCommand(CLI::App& app, CommandContext& context);
 void AddReportCommand(CLI::App& app, CommandContext& context);
 void AddExportCommand(CLI::App& app, CommandContext& context);
 void AddImportCommand(CLI::App& app, CommandContext& context);
+void AddCompareCommand(CLI::App& app, CommandContext& context);
 void AddPlanCommand(CLI::App& app, CommandContext& context);
 void AddDoctorCommand(CLI::App& app, CommandContext& context);
 void AddCertsCommand(CLI::App& app, CommandContext& context);
@@ -44,6 +47,8 @@ inline constexpr int kExitOk = 0;
 inline constexpr int kExitFailed = 1;          // could not run, or not write what it should
 inline constexpr int kExitBadInput = 2;        // command line, data set, model or configuration
 inline constexpr int kExitRequestsFailed = 3;  // measured, but some requests failed
+inline constexpr int kExitGateFailed = 4;      // a --fail-if of a comparison holds
+inline constexpr int kExitGateNotJudged = 5;   // likewise: too few runs to tell
 inline constexpr int kExitInterrupted = 130;   // Ctrl-C; what was measured is kept
 inline constexpr char kExitCodesHelp[] =
     "Exit codes: 0 done, 1 could not run, 2 bad input, 3 some requests failed, 130 interrupted.";

@@ -18,7 +18,6 @@ struct RemoteFlags {
   std::string id;
   std::string dir;
   uint32_t limit = 20;
-  std::vector<std::string> compare;
 };
 
 using Action = absl::StatusOr<int> (*)(const RemoteFlags&);
@@ -47,12 +46,6 @@ absl::StatusOr<int> Watch(const RemoteFlags& flags) {
 
 absl::StatusOr<int> List(const RemoteFlags& flags) {
   ASSIGN_OR_RETURN(OrchestratorClient client, OrchestratorClient::Dial(flags.service));
-  if (!flags.compare.empty()) {
-    ASSIGN_OR_RETURN(const RunComparison comparison,
-                     client.Compare(flags.compare[0], flags.compare[1]));
-    std::cout << ComparisonText(comparison);
-    return kExitOk;
-  }
   ASSIGN_OR_RETURN(const ListRunsResponse runs, client.List(flags.limit));
   std::cout << RunsText(runs);
   return kExitOk;
@@ -108,15 +101,11 @@ void AddWatchCommand(CLI::App& app, CommandContext& context) {
 void AddRunsCommand(CLI::App& app, CommandContext& context) {
   auto flags = std::make_shared<RemoteFlags>();
   CLI::App& command =
-      AddRemote(app, "runs", "Lists submitted runs, newest first, or compares two of them.", List,
-                flags, context);
+      AddRemote(app, "runs", "Lists submitted runs, newest first.", List, flags, context);
   command.add_option("--limit", flags->limit, "runs that are listed")
       ->check(CLI::Range(1u, 1000u))
       ->capture_default_str();
-  command.add_option("--compare", flags->compare, "two ids: their points side by side")
-      ->expected(2);
-  command.footer(std::string("Examples:\n  regatta runs\n  regatta runs --compare 17 18\n") +
-                 kExitCodesHelp);
+  command.footer(std::string("Example:\n  regatta runs --limit 5\n") + kExitCodesHelp);
 }
 
 void AddFetchCommand(CLI::App& app, CommandContext& context) {

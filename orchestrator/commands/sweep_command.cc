@@ -5,17 +5,19 @@
 #include <iostream>
 #include <memory>
 
-#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark.h"
 #include "orchestrator/benchmark/journal.h"
+#include "orchestrator/benchmark/protocol.h"
 #include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/given_flags.h"
+#include "orchestrator/commands/resumed_flags.h"
+#include "orchestrator/commands/search_flags.h"
 #include "orchestrator/commands/sweep_flags.h"
+#include "orchestrator/search/adaptive_sweep.h"
 
 namespace regatta {
 namespace {
@@ -33,48 +35,11 @@ absl::StatusOr<std::vector<LoadPoint>> PointsOverRate(const SweepFlags& flags) {
                                                  " values, with --request-rate it is one cap"));
 }
 
-bool SaysWhere(const std::string& flag) {
-  const std::string name = NameOfFlag(flag);
-  return name == "--resume" || name == "--run-dir";
-}
-
-// Flags that may differ when a sweep goes on: they change no figure.
-bool MayChange(const std::string& flag) {
-  const std::string name = NameOfFlag(flag);
-  return absl::StartsWith(name, "--tls-") || name == "--insecure" || name == "--launch-timeout";
-}
-
-// The flags that `begun` had, with those of `given` that may change in their place; none that say
-// where it is.
-absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,
-                                                     const std::vector<std::string>& given) {
-  const auto& had = begun.journal().identity().flags();
-  std::vector<std::string> flags;
-  for (const std::string& flag : given) {
-    if (MayChange(flag)) flags.push_back(flag);
-    if (MayChange(flag) || SaysWhere(flag) || std::find(had.begin(), had.end(), flag) != had.end())
-      continue;
-    return absl::FailedPreconditionError(absl::StrCat(
-        flag, ": the sweep was begun with ", had.empty() ? "no flags" : absl::StrJoin(had, " ")));
-  }
-  for (const std::string& flag : had) {
-    const auto replaces = [&](const std::string& other) {
-      return NameOfFlag(other) == NameOfFlag(flag);
-    };
-    if (SaysWhere(flag) || std::any_of(flags.begin(), flags.end(), replaces)) continue;
-    flags.push_back(flag);
-  }
-  return flags;
-}
-
 // Turns the flags of `sweep --resume DIR` into those that the sweep was begun with. The kept list
 // of given flags is the old one, so that the journal stays what it was.
 absl::Status TakeOver(SweepFlags& flags, const SweepReport& begun) {
-  if (!begun.has_journal()) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("--resume ", flags.resume, ": its results have no journal to go on from"));
-  }
-  ASSIGN_OR_RETURN(const std::vector<std::string> words, FlagsToGoOn(begun, flags.given));
+  ASSIGN_OR_RETURN(const std::vector<std::string> words,
+                   FlagsToGoOn(begun, flags.given, flags.resume));
   SweepFlags old;
   CLI::App parser;
   AddSweepFlags(parser, old);
@@ -84,6 +49,16 @@ absl::Status TakeOver(SweepFlags& flags, const SweepReport& begun) {
   old.resume = flags.resume;
   flags = std::move(old);
   return absl::OkStatus();
+}
+
+// The edges that are looked for are those of the asked user speeds.
+SearchPlan SearchPlanOf(const SweepFlags& flags) {
+  SearchPlan plan;
+  plan.limits = flags.search;
+  for (const double speed : flags.benchmark.user_speeds) {
+    plan.goals.push_back({Goal::Kind::kUserSpeed, speed, flags.benchmark.max_ttft_ms});
+  }
+  return plan;
 }
 
 // The exit code of a sweep that is complete, as it was when it became so.
@@ -110,6 +85,16 @@ int RunSweep(SweepFlags flags, const std::string& command_line, const std::strin
   }
   absl::StatusOr<std::vector<LoadPoint>> points = PointsOf(flags);
   if (!points.ok()) return ExitCodeOf(points.status());
+  if (flags.adaptive) {
+    RunRecord record;
+    record.command_line = command_line;
+    record.configuration = configuration;
+    record.flags = flags.given;
+    record.directory = flags.run_dir;
+    record.resume = flags.resume;
+    record.foreseen = *std::move(points);
+    return RunAdaptiveSweep(flags.benchmark, SearchPlanOf(flags), std::move(record));
+  }
   BenchmarkPlan plan;
   plan.points = *std::move(points);
   plan.show_overview = true;
@@ -131,6 +116,12 @@ void AddSweepFlags(CLI::App& command, SweepFlags& flags) {
   command.add_option("--request-rate", flags.request_rate,
                      "sweep requests per second instead: 1,2,4 or 1:64:x2 or 1:4:+0.5; "
                      "--concurrency then caps what runs at once");
+  CLI::Option* const adaptive = command.add_flag(
+      "--adaptive", flags.adaptive,
+      "choose the concurrencies by what was measured: double until throughput is saturated and no "
+      "asked --user-speed is reached, then refine the edges of these speeds, the knee of the "
+      "throughput and the widest gaps of the frontier");
+  AddSearchFlags(command, flags.search, adaptive);
   CLI::Option* const resume =
       command
           .add_option("--resume", flags.resume,
@@ -148,14 +139,25 @@ void AddSweepFlags(CLI::App& command, SweepFlags& flags) {
 }
 
 absl::StatusOr<std::vector<LoadPoint>> PointsOf(const SweepFlags& flags) {
+  RETURN_IF_ERROR(CheckProtocol(flags.benchmark, flags.given));
   if (flags.benchmark.load.fixed_schedule) {
     return absl::InvalidArgumentError(
         "--fixed-schedule is one load: `regatta throughput` replays it");
   }
+  if (flags.adaptive && !(flags.concurrency.empty() && flags.request_rate.empty())) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--adaptive chooses the concurrencies itself: leave ",
+                     flags.concurrency.empty() ? "--request-rate" : "--concurrency",
+                     " out; --max-concurrency bounds them"));
+  }
+  if (flags.adaptive) return ForeseenLoads(flags.search, 1, flags.benchmark.num_requests);
   if (!flags.request_rate.empty()) return PointsOverRate(flags);
   const std::string text = flags.concurrency.empty() ? kUsualConcurrency : flags.concurrency;
   ASSIGN_OR_RETURN(const std::vector<uint32_t> concurrencies, ParseConcurrency(text));
-  return PlanPoints(concurrencies, flags.benchmark.num_requests);
+  ASSIGN_OR_RETURN(std::vector<LoadPoint> points,
+                   PlanPoints(concurrencies, flags.benchmark.num_requests));
+  RETURN_IF_ERROR(SetProtocolRequests(flags.benchmark, points));
+  return points;
 }
 
 void AddSweepCommand(CLI::App& app, CommandContext& context) {
@@ -171,6 +173,7 @@ void AddSweepCommand(CLI::App& app, CommandContext& context) {
                   "  regatta sweep --url grpc://router:9000 --model MODEL --concurrency 1,8,64\n"
                   "  regatta sweep --url http://server:8000 --dataset chat.jsonl --request-rate "
                   "1:64:x2\n"
+                  "  regatta sweep --model MODEL --adaptive --user-speed 50 --user-speed 20\n"
                   "  regatta sweep --resume results/20261122T183140Z-MODEL-tp2\n") +
       kExitCodesHelp);
   command.callback([flags, &command, &context] {

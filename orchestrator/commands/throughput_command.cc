@@ -7,8 +7,10 @@
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark.h"
 #include "orchestrator/benchmark/benchmark_options.h"
+#include "orchestrator/benchmark/protocol.h"
 #include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/given_flags.h"
 #include "orchestrator/workload/dataset.h"
 
 namespace regatta {
@@ -20,6 +22,7 @@ struct ThroughputFlags {
   BenchmarkOptions benchmark;
   int64_t concurrency = -1;
   std::string request_rate;
+  std::vector<std::string> given;  // GivenFlags of the command
 };
 
 // Without a limit everything is sent at once: as many users as requests.
@@ -45,6 +48,19 @@ absl::StatusOr<LoadPoint> PointAtRate(const ThroughputFlags& flags) {
   return PlanRates(rates, cap, flags.benchmark.num_requests)[0];
 }
 
+// With --compat the load is another tool's.
+absl::StatusOr<LoadPoint> ProtocolPoint(const ThroughputFlags& flags, LoadPoint point) {
+  const BenchmarkOptions& options = flags.benchmark;
+  RETURN_IF_ERROR(CheckProtocol(options, flags.given));
+  if (options.protocol == kInferenceMaxProtocol && flags.concurrency <= 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--compat ", options.protocol, " needs --concurrency"));
+  }
+  std::vector<LoadPoint> points = {point};
+  RETURN_IF_ERROR(SetProtocolRequests(options, points));
+  return points[0];
+}
+
 absl::StatusOr<LoadPoint> PointOf(const ThroughputFlags& flags) {
   if (!flags.request_rate.empty()) return PointAtRate(flags);
   if (flags.benchmark.load.fixed_schedule) {
@@ -60,7 +76,8 @@ absl::StatusOr<LoadPoint> PointOf(const ThroughputFlags& flags) {
 
 int RunThroughput(const ThroughputFlags& flags, const std::string& command_line,
                   const std::string& configuration) {
-  const absl::StatusOr<LoadPoint> point = PointOf(flags);
+  absl::StatusOr<LoadPoint> point = PointOf(flags);
+  if (point.ok()) point = ProtocolPoint(flags, *point);
   if (!point.ok()) return ExitCodeOf(point.status());
   BenchmarkPlan plan;
   plan.points = {*point};
@@ -89,6 +106,7 @@ void AddThroughputCommand(CLI::App& app, CommandContext& context) {
                   "--concurrency 64 --report_json point.json\n") +
       kExitCodesHelp);
   command.callback([flags, &context, &command] {
+    flags->given = GivenFlags(command);
     context.chosen = [flags, &context, &command] {
       return RunThroughput(*flags, context.command_line,
                            command.config_to_str(/*default_also=*/true));

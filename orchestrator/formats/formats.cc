@@ -188,6 +188,10 @@ std::vector<StoredRun> GroupIntoRuns(const ImportDraft& draft, const Origin& ori
 std::string ExportFormatsHelp() { return Help(CanWrite); }
 std::string ImportFormatsHelp() { return Help(CanRead); }
 
+absl::Status CheckExportFormat(const std::string& format) {
+  return FindFormat(format, CanWrite).status();
+}
+
 absl::StatusOr<std::vector<TextFile>> ExportRun(const StoredRun& run, const std::string& format) {
   ASSIGN_OR_RETURN(const Format* chosen, FindFormat(format, CanWrite));
   StoredRun completed{run.sweep, run.requests};

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/types/span.h"
 #include "orchestrator/formats/request_columns.h"
@@ -22,6 +23,9 @@ struct TextFile {
 // read.
 std::string ExportFormatsHelp();
 std::string ImportFormatsHelp();
+
+// INVALID_ARGUMENT unless a format of that name can be written.
+absl::Status CheckExportFormat(const std::string& format);
 
 // `run` in the format called `format`, some files per point for formats of single points. Figures
 // that the run does not have are left out, never made up. INVALID_ARGUMENT for an unknown name or a

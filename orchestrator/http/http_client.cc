@@ -110,18 +110,17 @@ absl::StatusOr<std::optional<HttpUrl>> Exchange(const HttpCall& call, const Http
   HttpConnection connection(call.stop, call.pinned_certificate, call.deadline);
   RETURN_IF_ERROR(connection.Open(url, proxy, call.connect_timeout));
   RETURN_IF_ERROR(connection.Write(RequestOf(call, url), call.idle_timeout));
-  HttpConnection::Parser parser;
-  parser.skip(call.method == "HEAD");
-  RETURN_IF_ERROR(connection.ReadHeader(parser, call.idle_timeout));
-  answer = HttpAnswer{url, parser.get().result_int(), {}, ""};
-  for (const auto& field : parser.get()) {
+  std::optional<HttpConnection::Parser> parser;
+  RETURN_IF_ERROR(connection.ReadHeader(parser, call.method == "HEAD", call.idle_timeout));
+  answer = HttpAnswer{url, parser->get().result_int(), {}, ""};
+  for (const auto& field : parser->get()) {
     answer.headers.emplace_back(absl::AsciiStrToLower(std::string(field.name_string())),
                                 std::string(field.value()));
   }
   ASSIGN_OR_RETURN(std::optional<HttpUrl> next, NextUrl(call, answer));
   if (next.has_value()) return next;
   if (call.on_answer) RETURN_IF_ERROR(call.on_answer(answer));
-  RETURN_IF_ERROR(ReadWholeBody(call, connection, parser, answer));
+  RETURN_IF_ERROR(ReadWholeBody(call, connection, *parser, answer));
   return std::nullopt;
 }
 

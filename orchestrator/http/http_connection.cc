@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "orchestrator/http/interim_answers.h"
 #include "orchestrator/http/tls_trust.h"
 
 namespace regatta {
@@ -110,13 +111,12 @@ absl::Status HttpConnection::Tunnel(const HttpUrl& url, absl::Duration timeout) 
   Request request(http::verb::connect, authority, 11);
   request.set(http::field::host, authority);
   RETURN_IF_ERROR(Write(request, timeout));
-  Parser parser;
-  parser.skip(true);
-  RETURN_IF_ERROR(ReadHeader(parser, timeout));
+  std::optional<Parser> parser;
+  RETURN_IF_ERROR(ReadHeader(parser, /*skip_body=*/true, timeout));
   buffer_.clear();
-  if (parser.get().result_int() == 200) return absl::OkStatus();
+  if (parser->get().result_int() == 200) return absl::OkStatus();
   return absl::UnavailableError(
-      absl::StrCat(host_, ": it answers CONNECT with status ", parser.get().result_int()));
+      absl::StrCat(host_, ": it answers CONNECT with status ", parser->get().result_int()));
 }
 
 absl::Status HttpConnection::StartTls(const HttpUrl& url, absl::Duration timeout) {
@@ -150,12 +150,20 @@ absl::Status HttpConnection::Write(const Request& request, absl::Duration timeou
   });
 }
 
-absl::Status HttpConnection::ReadHeader(Parser& parser, absl::Duration timeout) {
-  parser.header_limit(kMaxHeaderBytes);
-  parser.body_limit(std::numeric_limits<uint64_t>::max());  // whoever takes the bytes counts
-  return AwaitStream("awaiting an answer", timeout, [&](auto& stream, auto handler) {
-    http::async_read_header(stream, buffer_, parser, std::move(handler));
-  });
+absl::Status HttpConnection::ReadHeader(std::optional<Parser>& parser, bool skip_body,
+                                        absl::Duration timeout) {
+  for (int interim = 0; interim <= kMaxInterimAnswers; ++interim) {
+    parser.emplace();
+    parser->skip(skip_body);
+    parser->header_limit(kMaxHeaderBytes);
+    parser->body_limit(std::numeric_limits<uint64_t>::max());  // whoever takes the bytes counts
+    RETURN_IF_ERROR(AwaitStream("awaiting an answer", timeout, [&](auto& stream, auto handler) {
+      http::async_read_header(stream, buffer_, *parser, std::move(handler));
+    }));
+    if (!IsInterim(parser->get().result_int())) return absl::OkStatus();
+  }
+  return absl::UnavailableError(
+      absl::StrCat(host_, ": more than ", kMaxInterimAnswers, " interim answers (1xx)"));
 }
 
 absl::Status HttpConnection::ReadBody(Parser& parser, char* data, size_t size, size_t& count,

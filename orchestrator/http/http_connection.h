@@ -39,7 +39,9 @@ class HttpConnection {
                     absl::Duration timeout);
 
   absl::Status Write(const Request& request, absl::Duration timeout);
-  absl::Status ReadHeader(Parser& parser, absl::Duration timeout);
+  // The header of the final answer, in a new `parser`; interim ones (100, 103, but not 101, which
+  // ends HTTP) are passed over. `skip_body`: none follows, whatever the header says.
+  absl::Status ReadHeader(std::optional<Parser>& parser, bool skip_body, absl::Duration timeout);
   // What has come of the body, at most `size` bytes into `data`; their number in `count`. The body
   // is complete when parser.is_done().
   absl::Status ReadBody(Parser& parser, char* data, size_t size, size_t& count,

@@ -12,19 +12,21 @@
 namespace regatta {
 namespace {
 
-// The layouts of a sweep, "4 layouts" where they are many.
-std::string LayoutsOf(const SweepReport& sweep) {
+// What `of` says of the points of a sweep, "4 layouts" (`many`) where that is much.
+std::string EachOf(const SweepReport& sweep, const std::string& (*of)(const PointReport&),
+                   const char* many) {
   constexpr size_t kNamed = 3;
-  std::vector<std::string> layouts;
+  std::vector<std::string> names;
   for (const PointReport& point : sweep.points()) {
-    const std::string& layout = point.regatta().layout();
-    if (std::find(layouts.begin(), layouts.end(), layout) == layouts.end()) {
-      layouts.push_back(layout);
+    if (std::find(names.begin(), names.end(), of(point)) == names.end()) {
+      names.push_back(of(point));
     }
   }
-  return layouts.size() > kNamed ? absl::StrCat(layouts.size(), " layouts")
-                                 : absl::StrJoin(layouts, " / ");
+  return names.size() > kNamed ? absl::StrCat(names.size(), " ", many)
+                               : absl::StrJoin(names, " / ");
 }
+
+const std::string& LayoutOf(const PointReport& point) { return point.regatta().layout(); }
 
 }  // namespace
 
@@ -100,7 +102,8 @@ std::string SweepSubject(const SweepReport& sweep) {
     input += p.request_info().num_requests() * p.request_info().avg_input_length();
     output += p.request_info().num_requests() * p.request_info().avg_output_length();
   }
-  std::vector<std::string> parts = {point.engine().model(), LayoutsOf(sweep), PrecisionOf(point),
+  std::vector<std::string> parts = {point.engine().model(), EachOf(sweep, LayoutOf, "layouts"),
+                                    EachOf(sweep, PrecisionOf, "precisions"),
                                     point.machine().name()};
   // Of a server behind HTTP not all is known.
   parts.erase(std::remove(parts.begin(), parts.end(), ""), parts.end());

@@ -61,6 +61,14 @@ std::vector<std::string> XAxis(const PlotScale& scale) {
           absl::StrFormat("%*s  %s", kAxisWidth, "", numbers)};
 }
 
+// As SeriesInFull: points of a round are drawn only where there are no others.
+bool IsDrawn(const SweepReport& sweep, const PointReport& point) {
+  if (!HasCompleted(point)) return false;
+  return point.regatta().halving_round() == 0 ||
+         std::all_of(sweep.points().begin(), sweep.points().end(),
+                     [](const PointReport& other) { return other.regatta().halving_round() > 0; });
+}
+
 }  // namespace
 
 std::vector<PlotLine> PlotLinesOf(const SweepReport& sweep) {
@@ -69,7 +77,7 @@ std::vector<PlotLine> PlotLinesOf(const SweepReport& sweep) {
   std::map<std::string, size_t> by_kind;
   for (int i = 0; i < sweep.points_size(); ++i) {
     const PointReport& point = sweep.points(i);
-    if (!HasCompleted(point)) continue;
+    if (!IsDrawn(sweep, point)) continue;
     const std::string kind = absl::StrCat(point.regatta().layout(), "\n", PrecisionOf(point));
     const auto [line, is_new] = by_kind.emplace(kind, lines.size());
     if (is_new) lines.emplace_back();

@@ -16,7 +16,7 @@ struct PlotPoint {
 };
 using PlotLine = std::vector<PlotPoint>;  // joined in this order
 
-// The completed points of a sweep, a line for each layout and precision.
+// The completed points of a sweep, a line for each layout and precision (SeriesInFull).
 std::vector<PlotLine> PlotLinesOf(const SweepReport& sweep);
 
 // Lines of at most `width` columns and `rows` + 4 in number: a title, and the plot with its axes

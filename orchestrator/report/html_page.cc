@@ -9,6 +9,7 @@
 #include "orchestrator/report/chart_json.h"
 #include "orchestrator/report/html_sections.h"
 #include "orchestrator/report/page/page_files.h"
+#include "orchestrator/report/partition_section.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
 #include "orchestrator/report/terminal_figures.h"
@@ -111,10 +112,10 @@ std::string RenderHtml(absl::Span<const ReportedRun> runs) {
   Figures figures;
   const std::string charts = ChartsHtml(runs, figures);  // first: fills `figures` for the scripts
   absl::StrAppend(&out, single ? FactsHtml(runs[0].sweep) : RunTableHtml(runs), charts,
-                  HeatMapsHtml(runs), kCourses, "<h2>Points</h2>\n", PointTableHtml(runs),
-                  RepeatsHtml(runs), "<h2>Reports</h2>\n", PointReportsHtml(runs),
-                  "<h2>Repeat it</h2>\n", ProvenanceHtml(runs), "</main>\n",
-                  Scripts(figures, runs));
+                  RecommendationsHtml(runs), PartitionsHtml(runs), HeatMapsHtml(runs), kCourses,
+                  "<h2>Points</h2>\n", PointTableHtml(runs), RepeatsHtml(runs),
+                  "<h2>Reports</h2>\n", PointReportsHtml(runs), "<h2>Repeat it</h2>\n",
+                  ProvenanceHtml(runs), "</main>\n", Scripts(figures, runs));
   return out + "</body></html>\n";
 }
 

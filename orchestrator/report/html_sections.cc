@@ -4,11 +4,13 @@
 #include <algorithm>
 #include <set>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/known_figure.h"
+#include "orchestrator/report/recommendation_text.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/statistics/load_name.h"
@@ -180,6 +182,17 @@ std::string HeatMapsHtml(absl::Span<const ReportedRun> runs) {
   return absl::StrCat("<h2>Layouts against load</h2>\n<div class=\"heats\">",
                       HeatMap(all, "Output tok/s per GPU", GpuThroughput),
                       HeatMap(all, "tok/s per user", UserSpeed), "</div>\n");
+}
+
+std::string RecommendationsHtml(absl::Span<const ReportedRun> runs) {
+  std::string out;
+  for (size_t r = 0; r < runs.size(); ++r) {
+    const std::string text = RecommendationText(runs[r].sweep);
+    if (text.empty()) continue;
+    absl::StrAppend(&out, runs.size() > 1 ? absl::StrCat("<p>", RunLetter(r), "</p>") : "", "<pre>",
+                    EscapeXml(std::string(absl::StripAsciiWhitespace(text))), "</pre>\n");
+  }
+  return out.empty() ? "" : "<h2>Search</h2>\n" + out;
 }
 
 std::string PointReportsHtml(absl::Span<const ReportedRun> runs) {

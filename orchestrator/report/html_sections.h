@@ -20,6 +20,9 @@ std::string PointTableHtml(absl::Span<const ReportedRun> runs);
 // Layouts against concurrency, throughput and speed in colour; empty for a single series.
 std::string HeatMapsHtml(absl::Span<const ReportedRun> runs);
 
+// What a search recommends for each run that has one; empty where none has.
+std::string RecommendationsHtml(absl::Span<const ReportedRun> runs);
+
 // trtllm-bench's report of every point, folded.
 std::string PointReportsHtml(absl::Span<const ReportedRun> runs);
 

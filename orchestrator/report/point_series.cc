@@ -2,6 +2,7 @@
 #include "orchestrator/report/point_series.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 
@@ -41,6 +42,21 @@ std::vector<PointSeries> SeriesOf(absl::Span<const ReportedRun> runs) {
   return all;
 }
 
+std::vector<PointSeries> SeriesInFull(absl::Span<const ReportedRun> runs) {
+  const std::vector<PointSeries> all = SeriesOf(runs);
+  std::vector<PointSeries> in_full;
+  for (const PointSeries& series : all) {
+    PointSeries kept = {series.name, {}, {}};
+    for (size_t i = 0; i < series.points.size(); ++i) {
+      if (series.points[i]->regatta().halving_round() > 0) continue;
+      kept.points.push_back(series.points[i]);
+      kept.details.push_back(series.details[i]);
+    }
+    if (!kept.points.empty()) in_full.push_back(std::move(kept));
+  }
+  return in_full.empty() ? all : in_full;
+}
+
 std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series) {
   std::vector<const PointReport*> points;
   for (const PointSeries& one : series) {
@@ -50,6 +66,7 @@ std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series
 }
 
 const std::string& PrecisionOf(const PointReport& point) {
+  if (!point.regatta().precision().empty()) return point.regatta().precision();
   const EngineInfo& engine = point.engine();
   return engine.quantization().empty() ? engine.dtype() : engine.quantization();
 }

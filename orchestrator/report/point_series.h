@@ -29,10 +29,14 @@ std::string RunLetter(size_t run);
 // In the order of the runs and, within one, of first appearance. `runs` must outlive the result.
 std::vector<PointSeries> SeriesOf(absl::Span<const ReportedRun> runs);
 
+// The same without points of a round that dropped their layout early (halving_round), unless
+// nothing else was measured: what curves and comparisons are made of.
+std::vector<PointSeries> SeriesInFull(absl::Span<const ReportedRun> runs);
+
 // All points of `series`, one series after another.
 std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series);
 
-// Quantization, or the dtype where there is none.
+// As it was asked for, or quantization, or the dtype where there is none.
 const std::string& PrecisionOf(const PointReport& point);
 
 }  // namespace regatta

@@ -18,8 +18,11 @@ namespace regatta {
 // not a performance figure" and "dummy" where they hold.
 std::string RenderTerminalReport(const PointReport& point);
 
+// The figures of one load point that a frontier is made of, in a line, and its warnings.
+std::string RenderPointLines(const PointReport& point);
+
 // A table of the points and the frontier (per-GPU output throughput against per-user output speed)
-// drawn in at most `width` columns.
+// drawn in at most `width` columns; of an experiment over layouts also which one wins at which speed.
 std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width);
 
 // Writes report.html, pareto.svg and summary.csv, and summary.md when `markdown`, into the existing

@@ -79,7 +79,7 @@ constexpr Column kColumns[] = {
 std::string RenderCsv(const SweepReport& sweep) {
   std::string out;
   for (const Column& column : kColumns) absl::StrAppend(&out, out.empty() ? "" : ",", column.name);
-  absl::StrAppend(&out, ",on_frontier,device,dummy_weights\n");
+  absl::StrAppend(&out, ",on_frontier,device,dummy_weights,layout,precision\n");
   const std::vector<bool> frontier = OnFrontier(sweep);
   for (int i = 0; i < sweep.points_size(); ++i) {
     const PointReport& point = sweep.points(i);
@@ -87,8 +87,9 @@ std::string RenderCsv(const SweepReport& sweep) {
     for (const Column& column : kColumns) {
       absl::StrAppend(&row, row.empty() ? "" : ",", Cell(column, point));
     }
-    absl::StrAppendFormat(&out, "%s,%d,\"%s\",%d\n", row, static_cast<int>(frontier[i]),
-                          point.machine().name(), point.regatta().dummy_weights());
+    absl::StrAppendFormat(&out, "%s,%d,\"%s\",%d,%s,\"%s\"\n", row, static_cast<int>(frontier[i]),
+                          point.machine().name(), point.regatta().dummy_weights(),
+                          point.regatta().layout(), PrecisionOf(point));
   }
   return out;
 }

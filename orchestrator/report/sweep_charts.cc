@@ -98,7 +98,7 @@ Chart OverLoad(absl::Span<const ReportedRun> runs, const std::string& title,
                const std::string& unit, bool (*known)(const PointReport&),
                const std::vector<Statistic>& statistics) {
   CHECK_LE(statistics.size(), std::size(kStrokes));
-  const std::vector<PointSeries> all = SeriesOf(runs);
+  const std::vector<PointSeries> all = SeriesInFull(runs);
   const bool several = all.size() > 1, over_rates = OverRates(all);
   Chart chart = {.title = title,
                  .subtitle = several && statistics.size() > 1 ? StrokesOf(statistics) : "",
@@ -147,7 +147,7 @@ Chart FrontierChart(absl::Span<const ReportedRun> runs) {
                  .x_label = "Per User Output Speed (tok/s/user)",
                  .y_label = OnGpus(runs) ? "Per GPU Output Throughput (tok/s/GPU)"
                                          : "Output throughput per rank (tok/s/rank)"};
-  const std::vector<PointSeries> all = SeriesOf(runs);
+  const std::vector<PointSeries> all = SeriesInFull(runs);
   const std::vector<const PointReport*> points = AllPoints(all);
   const std::vector<bool> on_frontier = OnFrontier(points);
   if (all.size() > 1) chart.series.push_back(UnionFrontier(points, on_frontier));

@@ -9,8 +9,6 @@
 namespace regatta {
 namespace {
 
-constexpr char kRule[] = "===========================================================\n";
-
 std::string LatencyRow(const char* name, const Percentiles& p) {
   return absl::StrFormat("%-34s %10.4f %10.4f %10.4f %10.4f\n", name, p.average(), p.p50(), p.p95(),
                          p.p99());
@@ -154,7 +152,8 @@ std::string Intervals(const PointRepeats& repeats) {
 std::string FiguresSection(const PointReport& point) {
   const RegattaInfo& info = point.regatta();
   if (!info.has_latency_scheduled_ms()) return "";
-  std::string text = absl::StrCat("\n", kRule, "= MEASUREMENT DETAILS\n", kRule, Latencies(info));
+  std::string text =
+      absl::StrCat("\n", kReportRule, "= MEASUREMENT DETAILS\n", kReportRule, Latencies(info));
   if (info.has_steady_window()) absl::StrAppend(&text, SteadySection(point));
   absl::StrAppend(&text, Certainty(info));
   if (info.has_goodput()) absl::StrAppend(&text, GoodputSection(info.goodput()));
@@ -164,7 +163,7 @@ std::string FiguresSection(const PointReport& point) {
     absl::StrAppendFormat(&text, "\nIdle GPUs of the pool, in no per-GPU figure: %d\n",
                           info.idle_gpus());
   }
-  return text + kRule;
+  return text + kReportRule;
 }
 
 std::string SweepFigures(const SweepReport& sweep) {
@@ -174,6 +173,8 @@ std::string SweepFigures(const SweepReport& sweep) {
     if (repeats.intervals_size() > 0) absl::StrAppend(&text, Intervals(repeats));
     too_few |= repeats.intervals_size() == 0;
   }
+  // A search repeats what it recommends alone.
+  too_few &= !sweep.has_search();
   if (too_few) absl::StrAppend(&text, "\nToo few runs of a point for intervals: --repeats 5\n");
   for (const PointRepeats& repeats : sweep.repeats()) {
     if (repeats.failed_runs() == 0) continue;

@@ -7,6 +7,10 @@
 
 namespace regatta {
 
+// Above and below the headings of a report.
+inline constexpr char kReportRule[] =
+    "===========================================================\n";
+
 // Latencies from the schedule, per chunk and split, the steady window beside the whole run,
 // certainty, goodput, energy, cost. Empty for a report without them, as trtllm-bench writes it.
 std::string FiguresSection(const PointReport& point);

@@ -1,5 +1,6 @@
 // A sweep on a terminal: a table of its points and the frontier drawn in braille dots.
 #include <algorithm>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/frontier_plot.h"
 #include "orchestrator/report/known_figure.h"
+#include "orchestrator/report/partition_text.h"
+#include "orchestrator/report/point_series.h"
+#include "orchestrator/report/recommendation_text.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/terminal_figures.h"
 #include "orchestrator/statistics/load_name.h"
@@ -33,10 +37,27 @@ std::string Figure(bool known, double value, int decimals, const char* unit = ""
   return known ? absl::StrFormat("%.*f%s", decimals, value, unit) : "-";
 }
 
+// "tp2 fp8 " where points differ in layout or precision, as wide for all of them.
+std::vector<std::string> SeriesColumn(const SweepReport& sweep) {
+  std::vector<std::string> names;
+  size_t width = 0;
+  for (const PointReport& point : sweep.points()) {
+    names.push_back(absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point)));
+    width = std::max(width, names.back().size());
+  }
+  if (std::set<std::string>(names.begin(), names.end()).size() < 2) names.assign(names.size(), "");
+  for (std::string& name : names) {
+    if (!name.empty()) name.resize(width + 1, ' ');
+  }
+  return names;
+}
+
 std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
-  std::string out =
-      absl::StrFormat("%8s %9s %11s %11s %12s %10s %10s %10s %7s\n", "load", "req/s", "out tok/s",
-                      "tok/s/GPU", "tok/s/user", "TTFT p50", "TTFT p95", "TPOT p50", "failed");
+  const std::vector<std::string> series = SeriesColumn(sweep);
+  std::string out(series.empty() ? 0 : series[0].size(), ' ');
+  absl::StrAppendFormat(&out, "%8s %9s %11s %11s %12s %10s %10s %10s %7s\n", "load", "req/s",
+                        "out tok/s", "tok/s/GPU", "tok/s/user", "TTFT p50", "TTFT p95", "TPOT p50",
+                        "failed");
   for (int i = 0; i < sweep.points_size(); ++i) {
     const PointReport& point = sweep.points(i);
     const StreamingMetrics& streaming = point.streaming_metrics();
@@ -46,7 +67,8 @@ std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
       return Figure(known && IsKnown(point, value), value, decimals, unit);
     };
     absl::StrAppendFormat(
-        &out, "%8s %9s %11s %11s %12s %10s %10s %10s %7s%s\n", LoadLabel(LoadOf(point.regatta())),
+        &out, "%s%8s %9s %11s %11s %12s %10s %10s %10s %7s%s\n", series[i],
+        LoadLabel(LoadOf(point.regatta())),
         figure(completed, performance.request_throughput_req_s(), 2),
         figure(completed, performance.system_output_throughput_tok_s(), 1),
         figure(completed, GpuThroughput(point), 1), figure(completed, UserSpeed(point), 2),
@@ -69,6 +91,25 @@ std::string Plot(const SweepReport& sweep, bool color, int width) {
 
 }  // namespace
 
+std::string RenderPointLines(const PointReport& point) {
+  const bool completed = HasCompleted(point), times = HasTokenTimes(point);
+  std::string out = absl::StrFormat(
+      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user   TTFT p95 %s, %d requests%s\n",
+      absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point)),
+      LoadLabel(LoadOf(point.regatta())), Figure(completed, GpuThroughput(point), 1),
+      Figure(completed, UserSpeed(point), 2),
+      Figure(times, point.streaming_metrics().ttft_percentiles().p95(), 1, " ms"),
+      point.request_info().num_requests(),
+      point.regatta().failed_requests() > 0
+          ? absl::StrCat(", ", point.regatta().failed_requests(), " FAILED")
+          : "");
+  for (const std::string& warning : point.regatta().warnings()) {
+    absl::StrAppend(&out, "  ! ", warning, "\n");
+  }
+  if (point.regatta().client().bound()) absl::StrAppend(&out, "  ! the client shaped it\n");
+  return out;
+}
+
 std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width) {
   const std::vector<bool> frontier = OnFrontier(sweep);
   std::string out = absl::StrCat("\n", color ? kBold : "", "SWEEP  ", SweepSubject(sweep),
@@ -77,7 +118,10 @@ std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width)
   if (!caveat.empty())
     absl::StrAppend(&out, color ? kYellow : "", "! ", caveat, color ? kReset : "", "\n");
   absl::StrAppend(&out, "\n", Table(sweep, frontier), "\n", Plot(sweep, color, width),
-                  SweepFigures(sweep));
+                  SweepFigures(sweep), RecommendationText(sweep));
+  if (sweep.has_partition()) {
+    absl::StrAppend(&out, "\n", CandidatesText(sweep), "\n", EqualSpeedText(sweep.partition()));
+  }
   return out;
 }
 

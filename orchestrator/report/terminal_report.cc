@@ -13,9 +13,9 @@
 namespace regatta {
 namespace {
 
-constexpr char kRule[] = "===========================================================\n";
-
-std::string Header(const std::string& name) { return absl::StrCat(kRule, "= ", name, "\n", kRule); }
+std::string Header(const std::string& name) {
+  return absl::StrCat(kReportRule, "= ", name, "\n", kReportRule);
+}
 
 std::string OrNone(const std::string& value) { return value.empty() ? "None" : value; }
 
@@ -157,7 +157,7 @@ std::string DatasetSection(const PointReport& point) {
   row("P90", [](const Percentiles& p) { return p.p90(); });
   row("P95", [](const Percentiles& p) { return p.p95(); });
   row("P99", [](const Percentiles& p) { return p.p99(); });
-  return text + kRule;
+  return text + kReportRule;
 }
 
 // What trtllm-bench does not print; only when there is something to say.

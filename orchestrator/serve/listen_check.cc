@@ -1,19 +1,21 @@
 // One bind, undone at once; see listen_check.h.
 #include "orchestrator/serve/listen_check.h"
 
-#include <netdb.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
 #include <cstring>
-#include <memory>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
+#include "absl/time/time.h"
+#include "common/status_macros.h"
+#include "orchestrator/serve/address_lookup.h"
 
 namespace regatta {
 namespace {
+
+constexpr absl::Duration kLookupTimeout = absl::Seconds(5);
 
 absl::Status Explain(int error, const std::string& host, uint32_t port) {
   const std::string address = absl::StrCat(host, ":", port);
@@ -51,19 +53,7 @@ int ListenError(const addrinfo& address) {
 }  // namespace
 
 absl::Status CheckListenAddress(const std::string& host, uint32_t port) {
-  absl::string_view name = host;
-  if (absl::ConsumePrefix(&name, "[")) absl::ConsumeSuffix(&name, "]");
-  addrinfo hints = {};
-  hints.ai_socktype = SOCK_STREAM;
-  hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
-  addrinfo* found = nullptr;
-  const int error =
-      ::getaddrinfo(std::string(name).c_str(), std::to_string(port).c_str(), &hints, &found);
-  if (error != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--host: '", host, "' is unknown: ", ::gai_strerror(error)));
-  }
-  const std::unique_ptr<addrinfo, void (*)(addrinfo*)> owner(found, ::freeaddrinfo);
+  ASSIGN_OR_RETURN(const AddressList found, LookUpListenAddress(host, port, kLookupTimeout));
   return Explain(ListenError(*found), host, port);  // the first one, as the router takes it
 }
 

@@ -11,7 +11,8 @@ namespace regatta {
 
 // OK when this process can listen on `host` (a name or an IP address, --host) and `port` (--port).
 // INVALID_ARGUMENT: no such host, or not one of this machine's; UNAVAILABLE: the port is taken;
-// PERMISSION_DENIED: a port of the superuser's. Another process may still come in between.
+// PERMISSION_DENIED: a port of the superuser's; DEADLINE_EXCEEDED: a name that nobody resolves
+// within five seconds. Another process may still come in between.
 absl::Status CheckListenAddress(const std::string& host, uint32_t port);
 
 }  // namespace regatta

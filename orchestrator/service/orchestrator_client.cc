@@ -72,14 +72,10 @@ absl::StatusOr<ListRunsResponse> OrchestratorClient::List(uint32_t limit) {
   return Answered(status, std::move(runs));
 }
 
-absl::StatusOr<RunComparison> OrchestratorClient::Compare(const std::string& first,
-                                                          const std::string& second) {
+absl::StatusOr<Comparison> OrchestratorClient::Compare(const CompareRunsRequest& request) {
   grpc::ClientContext context;
   SetDeadline(context, kAnswerTimeout);
-  CompareRunsRequest request;
-  request.set_first(first);
-  request.set_second(second);
-  RunComparison comparison;
+  Comparison comparison;
   const grpc::Status status = stub_->Compare(&context, request, &comparison);
   return Answered(status, std::move(comparison));
 }

@@ -26,7 +26,7 @@ class OrchestratorClient {
   // Returns when the run has ended and nothing of it is left.
   absl::StatusOr<RunSummary> Cancel(const std::string& id);
   absl::StatusOr<ListRunsResponse> List(uint32_t limit);
-  absl::StatusOr<RunComparison> Compare(const std::string& first, const std::string& second);
+  absl::StatusOr<Comparison> Compare(const CompareRunsRequest& request);
 
   // Calls `see` with every message until the run has ended, which is returned. Joins again when the
   // service goes away and comes back within a minute; points come once.

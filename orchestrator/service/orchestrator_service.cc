@@ -13,6 +13,7 @@
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/compare/comparison.h"
 #include "orchestrator/service/run_figures.h"
 #include "orchestrator/service/run_paths.h"
 
@@ -82,10 +83,9 @@ grpc::Status OrchestratorService::Fetch(grpc::ServerContext* context,
 }
 
 grpc::Status OrchestratorService::Compare(grpc::ServerContext* context,
-                                          const CompareRunsRequest* request,
-                                          RunComparison* response) {
+                                          const CompareRunsRequest* request, Comparison* response) {
   if (const absl::Status status = CheckDeadline(*context); !status.ok()) return ToGrpc(status);
-  absl::StatusOr<RunComparison> comparison = CompareRuns(*request);
+  absl::StatusOr<Comparison> comparison = CompareTwo(*request);
   if (comparison.ok()) *response = *std::move(comparison);
   return ToGrpc(comparison.status());
 }
@@ -169,15 +169,16 @@ absl::Status OrchestratorService::FetchRun(const grpc::ServerContext& context,
   return absl::OkStatus();
 }
 
-absl::StatusOr<RunComparison> OrchestratorService::CompareRuns(const CompareRunsRequest& request) {
+absl::StatusOr<Comparison> OrchestratorService::CompareTwo(const CompareRunsRequest& request) {
+  const std::vector<std::string> fail_if(request.fail_if().begin(), request.fail_if().end());
+  const double margin = request.has_margin() ? request.margin() : ComparisonOptions().margin;
+  ASSIGN_OR_RETURN(const ComparisonOptions options, ComparisonOptionsOf(margin, fail_if));
   ASSIGN_OR_RETURN(const RunSummary first, book_.Get(request.first()));
   ASSIGN_OR_RETURN(const RunSummary second, book_.Get(request.second()));
-  ASSIGN_OR_RETURN(const SweepReport first_results, ResultsOf(first));
-  ASSIGN_OR_RETURN(const SweepReport second_results, ResultsOf(second));
-  RunComparison comparison = ComparePoints(first_results, second_results);
-  *comparison.mutable_first() = first;
-  *comparison.mutable_second() = second;
-  return comparison;
+  ASSIGN_OR_RETURN(SweepReport a, ResultsOf(first));
+  ASSIGN_OR_RETURN(SweepReport b, ResultsOf(second));
+  return CompareRuns({"run " + first.id(), WholePart(std::move(a))},
+                     {"run " + second.id(), WholePart(std::move(b))}, options);
 }
 
 absl::StatusOr<SweepReport> OrchestratorService::ResultsOf(const RunSummary& run) const {

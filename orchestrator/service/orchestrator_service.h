@@ -24,7 +24,7 @@ class OrchestratorService final : public Orchestrator::Service {
   grpc::Status Fetch(grpc::ServerContext* context, const FetchRunRequest* request,
                      grpc::ServerWriter<FileChunk>* writer) override;
   grpc::Status Compare(grpc::ServerContext* context, const CompareRunsRequest* request,
-                       RunComparison* response) override;
+                       Comparison* response) override;
 
  private:
   absl::Status WatchRun(const grpc::ServerContext& context, const WatchRunRequest& request,
@@ -32,7 +32,7 @@ class OrchestratorService final : public Orchestrator::Service {
   absl::StatusOr<RunSummary> CancelRun(const grpc::ServerContext& context, const std::string& id);
   absl::Status FetchRun(const grpc::ServerContext& context, const std::string& id,
                         grpc::ServerWriter<FileChunk>& writer);
-  absl::StatusOr<RunComparison> CompareRuns(const CompareRunsRequest& request);
+  absl::StatusOr<Comparison> CompareTwo(const CompareRunsRequest& request);
   // The results of a run; NOT_FOUND before its first.
   absl::StatusOr<SweepReport> ResultsOf(const RunSummary& run) const;
 

@@ -1,16 +1,10 @@
 // See run_figures.h.
 #include "orchestrator/service/run_figures.h"
 
-#include <google/protobuf/util/message_differencer.h>
-
 #include <algorithm>
-#include <map>
-#include <utility>
 
-#include "absl/strings/str_split.h"
 #include "orchestrator/benchmark/journal.h"
 #include "orchestrator/report/frontier.h"
-#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -18,25 +12,6 @@ namespace {
 // Runs that were measured to their end; one that was cut short may follow them.
 int WholeRuns(const SweepReport& sweep) {
   return std::min(static_cast<int>(sweep.journal().whole_points()), MeasuredRuns(sweep).size());
-}
-
-// Likewise of points. Those of repeated runs are made of whole ones alone.
-int WholePoints(const SweepReport& sweep) {
-  return sweep.runs_size() > 0 ? sweep.points_size() : WholeRuns(sweep);
-}
-
-// What differs between the identities besides the load that was asked for.
-std::vector<std::string> Differences(const SweepReport& first, const SweepReport& second) {
-  RunIdentity a = first.journal().identity(), b = second.journal().identity();
-  for (RunIdentity* identity : {&a, &b}) {
-    identity->clear_flags();
-    identity->clear_planned();
-  }
-  google::protobuf::util::MessageDifferencer differencer;
-  std::string text;
-  differencer.ReportDifferencesToString(&text);
-  if (differencer.Compare(a, b)) return {};
-  return absl::StrSplit(text, '\n', absl::SkipEmpty());
 }
 
 }  // namespace
@@ -61,28 +36,12 @@ void Summarise(const SweepReport& sweep, RunSummary& run) {
   run.set_best_user_tok_s(user);
 }
 
-RunComparison ComparePoints(const SweepReport& first, const SweepReport& second) {
-  using Key = std::pair<LoadKey, int>;  // and which of its points
-  std::map<Key, std::pair<const PointReport*, const PointReport*>> pairs;
-  std::map<LoadKey, int> seen_first, seen_second;
-  for (int i = 0; i < WholePoints(first); ++i) {
-    const LoadKey load = LoadOf(first.points(i).regatta());
-    pairs[{load, seen_first[load]++}].first = &first.points(i);
-  }
-  for (int i = 0; i < WholePoints(second); ++i) {
-    const LoadKey load = LoadOf(second.points(i).regatta());
-    pairs[{load, seen_second[load]++}].second = &second.points(i);
-  }
-  RunComparison comparison;
-  for (const auto& [key, points] : pairs) {
-    ComparedPoint& compared = *comparison.add_points();
-    compared.set_request_rate(key.first.first);
-    compared.set_concurrency(key.first.second);
-    if (points.first != nullptr) *compared.mutable_first() = *points.first;
-    if (points.second != nullptr) *compared.mutable_second() = *points.second;
-  }
-  for (const std::string& line : Differences(first, second)) comparison.add_differences(line);
-  return comparison;
+SweepReport WholePart(SweepReport sweep) {
+  const int whole = WholeRuns(sweep);
+  // Points of repeated runs are made of whole ones alone.
+  auto& runs = sweep.runs_size() > 0 ? *sweep.mutable_runs() : *sweep.mutable_points();
+  runs.DeleteSubrange(whole, runs.size() - whole);
+  return sweep;
 }
 
 }  // namespace regatta

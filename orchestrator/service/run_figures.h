@@ -1,4 +1,4 @@
-// Summary figures of a run and two runs side by side, from their results. Pure.
+// What the results of a run come to, as far as they are whole. Pure.
 #pragma once
 
 #include "proto/orchestrator.pb.h"
@@ -9,8 +9,7 @@ namespace regatta {
 // Puts points planned and whole, requests and the best figures of `sweep` into `run`.
 void Summarise(const SweepReport& sweep, RunSummary& run);
 
-// Whole points of the same concurrency side by side, the n-th of one run with the n-th of the
-// other, and what makes their figures incomparable.
-RunComparison ComparePoints(const SweepReport& first, const SweepReport& second);
+// `sweep` without a run that was cut short.
+SweepReport WholePart(SweepReport sweep);
 
 }  // namespace regatta

@@ -126,6 +126,8 @@ absl::StatusOr<std::string> CheckRequest(const StartRunRequest& request) {
   for (const std::string& flag : flags) RETURN_IF_ERROR(CheckAllowed(command, flag));
   RETURN_IF_ERROR(CheckFiles(request));
   RETURN_IF_ERROR(ParseGivenFlags(flags, command));
+  sweep.given = GivenFlags(command);
+  sweep.benchmark.dataset.clear();  // is not here yet
   ASSIGN_OR_RETURN(const std::vector<LoadPoint> points, PointsOf(sweep));
   for (const LoadPoint& point : points) {
     RETURN_IF_ERROR(CheckLoadShape(sweep.benchmark.load, point));

@@ -31,10 +31,6 @@ std::string Points(const RunSummary& run) {
   return absl::StrCat(run.points_done(), "/", planned);
 }
 
-std::string Change(double first, double second) {
-  return first > 0 && second > 0 ? absl::StrFormat("%+.1f %%", 100 * (second / first - 1)) : "-";
-}
-
 }  // namespace
 
 std::string StateName(RunState state) {
@@ -76,29 +72,6 @@ std::string RunText(const RunSummary& run) {
                     " tok/s; `regatta fetch ", run.id(), "` brings the report");
   }
   return text + "\n";
-}
-
-std::string ComparisonText(const RunComparison& comparison) {
-  std::string text;
-  for (const std::string& difference : comparison.differences()) {
-    absl::StrAppend(&text, "! not the same: ", Plain(difference), "\n");
-  }
-  const std::string a = comparison.first().id(), b = comparison.second().id();
-  std::vector<TextRow> rows = {{"LOAD", absl::StrCat("TOK/S ", a), absl::StrCat("TOK/S ", b),
-                                "CHANGE", absl::StrCat("TOK/S/USER ", a),
-                                absl::StrCat("TOK/S/USER ", b), "CHANGE"}};
-  for (const ComparedPoint& point : comparison.points()) {
-    const Performance& first = point.first().performance();
-    const Performance& second = point.second().performance();
-    const double output_a = first.system_output_throughput_tok_s();
-    const double output_b = second.system_output_throughput_tok_s();
-    const double user_a = UserSpeed(point.first());
-    const double user_b = UserSpeed(point.second());
-    rows.push_back({LoadName({point.request_rate(), point.concurrency()}), Figure(output_a),
-                    Figure(output_b), Change(output_a, output_b), Figure(user_a), Figure(user_b),
-                    Change(user_a, user_b)});
-  }
-  return text + TableText(rows);
 }
 
 }  // namespace regatta

@@ -19,7 +19,4 @@ std::string PointText(const PointReport& point);
 // What a client is told of a run: its state, points, figures and what to do next.
 std::string RunText(const RunSummary& run);
 
-// Points side by side with the second one's change in percent, below what makes them incomparable.
-std::string ComparisonText(const RunComparison& comparison);
-
 }  // namespace regatta

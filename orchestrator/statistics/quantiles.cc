@@ -71,6 +71,14 @@ Percentiles Summarize(std::vector<double> samples) {
   return MakePercentiles(Mean(samples), [&](double q) { return Quantile(samples, q); });
 }
 
+Percentiles SummarizeBySample(std::vector<double> samples) {
+  if (samples.empty()) return Percentiles();
+  std::sort(samples.begin(), samples.end());
+  return MakePercentiles(Mean(samples), [&](double q) {
+    return samples[std::min(static_cast<size_t>(q * samples.size()), samples.size() - 1)];
+  });
+}
+
 Percentiles SummarizeCounted(std::vector<CountedSample> samples) {
   std::sort(samples.begin(), samples.end(),
             [](const CountedSample& a, const CountedSample& b) { return a.value < b.value; });

@@ -30,6 +30,9 @@ std::vector<double> EvenQuantiles(std::vector<double> samples, size_t count);
 // All zeros for no samples.
 Percentiles Summarize(std::vector<double> samples);
 
+// The same by trtllm-bench's rule: the sample at floor(n q) of the n ascending ones.
+Percentiles SummarizeBySample(std::vector<double> samples);
+
 // A value that stands for `count` equal samples.
 struct CountedSample {
   float value;

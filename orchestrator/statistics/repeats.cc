@@ -45,14 +45,10 @@ const PointReport& MedianRun(Runs runs) {
   return **middle;
 }
 
-// Nothing that was measured is missing from its figures.
-bool IsSound(const PointReport* run) {
-  return run->regatta().failed_requests() == 0 && run->request_info().num_requests() > 0;
-}
-
 Runs SoundOf(const Runs& runs) {
   Runs sound;
-  std::copy_if(runs.begin(), runs.end(), std::back_inserter(sound), IsSound);
+  std::copy_if(runs.begin(), runs.end(), std::back_inserter(sound),
+               [](const PointReport* run) { return IsSound(*run); });
   return sound;
 }
 
@@ -78,9 +74,20 @@ PointRepeats Agreement(const LoadKey& load, const Runs& runs) {
 
 }  // namespace
 
+const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep) {
+  return sweep.runs_size() > 0 ? sweep.runs() : sweep.points();
+}
+
+bool IsSound(const PointReport& run) {
+  return run.regatta().failed_requests() == 0 && run.request_info().num_requests() > 0;
+}
+
 void SummarizeRuns(SweepReport& sweep) {
   std::map<LoadKey, Runs> by_load;
-  for (const PointReport& run : sweep.runs()) by_load[LoadOf(run.regatta())].push_back(&run);
+  for (const PointReport& run : sweep.runs()) {
+    if (run.regatta().search_role() == kTunedRole) continue;  // another server, as it were
+    by_load[LoadOf(run.regatta())].push_back(&run);
+  }
   sweep.clear_points();
   sweep.clear_repeats();
   for (const auto& [load, runs] : by_load) {

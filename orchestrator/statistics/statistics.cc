@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <cstdint>
 #include <numeric>
+#include <optional>
+#include <string>
 #include <vector>
 
 #include "orchestrator/statistics/certified_tail.h"
@@ -24,6 +26,7 @@ constexpr uint32_t kPeakWindowMs = 1000;
 struct Columns {
   std::vector<double> latency, input, output, sequence, user_throughput;
   std::vector<double> ttft, tpot, speed;
+  Percentiles (*summarize)(std::vector<double>) = Summarize;
   double first_start = 0, last_end = 0;
   double in_flight_ms =
       0;  // within that time, of completed requests and those cancelled on purpose
@@ -31,10 +34,14 @@ struct Columns {
   double span_seconds() const { return (last_end - first_start) / 1e3; }
 };
 
-void AddStreaming(const RequestRecord& r, Columns& columns) {
+// `as_trtllm_bench`: where the last token is the first, TPOT and speed are 0 instead of none.
+void AddStreaming(const RequestRecord& r, bool as_trtllm_bench, Columns& columns) {
+  const bool zero = as_trtllm_bench && r.output_tokens() == 1;
   columns.ttft.push_back(TtftMs(r));
-  if (const auto tpot = TpotMs(r)) columns.tpot.push_back(*tpot);
-  if (const auto speed = SpeedTokS(r)) columns.speed.push_back(*speed);
+  const std::optional<double> tpot = zero ? 0 : TpotMs(r);
+  if (tpot.has_value()) columns.tpot.push_back(*tpot);
+  const std::optional<double> speed = zero ? 0 : SpeedTokS(r);
+  if (speed.has_value()) columns.speed.push_back(*speed);
 }
 
 std::vector<const RequestRecord*> CompletedByEnd(const std::vector<RequestRecord>& requests) {
@@ -48,8 +55,10 @@ std::vector<const RequestRecord*> CompletedByEnd(const std::vector<RequestRecord
   return completed;
 }
 
-Columns Gather(const std::vector<RequestRecord>& requests) {
+Columns Gather(const std::vector<RequestRecord>& requests, const std::string& protocol) {
+  const bool as_trtllm_bench = protocol == "trtllm-bench";
   Columns columns;
+  if (as_trtllm_bench) columns.summarize = SummarizeBySample;
   for (const RequestRecord* record : CompletedByEnd(requests)) {
     const RequestRecord& r = *record;
     const bool first = columns.latency.empty();
@@ -60,7 +69,7 @@ Columns Gather(const std::vector<RequestRecord>& requests) {
     columns.output.push_back(r.output_tokens());
     columns.sequence.push_back(static_cast<double>(r.input_tokens()) + r.output_tokens());
     columns.user_throughput.push_back(Ratio(r.output_tokens(), LatencyMs(r) / 1e3));
-    AddStreaming(r, columns);
+    AddStreaming(r, as_trtllm_bench, columns);
   }
   for (const RequestRecord& r : requests) {
     if (!Completed(r) && !r.cancelled()) continue;
@@ -98,7 +107,7 @@ void FillPerformance(const Columns& columns, PointReport& report) {
   performance.set_output_throughput_per_user_tok_s(Mean(columns.user_throughput));
   performance.set_output_throughput_per_gpu_tok_s(
       Ratio(Ratio(output, seconds), std::max(1u, report.world_info().world_size())));
-  *performance.mutable_request_latency_percentiles_ms() = Summarize(columns.latency);
+  *performance.mutable_request_latency_percentiles_ms() = columns.summarize(columns.latency);
 }
 
 void FillStreaming(const Columns& columns, PointReport& report) {
@@ -106,15 +115,15 @@ void FillStreaming(const Columns& columns, PointReport& report) {
   metrics.set_token_output_speed_tok_s(Mean(columns.speed));
   metrics.set_avg_ttft_ms(Mean(columns.ttft));
   metrics.set_avg_tpot_ms(Mean(columns.tpot));
-  *metrics.mutable_tpot_percentiles() = Summarize(columns.tpot);
-  *metrics.mutable_ttft_percentiles() = Summarize(columns.ttft);
-  *metrics.mutable_gen_tps_percentiles() = Summarize(columns.speed);
+  *metrics.mutable_tpot_percentiles() = columns.summarize(columns.tpot);
+  *metrics.mutable_ttft_percentiles() = columns.summarize(columns.ttft);
+  *metrics.mutable_gen_tps_percentiles() = columns.summarize(columns.speed);
 }
 
 void FillDataset(const Columns& columns, DatasetInfo& dataset) {
-  *dataset.mutable_isl_stats() = Summarize(columns.input);
-  *dataset.mutable_osl_stats() = Summarize(columns.output);
-  *dataset.mutable_seq_len_stats() = Summarize(columns.sequence);
+  *dataset.mutable_isl_stats() = columns.summarize(columns.input);
+  *dataset.mutable_osl_stats() = columns.summarize(columns.output);
+  *dataset.mutable_seq_len_stats() = columns.summarize(columns.sequence);
   dataset.set_num_requests(columns.latency.size());
   dataset.set_max_isl(dataset.isl_stats().maximum());
   dataset.set_max_osl(dataset.osl_stats().maximum());
@@ -199,7 +208,7 @@ void FillTokenTimes(const Columns& columns, const PointSamples& samples, PointRe
 }  // namespace
 
 PointReport CompletePoint(PointReport context, const PointSamples& samples) {
-  const Columns columns = Gather(samples.requests);
+  const Columns columns = Gather(samples.requests, context.regatta().protocol());
   PointReport& report = context;
   report.mutable_world_info()->set_issue_rate(IssueRate(samples.requests));
   FillPerformance(columns, report);

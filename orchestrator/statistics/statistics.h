@@ -21,6 +21,8 @@ namespace regatta {
 //   Sources: trtllm-bench reporting.py and statistics.py.
 // Beyond trtllm-bench's: latencies from the schedule, per chunk and split (latency_series.h), the
 // steady window, intervals within the run, certified tails, goodput, energy and cost.
+// With the protocol "trtllm-bench" percentiles of these are that tool's (SummarizeBySample), and a
+// single token has a TPOT and a speed of 0.
 // streaming_metrics stays absent unless context.regatta().streaming(). Failed requests are counted,
 // with their messages, and enter no other figure. Requests cancelled on purpose count in what is in
 // flight and in what depends on token arrivals alone.

@@ -24,8 +24,9 @@ double Running(const PointReport& point) {
   return std::max(whole_run, window.avg_num_concurrent_requests() - info.mean_waiting() * parts);
 }
 
-// The first condition that the point misses; empty when it meets all.
-std::string Missed(const PointReport& point, double speed_tok_s, double max_ttft_ms) {
+}  // namespace
+
+std::string MissedCondition(const PointReport& point, double speed_tok_s, double max_ttft_ms) {
   const RegattaInfo& info = point.regatta();
   const double speed = point.streaming_metrics().token_output_speed_tok_s();
   const double running = Running(point);
@@ -49,8 +50,6 @@ std::string Missed(const PointReport& point, double speed_tok_s, double max_ttft
   return "";
 }
 
-}  // namespace
-
 UsersAtSpeed FindUsersAtSpeed(const SweepReport& sweep, double speed_tok_s, double max_ttft_ms) {
   UsersAtSpeed result;
   result.set_speed_tok_s(speed_tok_s);
@@ -59,7 +58,7 @@ UsersAtSpeed FindUsersAtSpeed(const SweepReport& sweep, double speed_tok_s, doub
     // Users are those of a closed loop: who comes by the clock is not one of `concurrency`.
     if (!point.has_streaming_metrics() || point.regatta().concurrency() == 0) continue;
     if (point.regatta().load().request_rate() > 0) continue;
-    const std::string missed = Missed(point, speed_tok_s, max_ttft_ms);
+    const std::string missed = MissedCondition(point, speed_tok_s, max_ttft_ms);
     if (missed.empty()) {
       result.set_users(point.regatta().concurrency());
       result.clear_limited_by();

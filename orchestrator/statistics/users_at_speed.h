@@ -1,6 +1,8 @@
 // How many users a system serves at a speed that they are promised.
 #pragma once
 
+#include <string>
+
 #include "proto/results.pb.h"
 
 namespace regatta {
@@ -12,5 +14,9 @@ namespace regatta {
 //   flight where there is none) are >= 0.95 x concurrency, over the whole run or, at the least that
 //   they can have been, over the steady window.
 UsersAtSpeed FindUsersAtSpeed(const SweepReport& sweep, double speed_tok_s, double max_ttft_ms);
+
+// The first of these conditions that the point misses, with both figures; empty when it meets all.
+// A speed of 0 and an infinite TTFT ask nothing.
+std::string MissedCondition(const PointReport& point, double speed_tok_s, double max_ttft_ms);
 
 }  // namespace regatta

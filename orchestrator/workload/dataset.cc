@@ -28,20 +28,20 @@ std::string Shown(const json& value) {
   return text;
 }
 
-absl::Status Bad(absl::string_view field, const json& value, absl::string_view expected) {
+absl::Status BadField(absl::string_view field, const json& value, absl::string_view expected) {
   return absl::InvalidArgumentError(
       absl::StrCat("'", field, "' is ", Shown(value), ", expected ", expected));
 }
 
 absl::StatusOr<std::vector<uint32_t>> ParseIds(const char* field, const json& value) {
   if (!value.is_array() || value.empty()) {
-    return Bad(field, value, "a non-empty list of token ids");
+    return BadField(field, value, "a non-empty list of token ids");
   }
   std::vector<uint32_t> ids;
   ids.reserve(value.size());
   for (const json& id : value) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() > std::numeric_limits<int32_t>::max()) {
-      return Bad(field, id, "token ids in 0..2147483647");
+      return BadField(field, id, "token ids in 0..2147483647");
     }
     ids.push_back(id.get<uint32_t>());
   }
@@ -49,7 +49,7 @@ absl::StatusOr<std::vector<uint32_t>> ParseIds(const char* field, const json& va
 }
 
 absl::StatusOr<std::string> ParseText(const char* field, const json& value) {
-  if (!value.is_string()) return Bad(field, value, "a string");
+  if (!value.is_string()) return BadField(field, value, "a string");
   return value.get<std::string>();
 }
 
@@ -64,7 +64,7 @@ absl::Status ParsePrompt(const json& from, std::string& prompt, std::vector<uint
     return absl::InvalidArgumentError("neither 'prompt' nor 'input_ids' is given");
   }
   ASSIGN_OR_RETURN(prompt, ParseText("prompt", from["prompt"]));
-  if (prompt.empty()) return Bad("prompt", from["prompt"], "some text");
+  if (prompt.empty()) return BadField("prompt", from["prompt"], "some text");
   return absl::OkStatus();
 }
 
@@ -72,7 +72,8 @@ absl::StatusOr<uint32_t> ParseOutputTokens(const json& from) {
   const json output = from.value("output_tokens", json());
   if (!output.is_number_unsigned() || output.get<uint64_t>() < 1 ||
       output.get<uint64_t>() > kMaxOutputTokens) {
-    return Bad("output_tokens", output, absl::StrCat("a whole number in 1..", kMaxOutputTokens));
+    return BadField("output_tokens", output,
+                    absl::StrCat("a whole number in 1..", kMaxOutputTokens));
   }
   return output.get<uint32_t>();
 }
@@ -81,13 +82,13 @@ absl::StatusOr<std::optional<double>> ParseMilliseconds(const char* field, const
   const json value = from.value(field, json());
   if (value.is_null()) return std::nullopt;
   if (!value.is_number() || !(value.get<double>() >= 0 && value.get<double>() <= kMaxTimeMs)) {
-    return Bad(field, value, absl::StrCat("milliseconds in 0..", kMaxTimeMs));
+    return BadField(field, value, absl::StrCat("milliseconds in 0..", kMaxTimeMs));
   }
   return value.get<double>();
 }
 
 absl::StatusOr<DatasetTurn> ParseTurn(const json& from) {
-  if (!from.is_object()) return Bad("turns", from, "JSON objects");
+  if (!from.is_object()) return BadField("turns", from, "JSON objects");
   DatasetTurn turn;
   RETURN_IF_ERROR(ParsePrompt(from, turn.prompt, turn.input_ids));
   ASSIGN_OR_RETURN(turn.output_tokens, ParseOutputTokens(from));
@@ -98,7 +99,7 @@ absl::StatusOr<DatasetTurn> ParseTurn(const json& from) {
 // The first turn is the entry's own request.
 absl::Status ParseTurns(const json& turns, DatasetEntry& entry) {
   if (!turns.is_array() || turns.empty() || turns.size() > kMaxTurns) {
-    return Bad("turns", turns, absl::StrCat("1 to ", kMaxTurns, " turns"));
+    return BadField("turns", turns, absl::StrCat("1 to ", kMaxTurns, " turns"));
   }
   for (const json& from : turns) {
     ASSIGN_OR_RETURN(DatasetTurn turn, ParseTurn(from));
@@ -119,14 +120,14 @@ absl::Status ParseTurns(const json& turns, DatasetEntry& entry) {
 absl::Status ParseTaskId(const json& line, size_t number, DatasetEntry& entry) {
   const json id = line.value("task_id", json(number));
   if (!id.is_string() && !id.is_number_integer()) {
-    return Bad("task_id", id, "a number or a string");
+    return BadField("task_id", id, "a number or a string");
   }
   entry.task_id = id.is_string() ? id.get<std::string>() : id.dump();
   return absl::OkStatus();
 }
 
 absl::StatusOr<DatasetEntry> ParseEntry(const json& line, size_t number) {
-  if (!line.is_object()) return Bad("line", line, "a JSON object");
+  if (!line.is_object()) return BadField("line", line, "a JSON object");
   for (const char* field : {"lora_request", "media_paths"}) {
     if (line.contains(field) && !line[field].is_null()) {
       return absl::UnimplementedError(absl::StrCat("'", field, "' is not supported"));
@@ -148,7 +149,7 @@ absl::StatusOr<DatasetEntry> ParseEntry(const json& line, size_t number) {
   entry.synthetic = line.value("synthetic", json()) == json(true);
   const json prefix = line.value("prefix_tokens", json(0u));
   if (!prefix.is_number_unsigned() || prefix.get<uint64_t>() > entry.input_ids.size()) {
-    return Bad("prefix_tokens", prefix, "a part of input_ids");
+    return BadField("prefix_tokens", prefix, "a part of input_ids");
   }
   entry.prefix_tokens = prefix.get<uint32_t>();
   return entry;

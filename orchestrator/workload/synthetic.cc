@@ -13,7 +13,7 @@ namespace {
 
 constexpr uint32_t kMaxRequests = 10'000'000;
 
-absl::Status Bad(absl::string_view option, double value, absl::string_view limit) {
+absl::Status BadOption(absl::string_view option, double value, absl::string_view limit) {
   return absl::InvalidArgumentError(absl::StrCat(option, " is ", value, ", must be ", limit));
 }
 
@@ -28,7 +28,7 @@ std::string TaskId(const SyntheticOptions& options, uint32_t index) {
 
 absl::Status CheckOptions(const SyntheticOptions& options, size_t vocabulary) {
   if (options.num_requests < 1 || options.num_requests > kMaxRequests) {
-    return Bad("--num-requests", options.num_requests, absl::StrCat("in 1..", kMaxRequests));
+    return BadOption("--num-requests", options.num_requests, absl::StrCat("in 1..", kMaxRequests));
   }
   if (vocabulary == 0) return absl::InvalidArgumentError("the vocabulary has no ordinary token");
   const int64_t low = options.random_task_id_min, high = options.random_task_id_max;
@@ -42,8 +42,8 @@ absl::Status CheckOptions(const SyntheticOptions& options, size_t vocabulary) {
         options.prefix_length, ": both must be given, or neither"));
   }
   if (options.prefix_length > kMaxOutputTokens) {
-    return Bad("--prefix-length", options.prefix_length,
-               absl::StrCat("at most ", kMaxOutputTokens));
+    return BadOption("--prefix-length", options.prefix_length,
+                     absl::StrCat("at most ", kMaxOutputTokens));
   }
   RETURN_IF_ERROR(CheckLengths(options.input, "input"));
   return CheckLengths(options.output, "output");
@@ -72,7 +72,7 @@ absl::StatusOr<RangeMeaning> ParseRangeMeaning(absl::string_view name) {
 }
 
 absl::StatusOr<LengthDistribution> RangeOf(uint32_t length, double ratio, RangeMeaning meaning) {
-  if (!(ratio >= 0 && ratio <= 1)) return Bad("--range-ratio", ratio, "in 0..1");
+  if (!(ratio >= 0 && ratio <= 1)) return BadOption("--range-ratio", ratio, "in 0..1");
   const bool vllm = meaning == RangeMeaning::kVllm;
   const double low = std::floor(length * (vllm ? 1 - ratio : ratio));
   const double high = vllm ? std::ceil(length * (1 + ratio)) : length;
@@ -87,19 +87,19 @@ absl::Status CheckLengths(const LengthDistribution& lengths, const std::string& 
   const std::string limit = absl::StrCat("in 1..", kMaxOutputTokens);
   if (lengths.kind == LengthDistribution::Kind::kNormal) {
     if (!(lengths.mean >= 1 && lengths.mean <= kMaxOutputTokens)) {
-      return Bad(absl::StrCat("--", name, "-mean"), lengths.mean, limit);
+      return BadOption(absl::StrCat("--", name, "-mean"), lengths.mean, limit);
     }
     if (!(lengths.stdev >= 0 && lengths.stdev <= kMaxOutputTokens)) {
-      return Bad(absl::StrCat("--", name, "-stdev"), lengths.stdev, "zero or more");
+      return BadOption(absl::StrCat("--", name, "-stdev"), lengths.stdev, "zero or more");
     }
     return absl::OkStatus();
   }
   if (lengths.minimum < 1 || lengths.minimum > kMaxOutputTokens) {
-    return Bad(absl::StrCat("--", name, "-min"), lengths.minimum, limit);
+    return BadOption(absl::StrCat("--", name, "-min"), lengths.minimum, limit);
   }
   if (lengths.maximum < lengths.minimum || lengths.maximum > kMaxOutputTokens) {
-    return Bad(absl::StrCat("--", name, "-max"), lengths.maximum,
-               absl::StrCat("in ", lengths.minimum, "..", kMaxOutputTokens));
+    return BadOption(absl::StrCat("--", name, "-max"), lengths.maximum,
+                     absl::StrCat("in ", lengths.minimum, "..", kMaxOutputTokens));
   }
   return absl::OkStatus();
 }

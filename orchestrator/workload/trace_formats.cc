@@ -27,7 +27,8 @@ struct Row {
   std::vector<uint64_t> blocks;  // hash ids of the prompt's blocks
 };
 
-absl::Status Bad(absl::string_view field, absl::string_view value, absl::string_view expected) {
+absl::Status BadColumn(absl::string_view field, absl::string_view value,
+                       absl::string_view expected) {
   return absl::InvalidArgumentError(
       absl::StrCat("'", field, "' is '", value, "', expected ", expected));
 }
@@ -35,7 +36,7 @@ absl::Status Bad(absl::string_view field, absl::string_view value, absl::string_
 absl::StatusOr<uint64_t> Count(absl::string_view field, absl::string_view text) {
   double value = 0;  // some files write counts as 374.0
   if (!absl::SimpleAtod(text, &value) || !(value >= 0 && value <= kMaxOutputTokens)) {
-    return Bad(field, text, absl::StrCat("a whole number in 0..", kMaxOutputTokens));
+    return BadColumn(field, text, absl::StrCat("a whole number in 0..", kMaxOutputTokens));
   }
   return static_cast<uint64_t>(value);
 }
@@ -45,14 +46,14 @@ absl::StatusOr<Row> ReadMooncake(const std::string& text) {
   if (!line.is_object()) return absl::InvalidArgumentError("not valid JSON (one object a line)");
   Row row;
   const json time = line.value("timestamp", json());
-  if (!time.is_number()) return Bad("timestamp", time.dump(), "milliseconds");
+  if (!time.is_number()) return BadColumn("timestamp", time.dump(), "milliseconds");
   row.time_ms = time.get<double>();
   ASSIGN_OR_RETURN(row.input_tokens,
                    Count("input_length", line.value("input_length", json()).dump()));
   ASSIGN_OR_RETURN(row.output_tokens,
                    Count("output_length", line.value("output_length", json()).dump()));
   for (const json& id : line.value("hash_ids", json::array())) {
-    if (!id.is_number_unsigned()) return Bad("hash_ids", id.dump(), "whole numbers");
+    if (!id.is_number_unsigned()) return BadColumn("hash_ids", id.dump(), "whole numbers");
     row.blocks.push_back(id.get<uint64_t>());
   }
   return row;
@@ -97,7 +98,7 @@ class CsvColumns {
     if (format == TraceFormat::kBurstGpt) {
       double seconds = 0;
       if (absl::SimpleAtod(text, &seconds) && seconds >= 0 && seconds <= 1e9) return seconds * 1e3;
-      return Bad(names_[0], text, "seconds");
+      return BadColumn(names_[0], text, "seconds");
     }
     // "2023-11-16 18:15:46.6805900", of later files with a zone: "...+00:00".
     absl::Time time;
@@ -107,7 +108,7 @@ class CsvColumns {
       if (!absl::ParseTime(form, written, &time, &error)) continue;
       return absl::ToDoubleMilliseconds(time - absl::UnixEpoch());
     }
-    return Bad(names_[0], text, "2023-11-16 18:15:46.6805900");
+    return BadColumn(names_[0], text, "2023-11-16 18:15:46.6805900");
   }
 
   std::vector<std::string> names_;

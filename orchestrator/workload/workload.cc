@@ -71,8 +71,9 @@ void Conversation::AddAnswer(const TokenDelta& delta) {
   ids.insert(ids.end(), delta.token_ids().begin(), delta.token_ids().end());
 }
 
-Batch::Batch(const Dataset& dataset, const WorkloadOptions& options, uint64_t first, uint32_t size)
-    : dataset_(&dataset), options_(options), first_(first), size_(size) {
+Batch::Batch(const Dataset& dataset, const WorkloadOptions& options, uint64_t first, uint32_t size,
+             bool repeat)
+    : dataset_(&dataset), options_(options), first_(first), size_(size), repeat_(repeat) {
   if (!dataset.has_sessions()) return;
   std::vector<uint32_t> before(size + 1, 0);
   for (uint32_t i = 0; i < size; ++i) {
@@ -82,7 +83,7 @@ Batch::Batch(const Dataset& dataset, const WorkloadOptions& options, uint64_t fi
 }
 
 const DatasetEntry& Batch::EntryOf(uint32_t session) const {
-  return dataset_->entries[(first_ + session) % dataset_->entries.size()];
+  return dataset_->entries[PositionOf(session) % dataset_->entries.size()];
 }
 
 uint32_t Batch::FirstIndex(uint32_t session) const {
@@ -120,7 +121,7 @@ PlannedRequest Batch::At(uint32_t i) const {
   const DatasetEntry& entry = EntryOf(i);
   PlannedRequest planned;
   planned.check_answer = entry.has_answer && (options_.honor_eos || options_.eos_id >= 0);
-  SetPrompt(*dataset_, entry, first_ + i, planned.request);
+  SetPrompt(*dataset_, entry, PositionOf(i), planned.request);
   Salt(*dataset_, options_, planned.request);
   SetCommon(entry, i, 0, planned);
   return planned;
@@ -173,6 +174,10 @@ Batch Workload::Deal(uint32_t count) {
   const Batch batch(*dataset_, options_, next_, count);
   next_ += count;
   return batch;
+}
+
+Batch Workload::Repeat(uint32_t count) const {
+  return Batch(*dataset_, options_, next_, count, /*repeat=*/true);
 }
 
 }  // namespace regatta

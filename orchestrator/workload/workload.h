@@ -51,7 +51,9 @@ struct PlannedRequest {
 // set must outlive it.
 class Batch {
  public:
-  Batch(const Dataset& dataset, const WorkloadOptions& options, uint64_t first, uint32_t size);
+  // `repeat`: all sessions are the first one.
+  Batch(const Dataset& dataset, const WorkloadOptions& options, uint64_t first, uint32_t size,
+        bool repeat = false);
 
   uint32_t size() const { return size_; }  // in sessions
   uint32_t requests() const;               // in requests: every turn counts
@@ -71,6 +73,7 @@ class Batch {
   uint32_t reused() const;
 
  private:
+  uint64_t PositionOf(uint32_t session) const { return repeat_ ? first_ : first_ + session; }
   const DatasetEntry& EntryOf(uint32_t session) const;
   void SetCommon(const DatasetEntry& entry, uint32_t session, uint32_t turn,
                  PlannedRequest& planned) const;
@@ -80,6 +83,7 @@ class Batch {
   WorkloadOptions options_;
   uint64_t first_;
   uint32_t size_;
+  bool repeat_;
   // Requests before each session and in all; null where every session has one.
   std::shared_ptr<const std::vector<uint32_t>> requests_before_;
 };
@@ -93,6 +97,8 @@ class Workload {
   // The next `count` prompts. Past the end, synthetic prompts come again with other ids of the data
   // set's (same lengths), others come again unchanged.
   Batch Deal(uint32_t count);
+  // The prompt that would be dealt next, `count` times; it still is the next one.
+  Batch Repeat(uint32_t count) const;
   // What is dealt from now on has the salt of `point`, if the options ask for salts.
   void SaltFor(uint32_t point) { options_.salt_point = point; }
   // The next prompt dealt is the one at `position` of the endless repetition.

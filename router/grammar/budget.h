@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "router/grammar/schema_error.h"
 
 namespace regatta::grammar {
 
@@ -24,8 +25,7 @@ class Budget {
   bool TakeState() {
     if (!status_.ok()) return false;
     if (++states_ > max_states_) {
-      Set(absl::InvalidArgumentError(
-          absl::StrCat("the schema needs more than ", max_states_, " automaton states")));
+      Set(SchemaError("#", absl::StrCat("needs more than ", max_states_, " automaton states")));
     }
     if (states_ % 1024 == 0) CheckTime();
     return status_.ok();
@@ -35,8 +35,8 @@ class Budget {
   const absl::Status& TakePatternEdges(size_t edges) {
     pattern_edges_ += edges;
     if (status_.ok() && pattern_edges_ > kMaxPatternEdgesTogether) {
-      Set(absl::InvalidArgumentError(absl::StrCat("the schema's patterns together need more than ",
-                                                  kMaxPatternEdgesTogether, " edges")));
+      Set(SchemaError("#", absl::StrCat("has patterns that together need more than ",
+                                        kMaxPatternEdgesTogether, " edges")));
     }
     return status_;
   }
@@ -45,8 +45,8 @@ class Budget {
   const absl::Status& CheckTime() {
     if (status_.ok() && absl::Now() > deadline_) {
       timed_out_ = true;
-      Set(absl::InvalidArgumentError(
-          absl::StrCat("compiling the schema takes longer than ", absl::FormatDuration(time_))));
+      Set(SchemaError("#",
+                      absl::StrCat("takes longer to compile than ", absl::FormatDuration(time_))));
     }
     return status_;
   }

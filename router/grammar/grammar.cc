@@ -7,8 +7,19 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "router/grammar/schema_error.h"
 
 namespace regatta::grammar {
+namespace {
+
+absl::Status TooMuchWork() {
+  return SchemaError("#", absl::StrCat("has masks that need more work than ", kMaxWorkCredit,
+                                       " visits of automaton states and ", kWorkPerMask,
+                                       " more a token; simplify its patterns and alternatives"));
+}
+
+}  // namespace
+
 class SequenceConstraint final : public OutputConstraint {
  public:
   explicit SequenceConstraint(std::shared_ptr<Grammar> grammar) : grammar_(std::move(grammar)) {
@@ -22,26 +33,26 @@ class SequenceConstraint final : public OutputConstraint {
     grammar_->sequences_.erase(this);
   }
 
-  void FillMask(absl::Span<uint32_t> mask) override {
+  MaskCost FillMask(absl::Span<uint32_t> mask, uint64_t work) override {
     const TokenTable& tokens = *grammar_->tokens_;
     CHECK_EQ(mask.size(), tokens.mask_words());
     absl::MutexLock lock(&grammar_->mutex_);
-    grammar_->Trim();
-    bool any = false;
+    if (at_start_ && !grammar_->first_mask_.empty()) {
+      std::copy(grammar_->first_mask_.begin(), grammar_->first_mask_.end(), mask.begin());
+      return {};
+    }
+    MaskCost cost;
     if (ended_) {
       std::fill(mask.begin(), mask.end(), 0);
     } else {
-      Automaton& automaton = grammar_->automaton_;
-      grammar_->BeginWork();
-      grammar_->masks_.Fill(automaton, levels_, top_, mask);
-      any = std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; });
-      overran_ |= !any && automaton.out_of_work();
-      grammar_->EndWork();
+      grammar_->Trim();
+      cost = FillFromGrammar(mask, work);
     }
     // A vocabulary without a token for some byte may not be able to go on: then the text ends.
-    stuck_ = !any;
-    if (!MayEnd()) return;
+    stuck_ = std::all_of(mask.begin(), mask.end(), [](uint32_t word) { return word == 0; });
+    if (!MayEnd()) return cost;
     for (uint32_t token : tokens.end_tokens()) mask[token / 32] |= uint32_t{1} << token % 32;
+    return cost;
   }
 
   bool Accept(uint32_t token) override {
@@ -53,21 +64,28 @@ class SequenceConstraint final : public OutputConstraint {
     }
     const std::string_view bytes = tokens.TokenBytes(token);
     if (ended_ || bytes.empty()) return false;
-    grammar_->Trim();
     // The mask has taken most of these steps, or has forgotten them since.
     grammar_->automaton_.SetWork(kMaxMaskWork);
     const bool accepted = Take(bytes);
-    overran_ |= !accepted && grammar_->automaton_.out_of_work();
+    if (!accepted && grammar_->automaton_.out_of_work()) overran_ = Overrun::kGrammar;
     return accepted;
   }
 
   absl::Status status() const override {
     absl::MutexLock lock(&grammar_->mutex_);
-    if (!overran_) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat("constraint: its masks need more work than ", kMaxWorkCredit,
-                     " visits of automaton states and ", kWorkPerMask,
-                     " more a token; simplify its patterns and alternatives"));
+    switch (overran_) {
+      case Overrun::kNone:
+        return absl::OkStatus();
+      case Overrun::kGrammar:
+        return TooMuchWork();
+      case Overrun::kStep:
+        return SchemaError("#",
+                           "needed a mask that, with those of other requests in one step, took "
+                           "more work than a step may spend; try again later, or simplify its "
+                           "patterns",
+                           absl::StatusCode::kResourceExhausted);
+    }
+    return absl::OkStatus();
   }
 
   void AppendSets(std::vector<SetId*>& sets) {
@@ -76,6 +94,25 @@ class SequenceConstraint final : public OutputConstraint {
   }
 
  private:
+  // By what the newest mask was held up so that no token is known to go on.
+  enum class Overrun { kNone, kGrammar, kStep };
+
+  MaskCost FillFromGrammar(absl::Span<uint32_t> mask, uint64_t work)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(grammar_->mutex_) {
+    Automaton& automaton = grammar_->automaton_;
+    TokenMasks& masks = grammar_->masks_;
+    const uint64_t half = work / 2;  // for steps, and for the walk over the tokens' tree
+    grammar_->BeginWork(half);
+    masks.Fill(automaton, levels_, top_, half, mask);
+    // More from others' shares would help, unless the grammar has used up its own.
+    const bool by_grammar = automaton.out_of_work() && grammar_->granted_ < half;
+    const bool cut = !by_grammar && (automaton.out_of_work() || masks.cut());
+    const bool any = std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; });
+    overran_ = any ? Overrun::kNone : by_grammar ? Overrun::kGrammar : Overrun::kNone;
+    if (cut) overran_ = Overrun::kStep;
+    return {std::max<uint64_t>(1, grammar_->EndWork() + masks.nodes_walked()), cut};
+  }
+
   // False, and nothing taken, when `bytes` may not come.
   bool Take(std::string_view bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(grammar_->mutex_) {
     const uint32_t size = levels_.size();
@@ -89,7 +126,7 @@ class SequenceConstraint final : public OutputConstraint {
     }
     levels_.Keep(level, size);
     top_ = level;
-    stuck_ = false;
+    at_start_ = stuck_ = false;
     return true;
   }
 
@@ -101,26 +138,43 @@ class SequenceConstraint final : public OutputConstraint {
   const std::shared_ptr<Grammar> grammar_;
   Levels levels_;
   Level top_;
+  bool at_start_ = true;  // No token came.
   bool ended_ = false;    // An end token came.
   bool stuck_ = false;    // No token of the vocabulary goes on.
-  bool overran_ = false;  // Whether any does takes too much work to know.
+  Overrun overran_ = Overrun::kNone;
 };
+
+absl::Status Grammar::PrepareFirstMask() {
+  std::vector<uint32_t> mask(tokens_->mask_words());
+  absl::MutexLock lock(&mutex_);
+  Levels none;
+  automaton_.SetWork(kMaxWorkCredit);
+  masks_.Fill(automaton_, none, {automaton_.start(), 0, kNone}, kAnyMaskWork, absl::MakeSpan(mask));
+  if (automaton_.out_of_work()) return TooMuchWork();
+  // Where no token of the vocabulary can begin, sequences end at once, by themselves.
+  if (std::any_of(mask.begin(), mask.end(), [](uint32_t word) { return word != 0; })) {
+    first_mask_ = std::move(mask);
+    CountBytes();
+  }
+  return absl::OkStatus();
+}
 
 uint64_t Grammar::work_spent() const {
   absl::MutexLock lock(&mutex_);
   return work_spent_;
 }
 
-void Grammar::BeginWork() {
-  granted_ = std::min(credit_, kMaxMaskWork);
+void Grammar::BeginWork(uint64_t work) {
+  granted_ = std::min({credit_, kMaxMaskWork, work});
   automaton_.SetWork(granted_);
 }
 
-void Grammar::EndWork() {
+uint64_t Grammar::EndWork() {
   const uint64_t spent = granted_ - automaton_.work();
   work_spent_ += spent;
   credit_ = std::min(credit_ - spent + kWorkPerMask, kMaxWorkCredit);
   CountBytes();
+  return spent;
 }
 
 // Sets are numbered as they are found, and walking from one finds those that may follow it.

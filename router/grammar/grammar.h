@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/container/flat_hash_set.h"
@@ -44,6 +45,9 @@ class Grammar {
         masks_(*tokens_),
         bytes_(sizeof(*this) + automaton_.bytes()) {}
 
+  // Computes the mask of the first token, which all sequences then share; no step waits for it, so
+  // that it may cost as much as the credit. INVALID_ARGUMENT when it needs more.
+  absl::Status PrepareFirstMask() ABSL_LOCKS_EXCLUDED(mutex_);
   // Computes ahead what masks will need, a piece of some milliseconds at most. False when there is
   // nothing more to do, or enough was done.
   bool WorkAhead() ABSL_LOCKS_EXCLUDED(mutex_);
@@ -51,17 +55,19 @@ class Grammar {
   // Memory held after the newest mask; grows with use up to about kMaxGrammarBytes beside the
   // automaton itself. Waits for nobody.
   size_t bytes() const { return bytes_; }
-  // Work spent on masks so far.
+  // Work spent so far on steps that masks took first.
   uint64_t work_spent() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   friend class SequenceConstraint;
 
-  // Lets the automaton work on the common credit, for one mask; takes from it what that cost.
-  void BeginWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void EndWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Lets the automaton do at most `work`, and on the common credit, for one mask.
+  void BeginWork(uint64_t work) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Takes from the credit what that cost, and returns it.
+  uint64_t EndWork() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CountBytes() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    bytes_ = sizeof(*this) + automaton_.bytes() + masks_.bytes();
+    bytes_ =
+        sizeof(*this) + automaton_.bytes() + masks_.bytes() + first_mask_.size() * sizeof(uint32_t);
   }
   // Bounds the memory; ids of sets may change in all constraints.
   void Trim() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -71,6 +77,7 @@ class Grammar {
   Automaton automaton_ ABSL_GUARDED_BY(mutex_);
   TokenMasks masks_ ABSL_GUARDED_BY(mutex_);
   absl::flat_hash_set<SequenceConstraint*> sequences_ ABSL_GUARDED_BY(mutex_);
+  std::vector<uint32_t> first_mask_ ABSL_GUARDED_BY(mutex_);  // empty: not prepared
   uint64_t credit_ ABSL_GUARDED_BY(mutex_) = kMaxWorkCredit;
   uint64_t granted_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t work_spent_ ABSL_GUARDED_BY(mutex_) = 0;

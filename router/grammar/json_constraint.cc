@@ -130,7 +130,9 @@ class JsonConstraintCompiler final : public ConstraintCompiler {
                                                       grammar::Budget& budget) const {
     ASSIGN_OR_RETURN(grammar::SchemaDocument document, grammar::SchemaDocument::Parse(schema));
     ASSIGN_OR_RETURN(grammar::Nfa nfa, grammar::CompileSchema(document, budget));
-    return std::make_shared<Grammar>(std::move(nfa), tokens_);
+    auto grammar = std::make_shared<Grammar>(std::move(nfa), tokens_);
+    RETURN_IF_ERROR(grammar->PrepareFirstMask());
+    return grammar;
   }
 
   void Answer(const std::string& schema, const absl::StatusOr<std::shared_ptr<Grammar>>& result) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "router/grammar/number_states.h"
+#include "router/grammar/schema_error.h"
 #include "router/grammar/schema_keywords.h"
 #include "router/grammar/string_formats.h"
 
@@ -58,7 +59,7 @@ absl::StatusOr<Nfa> CompileSchema(const SchemaDocument& document, Budget& budget
   Nfa result = std::move(nfa).Finish(start, end);
   const NfaState& first = result.states[start];
   if (first.edges.empty() && first.calls.empty() && first.epsilons.empty()) {
-    return absl::InvalidArgumentError("# allows no value at all");
+    return SchemaError("#", "allows no value at all");
   }
   return result;
 }
@@ -109,8 +110,7 @@ absl::Status SchemaCompiler::AddString(const Schema& schema, StateId from, State
   if (has_format) {
     std::optional<std::string> known = FormatPattern(pattern);
     if (!known) {
-      return schema.Error(keyword, absl::StrCat("\"", pattern.substr(0, 100),
-                                                "\" is not supported; these are: ", FormatNames()));
+      return schema.Error(keyword, absl::StrCat("is not supported; these are: ", FormatNames()));
     }
     pattern = *std::move(known);
   }
@@ -118,10 +118,8 @@ absl::Status SchemaCompiler::AddString(const Schema& schema, StateId from, State
   absl::StatusOr<CharAutomaton> automaton = CompilePattern(pattern);
   if (automaton.ok()) automaton = LimitLength(*automaton, min, max);
   if (!automaton.ok()) {
-    return absl::Status(
-        automaton.status().code(),
-        schema.Error(keyword, absl::StrCat("cannot be used: ", automaton.status().message()))
-            .message());
+    return schema.Error(keyword, absl::StrCat("cannot be used: ", automaton.status().message()),
+                        automaton.status().code());
   }
   size_t edges = 0;
   for (const CharState& state : automaton->states) edges += state.edges.size();

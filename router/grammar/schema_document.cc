@@ -10,12 +10,20 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
+#include "router/grammar/schema_error.h"
 
 namespace regatta::grammar {
 namespace {
 
+// The first `max_bytes`, without half a character at their end.
+std::string Beginning(const std::string& text, size_t max_bytes) {
+  size_t end = std::min(text.size(), max_bytes);
+  while (end > 0 && end < text.size() && (text[end] & 0xc0) == 0x80) --end;
+  return text.substr(0, end);
+}
+
 std::string EscapePointer(const std::string& name) {
-  return absl::StrReplaceAll(name.substr(0, 100), {{"~", "~0"}, {"/", "~1"}});
+  return absl::StrReplaceAll(Beginning(name, 100), {{"~", "~0"}, {"/", "~1"}});
 }
 
 // Deepest nesting of brackets outside strings; the text need not be valid.
@@ -52,6 +60,14 @@ std::string PercentDecode(absl::string_view text) {
   return out;
 }
 
+// The beginning of a value, for messages.
+std::string Shown(const OrderedJson& value) {
+  constexpr size_t kMaxShown = 60;
+  const std::string text =
+      value.dump(-1, ' ', /*ensure_ascii=*/false, OrderedJson::error_handler_t::replace);
+  return absl::StrCat(Beginning(text, kMaxShown), text.size() > kMaxShown ? "..." : "");
+}
+
 const OrderedJson* Member(const OrderedJson& json, const std::string& name) {
   if (json.is_object()) {
     const auto found = json.find(name);
@@ -64,12 +80,14 @@ const OrderedJson* Member(const OrderedJson& json, const std::string& name) {
 
 }  // namespace
 
-absl::Status Schema::Error(absl::string_view what) const {
-  return absl::InvalidArgumentError(absl::StrCat(pointer, " ", what));
-}
+absl::Status Schema::Error(absl::string_view what) const { return SchemaError(pointer, what); }
 
-absl::Status Schema::Error(absl::string_view key, absl::string_view what) const {
-  return absl::InvalidArgumentError(absl::StrCat(pointer, "/", key, " ", what));
+absl::Status Schema::Error(absl::string_view key, absl::string_view what,
+                           absl::StatusCode code) const {
+  const std::string place = absl::StrCat(pointer, "/", EscapePointer(std::string(key)));
+  const OrderedJson* value = Member(json, std::string(key));
+  if (value == nullptr) return SchemaError(place, what, code);
+  return SchemaError(place, absl::StrCat(what, "; it is ", Shown(*value)), code);
 }
 
 Schema Schema::At(const std::string& key) const {
@@ -87,16 +105,16 @@ Schema Schema::At(const std::string& key, size_t index) const {
 
 absl::StatusOr<SchemaDocument> SchemaDocument::Parse(std::string_view text) {
   if (text.size() > kMaxSchemaBytes) {
-    return absl::InvalidArgumentError(absl::StrCat("the JSON Schema has ", text.size(),
-                                                   " bytes, the limit is ", kMaxSchemaBytes));
+    return SchemaError("#",
+                       absl::StrCat("has ", text.size(), " bytes, the limit is ", kMaxSchemaBytes));
   }
   if (const int depth = Depth(text); depth > kMaxSchemaDepth) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("the JSON Schema is nested ", depth, " deep, the limit is ", kMaxSchemaDepth));
+    return SchemaError("#",
+                       absl::StrCat("is nested ", depth, " deep, the limit is ", kMaxSchemaDepth));
   }
   OrderedJson root = OrderedJson::parse(text, nullptr, /*allow_exceptions=*/false);
   if (root.is_discarded()) {
-    return absl::InvalidArgumentError("the JSON Schema is not valid JSON");
+    return SchemaError("#", "is not valid JSON");
   }
   return SchemaDocument(std::move(root));
 }

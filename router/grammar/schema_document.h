@@ -24,8 +24,9 @@ struct Schema {
   std::string pointer = "#";
 
   absl::Status Error(absl::string_view what) const;
-  // The same, naming a member of the schema.
-  absl::Status Error(absl::string_view key, absl::string_view what) const;
+  // The same, naming a member of the schema, and the beginning of its value if it is there.
+  absl::Status Error(absl::string_view key, absl::string_view what,
+                     absl::StatusCode code = absl::StatusCode::kInvalidArgument) const;
   bool Has(const char* key) const { return json.is_object() && json.contains(key); }
   // The schema at member `key`, or below it.
   Schema At(const std::string& key) const;

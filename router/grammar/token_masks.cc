@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "router/grammar/output_constraint.h"
+
 namespace regatta::grammar {
 
 bool TokenMasks::FarFromLimits(const Automaton& automaton, const Level& level, uint32_t bytes) {
@@ -37,7 +39,7 @@ const TokenMasks::Part& TokenMasks::Get(Parts& kept, uint64_t key, bool keep,
   scratch.mask.clear();
   scratch.exits.clear();
   make(scratch);
-  if (!keep || automaton.out_of_work()) return scratch;
+  if (!keep || automaton.out_of_work() || cut()) return scratch;
   auto part = std::make_unique<const Part>(scratch);
   bytes_ += part->bytes();
   return *(kept[key] = std::move(part));
@@ -51,13 +53,15 @@ const TokenMasks::Part& TokenMasks::GetTop(Automaton& automaton, Levels& levels,
 }
 
 void TokenMasks::Prepare(Automaton& automaton, Levels& levels, SetId set) {
+  nodes_allowed_ = nodes_left_ = kAnyMaskWork;
   const Level top = {set, 0, kNone};
   const Plan plan = MakePlan(automaton, top);
   if (plan.keep) GetTop(automaton, levels, plan, top);
 }
 
-void TokenMasks::Fill(Automaton& automaton, Levels& levels, const Level& top,
+void TokenMasks::Fill(Automaton& automaton, Levels& levels, const Level& top, uint64_t nodes,
                       absl::Span<uint32_t> mask) {
+  nodes_allowed_ = nodes_left_ = std::max<uint64_t>(nodes, 1);
   const Plan plan = MakePlan(automaton, top);
   if (plan.plain > 0) {
     tokens_.SetPlain(plan.plain, mask);
@@ -93,7 +97,7 @@ void TokenMasks::Walk(Automaton& automaton, Levels& levels, const TokenTrie& tri
   uint32_t *const sets = sets_.data(), *const rest_of = rest_of_.data();
   sets[depth] = start.set;
   rest_of[depth] = 0;
-  for (uint32_t i = first; i < last;) {
+  for (uint32_t i = first; i < last && nodes_left_ > 0; --nodes_left_) {
     const TokenTrie::Node& node = trie[i];
     const Place place = {sets[node.depth - 1], rest_of[node.depth - 1]};
     if (SetId next; automaton.Moves(place.set, node.byte, next)) {

@@ -26,8 +26,13 @@ class TokenMasks {
 
   // Sets the bits of the tokens that may follow `top`, whose lower levels are in `levels`, and
   // clears all others. End tokens are not looked at. When the automaton runs out of work, tokens
-  // that need steps never taken before are left out.
-  void Fill(Automaton& automaton, Levels& levels, const Level& top, absl::Span<uint32_t> mask);
+  // that need steps never taken before are left out; after `nodes` nodes of the tree, those not
+  // come to yet (then cut() until the next call).
+  void Fill(Automaton& automaton, Levels& levels, const Level& top, uint64_t nodes,
+            absl::Span<uint32_t> mask);
+  bool cut() const { return nodes_left_ == 0; }
+  // Nodes of the tree that the newest call walked over.
+  uint64_t nodes_walked() const { return nodes_allowed_ - nodes_left_; }
 
   // Makes the part that belongs to `set` alone, if it will be kept.
   void Prepare(Automaton& automaton, Levels& levels, SetId set);
@@ -97,6 +102,7 @@ class TokenMasks {
   Parts top_parts_;   // By set, and whether plain text is apart.
   Parts exit_parts_;  // By that and the set below.
   size_t bytes_ = 0;
+  uint64_t nodes_allowed_ = 0, nodes_left_ = 0;  // of the call that runs
   Part scratch_[3];
   std::vector<Rest> rests_;
   std::vector<SetId> sets_;        // Of the place at each depth.

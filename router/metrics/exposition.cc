@@ -9,6 +9,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "common/version.h"
+#include "router/metrics/buckets.h"
 
 namespace regatta {
 namespace {
@@ -73,8 +74,9 @@ class Writer {
   void Write(GroupCounter counter) { Value(snapshot_.totals.Get(counter)); }
 
   void Write(GroupHistogram histogram) {
-    const HistogramTotals& totals = snapshot_.totals.Get(histogram);
-    const std::vector<double>& bounds = metrics_.bounds().Of(histogram);
+    WriteHistogram(snapshot_.totals.Get(histogram), metrics_.bounds().Of(histogram));
+  }
+  void WriteHistogram(const HistogramTotals& totals, const std::vector<double>& bounds) {
     ClientMetric& metric = *part_ == 0 ? Add() : Add({{"part", part_}});
     metric.histogram.bucket.reserve(totals.counts.size());
     uint64_t cumulative = 0;
@@ -106,6 +108,8 @@ class Writer {
         return WriteRefused();
       case Figure::kGroups:
         return Value(snapshot_.groups.size());
+      case Figure::kGrammarCompile:
+        return WriteHistogram(metrics_.grammar_compile(), StepTimeBounds());
       case Figure::kHttpConnections:
         return Value(http_.connections);
       case Figure::kHttpRequests:

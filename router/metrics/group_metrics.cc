@@ -36,6 +36,8 @@ const std::vector<double>& GroupBounds::Of(GroupHistogram histogram) const {
     case GroupHistogram::kStepCompute:
     case GroupHistogram::kStepCommit:
     case GroupHistogram::kStepPublish:
+    case GroupHistogram::kStepMasks:
+    case GroupHistogram::kMaskCompute:
       return StepTimeBounds();
     case GroupHistogram::kCount:
       break;

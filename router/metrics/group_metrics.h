@@ -45,6 +45,8 @@ enum class GroupHistogram {
   kStepCompute,
   kStepCommit,
   kStepPublish,
+  kStepMasks,
+  kMaskCompute,
   kCount,
 };
 
@@ -88,6 +90,10 @@ class GroupMetrics {
   void StepCommitted(int64_t took_ns, uint64_t compute_ns, int64_t commit_ns);
   // What was committed has been sent to clients.
   void Published(int64_t publish_ns) { ObserveNs(GroupHistogram::kStepPublish, publish_ns); }
+  // A step began `wait_ns` before the masks that it awaits were sent; computing them took
+  // `compute_ns` of the threads that did.
+  void WaitedForMasks(int64_t wait_ns) { ObserveNs(GroupHistogram::kStepMasks, wait_ns); }
+  void ComputedMasks(int64_t compute_ns) { ObserveNs(GroupHistogram::kMaskCompute, compute_ns); }
   // A request's first `tokens` are about to be sent.
   void FirstTokens(uint32_t tokens, uint32_t prompt_tokens, int64_t since_arrival_ns) {
     of(GroupCounter::kPromptTokens).Add(prompt_tokens);

@@ -82,7 +82,9 @@ constexpr MetricRow kRows[] = {
      GroupHistogram::kStep},
     {"regatta_step_part_seconds", kHistogram, "seconds", "part",
      "Parts of a step: schedule (plan made and sent), compute (on the rank that samples, from launch to "
-     "result), commit (result applied), publish (tokens sent to clients).",
+     "result, without idle waiting for masks), commit (result applied), publish (tokens sent to clients), "
+     "masks (from the beginning of a step that awaits masks until they are sent; the device computes "
+     "meanwhile).",
      "", GroupHistogram::kStepSchedule, "schedule"},
     {"regatta_step_part_seconds", kHistogram, "seconds", "part", "", "", GroupHistogram::kStepCompute,
      "compute"},
@@ -90,6 +92,14 @@ constexpr MetricRow kRows[] = {
      "commit"},
     {"regatta_step_part_seconds", kHistogram, "seconds", "part", "", "", GroupHistogram::kStepPublish,
      "publish"},
+    {"regatta_step_part_seconds", kHistogram, "seconds", "part", "", "", GroupHistogram::kStepMasks,
+     "masks"},
+    {"regatta_mask_compute_seconds", kHistogram, "seconds", "",
+     "Time of the router's threads for the masks of a step, all together.", "",
+     GroupHistogram::kMaskCompute},
+    {"regatta_grammar_compile_seconds", kHistogram, "seconds", "",
+     "From a constrained request's arrival until its grammar is there, or is known to be wrong.", "",
+     Figure::kGrammarCompile},
     {"regatta_groups", kGauge, "groups", "", "Groups that serve.", "", Figure::kGroups},
     {"regatta_group_requests_running", kGauge, "requests", "group", "Requests that hold a slot.", "",
      Figure::kGroupRunning},

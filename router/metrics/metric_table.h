@@ -26,6 +26,7 @@ enum class Figure {
   kRankCompute,
   kRankTimedSteps,
   kRankCompleted,
+  kGrammarCompile,
   kHttpConnections,
   kHttpRequests,
   kBuild,

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "common/check.h"
+#include "router/metrics/buckets.h"
 
 namespace regatta {
 
@@ -16,7 +17,8 @@ void GroupTotals::Add(const GroupMetrics& group) {
   }
 }
 
-RouterMetrics::RouterMetrics(uint32_t max_tokens) : bounds_(max_tokens) {
+RouterMetrics::RouterMetrics(uint32_t max_tokens)
+    : bounds_(max_tokens), grammar_compile_(StepTimeBounds()) {
   absl::MutexLock lock(&mutex_);
   // Before there is a group all series are there, and zero.
   for (size_t i = 0; i < kNumGroupHistograms; ++i) {
@@ -56,6 +58,13 @@ RouterMetrics::Snapshot RouterMetrics::Take() const {
   std::sort(snapshot.groups.begin(), snapshot.groups.end(),
             [](const auto& a, const auto& b) { return a->facts().index < b->facts().index; });
   return snapshot;
+}
+
+HistogramTotals RouterMetrics::grammar_compile() const {
+  HistogramTotals totals;
+  totals.counts.resize(StepTimeBounds().size() + 1);
+  grammar_compile_.AddTo(totals);
+  return totals;
 }
 
 void RouterMetrics::AddRanks(const GroupMetrics& group, RankTotalsMap& ranks) {

@@ -70,6 +70,10 @@ class RouterMetrics {
     return refused_[static_cast<size_t>(code)].load(std::memory_order_relaxed);
   }
 
+  // A constrained request waited so long for its grammar, of the coordinator's thread.
+  void GrammarCompiled(int64_t took_ns) { grammar_compile_.Observe(1e-9 * took_ns); }
+  HistogramTotals grammar_compile() const;
+
   // Requests that wait for a group, beside those that wait within one.
   void SetUnplaced(uint32_t requests) { unplaced_.Set(requests); }
   uint32_t unplaced() const { return unplaced_.Get(); }
@@ -83,6 +87,7 @@ class RouterMetrics {
   RequestEnds ends_;
   std::array<std::atomic<uint64_t>, kNumCodes> refused_ = {};
   Tally<uint32_t> unplaced_;
+  Histogram grammar_compile_;
 
   mutable absl::Mutex mutex_;
   std::map<uint64_t, std::shared_ptr<GroupMetrics>> groups_ ABSL_GUARDED_BY(mutex_);  // by epoch

@@ -59,7 +59,7 @@ uint32_t ReadMaxTokens(RequestFields& fields) {
 }
 
 // logprobs is a switch here, top_logprobs a number.
-void ReadLogprobs(RequestFields& fields, SamplingParams& sampling) {
+void ReadChatLogprobs(RequestFields& fields, SamplingParams& sampling) {
   sampling.set_logprobs(fields.Bool("logprobs", false));
   const auto top = fields.Integer("top_logprobs", 0, kMaxTopLogprobs);
   if (top.value_or(0) > 0 && !sampling.logprobs()) {
@@ -120,9 +120,10 @@ struct ChatFields {
   SharedFields shared;
   ChatPrompt prompt;
   ToolUse tools;
+  std::vector<SchemaPlace> schema_places = {{"#", kResponseSchema}};
 };
 
-absl::StatusOr<ChatFields> ReadFields(const OpenAiContext& context, const OrderedJson& body) {
+absl::StatusOr<ChatFields> ReadChatFields(const OpenAiContext& context, const OrderedJson& body) {
   absl::Status status;
   RequestFields fields(body, "", status);
   RETURN_IF_ERROR(status);
@@ -133,7 +134,7 @@ absl::StatusOr<ChatFields> ReadFields(const OpenAiContext& context, const Ordere
   ReadSharedFields(fields, context, chat.shared);
   GenerateRequest& request = chat.shared.request;
   request.set_max_tokens(ReadMaxTokens(fields));
-  ReadLogprobs(fields, *request.mutable_sampling());
+  ReadChatLogprobs(fields, *request.mutable_sampling());
   chat.prompt = ReadChatPrompt(fields);
   const Tools tools = ReadTools(fields);
   ReadResponseFormat(fields, request);
@@ -141,6 +142,8 @@ absl::StatusOr<ChatFields> ReadFields(const OpenAiContext& context, const Ordere
   fields.RefuseOthers();
   RETURN_IF_ERROR(status);
   RETURN_IF_ERROR(CheckMinTokens(request));
+  const bool forced = tools.choice == Tools::kNamed || tools.choice == Tools::kRequired;
+  if (forced) chat.schema_places = ForcedCallPlaces(tools);
   ASSIGN_OR_RETURN(chat.tools, UseTools(context, tools, chat.prompt, request));
   return chat;
 }
@@ -187,7 +190,7 @@ absl::StatusOr<std::vector<uint32_t>> ChatPromptTokens(const OpenAiContext& cont
 
 absl::StatusOr<PreparedRequest> PrepareChat(const OpenAiContext& context, const HttpRequest& http) {
   ASSIGN_OR_RETURN(const OrderedJson body, ReadJson(http.body));
-  ASSIGN_OR_RETURN(ChatFields chat, ReadFields(context, body));
+  ASSIGN_OR_RETURN(ChatFields chat, ReadChatFields(context, body));
   ASSIGN_OR_RETURN(std::vector<uint32_t> tokens, ChatPromptTokens(context, chat.prompt));
   SharedFields& shared = chat.shared;
   const uint64_t max_tokens = shared.request.max_tokens();
@@ -208,7 +211,10 @@ absl::StatusOr<PreparedRequest> PrepareChat(const OpenAiContext& context, const 
                     .prompt_ids = {},
                     .tools = std::move(chat.tools)};
   if (shared.return_token_ids) answer.prompt_ids = tokens;
-  PreparedRequest prepared{.choices = {}, .stream = shared.stream, .writer = nullptr};
+  PreparedRequest prepared{.choices = {},
+                           .stream = shared.stream,
+                           .writer = nullptr,
+                           .schema_places = std::move(chat.schema_places)};
   AddChoices(shared, tokens, http.id, prepared.choices);
   prepared.writer = shared.stream ? MakeChatStreamWriter(std::move(answer))
                                   : MakeChatWholeWriter(std::move(answer));

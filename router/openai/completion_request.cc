@@ -38,7 +38,7 @@ struct CompletionFields {
   bool drop_output = false;  // max_tokens 0
 };
 
-void ReadLogprobs(RequestFields& fields, SamplingParams& sampling) {
+void ReadCompletionLogprobs(RequestFields& fields, SamplingParams& sampling) {
   const auto top = fields.Integer("logprobs", 0, kMaxTopLogprobs);
   sampling.set_logprobs(top.has_value());
   sampling.set_top_logprobs(top.value_or(0));
@@ -57,7 +57,8 @@ void RefuseOtherApis(RequestFields& fields, uint32_t n) {
   fields.Refuse("prompt_embeds");
 }
 
-absl::StatusOr<CompletionFields> ReadFields(const OpenAiContext& context, const OrderedJson& body) {
+absl::StatusOr<CompletionFields> ReadCompletionFields(const OpenAiContext& context,
+                                                      const OrderedJson& body) {
   absl::Status status;
   RequestFields fields(body, "", status);
   RETURN_IF_ERROR(status);
@@ -71,7 +72,7 @@ absl::StatusOr<CompletionFields> ReadFields(const OpenAiContext& context, const 
                                  .value_or(kDefaultMaxTokens);
   completion.drop_output = max_tokens == 0;
   request.set_max_tokens(std::max<int64_t>(max_tokens, 1));
-  ReadLogprobs(fields, *request.mutable_sampling());
+  ReadCompletionLogprobs(fields, *request.mutable_sampling());
   completion.echo = fields.Bool("echo", false);
   completion.add_special_tokens = fields.Bool("add_special_tokens", true);
   ReadResponseFormat(fields, request);
@@ -148,7 +149,7 @@ absl::Status CheckVolume(const CompletionFields& completion, const std::vector<P
 absl::StatusOr<PreparedRequest> PrepareCompletion(const OpenAiContext& context,
                                                   const HttpRequest& http) {
   ASSIGN_OR_RETURN(const OrderedJson body, ReadJson(http.body));
-  ASSIGN_OR_RETURN(CompletionFields completion, ReadFields(context, body));
+  ASSIGN_OR_RETURN(CompletionFields completion, ReadCompletionFields(context, body));
   if (context.tokenizer == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat("model: ", context.model_names.front(),
                                                    " has no tokenizer.json and can write no text"));
@@ -169,7 +170,10 @@ absl::StatusOr<PreparedRequest> PrepareCompletion(const OpenAiContext& context,
                           .logprobs = logprobs,
                           .return_token_ids = shared.return_token_ids,
                           .skip_special_tokens = shared.request.skip_special_tokens()};
-  PreparedRequest prepared{.choices = {}, .stream = shared.stream, .writer = nullptr};
+  PreparedRequest prepared{.choices = {},
+                           .stream = shared.stream,
+                           .writer = nullptr,
+                           .schema_places = {{"#", kResponseSchema}}};
   for (Prompt& prompt : prompts) {
     answer.prompt_tokens += prompt.tokens.size();
     AddChoices(shared, prompt.tokens, http.id, prepared.choices);

@@ -54,15 +54,27 @@ Kind KindOf(absl::StatusCode code) {
   }
 }
 
+// Where a path of fields that `message` begins with ends: names, indices, and quoted names.
+size_t EndOfPath(std::string_view message) {
+  bool quoted = false;
+  for (size_t i = 0; i < message.size(); ++i) {
+    const char c = message[i];
+    if (quoted && c == '\\') {
+      ++i;
+    } else if (c == '"' && (quoted || (i > 0 && message[i - 1] == '['))) {
+      quoted = !quoted;
+    } else if (!quoted && !absl::ascii_isalnum(c) && std::string_view("_-.[]$").find(c) > 5) {
+      return i;
+    }
+  }
+  return message.size();
+}
+
 // "field" of "field: what"; empty when the message does not begin so.
 std::string_view ParamOf(std::string_view message) {
-  const size_t colon = message.find(": ");
-  if (colon == std::string_view::npos || colon == 0) return {};
+  const size_t colon = EndOfPath(message);
+  if (colon == 0 || message.substr(colon, 2) != ": ") return {};
   std::string_view field = message.substr(0, colon);
-  const bool path = std::all_of(field.begin(), field.end(), [](char c) {
-    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '.' || c == '[' || c == ']';
-  });
-  if (!path) return {};
   // Our own API groups fields; this one is flat.
   if (field.substr(0, kGroup.size()) == kGroup) field.remove_prefix(kGroup.size());
   return field;

@@ -152,7 +152,8 @@ void Generation::Complete(Exchange& exchange) {
   exchange_ = nullptr;
 }
 
-void Generation::Break(const absl::Status& status) {
+void Generation::Break(const absl::Status& failure) {
+  const absl::Status status = NameSchemaPlace(failure, request_.schema_places);
   std::shared_ptr<Exchange> exchange;
   {
     absl::MutexLock lock(&mutex_);

@@ -52,7 +52,7 @@ class Generation final : public DeltaStream, public std::enable_shared_from_this
   bool Take(const Item& item);
   void Send(Exchange& exchange);
   void Complete(Exchange& exchange);
-  void Break(const absl::Status& status);
+  void Break(const absl::Status& failure);
 
   const std::shared_ptr<const OpenAiContext> context_;
   const bool stream_;

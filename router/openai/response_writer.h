@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "proto/inference.pb.h"
+#include "router/openai/schema_place.h"
 
 namespace regatta {
 
@@ -25,6 +26,7 @@ struct PreparedRequest {
   std::vector<GenerateRequest> choices;
   bool stream = false;
   std::unique_ptr<ResponseWriter> writer;
+  std::vector<SchemaPlace> schema_places = {};  // of the choices' constraint
 };
 
 }  // namespace regatta

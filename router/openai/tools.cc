@@ -108,6 +108,11 @@ void MoveReferences(std::string_view root, OrderedJson& schema, bool named = fal
   }
 }
 
+// Where the parameters of tool `i` lie in the schema of calls of any tool.
+std::string PointerOfParameters(size_t i) {
+  return absl::StrCat("#/items/anyOf/", i, "/properties/parameters");
+}
+
 }  // namespace
 
 bool IsToolName(std::string_view name) {
@@ -138,7 +143,7 @@ std::string ForcedCallSchema(const Tools& tools) {
   OrderedJson calls = OrderedJson::array();
   for (size_t i = 0; i < tools.names.size(); ++i) {
     OrderedJson parameters = ParametersOf((*tools.definitions)[i]);
-    MoveReferences(absl::StrCat("#/items/anyOf/", i, "/properties/parameters"), parameters);
+    MoveReferences(PointerOfParameters(i), parameters);
     calls.push_back(
         {{"type", "object"},
          {"properties",
@@ -148,6 +153,16 @@ std::string ForcedCallSchema(const Tools& tools) {
   }
   root["items"] = {{"anyOf", std::move(calls)}};
   return root.dump();
+}
+
+std::vector<SchemaPlace> ForcedCallPlaces(const Tools& tools) {
+  const auto field = [](size_t i) { return absl::StrCat("tools[", i, "].function.parameters"); };
+  if (tools.choice == Tools::kNamed) return {{"#", field(tools.forced)}};
+  std::vector<SchemaPlace> places = {{"#", "tools", /*made=*/true}};
+  for (size_t i = 0; i < tools.names.size(); ++i) {
+    places.push_back({PointerOfParameters(i), field(i)});
+  }
+  return places;
 }
 
 }  // namespace regatta

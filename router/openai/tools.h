@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "router/openai/request_fields.h"
+#include "router/openai/schema_place.h"
 
 namespace regatta {
 
@@ -37,5 +38,7 @@ bool IsToolName(std::string_view name);
 // kRequired an array of {"name", "parameters"}, where references within a tool's parameters stay
 // within them.
 std::string ForcedCallSchema(const Tools& tools);
+// Which parts of that schema are whose parameters.
+std::vector<SchemaPlace> ForcedCallPlaces(const Tools& tools);
 
 }  // namespace regatta

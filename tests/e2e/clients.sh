@@ -25,3 +25,5 @@ install aiperf $aiperf
 install guidellm $guidellm # 6 GB: it brings PyTorch
 python3 "$here/load_generators.py" --bin-dir "$build/bin" --aiperf "$build/clients/aiperf-$aiperf/bin/aiperf" \
   --guidellm "$build/clients/guidellm-$guidellm/bin/guidellm"
+python3 "$here/side_by_side.py" --bin-dir "$build/bin" --aiperf "$build/clients/aiperf-$aiperf/bin/aiperf" \
+  --guidellm "$build/clients/guidellm-$guidellm/bin/guidellm"

@@ -83,3 +83,24 @@ def make(folder, kinds, concurrencies, model="llama-3.1-8b", on_gpus=True, detai
         with (folder / "timeline.jsonl").open("w", encoding="utf-8") as lines:
             lines.writelines(json.dumps(timeline_of(one, draw)) + "\n" for one in points)
     return folder
+
+
+def add_partition(folder, reason):
+    """Makes the run of tp2 and tp4 in `folder` an experiment over layouts; `reason` is why another was not tried."""
+    path = folder / "results.json"
+    sweep = json.loads(path.read_text(encoding="utf-8"))
+    layouts = ("tp2", "tp4")
+
+    def row(speed, figures, winner):
+        cells = [{"layout": layout, "precision": "bfloat16", "kind": kind, "output_throughput_per_gpu_tok_s": value, "users": users}
+                 for layout, (kind, value, users) in zip(layouts, figures)]
+        return {"speed_tok_s": speed, "cells": cells, "winner_layout": winner, "winner_precision": "bfloat16"}
+
+    sweep["partition"] = {
+        "ranks": 4, "prior_device": "H100", "margin": 0.1,
+        "candidates": [{"layout": layout, "fate": "swept"} for layout in layouts] + [{"layout": "tp8", "fate": "impossible", "reason": reason}],
+        "speeds": [row(20, [("at least", 812.5, 40), ("measured", 500, 30)], "tp2"),
+                   row(50, [("not reached", 0, 0), ("measured", 410, 12)], "tp4")],
+        "winners": [{"from_tok_s": 0, "to_tok_s": 44.5, "layout": "tp2", "precision": "bfloat16"},
+                    {"from_tok_s": 44.5, "to_tok_s": 90, "layout": "tp4", "precision": "bfloat16"}]}
+    path.write_text(json.dumps(sweep), encoding="utf-8")

@@ -85,6 +85,21 @@ class ReportPageTest(browser_test.BrowserTest):
         self.assertEqual(self.count("#course option"), len(LAYOUTS) * len(POWERS))
         self.screenshots("layouts")
 
+    def test_which_layout_wins(self):
+        """An experiment over layouts, one of which could not be tried."""
+        run = made_runs.make(self.runs / "partition", LAYOUTS[1:3], POWERS)
+        made_runs.add_partition(run, "<i>tp8</i> needs 8 ranks")
+        self.open(self.report(run))
+        self.assertEqual(self.browser.text(".partition h2"), "Which layout wins at which speed")
+        self.assertEqual(self.browser.evaluate("[...document.querySelectorAll('.partition td.on')].map(e => e.innerText)"),
+                         [">= 812.5 40 users", "410.0 12 users"])
+        self.assertIn("not reached", self.browser.text(".partition"))
+        self.assertEqual(self.count(".partition i"), 0)
+        self.browser.evaluate("document.querySelector('.candidates').open = true")
+        self.assertIn("impossible: <i>tp8</i> needs 8 ranks", self.browser.text(".candidates"))
+        self.assertEqual(self.count("table.heat td.cell"), 2 * 2 * len(POWERS))
+        self.screenshots("partition")
+
     def test_hover_shows_the_point_and_the_legend_hides_a_series(self):
         self.open(self.report(made_runs.make(self.runs / "run", LAYOUTS[:2], POWERS)))
         chart = "Chart.getChart(document.querySelector('canvas'))"

@@ -41,7 +41,7 @@ absl::StatusOr<std::shared_ptr<Grammar>> CompileText(std::string_view text) {
 
 std::vector<uint32_t> AllowedTokens(OutputConstraint& constraint) {
   std::vector<uint32_t> mask(Tokens()->mask_words());
-  constraint.FillMask(absl::MakeSpan(mask));
+  constraint.FillMask(absl::MakeSpan(mask), kAnyMaskWork);
   std::vector<uint32_t> allowed;
   for (uint32_t token = 0; token < Tokens()->vocab_size(); ++token) {
     if (mask[token / 32] >> token % 32 & 1) allowed.push_back(token);

@@ -60,6 +60,11 @@ TEST_F(CoordinatorConstraintsTest, ConstrainedRequestsAreServedBesideOthersOnEve
     ASSERT_TRUE(stream_->AwaitEnd(tag, absl::Seconds(60))) << tag;
     EXPECT_EQ(stream_->Get(tag).tokens, FakeContinuation(Prompt(tag), LengthOf(tag)));
   }
+  const RouterMetrics& metrics = coordinator_->metrics();
+  EXPECT_EQ(metrics.grammar_compile().count(), 40u);
+  const GroupTotals totals = metrics.Take().totals;
+  EXPECT_GT(totals.Get(GroupHistogram::kMaskCompute).count(), 0u);
+  EXPECT_LE(totals.Get(GroupHistogram::kMaskCompute).count(), totals.Get(GroupCounter::kSteps));
 }
 
 TEST_F(CoordinatorConstraintsTest, ConstraintsMoveToAnotherGroupWithTheirTokens) {

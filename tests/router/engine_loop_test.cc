@@ -243,8 +243,9 @@ TEST_F(EngineLoopTest, ATokenThatTheConstraintRefusesFailsItsRequestAlone) {
 // Gives up at its third mask.
 class OverrunConstraint final : public OutputConstraint {
  public:
-  void FillMask(absl::Span<uint32_t> mask) override {
+  MaskCost FillMask(absl::Span<uint32_t> mask, uint64_t) override {
     std::fill(mask.begin(), mask.end(), ++masks_ < 3 ? ~0u : 1u);
+    return {};
   }
   bool Accept(uint32_t) override { return true; }
   absl::Status status() const override {
@@ -278,9 +279,10 @@ TEST_F(EngineLoopTest, AConstraintThatOverrunsFailsItsRequestAlone) {
 // Takes its time over every mask.
 class SlowConstraint final : public OutputConstraint {
  public:
-  void FillMask(absl::Span<uint32_t> mask) override {
+  MaskCost FillMask(absl::Span<uint32_t> mask, uint64_t) override {
     absl::SleepFor(absl::Milliseconds(400));
     mask[0] = 1;
+    return {};
   }
   bool Accept(uint32_t token) override { return token == 0; }
 };

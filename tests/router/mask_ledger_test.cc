@@ -73,7 +73,7 @@ TEST_F(MaskLedgerTest, WhoHasEndedHasNoConstraint) {
 TEST_F(MaskLedgerTest, TokensGoToTheConstraintOfTheirSequence) {
   const auto constraint = Add(1);
   std::vector<uint32_t> mask(sim::kMaskWords);
-  constraint->FillMask(absl::MakeSpan(mask));
+  constraint->FillMask(absl::MakeSpan(mask), kAnyMaskWork);
   uint32_t allowed = 0, refused = 0;
   while ((mask[allowed / 32] >> (allowed % 32) & 1) == 0) ++allowed;
   while ((mask[refused / 32] >> (refused % 32) & 1) != 0) ++refused;

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <functional>
+#include <map>
 #include <numeric>
 #include <string>
 #include <utility>
@@ -390,6 +391,39 @@ TEST(SchedulerTest, DrawsOfAConstrainedSequenceAwaitMasks) {
   EXPECT_THAT(harness.Plan().flags(),
               ElementsAre(STEP_FLAG_SAMPLE | STEP_FLAG_AWAITS_MASK, STEP_FLAG_SAMPLE));
   EXPECT_THAT(harness->awaiting(), ElementsAre(1));
+}
+
+// Sixty-four sequences whose masks cost a tenth of what a step may spend, beside one with cheap
+// masks and one without: the latter two are in every step, the others in turn.
+TEST(SchedulerTest, CostlyMasksTakeTurnsAndHoldNobodyElseUp) {
+  constexpr uint64_t kCostly = 64;
+  SchedulerOptions options = Options();
+  options.limits.set_max_batch_size(80);
+  options.limits.set_max_num_tokens(1000);
+  options.limits.set_max_seq_len(2000);
+  options.num_blocks = 10'000;
+  options.sampling_rows = 80;
+  options.max_inflight = 1;
+  Harness harness(options);
+  for (uint64_t id = 1; id <= kCostly + 1; ++id) {
+    SequenceSpec spec = Spec(id, 4, 1000);
+    spec.constrained = true;
+    harness.Add(std::move(spec));
+  }
+  harness.Add(Spec(kCostly + 2, 4, 1000));
+  std::map<uint64_t, int> drawn;
+  for (int step = 0; step < 200; ++step) {
+    harness.Plan();
+    const std::vector<uint64_t> awaiting = harness->awaiting();
+    for (const SequenceEvent& event : harness.Commit()) ++drawn[event.id];
+    for (const uint64_t id : awaiting) {
+      harness->NoteMaskWork(id, id <= kCostly ? options.mask_work / 10 : 2000);
+    }
+    if (step > 0) EXPECT_LE(awaiting.size(), 10u);
+  }
+  EXPECT_EQ(drawn[kCostly + 2], 200);
+  EXPECT_GE(drawn[kCostly + 1], 197) << "its first cost is not known";
+  for (uint64_t id = 1; id <= kCostly; ++id) EXPECT_NEAR(drawn[id], 200 * 9 / 64, 4) << id;
 }
 
 // The prompt of ten goes in chunks of eight and two; each but the last brings the token behind it.

@@ -51,6 +51,7 @@ TEST(StepTimerTest, WaitingForMasksDoesNotCount) {
     timer.MasksSent(step, now);
     EXPECT_EQ(timer.deadline_ns() - now, timer.limit_ns()) << "it begins anew";
     timer.MasksSent(step + 7, now);  // not in flight
+    EXPECT_EQ(timer.mask_wait_ns(), 1900 * kMs);
     now += 40 * kMs;
     EXPECT_EQ(timer.Completed(now), 1940 * kMs);
   }

@@ -17,11 +17,13 @@ class FakeConstraint final : public OutputConstraint {
  public:
   explicit FakeConstraint(uint64_t seed) : state_(Mix(seed, 0x6D61736B)) {}
 
-  void FillMask(absl::Span<uint32_t> mask) override {
+  // Costs something else each time, most often little.
+  MaskCost FillMask(absl::Span<uint32_t> mask, uint64_t) override {
     for (uint32_t& word : mask) word = 0;
     for (uint32_t id = 0; id < kMaskedVocab; ++id) {
       if (Allows(id)) mask[id / 32] |= 1u << (id % 32);
     }
+    return {.work = Mix(state_, 1) % 8 == 0 ? Mix(state_, 2) % 1'000'000 : Mix(state_, 2) % 1000};
   }
   bool Accept(uint32_t token) override {
     if (token >= kMaskedVocab || !Allows(token)) return false;

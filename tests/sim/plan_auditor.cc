@@ -10,6 +10,8 @@
 namespace regatta::sim {
 namespace {
 
+constexpr uint64_t kLongestTurn = 40;  // plans
+
 template <typename... Parts>
 absl::Status Fault(const Parts&... parts) {
   return absl::FailedPreconditionError(absl::StrCat(parts...));
@@ -38,6 +40,11 @@ void PlanAuditor::OnEnd(uint64_t id) {
   }
   live_.erase(rank);
   ranks_.erase(id);
+}
+
+void PlanAuditor::OnMask(uint64_t id, uint64_t work) {
+  const auto rank = ranks_.find(id);
+  if (rank != ranks_.end()) live_.at(rank->second).mask_work = work;
 }
 
 void PlanAuditor::OnCommit(uint64_t step_id) { committed_ = step_id; }
@@ -112,6 +119,7 @@ absl::Status PlanAuditor::CheckAdmission(const Admission& admission, uint64_t st
     }
   }
   live.slot = admission.slot();
+  live.turn_since = 0;
   live.started = true;
   live.position = UINT32_MAX;  // known with the first entry: behind the cached prefix
   live.prefill_end = admission.prompt_length() + admission.output_length();
@@ -152,27 +160,52 @@ absl::Status PlanAuditor::CheckEntry(const StepPlan& plan, int i) {
   return absl::OkStatus();
 }
 
-// With one stage everything that can decode decodes in every step; with more, an even share.
-absl::Status PlanAuditor::CheckDecodes(const StepPlan& plan, uint32_t decodes) const {
-  uint32_t decoding = 0, ready = 0;
+// With one stage everything that can decode decodes in every step; with more, an even share. But
+// for constrained sequences, some of which may have to let others have their masks.
+absl::Status PlanAuditor::CheckDecodes(const StepPlan& plan, uint32_t decodes) {
+  const std::set<uint32_t> chosen(plan.slot().begin(), plan.slot().begin() + decodes);
+  uint32_t decoding = 0, ready = 0, put_off = 0;
   for (const auto& [slot, rank] : slots_) {
-    const Live& live = live_.at(rank);
+    Live& live = live_.at(rank);
     if (live.position == UINT32_MAX || live.position < live.prefill_end) continue;
     if (live.total == live.limit) return Fault("sequence ", live.id, " keeps its slot");
     ++decoding;
-    ready += options_.stages == 1 || live.sample_step <= committed_;
+    const bool now = options_.stages == 1 || live.sample_step <= committed_;
+    ready += now;
+    const bool waits = now && live.constrained && !chosen.contains(slot);
+    put_off += waits;
+    if (!waits) {
+      live.turn_since = 0;
+    } else if (live.turn_since == 0) {
+      live.turn_since = plan.step_id();
+    } else if (plan.step_id() - live.turn_since > kLongestTurn) {
+      return Fault("sequence ", live.id, " gets no mask");
+    }
   }
   const uint32_t share = (decoding + options_.stages - 1) / options_.stages;
-  if (decodes != std::min(share, ready)) {
+  if (decodes + put_off < std::min(share, ready) || decodes > std::min(share, ready)) {
     return Fault(decodes, " of ", ready, " ready sequences decode, share ", share);
   }
-  return absl::OkStatus();
+  turns_waited_ = options_.stages == 1 ? put_off : 0;
+  return CheckMasks(plan, decodes);
+}
+
+// The masks of one plan are not expected to cost more together than they may.
+absl::Status PlanAuditor::CheckMasks(const StepPlan& plan, uint32_t decodes) const {
+  uint64_t work = 0, masks = 0;
+  for (uint32_t i = 0; i < decodes; ++i) {
+    const Live& live = live_.at(slots_.at(plan.slot(static_cast<int>(i))));
+    masks += live.constrained;
+    if (live.constrained) work += std::min(live.mask_work, options_.mask_work / 2);
+  }
+  if (masks < 2 || work <= options_.mask_work) return absl::OkStatus();
+  return Fault(masks, " masks that cost ", work, " in one plan, at most ", options_.mask_work);
 }
 
 // While the first in order waits nobody else is let in, and whoever runs ends or is preempted after
-// at most max_seq_len tokens.
+// at most max_seq_len tokens; at most four of them take turns with their masks.
 absl::Status PlanAuditor::CheckWaiting(uint64_t step_id) {
-  const uint64_t longest = uint64_t{options_.limits.max_seq_len()} * (options_.stages + 1) +
+  const uint64_t longest = uint64_t{options_.limits.max_seq_len()} * (options_.stages + 1) * 4 +
                            uint64_t{options_.num_blocks} * options_.block_size;
   bool first = true;
   for (auto& [rank, live] : live_) {

@@ -25,7 +25,10 @@ class PlanAuditor {
   // After every call of NextStep, before OnPlan: how many sequences it preempted.
   void OnNextStep(uint64_t preemptions);
   absl::Status OnPlan(const StepPlan& plan, const std::vector<uint64_t>& started);
+  void OnMask(uint64_t id, uint64_t work);
   void OnCommit(uint64_t step_id);
+  // Draws that the newest plan put off for the sake of others' masks.
+  uint64_t turns_waited() const { return turns_waited_; }
 
  private:
   struct Live {
@@ -41,6 +44,8 @@ class PlanAuditor {
     uint32_t slot = UINT32_MAX;
     uint64_t last_step = 0;     // newest plan that holds it
     uint64_t sample_step = 0;   // newest plan that draws for it
+    uint64_t mask_work = 0;     // of its newest mask
+    uint64_t turn_since = 0;    // plan since which its draw is put off
     uint64_t first_waited = 0;  // plan since which it waits as the first of all
   };
   struct Rank {
@@ -53,12 +58,14 @@ class PlanAuditor {
 
   absl::Status CheckAdmission(const Admission& admission, uint64_t step_id);
   absl::Status CheckEntry(const StepPlan& plan, int i);
-  absl::Status CheckDecodes(const StepPlan& plan, uint32_t decodes) const;
+  absl::Status CheckDecodes(const StepPlan& plan, uint32_t decodes);
+  absl::Status CheckMasks(const StepPlan& plan, uint32_t decodes) const;
   absl::Status CheckWaiting(uint64_t step_id);
 
   const SchedulerOptions options_;
   uint64_t arrivals_ = 0;
   uint64_t committed_ = 0;
+  uint64_t turns_waited_ = 0;
   std::map<Rank, Live> live_;       // in order of service
   std::map<uint64_t, Rank> ranks_;  // by id
   std::map<uint32_t, Rank> slots_;  // holder; erased when released

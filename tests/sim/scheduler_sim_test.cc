@@ -37,12 +37,13 @@ TEST(SchedulerSimulation, EverySequenceEndsOnceWithItsOwnTokens) {
       "%lu workloads: %lu steps, %lu finished, %lu cancelled, %lu stopped late, %lu rejected, "
       "%lu preempted (%lu in flight), %lu re-formed, %lu cached tokens, %lu discarded tokens, "
       "%lu slots reused in flight, %lu masked draws (%lu waits for masks, %lu masks of ended "
-      "sequences), %lu constraints moved, %lu prompts scored\n",
+      "sequences), %lu masks put off, %lu constraints moved, %lu prompts scored\n",
       coverage.workloads, coverage.steps, coverage.finished, coverage.cancelled,
       coverage.late_stops, coverage.rejected, coverage.preempted, coverage.preempted_in_flight,
       coverage.reformed, coverage.cached_tokens, coverage.discarded_tokens,
       coverage.slots_reused_in_flight, coverage.masked_draws, coverage.masks_awaited,
-      coverage.masks_of_ended, coverage.moved_constraints, coverage.scored_prompts);
+      coverage.masks_of_ended, coverage.put_off_masks, coverage.moved_constraints,
+      coverage.scored_prompts);
   if (num_workloads < 1000) return;
   // The workloads are worth nothing unless they reach all of this, often.
   const uint64_t often = num_workloads / 10;
@@ -59,6 +60,7 @@ TEST(SchedulerSimulation, EverySequenceEndsOnceWithItsOwnTokens) {
   EXPECT_GT(coverage.masks_awaited, often);
   EXPECT_GT(coverage.masks_of_ended, often);
   EXPECT_GT(coverage.moved_constraints, often);
+  EXPECT_GT(coverage.put_off_masks, often / 10) << "three constrained sequences at once are rare";
   EXPECT_GT(coverage.scored_prompts, often);
 }
 

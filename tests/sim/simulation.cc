@@ -39,6 +39,7 @@ void Coverage::Add(const Coverage& other) {
   masks_of_ended += other.masks_of_ended;
   moved_constraints += other.moved_constraints;
   scored_prompts += other.scored_prompts;
+  put_off_masks += other.put_off_masks;
 }
 
 Simulation::Simulation(uint64_t seed) : workload_(MakeWorkload(seed)), random_(Mix(seed, 1)) {
@@ -188,6 +189,7 @@ absl::Status Simulation::Dispatch() {
     }
   }
   RETURN_IF_ERROR(auditor_->OnPlan(*plan, scheduler_->started()));
+  coverage_.put_off_masks += auditor_->turns_waited();
   ++coverage_.steps;
   RETURN_IF_ERROR(ExpectMasks(*plan));
   dispatched_.push_back(*std::move(plan));
@@ -212,7 +214,12 @@ void Simulation::ComputeMasks() {
   input.set_step_id(due->step_id);
   for (const auto& constraint : due->constraints) {
     std::vector<uint32_t> mask(kMaskWords, ~0u);
-    if (constraint != nullptr) constraint->FillMask(absl::MakeSpan(mask));
+    if (constraint != nullptr) {
+      const MaskCost cost = constraint->FillMask(absl::MakeSpan(mask), kAnyMaskWork);
+      const uint64_t id = due->ids[&constraint - due->constraints.data()];
+      scheduler_->NoteMaskWork(id, cost.work);
+      auditor_->OnMask(id, cost.work);
+    }
     coverage_.masks_of_ended += constraint == nullptr;
     input.mutable_masks()->append(reinterpret_cast<const char*>(mask.data()),
                                   mask.size() * sizeof(uint32_t));
@@ -271,7 +278,7 @@ uint32_t Simulation::NextToken(Client& client) {
     FakeConstraint constraint(client.spec.id);
     for (size_t i = client.spec.prompt_length; i < tokens.size(); ++i) constraint.Accept(tokens[i]);
     mask.resize(kMaskWords);
-    constraint.FillMask(absl::MakeSpan(mask));
+    constraint.FillMask(absl::MakeSpan(mask), kAnyMaskWork);
   }
   return SampleToken(client.attention, client.spec.sampling,
                      static_cast<uint32_t>(tokens.size()) - client.spec.prompt_length,

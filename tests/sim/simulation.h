@@ -28,6 +28,7 @@ struct Coverage {
   uint64_t preempted_in_flight = 0, slots_reused_in_flight = 0;
   uint64_t masked_draws = 0, masks_awaited = 0, masks_of_ended = 0, moved_constraints = 0;
   uint64_t scored_prompts = 0;
+  uint64_t put_off_masks = 0;
   void Add(const Coverage& other);
 };
 

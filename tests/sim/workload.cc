@@ -54,6 +54,7 @@ SchedulerOptions MakeOptions(Random& random) {
   options.stages = random.OneIn(2) ? 1 : random.Between(2, 4);
   options.max_inflight = random.Between(1, options.stages + 2);
   options.sampling_rows = random.Between(0, 4);
+  if (random.Between(0, 1) == 1) options.mask_work = 400;  // Two masks a step: others wait.
   options.prefix_cache = !random.OneIn(3);
   options.chunked_prefill = !random.OneIn(3);
   options.prefix_cache_secret = random.Next();

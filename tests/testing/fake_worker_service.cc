@@ -322,7 +322,7 @@ std::vector<uint32_t> FakeContinuation(const std::vector<uint32_t>& prompt, uint
   sim::FakeConstraint constraint(constraint_seed.value_or(0));
   std::vector<uint32_t> mask(constraint_seed ? sim::kMaskWords : 0);
   while (tokens.size() < count) {
-    if (constraint_seed) constraint.FillMask(absl::MakeSpan(mask));
+    if (constraint_seed) constraint.FillMask(absl::MakeSpan(mask), kAnyMaskWork);
     tokens.push_back(sim::SampleToken(attention, SamplingParams(), tokens.size(), 0, mask));
     if (constraint_seed) CHECK(constraint.Accept(tokens.back()));
     entry = sim::KvEntry(entry, tokens.back());

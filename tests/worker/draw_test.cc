@@ -254,6 +254,24 @@ TEST_F(DrawTest, OnlyStepsWithMasksWait) {
   EXPECT_EQ(third->token(0), 9u);
 }
 
+// The wait is half a second by construction; that a tiny model's step takes four fifths of it no
+// machine is so busy.
+TEST_F(DrawTest, WaitingForMasksIsNoComputing) {
+  Form(Options(TinyLlama(), LayoutOf(1)));
+  Start();
+  Admit(0, 4);
+  Entry(0, 0, Range(1, 4), {0}, STEP_FLAG_SAMPLE | STEP_FLAG_AWAITS_MASK);
+  const absl::Time dispatched = absl::Now();
+  group_->Dispatch(plan_);
+  EXPECT_TRUE(group_->Idle(absl::Milliseconds(500)));
+  group_->SendMasks(MasksOf(1, {{9}}));
+  const auto result = group_->Next();
+  ASSERT_TRUE(result.ok()) << result.status();
+  EXPECT_GT(result->compute_ns(), 0u);
+  EXPECT_LT(absl::Nanoseconds(result->compute_ns()),
+            absl::Now() - dispatched - absl::Milliseconds(100));
+}
+
 TEST_F(DrawTest, AMaskOfTheWrongSizeIsNamed) {
   Form(Options(TinyLlama(), LayoutOf(kOnCpu ? 2 : 1)));
   Start();

@@ -7,6 +7,8 @@
 #include <filesystem>
 #include <set>
 
+#include "orchestrator/benchmark/protocol.h"
+
 namespace regatta {
 namespace {
 
@@ -43,6 +45,22 @@ TEST_F(BenchmarkInputTest, TheSeedDecidesTheOrderAndNothingIsLost) {
   EXPECT_NE(first[0] + first[1] + first[2], "012");
   options_.random_seed = 7;
   EXPECT_NE(Order(), first);
+}
+
+TEST_F(BenchmarkInputTest, TrtllmBenchsProtocolKeepsTheFilesOrderAndSendsAllOfIt) {
+  options_.protocol = kTrtllmBenchProtocol;
+  const std::vector<std::string> order = Order();
+  EXPECT_EQ(order[0] + order[1] + order[49], "0149");
+  std::vector<LoadPoint> points = {{4, 40}, {8, 80}};
+  ASSERT_TRUE(SetProtocolRequests(options_, points).ok());
+  EXPECT_EQ(points[0].requests, 50u);
+  EXPECT_EQ(points[1].requests, 50u);
+  points = {{64, 640}};
+  EXPECT_THAT(std::string(SetProtocolRequests(options_, points).message()),
+              HasSubstr("--concurrency 64: --compat trtllm-bench sends the data set once, which "
+                        "has 50 requests"));
+  ApplyProtocol(options_);
+  EXPECT_EQ(WarmupRequestsAt(options_, {4, 50}), 2u);
 }
 
 TEST_F(BenchmarkInputTest, MeansAreTheDataSetsUnlessGiven) {

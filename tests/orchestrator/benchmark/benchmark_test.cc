@@ -16,6 +16,7 @@
 #include "orchestrator/grpc/null_server.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/workload/dataset.h"
+#include "proto/comparison.pb.h"
 
 namespace regatta {
 namespace {
@@ -96,7 +97,7 @@ class BenchmarkTest : public ::testing::Test {
 TEST_F(BenchmarkTest, ASweepLeavesEveryFileAndExitsWithZero) {
   const auto server = Serve({1'000'000, 100'000, 1});
   auto arguments = Sweep(*server, "1,4");
-  arguments.insert(arguments.end(), {"--markdown", "--num_requests", "8"});
+  arguments.insert(arguments.end(), {"--markdown", "--num_requests", "8", "--export", "vllm,csv"});
   ASSERT_EQ(RunToEnd(arguments), "exit code 0") << Log();
   const auto sweep = LoadResults(RunPath());
   ASSERT_TRUE(sweep.ok()) << sweep.status();
@@ -108,8 +109,8 @@ TEST_F(BenchmarkTest, ASweepLeavesEveryFileAndExitsWithZero) {
   EXPECT_EQ(sweep->points(1).request_info().num_requests(), 8u);
   EXPECT_EQ(sweep->points(1).regatta().length_mismatches(), 0u);
   EXPECT_FALSE(sweep->points(1).regatta().performance_figure());
-  for (const char* name :
-       {"requests.jsonl", "summary.csv", "summary.md", "report.html", "pareto.svg"}) {
+  for (const char* name : {"requests.jsonl", "summary.csv", "summary.md", "report.html",
+                           "pareto.svg", "export/vllm-c1.json", "export/vllm-c4.json"}) {
     EXPECT_TRUE(fs::exists(fs::path(RunPath()) / name)) << name;
   }
   EXPECT_THAT(Log(), HasSubstr("= PERFORMANCE OVERVIEW"));
@@ -136,6 +137,112 @@ TEST_F(BenchmarkTest, ThroughputWritesThePointAsJson) {
   EXPECT_THAT(point.regatta().run().command(), HasSubstr("regatta throughput --url grpc://"));
   EXPECT_THAT(point.regatta().run().configuration(), HasSubstr("stream-mode=\"per-request\""));
   EXPECT_GT(point.regatta().run().environment().cpus(), 0u);
+}
+
+TEST_F(BenchmarkTest, TwoServersAreComparedInTurn) {
+  // B takes three times as long for each token, which no busy machine hides.
+  const auto a = Serve({1'000'000, 2'000'000, 1}), b = Serve({1'000'000, 6'000'000, 1});
+  const std::string json = (dir_ / "comparison.json").string();
+  const std::vector<std::string> arguments = {"compare",
+                                              "--a",
+                                              "grpc://" + a->address(),
+                                              "--b",
+                                              "grpc://" + b->address(),
+                                              "--dataset",
+                                              dataset(),
+                                              "--concurrency",
+                                              "2",
+                                              "--num-requests",
+                                              "4",
+                                              "--warmup",
+                                              "0",
+                                              "--json",
+                                              json,
+                                              "--no-calibrate",
+                                              "--output",
+                                              results(),
+                                              "--fail-if",
+                                              "mean_tpot>+50%",
+                                              "--fail-if",
+                                              "mean_tpot<-50%"};
+  ASSERT_EQ(RunToEnd(arguments), "exit code 4") << Log();
+  std::ostringstream text;
+  text << std::ifstream(json).rdbuf();
+  Comparison comparison;
+  ASSERT_TRUE(FromJson(text.str(), comparison).ok());
+  ASSERT_EQ(comparison.loads_size(), 1);
+  EXPECT_TRUE(comparison.loads(0).paired());
+  EXPECT_EQ(comparison.loads(0).runs_a(), 5u);
+  ASSERT_EQ(comparison.gates_size(), 2);
+  EXPECT_EQ(comparison.gates(0).outcome(), GATE_HOLDS);
+  EXPECT_EQ(comparison.gates(1).outcome(), GATE_EXCLUDED);
+  for (const char* name : {"comparison.json", "comparison.md", "comparison.svg"}) {
+    EXPECT_TRUE(fs::exists(fs::path(RunPath()) / name)) << name;
+  }
+  // In turn, odd repeats A first: no run begins before the one before it has.
+  const auto run_a = LoadResults(comparison.a().path()), run_b = LoadResults(comparison.b().path());
+  ASSERT_TRUE(run_a.ok() && run_b.ok());
+  ASSERT_EQ(run_a->runs_size(), 5);
+  const auto started = [](const SweepReport& run, int i) {
+    return run.runs(i).regatta().started_utc();
+  };
+  EXPECT_LE(started(*run_a, 0), started(*run_b, 0));
+  EXPECT_LE(started(*run_b, 1), started(*run_a, 1));
+  // The stored runs are still known as pairs.
+  ASSERT_EQ(RunToEnd({"compare", comparison.a().path(), comparison.b().path()}), "exit code 0")
+      << Log();
+  EXPECT_THAT(Log(), HasSubstr("5 pairs of interleaved runs"));
+  ASSERT_EQ(RunToEnd({"compare", comparison.a().path(), comparison.b().path(), "--tp", "2"}),
+            "exit code 2");
+  EXPECT_THAT(Log(), HasSubstr("--tp has no effect on runs that were measured already"));
+}
+
+TEST_F(BenchmarkTest, SidesThatDoNotFitAreRefused) {
+  const auto refusal = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "compare");
+    EXPECT_EQ(RunToEnd(arguments), "exit code 2");
+    return Log();
+  };
+  EXPECT_THAT(refusal({"--a", "grpc://one:1"}), HasSubstr("give two runs' directories"));
+  EXPECT_THAT(refusal({"--a", "--tp two", "--b", "--tp 2"}), HasSubstr("--a '--tp two'"));
+  EXPECT_THAT(refusal({"--a", "grpc://one:1 --concurrency 4", "--b", "grpc://two:1"}),
+              HasSubstr("have other loads"));
+  EXPECT_THAT(refusal({"--a", "http://one:1", "--b", "http://one:1", "--dataset", dataset()}),
+              HasSubstr("give each a --cache-salt"));
+  EXPECT_THAT(
+      refusal({"--a", "grpc://one:1 --export word", "--b", "grpc://two:1", "--output", results()}),
+      HasSubstr("'word'"));
+  EXPECT_THAT(refusal({"--a", "grpc://one:1", "--b", "grpc://two:1", "--adaptive"}),
+              HasSubstr("--adaptive"));
+  EXPECT_THAT(refusal({"x", "y", "--fail-if", "speed<1%"}), HasSubstr("'speed' is none of"));
+}
+
+TEST_F(BenchmarkTest, AnotherToolsProtocolIsKeptToTheLetter) {
+  const auto server = Serve({1'000'000, 100'000, 1});
+  const std::string model = REGATTA_SOURCE_DIR "/tests/models/regatta-dense";
+  const std::vector<std::string> sweep = {
+      "sweep",    "--url",         absl::StrCat("grpc://", server->address()),
+      "--output", results(),       "--concurrency",
+      "1,2",      "--no-calibrate"};
+  auto arguments = sweep;
+  arguments.insert(arguments.end(), {"--compat", "inferencemax", "--model", model});
+  ASSERT_EQ(RunToEnd(arguments), "exit code 0") << Log();
+  const auto results = LoadResults(RunPath());
+  ASSERT_TRUE(results.ok()) << results.status();
+  for (const PointReport& point : results->points()) {
+    const uint32_t users = point.regatta().concurrency();
+    EXPECT_EQ(point.regatta().protocol(), "inferencemax");
+    EXPECT_EQ(point.request_info().num_requests(), 10 * users);
+    EXPECT_EQ(point.regatta().warmup_requests(), 2 * users);
+    EXPECT_GE(point.dataset().isl_stats().minimum(), 102);  // int(0.8 x 128)
+    EXPECT_LE(point.dataset().isl_stats().maximum(), 128);
+  }
+  arguments = sweep;
+  arguments.insert(arguments.end(), {"--compat", "inferencemax", "--num-requests", "7"});
+  ASSERT_EQ(RunToEnd(arguments), "exit code 2");
+  EXPECT_THAT(Log(), HasSubstr("--num-requests=7: --compat inferencemax decides that itself"));
+  ASSERT_EQ(RunToEnd({"sweep", "--compat", "trtllm-bench", "--adaptive"}), "exit code 2");
+  EXPECT_THAT(Log(), HasSubstr("--adaptive=true: --compat trtllm-bench decides that itself"));
 }
 
 TEST_F(BenchmarkTest, RepeatsObjectivesSpeedsAndPriceGiveTheirFigures) {

@@ -185,6 +185,31 @@ TEST(HttpClient, ChunksAreJoinedAndBodiesBounded) {
   EXPECT_EQ(PerformHttp(call).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
+TEST(HttpClient, InterimAnswersArePassedOver) {
+  const OneAnswer server(
+      "HTTP/1.1 100 Continue\r\n\r\n"
+      "HTTP/1.1 103 Early Hints\r\nlink: </a>; rel=preload\r\ncontent-length: 5\r\n\r\n"
+      "HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nbody");
+  const absl::StatusOr<HttpAnswer> answer = PerformHttp(CallTo(server.url()));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->status, 200u);
+  EXPECT_EQ(answer->body, "body");
+  EXPECT_EQ(answer->Header("link"), "");
+}
+
+TEST(HttpClient, InterimAnswersHaveAnEndAndUpgradesAreFinal) {
+  std::string endless;
+  for (int i = 0; i < 17; ++i) endless += "HTTP/1.1 100 Continue\r\n\r\n";
+  const OneAnswer server(endless);
+  const absl::Status status = PerformHttp(CallTo(server.url())).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(status.message(), HasSubstr("more than 16 interim answers"));
+  const OneAnswer upgrading("HTTP/1.1 101 Switching Protocols\r\nupgrade: x\r\n\r\n");
+  const absl::StatusOr<HttpAnswer> answer = PerformHttp(CallTo(upgrading.url()));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(answer->status, 101u);
+}
+
 TEST(HttpUrl, PartsAndErrors) {
   const auto url = ParseHttpUrl("HTTPS://Example.com:8443/a/b?c=d#e");
   ASSERT_TRUE(url.ok()) << url.status();

@@ -122,6 +122,27 @@ TEST_F(OpenAiTargetTest, AStreamIsReadHoweverItIsCut) {
   EXPECT_THAT(server_->requests()[0], HasSubstr("\r\nAuthorization: Bearer secret\r\n"));
 }
 
+TEST_F(OpenAiTargetTest, InterimAnswersArePassedOverHoweverTheyAreCut) {
+  const std::string interim =
+      "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n";
+  const std::string answer = interim + ChunkedHead() + Chunk(Last("d", 1)) + "0\r\n\r\n";
+  std::vector<Script> scripts;
+  for (size_t cut = 1; cut < interim.size() + 20; cut += 9) {
+    scripts.push_back({{answer.substr(0, cut), answer.substr(cut)}});
+  }
+  std::string endless;
+  for (int i = 0; i < 17; ++i) endless += "HTTP/1.1 100 Continue\r\n\r\n";
+  scripts.push_back({{endless}});
+  const size_t runs = scripts.size();
+  Serve(std::move(scripts));
+  for (size_t tag = 0; tag + 1 < runs; ++tag) {
+    const Recorder::Seen seen = Run(tag);
+    EXPECT_TRUE(seen.end->ok()) << *seen.end;
+    EXPECT_EQ(seen.text, "d");
+  }
+  EXPECT_THAT(ErrorOf(runs), HasSubstr("more than 16 interim answers"));
+}
+
 TEST_F(OpenAiTargetTest, TheServersCountsAreBelieved) {
   const auto with_usage = [](const std::string& text, int tokens) {
     return Event(R"({"choices":[{"text":")" + text + R"("}],"usage":{"completion_tokens":)" +

@@ -12,6 +12,7 @@
 
 #include "orchestrator/report/chart_json.h"
 #include "orchestrator/report/frontier.h"
+#include "orchestrator/report/frontier_plot.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
 
@@ -135,7 +136,30 @@ TEST(Frontier, AQuantisedRunIsTitledSo) {
   SweepReport sweep = SmallSweep();
   EXPECT_THAT(SweepSubject(sweep), Not(HasSubstr("fp8 per tensor")));
   sweep.mutable_points(0)->mutable_engine()->set_quantization("fp8 per tensor");
+  EXPECT_THAT(SweepSubject(sweep), HasSubstr(", fp8 per tensor / bfloat16, "));
+  for (PointReport& point : *sweep.mutable_points()) {
+    point.mutable_engine()->set_quantization("fp8 per tensor");
+  }
   EXPECT_THAT(SweepSubject(sweep), HasSubstr(", fp8 per tensor, "));
+}
+
+TEST(Frontier, WhatWasDroppedEarlyIsInNoCurve) {
+  ReportedRun run;
+  run.sweep = SmallSweep();
+  PointReport& dropped = *run.sweep.add_points();
+  dropped = run.sweep.points(2);
+  dropped.mutable_regatta()->set_layout("pp4");
+  dropped.mutable_regatta()->set_halving_round(1);
+  EXPECT_EQ(SeriesOf({&run, 1}).size(), 2u);
+  ASSERT_EQ(SeriesInFull({&run, 1}).size(), 1u);
+  EXPECT_EQ(SeriesInFull({&run, 1})[0].points.size(), 3u);
+  EXPECT_EQ(PlotLinesOf(run.sweep).size(), 1u);
+  // Unless there is nothing else.
+  for (PointReport& point : *run.sweep.mutable_points()) {
+    point.mutable_regatta()->set_halving_round(1);
+  }
+  EXPECT_EQ(SeriesInFull({&run, 1}).size(), 2u);
+  EXPECT_EQ(PlotLinesOf(run.sweep).size(), 2u);
 }
 
 TEST(Frontier, EqualPoints_AreBothOnIt) {

@@ -288,16 +288,26 @@ TEST_F(OrchestratorTest, TwoRunsAreComparedPointByPoint) {
   const std::string second = Submit(client, Request(*fast, "2,4"));
   ASSERT_TRUE(AwaitState(client, first, RUN_DONE)) << Log();
   ASSERT_TRUE(AwaitState(client, second, RUN_DONE)) << Log();
-  const auto comparison = client.Compare(first, second);
+  CompareRunsRequest request;
+  request.set_first(first);
+  request.set_second(second);
+  request.add_fail_if("output_throughput<-3%");
+  const auto comparison = client.Compare(request);
   ASSERT_TRUE(comparison.ok()) << comparison.status();
-  ASSERT_EQ(comparison->points_size(), 3);
-  EXPECT_TRUE(comparison->points(0).has_first());
-  EXPECT_FALSE(comparison->points(0).has_second());
-  EXPECT_TRUE(comparison->points(1).has_first() && comparison->points(1).has_second());
-  EXPECT_EQ(comparison->points(1).concurrency(), 2u);
-  EXPECT_FALSE(comparison->points(2).has_first());
-  EXPECT_EQ(comparison->differences_size(), 0);
-  EXPECT_EQ(client.Compare(first, "77").status().code(), absl::StatusCode::kNotFound);
+  ASSERT_EQ(comparison->loads_size(), 1);
+  EXPECT_EQ(comparison->loads(0).load(), "concurrency 2");
+  EXPECT_EQ(comparison->b().path(), "run " + second);
+  EXPECT_EQ(comparison->not_compared_size(), 2);
+  for (const SideDifference& difference : comparison->differences()) {
+    EXPECT_EQ(difference.what(), "client-bound loads");  // a busy machine's
+  }
+  ASSERT_EQ(comparison->gates_size(), 1);
+  EXPECT_EQ(comparison->gates(0).outcome(), GATE_NOT_JUDGED);  // of single runs
+  request.set_margin(2);
+  EXPECT_EQ(client.Compare(request).status().code(), absl::StatusCode::kInvalidArgument);
+  request.clear_margin();
+  request.set_second("77");
+  EXPECT_EQ(client.Compare(request).status().code(), absl::StatusCode::kNotFound);
 }
 
 TEST_F(OrchestratorTest, AFullQueueIsSaidSo) {
@@ -437,7 +447,7 @@ TEST_F(OrchestratorTest, TheCommandsOfAPersonWork) {
               ::testing::AllOf(HasSubstr("exit code 0"), HasSubstr("concurrency 2: "),
                                HasSubstr("run 1 done: 2/2 points, 32 requests, 0 failed")));
   EXPECT_THAT(command({"runs"}), ::testing::AllOf(HasSubstr("nightly"), HasSubstr("done")));
-  EXPECT_THAT(command({"runs", "--compare", "1", "1"}), HasSubstr("+0.0 %"));
+  EXPECT_THAT(command({"compare", "1", "1"}), HasSubstr("+0.00 %"));
   EXPECT_THAT(command({"fetch", "1", dir_.File("here")}), HasSubstr("6 files in "));
   EXPECT_THAT(command({"cancel", "1"}), HasSubstr("run 1 has ended already"));
   EXPECT_THAT(command({"submit", "--url", url, "--output", "x"}),

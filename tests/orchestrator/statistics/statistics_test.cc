@@ -55,6 +55,25 @@ TEST(CompletePointTest, PerformanceByHand) {
   EXPECT_DOUBLE_EQ(report.world_info().issue_rate(), 5);  // one gap of 200 ms
 }
 
+// sorted[int(n * p)] of 100, 200, 300, 400 ms; the one of a single token counts with 0.
+TEST(CompletePointTest, TrtllmBenchsProtocolHasItsPercentiles) {
+  PointSamples samples;
+  for (int i = 1; i <= 4; ++i) samples.requests.push_back(Record(0, 50, 100 * i, 8, i));
+  PointReport context = StreamingContext(1);
+  context.mutable_regatta()->set_protocol("trtllm-bench");
+  const PointReport report = CompletePoint(context, samples);
+  const Percentiles& latency = report.performance().request_latency_percentiles_ms();
+  EXPECT_DOUBLE_EQ(latency.p50(), 300);  // sorted[2]
+  EXPECT_DOUBLE_EQ(latency.p95(), 400);
+  EXPECT_DOUBLE_EQ(latency.minimum(), 100);
+  EXPECT_DOUBLE_EQ(report.streaming_metrics().tpot_percentiles().minimum(), 0);
+  const double mean = (0 + 150.0 / 1 + 250.0 / 2 + 350.0 / 3) / 4;
+  EXPECT_DOUBLE_EQ(report.streaming_metrics().avg_tpot_ms(), mean);
+  const PointReport ours = CompletePoint(StreamingContext(1), samples);
+  EXPECT_DOUBLE_EQ(ours.performance().request_latency_percentiles_ms().p50(), 250);
+  EXPECT_DOUBLE_EQ(ours.streaming_metrics().avg_tpot_ms(), mean * 4 / 3);
+}
+
 TEST(CompletePointTest, StreamingMetricsByHand) {
   const PointReport report = CompletePoint(StreamingContext(1), TwoRequests());
   const StreamingMetrics& metrics = report.streaming_metrics();

@@ -44,6 +44,21 @@ TEST(WorkloadTest, WhatIsDealtAtAPositionDoesNotDependOnWhatWasDealtBefore) {
   }
 }
 
+TEST(WorkloadTest, TheNextPromptCanBeRepeatedBeforeItIsDealt) {
+  const Dataset dataset = Synthetic(3, 4);
+  Workload workload(dataset, {});
+  workload.Deal(4);
+  const Batch repeated = workload.Repeat(3), next = workload.Deal(1);
+  std::set<std::string> ids;
+  for (uint32_t i = 0; i < repeated.size(); ++i) {
+    const PlannedRequest planned = repeated.At(i);
+    EXPECT_EQ(planned.request.token_ids().SerializeAsString(),
+              next.At(0).request.token_ids().SerializeAsString());
+    ids.insert(planned.request.request_id());
+  }
+  EXPECT_EQ(ids.size(), 3u);
+}
+
 TEST(WorkloadTest, SyntheticPromptsNeverRepeat) {
   const Dataset dataset = Synthetic(4, 16);
   Workload workload(dataset, {});

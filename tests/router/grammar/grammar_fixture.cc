@@ -118,7 +118,7 @@ absl::StatusOr<std::unique_ptr<OutputConstraint>> CompileAnyObject(ConstraintCom
 
 Mask FillMask(OutputConstraint& constraint, const Tokenizer& tokenizer) {
   Mask mask(static_cast<size_t>(tokenizer.vocab_size() + 31) / 32, 0xa5a5a5a5);
-  constraint.FillMask(absl::MakeSpan(mask));
+  constraint.FillMask(absl::MakeSpan(mask), kAnyMaskWork);
   return mask;
 }
 

@@ -93,6 +93,33 @@ TEST_F(MaskWorkTest, ManyCostlySequencesShareOneCreditAndFail) {
   EXPECT_LE(grammar->work_spent(), kMaxWorkCredit + masks * kWorkPerMask);
 }
 
+TEST_F(MaskWorkTest, AMaskCutByItsStepIsGoneOnWith) {
+  const auto grammar = MakeGrammar(R"({"type":"string","pattern":"^[a-z]{3,9}-[0-9]{2,4}$"})");
+  const auto sequence = NewConstraint(grammar);
+  Mask mask((static_cast<size_t>(tokenizer_->vocab_size()) + 31) / 32);
+  const MaskCost first = sequence->FillMask(absl::MakeSpan(mask), 40);
+  EXPECT_TRUE(first.cut);
+  EXPECT_LE(first.work, 40 + 100) << "a step is given up on the way";
+  EXPECT_EQ(sequence->status().code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_THAT(sequence->status().message(), HasSubstr("try again later"));
+  EXPECT_FALSE(sequence->FillMask(absl::MakeSpan(mask), kAnyMaskWork).cut);
+  EXPECT_TRUE(sequence->status().ok());
+  EXPECT_EQ(mask, FillMask(*NewConstraint(MakeGrammar(
+                               R"({"type":"string","pattern":"^[a-z]{3,9}-[0-9]{2,4}$"})")),
+                           *tokenizer_));
+}
+
+TEST_F(MaskWorkTest, ThePreparedFirstMaskIsTheComputedOneAndFree) {
+  for (const SchemaCase& item : SchemaCases()) {
+    const auto prepared = MakeGrammar(item.schema.dump());
+    ASSERT_TRUE(prepared->PrepareFirstMask().ok()) << item.name;
+    const auto sequence = NewConstraint(prepared);
+    Mask mask((static_cast<size_t>(tokenizer_->vocab_size()) + 31) / 32);
+    EXPECT_EQ(sequence->FillMask(absl::MakeSpan(mask), 1).work, 0u) << item.name;
+    EXPECT_EQ(mask, FillMask(*NewConstraint(MakeGrammar(item.schema.dump())), *tokenizer_));
+  }
+}
+
 TEST_F(MaskWorkTest, OrdinarySequencesStayFarWithinTheCredit) {
   std::mt19937 random(11);
   for (const SchemaCase& item : SchemaCases()) {

@@ -1,8 +1,10 @@
 // Schemas that are refused: by name and place, and quickly when they are made to be expensive.
 #include <gtest/gtest.h>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "router/grammar/schema_error.h"
 #include "tests/router/grammar/grammar_fixture.h"
 
 namespace regatta {
@@ -69,8 +71,29 @@ TEST_F(SchemaErrorsTest, WrongValuesAreNamed) {
   ExpectInvalid(R"({"enum":3})", "#/enum must be a list");
   ExpectInvalid(R"({"enum":["a"],"minLength":1})", "#/minLength beside enum");
   ExpectInvalid(R"({"items":[{}]})", "#/items must be a schema");
-  ExpectInvalid(R"({"type":"string","format":"made-up"})", "#/format \"made-up\" is not supported");
+  ExpectInvalid(R"({"type":"string","format":"made-up"})",
+                "#/format is not supported; these are: ");
   ExpectInvalid(R"({"type":"string","format":"date","pattern":"a"})", "#/format beside pattern");
+}
+
+TEST_F(SchemaErrorsTest, ThePlaceIsKnownAndTheValueIsShown) {
+  const auto expect = [&](const std::string& schema, const std::string& pointer,
+                          const std::string& value) {
+    const absl::Status status = StatusOf(schema);
+    EXPECT_EQ(SchemaPointer(status), pointer) << status;
+    EXPECT_TRUE(absl::EndsWith(status.message(), "; it is " + value)) << status;
+  };
+  expect(R"({"properties":{"a b":{"minLength":-1}}})", "#/properties/a b/minLength", "-1");
+  expect(R"({"type":"strnig"})", "#/type", "\"strnig\"");
+  expect(R"({"items":{"type":"string","pattern":"\\bx"}})", "#/items/pattern", R"("\\bx")");
+  expect(R"({"type":"string","format":"made-up"})", "#/format", "\"made-up\"");
+  expect(R"({"not":{"enum":[1,2]}})", "#/not", R"({"enum":[1,2]})");
+  // Cut between characters.
+  expect(R"({"type":"string","pattern":"()" + Repeat("\u00e4", 60) + "\"}", "#/pattern",
+         "\"(" + Repeat("\u00e4", 29) + "...");
+  EXPECT_EQ(SchemaPointer(StatusOf("{")), "#");
+  EXPECT_EQ(SchemaPointer(StatusOf(Repeat("[", 10000))), "#");
+  EXPECT_EQ(SchemaPointer(absl::InvalidArgumentError("#/a b")), "");
 }
 
 TEST_F(SchemaErrorsTest, WhatNothingSatisfiesIsRefused) {

@@ -56,11 +56,14 @@ class ExpositionTest : public ::testing::Test {
       group->FirstTokens(1, 640, 123'456'789);
       group->LaterTokens(1, 25'000'000);
       group->Published(55'555);
+      group->WaitedForMasks(3'000'000);
+      group->ComputedMasks(5'000'000);
       group->rank(1).compute_ns.Add(1'500'000'000);
       group->rank(1).timed_steps.Add(3);
       group->rank(0).completed.Set(17);
     }
     metrics_.SetUnplaced(2);
+    metrics_.GrammarCompiled(250'000'000);
     metrics_.ends().Count(FINISH_REASON_STOP);
     metrics_.ends().Count(FINISH_REASON_CANCELLED);
     metrics_.Refused(absl::StatusCode::kResourceExhausted);
@@ -111,6 +114,10 @@ TEST_F(ExpositionTest, Work_IsShown) {
   EXPECT_EQ(parsed.Sum("regatta_inter_token_latency_seconds_bucket", {{"le", "0.01"}}), 0);
   EXPECT_EQ(parsed.Sum("regatta_inter_token_latency_seconds_bucket", {{"le", "0.025"}}), 2);
   EXPECT_EQ(parsed.Sum("regatta_iteration_tokens_total_sum"), 1400);
+  EXPECT_DOUBLE_EQ(parsed.Sum("regatta_step_part_seconds_sum", {{"part", "masks"}}), 0.006);
+  EXPECT_DOUBLE_EQ(parsed.Sum("regatta_mask_compute_seconds_sum"), 0.01);
+  EXPECT_DOUBLE_EQ(parsed.Sum("regatta_grammar_compile_seconds_sum"), 0.25);
+  EXPECT_EQ(parsed.Sum("regatta_grammar_compile_seconds_count"), 1);
 }
 
 TEST_F(ExpositionTest, VllmNames_AreTheSameSeriesOnceMore) {

@@ -1,0 +1,53 @@
+// Old and new flags; see resumed_flags.h.
+#include "orchestrator/commands/resumed_flags.h"
+
+#include <algorithm>
+
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "orchestrator/commands/given_flags.h"
+
+namespace regatta {
+namespace {
+
+bool SaysWhere(const std::string& flag) {
+  const std::string name = NameOfFlag(flag);
+  return name == "--resume" || name == "--run-dir";
+}
+
+// Flags that may differ when a sweep goes on: they change no figure.
+bool MayChange(const std::string& flag) {
+  const std::string name = NameOfFlag(flag);
+  return absl::StartsWith(name, "--tls-") || name == "--insecure" || name == "--launch-timeout";
+}
+
+}  // namespace
+
+absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,
+                                                     const std::vector<std::string>& given,
+                                                     const std::string& directory) {
+  if (!begun.has_journal()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("--resume ", directory, ": its results have no journal to go on from"));
+  }
+  const auto& had = begun.journal().identity().flags();
+  std::vector<std::string> flags;
+  for (const std::string& flag : given) {
+    if (MayChange(flag)) flags.push_back(flag);
+    if (MayChange(flag) || SaysWhere(flag)) continue;
+    if (std::find(had.begin(), had.end(), flag) != had.end()) continue;
+    return absl::FailedPreconditionError(absl::StrCat(
+        flag, ": the sweep was begun with ", had.empty() ? "no flags" : absl::StrJoin(had, " ")));
+  }
+  for (const std::string& flag : had) {
+    const auto replaces = [&](const std::string& other) {
+      return NameOfFlag(other) == NameOfFlag(flag);
+    };
+    if (SaysWhere(flag) || std::any_of(flags.begin(), flags.end(), replaces)) continue;
+    flags.push_back(flag);
+  }
+  return flags;
+}
+
+}  // namespace regatta

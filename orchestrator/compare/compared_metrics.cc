@@ -1,0 +1,73 @@
+// The table of figures; see compared_metrics.h.
+#include "orchestrator/compare/compared_metrics.h"
+
+#include "absl/strings/str_join.h"
+
+namespace regatta {
+namespace {
+
+using Point = const PointReport&;
+
+constexpr ComparedMetric kMetrics[] = {
+    {"output_throughput", "tok/s", true, true,
+     [](Point p) { return p.performance().system_output_throughput_tok_s(); }},
+    {"output_throughput_per_gpu", "tok/s", true, false,
+     [](Point p) { return p.performance().output_throughput_per_gpu_tok_s(); }},
+    {"total_throughput", "tok/s", true, false,
+     [](Point p) { return p.performance().system_total_throughput_tok_s(); }},
+    {"request_throughput", "req/s", true, false,
+     [](Point p) { return p.performance().request_throughput_req_s(); }},
+    {"goodput", "req/s", true, true,
+     [](Point p) { return p.regatta().goodput().request_goodput_req_s(); }},
+    {"user_speed", "tok/s", true, true,
+     [](Point p) { return p.streaming_metrics().token_output_speed_tok_s(); }},
+    {"p5_user_speed", "tok/s", true, false,
+     [](Point p) { return p.regatta().p5_user_speed_tok_s(); }},
+    {"mean_ttft", "ms", false, true, [](Point p) { return p.streaming_metrics().avg_ttft_ms(); }},
+    {"p50_ttft", "ms", false, false,
+     [](Point p) { return p.streaming_metrics().ttft_percentiles().p50(); }},
+    {"p95_ttft", "ms", false, true,
+     [](Point p) { return p.streaming_metrics().ttft_percentiles().p95(); }},
+    {"p99_ttft", "ms", false, false,
+     [](Point p) { return p.streaming_metrics().ttft_percentiles().p99(); }},
+    {"mean_tpot", "ms", false, true, [](Point p) { return p.streaming_metrics().avg_tpot_ms(); }},
+    {"p50_tpot", "ms", false, false,
+     [](Point p) { return p.streaming_metrics().tpot_percentiles().p50(); }},
+    {"p95_tpot", "ms", false, false,
+     [](Point p) { return p.streaming_metrics().tpot_percentiles().p95(); }},
+    {"p99_tpot", "ms", false, false,
+     [](Point p) { return p.streaming_metrics().tpot_percentiles().p99(); }},
+    {"mean_itl", "ms", false, false, [](Point p) { return p.regatta().itl_ms().average(); }},
+    {"p99_itl", "ms", false, true, [](Point p) { return p.regatta().itl_ms().p99(); }},
+    {"mean_latency", "ms", false, true,
+     [](Point p) { return p.performance().avg_request_latency_ms(); }},
+    {"p50_latency", "ms", false, false,
+     [](Point p) { return p.performance().request_latency_percentiles_ms().p50(); }},
+    {"p95_latency", "ms", false, true,
+     [](Point p) { return p.performance().request_latency_percentiles_ms().p95(); }},
+    {"p99_latency", "ms", false, false,
+     [](Point p) { return p.performance().request_latency_percentiles_ms().p99(); }},
+    {"tokens_per_joule", "tok/J", true, true,
+     [](Point p) { return p.regatta().energy().output_tokens_per_joule(); }},
+    {"cost_per_million_tokens", "", false, true,
+     [](Point p) { return p.regatta().cost().per_million_output_tokens(); }},
+};
+
+}  // namespace
+
+absl::Span<const ComparedMetric> ComparedMetrics() { return kMetrics; }
+
+const ComparedMetric* FindComparedMetric(absl::string_view name) {
+  for (const ComparedMetric& metric : kMetrics) {
+    if (metric.name == name) return &metric;
+  }
+  return nullptr;
+}
+
+std::string ComparedMetricNames() {
+  return absl::StrJoin(kMetrics, ", ", [](std::string* out, const ComparedMetric& metric) {
+    out->append(metric.name);
+  });
+}
+
+}  // namespace regatta

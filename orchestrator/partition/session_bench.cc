@@ -1,0 +1,157 @@
+// Launching, re-forming, measuring; see session_bench.h.
+#include "orchestrator/partition/session_bench.h"
+
+#include <cmath>
+#include <iostream>
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
+#include "common/check.h"
+#include "common/config.h"
+#include "common/layout.h"
+#include "common/status_macros.h"
+#include "orchestrator/cluster/cluster_client.h"
+
+namespace regatta {
+namespace {
+
+// Whether another layout could fare better: what a command line or a host lacks, it lacks for all.
+bool IsOfTheLayout(const absl::Status& status) {
+  switch (status.code()) {
+    case absl::StatusCode::kInvalidArgument:
+    case absl::StatusCode::kNotFound:
+    case absl::StatusCode::kFailedPrecondition:
+    case absl::StatusCode::kUnimplemented:
+    case absl::StatusCode::kOutOfRange:
+    case absl::StatusCode::kCancelled:
+      return false;
+    default:
+      return true;
+  }
+}
+
+// What flags and configuration ask of every layout; zero is derived for each.
+absl::StatusOr<Limits> AskedLimits(const ClusterOptions& options) {
+  ServerConfig config;
+  std::vector<std::string> ignored;
+  if (!options.config.empty()) RETURN_IF_ERROR(LoadServerConfig(options.config, config, ignored));
+  Limits limits;
+  limits.set_max_batch_size(options.max_batch_size.value_or(config.max_batch_size()));
+  limits.set_max_num_tokens(options.max_num_tokens.value_or(config.max_num_tokens()));
+  return limits;
+}
+
+}  // namespace
+
+absl::Status SessionBench::Join() {
+  ASSIGN_OR_RETURN(session_, BenchmarkSession::Open(options_, record_, stop_));
+  original_ = session_->serving().description;
+  return absl::OkStatus();
+}
+
+absl::StatusOr<double> SessionBench::Form(const Candidate& candidate) {
+  const absl::Time start = absl::Now();
+  const bool here = options_.url.empty();
+  const bool launch =
+      here && (session_ == nullptr || broken_ || candidate.precision.name != precision_);
+  RETURN_IF_ERROR(launch ? Launch(candidate) : Reform(candidate));
+  return absl::ToDoubleSeconds(absl::Now() - start);
+}
+
+absl::Status SessionBench::Launch(const Candidate& candidate) {
+  broken_ = true;
+  precision_ = candidate.precision.name;
+  if (session_ != nullptr) {
+    RETURN_IF_ERROR(session_->Relaunch(ClusterOf(candidate)));
+    broken_ = false;
+    return absl::OkStatus();
+  }
+  BenchmarkOptions options = options_;
+  options.cluster = ClusterOf(candidate);
+  absl::StatusOr<std::unique_ptr<BenchmarkSession>> session =
+      BenchmarkSession::Open(std::move(options), record_, stop_);
+  if (!session.ok()) {
+    if (!IsOfTheLayout(session.status())) refused_ = session.status();
+    return session.status();
+  }
+  session_ = *std::move(session);
+  *session_->mutable_sweep().mutable_partition() = std::move(*early_.mutable_partition());
+  broken_ = false;
+  return absl::OkStatus();
+}
+
+absl::Status SessionBench::Reform(const Candidate& candidate) {
+  const ClusterDescription& now = session_->serving().description;
+  if (LayoutName(now.layout()) == LayoutName(candidate.layout)) return absl::OkStatus();
+  RepartitionRequest request;
+  *request.mutable_layout() = candidate.layout;
+  ASSIGN_OR_RETURN(*request.mutable_limits(), AskedLimits(options_.cluster));
+  request.mutable_limits()->set_max_seq_len(now.limits().max_seq_len());
+  request.set_timeout_ms(
+      static_cast<uint32_t>(std::lround(options_.cluster.launch_timeout_s * 1e3)));
+  const absl::Status reformed = session_->Reform(request);
+  if (!reformed.ok()) broken_ = !Serves().ok();
+  return reformed;
+}
+
+absl::Status SessionBench::Serves() const {
+  RETURN_IF_ERROR(session_->serving().Check());
+  return CheckHealth(session_->serving().channel, absl::Seconds(5));
+}
+
+absl::Status SessionBench::Measure(const Candidate& candidate, const ExperimentStage& stage,
+                                   const LoadPoint& point, absl::Span<const LoadPoint> after) {
+  CHECK(session_ != nullptr);
+  RegattaInfo marks;
+  marks.set_precision(candidate.precision.name);
+  marks.set_halving_round(stage.round);
+  session_->Mark(stage.title, std::move(marks));
+  std::vector<PlannedLoad> following;
+  for (const LoadPoint& next : after) following.push_back({next});
+  const size_t points_before = sweep().points_size();
+  const absl::Status measured = session_->Measure({point}, following);
+  const absl::Status status = measured.ok() ? CheckLast(points_before) : measured;
+  if (!status.ok()) broken_ = true;
+  return status;
+}
+
+// A layout of which a rank died answers other requests by luck alone.
+absl::Status SessionBench::CheckLast(size_t points_before) {
+  if (static_cast<size_t>(sweep().points_size()) == points_before) return absl::OkStatus();
+  const PointReport& last = *sweep().points().rbegin();
+  if (last.regatta().failed_requests() == 0 || stop_.load()) return absl::OkStatus();
+  RETURN_IF_ERROR(Serves());
+  if (last.request_info().num_requests() > 0) return absl::OkStatus();
+  const auto& errors = last.regatta().errors();
+  return absl::UnavailableError(
+      absl::StrCat("no request completed: ", errors.empty() ? "" : errors.begin()->first));
+}
+
+absl::Status SessionBench::Usable() {
+  RETURN_IF_ERROR(refused_);
+  return options_.url.empty() || session_ == nullptr ? absl::OkStatus()
+                                                     : session_->serving().Check();
+}
+
+absl::Status SessionBench::Restore() {
+  if (original_.groups().empty() || session_ == nullptr) return absl::OkStatus();
+  RepartitionRequest request;
+  *request.mutable_layout() = original_.layout();
+  *request.mutable_limits() = original_.limits();
+  std::cerr << "Giving the pool its layout back: " << LayoutName(original_.layout()) << "\n";
+  return session_->Reform(request);
+}
+
+ClusterOptions SessionBench::ClusterOf(const Candidate& candidate) const {
+  ClusterOptions cluster = WithPrecision(candidate.precision, options_.cluster);
+  cluster.tp = candidate.layout.attention_tp();
+  cluster.pp = candidate.layout.pp();
+  cluster.ep = candidate.layout.expert_ep();
+  cluster.dp = candidate.layout.copies();
+  cluster.pool = ranks_;
+  return cluster;
+}
+
+}  // namespace regatta

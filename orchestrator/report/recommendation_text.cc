@@ -1,0 +1,152 @@
+// Words and rows; see recommendation_text.h.
+#include "orchestrator/report/recommendation_text.h"
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
+
+namespace regatta {
+namespace {
+
+constexpr char kRow[] = "%-22s %6s %11s %11s %9s %10s %10s %9s %9s";
+
+std::string Header() {
+  return absl::StrFormat(kRow, "", "users", "tok/s/GPU", "tok/s/user", "p5", "TTFT", "TTFT p95",
+                         "TPOT", "running") +
+         "\n";
+}
+
+std::string Row(const std::string& name, const LoadFigures& figures) {
+  const auto number = [](double value, int decimals, const char* unit = "") {
+    return absl::StrFormat("%.*f%s", decimals, value, unit);
+  };
+  std::string row = absl::StrFormat(
+      kRow, name, absl::StrCat(figures.concurrency()),
+      number(figures.output_throughput_per_gpu_tok_s(), 1), number(figures.user_speed_tok_s(), 2),
+      number(figures.p5_user_speed_tok_s(), 2), number(figures.avg_ttft_ms(), 1, " ms"),
+      number(figures.p95_ttft_ms(), 1, " ms"), number(figures.avg_tpot_ms(), 2, " ms"),
+      figures.mean_running() > 0 ? number(figures.mean_running(), 1) : "-");
+  if (!figures.missed().empty()) absl::StrAppend(&row, "  ", figures.missed());
+  return row + "\n";
+}
+
+std::string Change(double before, double after) {
+  return before > 0 ? absl::StrFormat("%+.1f %%", (after / before - 1) * 100) : "-";
+}
+
+std::string Difference(const LoadFigures& a, const LoadFigures& b) {
+  return absl::StrFormat(
+             kRow, "  difference", "",
+             Change(a.output_throughput_per_gpu_tok_s(), b.output_throughput_per_gpu_tok_s()),
+             Change(a.user_speed_tok_s(), b.user_speed_tok_s()),
+             Change(a.p5_user_speed_tok_s(), b.p5_user_speed_tok_s()),
+             Change(a.avg_ttft_ms(), b.avg_ttft_ms()), Change(a.p95_ttft_ms(), b.p95_ttft_ms()),
+             Change(a.avg_tpot_ms(), b.avg_tpot_ms()), Change(a.mean_running(), b.mean_running())) +
+         "\n";
+}
+
+std::string Runs(const char* name, const LoadFigures& figures) {
+  return absl::StrFormat("%s (%d %s)", name, figures.runs(), figures.runs() == 1 ? "run" : "runs");
+}
+
+std::string Overload(const char* prefix, const LoadFigures& base, const LoadFigures& figures) {
+  return Row(absl::StrFormat("%s%.3g x", prefix, 1.0 * figures.concurrency() / base.concurrency()),
+             figures);
+}
+
+std::string Table(const Recommendation& recommendation) {
+  std::string text = Header() + Row("predicted", recommendation.predicted());
+  if (!recommendation.has_confirmed()) return text;
+  const LoadFigures& confirmed = recommendation.confirmed();
+  absl::StrAppend(&text, Row(Runs("confirmed", confirmed), confirmed),
+                  Difference(recommendation.predicted(), confirmed));
+  for (const LoadFigures& figures : recommendation.overload()) {
+    text += Overload("", confirmed, figures);
+  }
+  if (!recommendation.has_applied() || !recommendation.applied().has_tuned()) return text;
+  const AppliedLimits& applied = recommendation.applied();
+  absl::StrAppend(&text, Row(Runs("tuned", applied.tuned()), applied.tuned()),
+                  Difference(confirmed, applied.tuned()));
+  for (const LoadFigures& figures : applied.overload()) {
+    text += Overload("tuned, ", confirmed, figures);
+  }
+  return text;
+}
+
+std::string Refuted(const Recommendation& recommendation) {
+  std::string text;
+  for (const LoadFigures& refuted : recommendation.refuted()) {
+    absl::StrAppendFormat(&text, "%d users, as the search had it, were not confirmed: %s\n",
+                          refuted.concurrency(), refuted.missed());
+  }
+  return text;
+}
+
+std::string Answer(const Recommendation& recommendation) {
+  if (recommendation.concurrency() == 0) {
+    return absl::StrCat("No load meets it: ", recommendation.limited_by(), "\n",
+                        Refuted(recommendation));
+  }
+  const LoadFigures& best =
+      recommendation.has_confirmed() ? recommendation.confirmed() : recommendation.predicted();
+  std::string text = absl::StrFormat(
+      "Serve %d %s at once: %.1f tok/s each (the slowest twentieth gets %.1f), 95 %% of first "
+      "tokens within %.0f ms, %.1f tok/s per GPU.\n",
+      recommendation.concurrency(), recommendation.concurrency() == 1 ? "user" : "users",
+      best.user_speed_tok_s(), best.p5_user_speed_tok_s(), best.p95_ttft_ms(),
+      best.output_throughput_per_gpu_tok_s());
+  if (recommendation.has_confirmed()) {
+    absl::StrAppendFormat(&text,
+                          "Confirmed with fresh prompts: the goal is met in %d of %d runs.\n",
+                          best.runs_meeting(), best.runs());
+  }
+  text += Refuted(recommendation);
+  if (!recommendation.limited_by().empty()) {
+    absl::StrAppend(&text, "More users: ", recommendation.limited_by(), "\n");
+  }
+  return text;
+}
+
+std::string Tuning(const Recommendation& recommendation) {
+  if (!recommendation.has_tuned_limits()) return "";
+  const TunedLimits& old = recommendation.measured_limits();
+  std::string text = "\nTuned limits, in tuned.yaml";
+  if (old.max_batch_size() > 0) {
+    absl::StrAppendFormat(&text, " (measured with max_batch_size %d, max_num_tokens %d)",
+                          old.max_batch_size(), old.max_num_tokens());
+  }
+  text += ":\n";
+  for (const std::string& reason : recommendation.tuned_limits().reasons()) {
+    absl::StrAppend(&text, "  ", reason, "\n");
+  }
+  if (recommendation.has_applied()) {
+    absl::StrAppend(&text, recommendation.applied().kept() ? "Applied: " : "NOT applied: ",
+                    recommendation.applied().verdict(), "\n");
+  }
+  return text;
+}
+
+std::string SearchLines(const SearchReport& search) {
+  std::string text = absl::StrFormat("Search: %d %s", search.loads_size(),
+                                     search.loads_size() == 1 ? "load" : "loads");
+  if (search.knee() > 0) {
+    absl::StrAppendFormat(&text, "; %d users are the fewest with 98 %% of the best throughput",
+                          search.knee());
+  }
+  return absl::StrCat(text, search.ended().empty() ? "; not ended" : "; " + search.ended(), ".\n");
+}
+
+}  // namespace
+
+std::string RecommendationText(const SweepReport& sweep) {
+  if (!sweep.has_recommendation()) {
+    return sweep.has_search() ? "\n" + SearchLines(sweep.search()) : "";
+  }
+  const Recommendation& recommendation = sweep.recommendation();
+  std::string text =
+      absl::StrCat("\nRECOMMENDATION  ", recommendation.question(), "\n", Answer(recommendation));
+  if (sweep.has_search()) text += SearchLines(sweep.search());
+  if (recommendation.has_predicted()) absl::StrAppend(&text, "\n", Table(recommendation));
+  return text + Tuning(recommendation);
+}
+
+}  // namespace regatta

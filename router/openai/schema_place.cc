@@ -1,0 +1,72 @@
+// From JSON pointers to paths of fields; see schema_place.h.
+#include "router/openai/schema_place.h"
+
+#include <algorithm>
+
+#include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "absl/strings/str_split.h"
+#include "router/grammar/schema_error.h"
+#include "router/openai/json_text.h"
+
+namespace regatta {
+namespace {
+
+bool IsIndex(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
+}
+
+bool IsPlainName(absl::string_view text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '$';
+  });
+}
+
+// ".properties.a.anyOf[0]" of "/properties/a/anyOf/0".
+std::string PathOf(absl::string_view pointer) {
+  std::string path;
+  bool named = false;  // The next part is a name that the author of the schema chose.
+  for (absl::string_view part : absl::StrSplit(pointer, '/', absl::SkipEmpty())) {
+    const std::string name = absl::StrReplaceAll(part, {{"~1", "/"}, {"~0", "~"}});
+    if (!named && IsIndex(name)) {
+      absl::StrAppend(&path, "[", name, "]");
+    } else if (IsPlainName(name)) {
+      absl::StrAppend(&path, ".", name);
+    } else {
+      std::string quoted;
+      AppendJsonString(name, quoted);
+      absl::StrAppend(&path, "[", quoted, "]");
+    }
+    named = !named && (name == "properties" || name == "$defs" || name == "definitions");
+  }
+  return path;
+}
+
+bool Holds(const SchemaPlace& place, absl::string_view pointer) {
+  return absl::StartsWith(pointer, place.pointer) &&
+         (pointer.size() == place.pointer.size() || pointer[place.pointer.size()] == '/');
+}
+
+}  // namespace
+
+absl::Status NameSchemaPlace(const absl::Status& status, absl::Span<const SchemaPlace> places) {
+  const std::string pointer = SchemaPointer(status);
+  if (pointer.empty()) return status;
+  const SchemaPlace* innermost = nullptr;
+  for (const SchemaPlace& place : places) {
+    if (!Holds(place, pointer)) continue;
+    if (innermost == nullptr || innermost->pointer.size() < place.pointer.size()) {
+      innermost = &place;
+    }
+  }
+  if (innermost == nullptr) return status;
+  const absl::string_view below = absl::string_view(pointer).substr(innermost->pointer.size());
+  const absl::string_view what = status.message().substr(pointer.size() + 1);
+  return absl::Status(
+      status.code(),
+      absl::StrCat(innermost->field, innermost->made ? "" : PathOf(below), ": ", what));
+}
+
+}  // namespace regatta

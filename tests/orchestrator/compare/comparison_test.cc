@@ -1,0 +1,183 @@
+// Two runs side by side: which runs meet, what is left out, what is said.
+#include "orchestrator/compare/comparison.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "common/check.h"
+#include "orchestrator/compare/comparison_text.h"
+#include "orchestrator/compare/forest_plot.h"
+#include "tests/orchestrator/compare/compared_runs.h"
+
+namespace regatta {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+Comparison Compare(const SweepReport& a, const SweepReport& b,
+                   const std::vector<std::string>& gates = {}) {
+  ComparisonOptions options;
+  for (const std::string& text : gates) {
+    const absl::StatusOr<Gate> gate = ParseGate(text);
+    CHECK(gate.ok()) << gate.status().message();
+    options.gates.push_back(*gate);
+  }
+  const absl::StatusOr<Comparison> comparison = CompareRuns({"a", a}, {"b", b}, options);
+  CHECK(comparison.ok()) << comparison.status().message();
+  return *comparison;
+}
+
+const ComparedFigure& FigureOf(const ComparedLoad& load, const std::string& metric) {
+  for (const ComparedFigure& figure : load.figures()) {
+    if (figure.metric() == metric) return figure;
+  }
+  return ComparedFigure::default_instance();
+}
+
+// Five repeats at two loads that drift by a tenth each; B has `speed` times A's throughput.
+SweepReport Drifting(double speed) {
+  SweepReport sweep;
+  for (uint32_t repeat = 1; repeat <= 5; ++repeat) {
+    const double drift = 1 + 0.1 * repeat, wobble = repeat % 2 == 0 ? 1.001 : 0.999;
+    const double own = speed == 1 ? 1 : speed * wobble;
+    AddRun(1, repeat, 50 * drift * own, 20, sweep);
+    AddRun(8, repeat, 300 * drift * own, 40, sweep);
+  }
+  return sweep;
+}
+
+TEST(CompareRunsTest, InterleavedRunsAreComparedAsPairs) {
+  SweepReport a = Drifting(1), b = Drifting(0.95);
+  Interleave("x", a);
+  Interleave("x", b);
+  const Comparison comparison = Compare(a, b);
+  ASSERT_EQ(comparison.loads_size(), 3);
+  EXPECT_EQ(comparison.loads(0).load(), "concurrency 1");
+  EXPECT_EQ(comparison.loads(1).load(), "concurrency 8");
+  EXPECT_EQ(comparison.loads(2).load(), "all loads");
+  for (const ComparedLoad& load : comparison.loads()) {
+    EXPECT_TRUE(load.paired());
+    EXPECT_FALSE(load.indicative());
+    EXPECT_EQ(load.runs_b(), 5u);
+    const ComparedFigure& figure = FigureOf(load, "output_throughput");
+    EXPECT_NEAR(figure.ratio(), 0.95, 0.001);
+    EXPECT_EQ(figure.verdict(), VERDICT_WORSE) << load.load();
+    EXPECT_EQ(FigureOf(load, "p95_ttft").verdict(), VERDICT_SAME);
+  }
+}
+
+TEST(CompareRunsTest, OtherRunsAreIndependentSamples) {
+  const Comparison comparison = Compare(Drifting(1), Drifting(0.95));
+  const ComparedLoad& load = comparison.loads(0);
+  EXPECT_FALSE(load.paired());
+  EXPECT_NEAR(FigureOf(load, "output_throughput").ratio(), 0.95, 0.001);
+  EXPECT_EQ(FigureOf(load, "output_throughput").verdict(), VERDICT_UNCLEAR);  // the drift
+  EXPECT_THAT(ComparisonText(comparison, false), HasSubstr("were not interleaved"));
+  SweepReport a = Drifting(1), b = Drifting(0.95);
+  Interleave("x", a);
+  Interleave("y", b);
+  EXPECT_FALSE(Compare(a, b).loads(0).paired());
+}
+
+TEST(CompareRunsTest, RunsWithFailuresAreLeftOutWithTheirCounterparts) {
+  SweepReport a = Drifting(1), b = Drifting(0.95);
+  Interleave("x", a);
+  Interleave("x", b);
+  b.mutable_runs(0)->mutable_regatta()->set_failed_requests(1);
+  const Comparison comparison = Compare(a, b);
+  EXPECT_EQ(comparison.loads(0).runs_a(), 4u);
+  EXPECT_EQ(comparison.loads(0).runs_b(), 4u);
+  EXPECT_EQ(comparison.loads(0).failed_runs_b(), 1u);
+  EXPECT_TRUE(comparison.loads(0).indicative());
+  EXPECT_EQ(comparison.loads(1).runs_b(), 5u);
+  EXPECT_EQ(comparison.loads(2).runs_b(), 4u);
+  EXPECT_THAT(ComparisonText(comparison, false), HasSubstr("0 of A, 1 of B"));
+}
+
+TEST(CompareRunsTest, SingleRunsHaveRatiosAndNoVerdict) {
+  SweepReport a, b;
+  AddRun(4, 0, 100, 20, a);
+  AddRun(4, 0, 110, 20, b);
+  const Comparison comparison = Compare(a, b, {"output_throughput<-3%"});
+  const ComparedFigure& figure = FigureOf(comparison.loads(0), "output_throughput");
+  EXPECT_DOUBLE_EQ(figure.ratio(), 1.1);
+  EXPECT_EQ(figure.confidence(), 0);
+  EXPECT_EQ(figure.verdict(), VERDICT_TOO_FEW_RUNS);
+  EXPECT_EQ(comparison.gates(0).outcome(), GATE_NOT_JUDGED);
+  EXPECT_THAT(ComparisonText(comparison, false), HasSubstr("not enough data"));
+}
+
+TEST(CompareRunsTest, LoadsThatOnlyOneHasAreNamed) {
+  SweepReport a = Drifting(1), b = Drifting(1);
+  AddRun(16, 1, 500, 20, a);
+  AddRun(32, 1, 500, 20, b);
+  AddRun(64, 1, 500, 20, a);
+  AddRun(64, 1, 500, 20, b).mutable_regatta()->set_failed_requests(3);
+  const Comparison comparison = Compare(a, b, {"output_throughput<-3%"});
+  EXPECT_EQ(comparison.loads_size(), 3);
+  EXPECT_THAT(
+      comparison.not_compared(),
+      ElementsAre(HasSubstr("concurrency 64: there are no runs of both"),
+                  "concurrency 16: only A measured it", "concurrency 32: only B measured it"));
+  // What B could not do without failures is no success.
+  ASSERT_EQ(comparison.gates_size(), 3);
+  EXPECT_EQ(comparison.gates(2).load(), "concurrency 64");
+  EXPECT_EQ(comparison.gates(2).outcome(), GATE_NOT_JUDGED);
+  SweepReport alone;
+  AddRun(3, 1, 1, 1, alone);
+  const absl::Status nothing = CompareRuns({"a", a}, {"x", alone}, {}).status();
+  EXPECT_THAT(std::string(nothing.message()), HasSubstr("'a' and 'x' have no load in common"));
+}
+
+TEST(CompareRunsTest, ZeroHasNoRatio) {
+  SweepReport a = Drifting(1), b = Drifting(1);
+  a.mutable_runs(0)->mutable_regatta()->mutable_goodput()->set_request_goodput_req_s(2);
+  const ComparedFigure figure = FigureOf(Compare(a, b).loads(0), "goodput");
+  EXPECT_EQ(figure.verdict(), VERDICT_NO_RATIO);
+  EXPECT_DOUBLE_EQ(figure.a(), 0.4);
+  EXPECT_EQ(FigureOf(Compare(a, b).loads(1), "goodput").metric(), "");  // of neither
+}
+
+TEST(CompareRunsTest, GatesAreJudgedTogetherAtEachLoad) {
+  SweepReport a = Drifting(1), b = Drifting(0.95);
+  Interleave("x", a);
+  Interleave("x", b);
+  const Comparison comparison =
+      Compare(a, b, {"output_throughput<-3%", "p95_ttft>+5%", "output_throughput<-5%"});
+  ASSERT_EQ(comparison.gates_size(), 6);
+  EXPECT_EQ(comparison.gates(0).outcome(), GATE_HOLDS);
+  EXPECT_EQ(comparison.gates(2).outcome(), GATE_EXCLUDED);
+  EXPECT_EQ(comparison.gates(4).outcome(), GATE_OPEN);
+  EXPECT_NEAR(comparison.gates(0).confidence(), 1 - 0.05 / 6, 1e-12);
+  const std::string text = ComparisonText(comparison, false);
+  EXPECT_THAT(text, HasSubstr("output_throughput<-3%"));
+  EXPECT_THAT(text, HasSubstr("HOLDS: failed"));
+}
+
+TEST(ComparisonTextTest, WarnsOfCaveatsAndEscapesMarkdown) {
+  SweepReport a = Drifting(1), b = Drifting(1);
+  a.mutable_environment()->set_driver("550");
+  b.mutable_environment()->set_driver("580\x1b[2J");
+  const Comparison comparison = Compare(a, b, {"p95_ttft<-5%"});
+  const std::string text = ComparisonText(comparison, true);
+  EXPECT_THAT(text, HasSubstr("not measured alike: driver is 550 in A, 580?[2J in B"));
+  EXPECT_THAT(text, Not(HasSubstr("\x1b")));
+  EXPECT_THAT(ComparisonMarkdown(comparison, false), HasSubstr("| p95_ttft&lt;-5% |"));
+}
+
+TEST(ForestPlotTest, ShowsEveryLoadWithShapesThatTellVerdictsApart) {
+  SweepReport a = Drifting(1), b = Drifting(0.95);
+  Interleave("x", a);
+  Interleave("x", b);
+  const std::string svg = ForestPlot(Compare(a, b));
+  EXPECT_THAT(svg, HasSubstr(">concurrency 8</text>"));
+  EXPECT_THAT(svg, HasSubstr("class=\"worse\""));
+  EXPECT_THAT(svg, HasSubstr("<circle class=\"other\""));
+  EXPECT_THAT(svg, Not(HasSubstr("class=\"better\"")));
+  EXPECT_THAT(svg, HasSubstr(">-4.8 %</text>"));  // the grid is of ratios: 1 / 1.05
+}
+
+}  // namespace
+}  // namespace regatta

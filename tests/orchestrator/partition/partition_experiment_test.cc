@@ -1,0 +1,266 @@
+// The flow of an experiment on a pool that only pretends: which layouts are measured how often, and
+// what becomes of those that fail.
+#include "orchestrator/partition/partition_experiment.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <map>
+#include <set>
+
+#include "absl/strings/str_cat.h"
+#include "common/layout.h"
+#include "orchestrator/partition/equal_speed.h"
+#include "orchestrator/report/partition_text.h"
+
+namespace regatta {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::HasSubstr;
+using ::testing::Not;
+using ::testing::UnorderedElementsAre;
+
+// Layouts of known speed: users get fastest / (1 + concurrency / knee).
+struct Law {
+  double fastest = 0, knee = 0;
+};
+
+class PretendedPool final : public PartitionBench {
+ public:
+  explicit PretendedPool(std::map<std::string, Law> laws) : laws_(std::move(laws)) {}
+
+  absl::StatusOr<double> Form(const Candidate& candidate) override {
+    const std::string name = CandidateName(candidate);
+    formed.push_back(name);
+    if (no_form.count(name) > 0) return absl::AbortedError("rank 1 does not answer");
+    return 1.5;
+  }
+
+  absl::Status Measure(const Candidate& candidate, const ExperimentStage& stage,
+                       const LoadPoint& point, absl::Span<const LoadPoint>) override {
+    const std::string name = CandidateName(candidate);
+    if (stop_at == name) stop = true;
+    if (stop) return absl::OkStatus();
+    if (dies == name && stage.round == 0) return absl::UnavailableError("worker 2 was killed");
+    const Law& law = laws_.at(name);
+    const double speed = law.fastest / (1 + point.concurrency / law.knee);
+    PointReport& report = *sweep_.add_points();
+    report.mutable_regatta()->set_layout(LayoutName(candidate.layout));
+    report.mutable_regatta()->set_precision(candidate.precision.name);
+    report.mutable_regatta()->set_halving_round(stage.round);
+    report.mutable_regatta()->set_concurrency(point.concurrency);
+    report.mutable_request_info()->set_num_requests(point.requests);
+    report.mutable_streaming_metrics()->set_token_output_speed_tok_s(speed);
+    report.mutable_performance()->set_output_throughput_per_gpu_tok_s(speed * point.concurrency /
+                                                                      4);
+    requests[absl::StrCat(name, " round ", stage.round)] += point.requests;
+    titles.push_back(stage.title);
+    return absl::OkStatus();
+  }
+
+  absl::Status Usable() override { return usable; }
+
+  SweepReport& sweep() override { return sweep_; }
+
+  std::set<std::string> no_form;
+  std::string dies, stop_at;
+  std::atomic<bool> stop = false;
+  absl::Status usable;
+  std::vector<std::string> formed, titles;
+  std::map<std::string, uint32_t> requests;
+
+ private:
+  const std::map<std::string, Law> laws_;
+  SweepReport sweep_;
+};
+
+// tp4 is the fastest for few, dp4 gives most to many, pp4 is behind both everywhere.
+const std::map<std::string, Law> kLaws = {
+    {"tp4", {200, 8}}, {"tp2-dp2", {150, 14}}, {"dp4", {100, 40}}, {"pp4", {60, 20}}};
+
+class PartitionExperimentTest : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    input_.pool = {4, "CPU ranks", 0, 0.9, true};
+    for (const uint32_t concurrency : {1u, 4u, 16u, 64u, 256u}) {
+      plan_.points.push_back({concurrency, 10 * concurrency});
+    }
+    for (const Layout& layout : Layouts()) candidates_.push_back({layout, Precision()});
+  }
+
+  static std::vector<Layout> Layouts() {
+    const auto layouts = ParseLayouts("tp4,tp2-dp2,dp4,pp4", 4);
+    EXPECT_TRUE(layouts.ok()) << layouts.status();
+    return *layouts;
+  }
+
+  absl::Status Run(PretendedPool& pool) {
+    DescribeCandidates(input_, candidates_, plan_, *pool.sweep().mutable_partition());
+    return RunPartitionExperiment(
+        plan_, candidates_, [this](const std::string& text) { said_ += text; }, pool.stop, pool);
+  }
+
+  std::map<std::string, std::string> Fates(PretendedPool& pool) {
+    std::map<std::string, std::string> fates;
+    for (const PartitionCandidate& candidate : pool.sweep().partition().candidates()) {
+      fates[ContenderName(candidate.layout(), candidate.precision())] = candidate.fate();
+    }
+    return fates;
+  }
+
+  CandidateInput input_;
+  ExperimentPlan plan_;
+  std::vector<Candidate> candidates_;
+  std::string said_;
+};
+
+TEST_F(PartitionExperimentTest, DropsWhatIsBestNowhereAndSweepsTheRest) {
+  PretendedPool pool(kLaws);
+  ASSERT_TRUE(Run(pool).ok());
+  EXPECT_EQ(Fates(pool)["pp4"], "dropped");
+  EXPECT_EQ(Fates(pool)["tp4"], "swept");
+  EXPECT_EQ(Fates(pool)["dp4"], "swept");
+  // Round 1 of 2: a quarter of the requests at c=1, 16 and 256, and one for each user at least.
+  EXPECT_EQ(pool.requests["pp4 round 1"], 2u + 40 + 640);
+  EXPECT_EQ(pool.requests.count("pp4 round 2"), 0u);
+  EXPECT_EQ(pool.requests["tp4 round 2"], (10u + 40 + 160 + 640 + 2560) / 2);
+  EXPECT_EQ(pool.requests["tp4 round 0"], 10u + 40 + 160 + 640 + 2560);
+  EXPECT_EQ(pool.titles.front(), "layout 1/4 tp4, round 1");
+  EXPECT_THAT(said_, HasSubstr("ROUND 1"));
+}
+
+TEST_F(PartitionExperimentTest, ALayoutsPointsAreThoseOfItsLastStage) {
+  PretendedPool pool(kLaws);
+  ASSERT_TRUE(Run(pool).ok());
+  std::map<std::string, std::vector<uint32_t>> rounds;
+  for (const PointReport& point : pool.sweep().points()) {
+    rounds[point.regatta().layout()].push_back(point.regatta().halving_round());
+  }
+  EXPECT_THAT(rounds["tp4"], ElementsAre(0, 0, 0, 0, 0));
+  EXPECT_THAT(rounds["pp4"], ElementsAre(1, 1, 1));
+  EXPECT_EQ(pool.sweep().points(0).regatta().halving_round(), 0u) << "swept ones come first";
+}
+
+TEST_F(PartitionExperimentTest, SaysWhichLayoutWinsAtWhichSpeed) {
+  PretendedPool pool(kLaws);
+  plan_.rounds = 0;
+  plan_.user_speeds = {10, 50, 150, 1000};
+  ASSERT_TRUE(Run(pool).ok());
+  const PartitionReport& partition = pool.sweep().partition();
+  ASSERT_GE(partition.winners_size(), 2);
+  EXPECT_EQ(partition.winners(0).layout(), "dp4");
+  EXPECT_EQ(partition.winners().rbegin()->layout(), "tp4");
+  EXPECT_NEAR(partition.winners().rbegin()->to_tok_s(), 200 / (1 + 1 / 8.0), 1e-9);
+  ASSERT_EQ(partition.speeds_size(), 4);
+  EXPECT_EQ(partition.speeds(0).winner_layout(), "dp4");
+  // At 10 tok/s only dp4 was loaded further than the others at that speed.
+  EXPECT_EQ(partition.speeds(2).winner_layout(), "tp4");
+  EXPECT_EQ(partition.speeds(3).winner_layout(), "");
+  EXPECT_EQ(partition.speeds(3).cells(0).kind(), "not reached");
+  const std::string text = EqualSpeedText(partition);
+  EXPECT_THAT(text, HasSubstr("not reached"));
+  EXPECT_THAT(text, HasSubstr("beyond 177.8    none was that fast"));
+}
+
+TEST_F(PartitionExperimentTest, WhatDoesNotFormIsRecordedAndTheRestGoesOn) {
+  PretendedPool pool(kLaws);
+  pool.no_form = {"tp2-dp2"};
+  ASSERT_TRUE(Run(pool).ok());
+  EXPECT_EQ(Fates(pool)["tp2-dp2"], "failed");
+  EXPECT_EQ(Fates(pool)["tp4"], "swept");
+  EXPECT_THAT(CandidatesText(pool.sweep()), HasSubstr("failed: rank 1 does not answer"));
+  EXPECT_THAT(said_, HasSubstr("! tp2-dp2 failed: rank 1 does not answer"));
+  EXPECT_EQ(std::count(pool.formed.begin(), pool.formed.end(), "tp2-dp2"), 1);
+}
+
+TEST_F(PartitionExperimentTest, WhatDiesInItsSweepFails) {
+  PretendedPool pool(kLaws);
+  pool.dies = "dp4";
+  ASSERT_TRUE(Run(pool).ok());
+  EXPECT_EQ(Fates(pool)["dp4"], "failed");
+  EXPECT_EQ(Fates(pool)["tp4"], "swept");
+}
+
+TEST_F(PartitionExperimentTest, WhereNothingFormsTheFirstErrorIsTold) {
+  PretendedPool pool(kLaws);
+  pool.no_form = {"tp4", "tp2-dp2", "dp4", "pp4"};
+  const absl::Status status = Run(pool);
+  EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(status.message()), HasSubstr("tp4: rank 1 does not answer"));
+}
+
+TEST_F(PartitionExperimentTest, WhatIsWrongForAllIsToldOnce) {
+  PretendedPool pool(kLaws);
+  pool.no_form = {"tp4"};
+  pool.usable = absl::NotFoundError("--dataset: no such file");
+  EXPECT_EQ(Run(pool), pool.usable);
+  EXPECT_THAT(pool.formed, ElementsAre("tp4"));
+}
+
+TEST_F(PartitionExperimentTest, AnInterruptionKeepsWhatThereIs) {
+  PretendedPool pool(kLaws);
+  pool.stop_at = "dp4";
+  ASSERT_TRUE(Run(pool).ok());
+  EXPECT_THAT(pool.formed, ElementsAre("tp4", "tp2-dp2", "dp4"));
+  EXPECT_EQ(Fates(pool)["dp4"], "");
+  EXPECT_EQ(pool.sweep().points_size(), 6);
+  EXPECT_GT(pool.sweep().partition().winners_size(), 0);
+}
+
+// The slower precision keeps its best layouts: the article's figure has both.
+TEST_F(PartitionExperimentTest, PrecisionsDoNotCompete) {
+  candidates_.clear();
+  std::map<std::string, Law> laws;
+  const auto precisions = ParsePrecisions("bf16,fp8");
+  ASSERT_TRUE(precisions.ok());
+  for (const Precision& precision : *precisions) {
+    for (const Layout& layout : Layouts()) {
+      candidates_.push_back({layout, precision});
+      Law law = kLaws.at(LayoutName(layout));
+      if (precision.name == "fp8") law.fastest *= 3;
+      laws[CandidateName(candidates_.back())] = law;
+    }
+  }
+  candidates_.push_back({candidates_[0].layout, Precision{"fp32"}, "does not fit"});
+  PretendedPool pool(laws);
+  ASSERT_TRUE(Run(pool).ok());
+  EXPECT_EQ(Fates(pool)["tp4 bf16"], "swept");
+  EXPECT_EQ(Fates(pool)["tp4 fp8"], "swept");
+  EXPECT_EQ(Fates(pool)["tp4 fp32"], "impossible");
+  for (const WinnerRange& range : pool.sweep().partition().winners()) {
+    EXPECT_EQ(range.precision(), "fp8");
+  }
+  // One after the other: a precision is another launch.
+  EXPECT_THAT(pool.formed.front(), HasSubstr("bf16"));
+  EXPECT_THAT(pool.formed.back(), HasSubstr("fp8"));
+}
+
+TEST_F(PartitionExperimentTest, FewLayoutsAreSweptAtOnce) {
+  candidates_.resize(2);
+  PretendedPool pool(kLaws);
+  ASSERT_TRUE(Run(pool).ok());
+  EXPECT_EQ(pool.formed.size(), 2u);
+  EXPECT_EQ(pool.sweep().partition().rounds_size(), 0);
+}
+
+TEST(EqualSpeed, PointsWithFailuresWinNothing) {
+  SweepReport sweep;
+  for (const uint32_t failed : {0u, 1u}) {
+    PointReport& point = *sweep.add_points();
+    point.mutable_regatta()->set_layout(failed > 0 ? "tp4" : "dp4");
+    point.mutable_regatta()->set_failed_requests(failed);
+    point.mutable_request_info()->set_num_requests(10);
+    point.mutable_streaming_metrics()->set_token_output_speed_tok_s(50);
+    point.mutable_performance()->set_output_throughput_per_gpu_tok_s(failed > 0 ? 900 : 100);
+  }
+  CompareAtEqualSpeed({30, 50}, 2000, sweep);
+  EXPECT_EQ(sweep.partition().speeds(1).winner_layout(), "dp4");
+  EXPECT_EQ(sweep.partition().speeds(1).cells(1).kind(), "not reached");
+  EXPECT_EQ(sweep.partition().speeds(0).cells(0).kind(), "at least");
+  EXPECT_THAT(EqualSpeedText(sweep.partition()), HasSubstr(">= 100.0"));
+}
+
+}  // namespace
+}  // namespace regatta
