@@ -123,6 +123,7 @@ absl::Status TakeOver(RecommendFlags& flags, const SweepReport& begun) {
   RETURN_IF_ERROR(ParseGivenFlags(words, parser));
   const auto& had = begun.journal().identity().flags();
   old.given.assign(had.begin(), had.end());
+  old.resume = flags.resume;
   flags = std::move(old);
   return absl::OkStatus();
 }

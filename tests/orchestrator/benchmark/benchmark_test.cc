@@ -379,8 +379,8 @@ TEST_F(BenchmarkTest, BadInputIsRefusedWithTwo) {
   expect_refusal({"sweep", "--concurrency", "1:8"}, "three fields");
   expect_refusal({"sweep", "--concurrency", "8", "--num-requests", "4", "--model", "x"},
                  "--num-requests is 4, must be at least the concurrency 8");
-  expect_refusal({"sweep", "--url", "grpc://127.0.0.1:1", "--model", "x", "--concurrency", "1:64:+1",
-                  "--num-requests", "100000000"},
+  expect_refusal({"sweep", "--url", "grpc://127.0.0.1:1", "--model", "x", "--concurrency",
+                  "1:64:+1", "--num-requests", "100000000"},
                  "the run would send 6400002081 requests");
   expect_refusal({"sweep"}, "give --dataset FILE, or --model DIR");
   expect_refusal({"sweep", "--dataset", dataset()}, "give --model DIR, or --url");
