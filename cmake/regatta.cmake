@@ -1,8 +1,10 @@
 # Target helpers: one line per library, test or benchmark, with explicit dependencies.
 
-# Most of a file's compile time is its headers: eight files at once share them. Kernels are compiled one by one, each with its flags.
+# Most of a file's compile time is its headers: eight files at once share them. Kernels are compiled one by one, each with its flags;
+# so are tests, which are few files each.
 function(regatta_compile_in_batches NAME)
-  if(NOT NAME MATCHES "^kernels")
+  string(FIND "${CMAKE_CURRENT_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/tests" in_tests)
+  if(NOT in_tests EQUAL 0 AND NOT NAME MATCHES "^kernels")
     set_target_properties(${NAME} PROPERTIES UNITY_BUILD ${REGATTA_UNITY} UNITY_BUILD_BATCH_SIZE 8)
   endif()
 endfunction()

@@ -21,6 +21,9 @@ std::vector<std::string> NormalizeArguments(int argc, char** argv);
 // For numbers from `least` to `most`. Unlike CLI::Range it refuses "nan".
 CLI::Validator FiniteRange(double least, double most);
 
+// The longest time that flags take, in seconds.
+inline constexpr double kOneDayS = 86400;
+
 // Adds --tls-cert, --tls-key, --tls-ca and --insecure.
 void AddTlsFlags(CLI::App& app, TlsOptions& tls);
 

@@ -15,8 +15,6 @@
 namespace regatta {
 namespace {
 
-constexpr double kOneDayS = 86400;
-
 CLI::Range Lengths() { return CLI::Range(1u, kMaxOutputTokens); }
 
 void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {

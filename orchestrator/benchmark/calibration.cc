@@ -20,7 +20,7 @@ namespace {
 constexpr NullTiming kFlood{0, 0, 1};
 constexpr NullTiming kMetronome{10'000'000, 10'000'000, 1};  // 10 ms
 constexpr uint32_t kMetronomeTokens = 50;
-constexpr uint32_t kStreamsPerThread = 32;
+constexpr uint32_t kProbesPerThread = 32;
 constexpr absl::Duration kFloodTime = absl::Milliseconds(500);
 
 // Passes everything on and keeps by how much each token's recorded time is behind its due time.
@@ -80,7 +80,7 @@ class NullBench {
     Dataset dataset;
     dataset.entries = {entry};
     LoadOptions options;
-    options.concurrency = kStreamsPerThread * static_cast<uint32_t>(probes_.size());
+    options.concurrency = kProbesPerThread * static_cast<uint32_t>(probes_.size());
     options.stall_timeout = absl::Seconds(10);
     options.max_time = limit;
     std::vector<Target*> targets;

@@ -19,8 +19,8 @@ void AskFigures(const BenchmarkOptions& options, const ClusterDescription& clust
                 RegattaInfo& info);
 
 // Adds a measured run to the sweep: as a point, or with repeats or for a search as a run from which
-// points and intervals are made again; a run that was interrupted says nothing beside whole ones and is left
-// out then. Users at each asked speed are counted again.
+// points and intervals are made again; a run that was interrupted says nothing beside whole ones
+// and is left out then. Users at each asked speed are counted again.
 void KeepRun(const BenchmarkOptions& options, const PointReport& run, bool interrupted,
              SweepReport& sweep);
 

@@ -16,7 +16,6 @@
 namespace regatta {
 namespace {
 
-constexpr double kOneDayS = 86400;
 constexpr uint32_t kMaxClientThreads = 256;
 constexpr double kStreamsPerThread = 256, kRequestsPerThread = 2000;
 

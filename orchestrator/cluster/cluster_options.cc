@@ -11,7 +11,6 @@ namespace regatta {
 namespace {
 
 constexpr uint32_t kMaxBatchSize = 1 << 20, kMaxTokens = 1 << 24, kMaxThreads = 1024;
-constexpr double kOneDayS = 86400;
 
 // Notes that it was given, under its first name.
 CLI::Option* Noted(CLI::Option* flag, ClusterOptions& options) {

@@ -28,9 +28,9 @@ struct ClusterOptions {
   bool dummy_weights = false;
   std::optional<double> dummy_router_skew;
   std::string device = "auto";  // auto, cuda or cpu
-  uint32_t pool = 0;            // workers to start; as many as the layout has ranks where that is more
-  uint32_t threads = 0;         // per CPU rank; 0 = the CPUs shared among ranks
-  std::string bin_dir;          // of regatta-worker and regatta-router
+  uint32_t pool = 0;     // workers to start; as many as the layout has ranks where that is more
+  uint32_t threads = 0;  // per CPU rank; 0 = the CPUs shared among ranks
+  std::string bin_dir;   // of regatta-worker and regatta-router
   double launch_timeout_s = 120;
   std::vector<std::string> given;  // names of the flags given that only a launch heeds
 };

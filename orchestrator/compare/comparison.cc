@@ -15,8 +15,6 @@
 namespace regatta {
 namespace {
 
-constexpr double kConfidence = 0.95;
-
 bool HasZero(const MetricSamples& samples) {
   const auto zero = [](double value) { return value <= 0; };
   return std::any_of(samples.a.begin(), samples.a.end(), zero) ||

@@ -12,7 +12,6 @@
 namespace regatta {
 namespace {
 
-constexpr double kConfidence = 0.95;
 constexpr double kLargestChange = 10'000;  // percent
 
 absl::Status Bad(absl::string_view text, absl::string_view what) {

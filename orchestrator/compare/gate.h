@@ -12,6 +12,9 @@
 
 namespace regatta {
 
+// Of every interval, and of all gates together.
+inline constexpr double kConfidence = 0.95;
+
 struct Gate {
   std::string text;  // as given, without spaces
   const ComparedMetric* metric = nullptr;

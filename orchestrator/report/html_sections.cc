@@ -23,10 +23,6 @@ std::string Fact(const std::string& value, const std::string& name) {
                          EscapeXml(name));
 }
 
-std::string NameCell(const std::string& name) {
-  return absl::StrCat("<td class=\"name\">", EscapeXml(name), "</td>");
-}
-
 std::string PointRow(const PointReport& p, const std::string& series, bool on_frontier) {
   const StreamingMetrics& s = p.streaming_metrics();
   const bool completed = HasCompleted(p), times = HasTokenTimes(p);
@@ -94,6 +90,10 @@ std::string HeatMap(const std::vector<PointSeries>& all, const std::string& capt
 }
 
 }  // namespace
+
+std::string NameCell(const std::string& name) {
+  return absl::StrCat("<td class=\"name\">", EscapeXml(name), "</td>");
+}
 
 std::string FactsHtml(const SweepReport& sweep) {
   const PointReport* throughput = nullptr;

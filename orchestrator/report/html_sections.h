@@ -8,6 +8,9 @@
 
 namespace regatta {
 
+// A table's cell with a name as it is, "<" and all.
+std::string NameCell(const std::string& name);
+
 // The best points of one run, each with the concurrency it was seen at.
 std::string FactsHtml(const SweepReport& sweep);
 

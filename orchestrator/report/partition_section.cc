@@ -3,6 +3,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "orchestrator/report/html_sections.h"
 #include "orchestrator/report/partition_text.h"
 #include "orchestrator/report/svg_chart.h"
 
@@ -11,9 +12,6 @@ namespace {
 
 constexpr char kTable[] = "<div class=\"scroll\"><table><thead><tr>";
 
-std::string NameCell(const std::string& text) {
-  return absl::StrCat("<td class=\"name\">", EscapeXml(text), "</td>");
-}
 std::string NameTitle(const char* text) {
   return absl::StrCat("<th class=\"name\">", text, "</th>");
 }

@@ -22,7 +22,8 @@ std::string RenderTerminalReport(const PointReport& point);
 std::string RenderPointLines(const PointReport& point);
 
 // A table of the points and the frontier (per-GPU output throughput against per-user output speed)
-// drawn in at most `width` columns; of an experiment over layouts also which one wins at which speed.
+// drawn in at most `width` columns; of an experiment over layouts also which one wins at which
+// speed.
 std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width);
 
 // Writes report.html, pareto.svg and summary.csv, and summary.md when `markdown`, into the existing
