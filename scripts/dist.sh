@@ -3,7 +3,7 @@
 set -euo pipefail
 jobs=$1
 build=build/release
-[ -f "$build/build.ninja" ] || cmake --preset release --log-level=WARNING
+[ -f "$build/build.ninja" ] || cmake --preset release -DREGATTA_UNITY=ON --log-level=WARNING
 NINJA_STATUS="[%f/%t %es] " ninja -C "$build" -j "$jobs"
 version=$("$build/bin/regatta" --version | cut -d' ' -f1)
 name=regatta-$version-$(uname -m)

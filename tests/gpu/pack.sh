@@ -10,7 +10,7 @@ programs=(regatta regatta-router regatta-worker)
 tests=(cuda_ops_test cuda_ops_bench cuda_executor_test cuda_golden_test reference_logits peer_all_reduce_test nccl_group_test
   cuda_draw_test all_reduce_bench step_bench)
 [ -f "$build/build.ninja" ] ||
-  cmake --preset release -DREGATTA_CUDA=ON -DREGATTA_TESTS=ON -B "$build" --log-level=WARNING
+  cmake --preset release -DREGATTA_CUDA=ON -DREGATTA_TESTS=ON -DREGATTA_UNITY=ON -B "$build" --log-level=WARNING
 rm -f build/gpu.tar.xz  # never an old one after a failure
 ninja -C "$build" -j "${1:-$(nproc)}" "${programs[@]}" "${tests[@]}"
 stage=$(mktemp -d)
