@@ -130,8 +130,11 @@ absl::StatusOr<Layout> MakeLayout(uint32_t tp, uint32_t pp, uint32_t ep, uint32_
     if (size == 0) return absl::InvalidArgumentError(absl::StrCat(name, " is 0; at least 1"));
   }
   if (tp % ep != 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("ep ", ep, " does not divide tp ", tp, "; experts are spread over tp ranks"));
+    const std::string fitting =
+        tp <= kMaxRanks ? absl::StrCat(": ep ", absl::StrJoin(DivisorsOf(tp), ", "), " would do")
+                        : "";
+    return absl::InvalidArgumentError(absl::StrCat("ep ", ep, " does not divide tp ", tp,
+                                                   "; experts are spread over tp ranks", fitting));
   }
   Layout layout = ToLayout(tp, pp, ep, dp);
   RETURN_IF_ERROR(CheckMagnitude(Sizes(layout)));

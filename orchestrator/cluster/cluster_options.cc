@@ -44,7 +44,7 @@ void AddLimitFlags(CLI::App& command, ClusterOptions& options) {
             .add_option("--kv-cache-free-gpu-mem-fraction,--kv-cache-free-gpu-memory-fraction,"
                         "--free-gpu-memory-fraction",
                         options.kv_cache_fraction, "of the memory left after weights (default 0.9)")
-            ->check(FiniteRange(0.0, 1.0)),
+            ->check(FiniteRange(0.01, 1.0)),
         options);
   // vLLM's, not shown.
   command.add_option_function<double>("--gpu-memory-utilization", [](double) {})

@@ -71,6 +71,19 @@ TEST(Plan, ImpossibleLayout_NamesThoseThatFit) {
   EXPECT_EQ(plan.status().code(), absl::StatusCode::kInvalidArgument);
 }
 
+TEST(Plan, RefusesWhatServingRefuses) {
+  PlanInput input = Article("H200");
+  input.max_seq_len = 131073;
+  EXPECT_THAT(std::string(RenderPlan(Load("llama-3.1-8b"), input).status().message()),
+              HasSubstr("max_seq_len 131073 is over the context of llama-3.1-8b: 131072 tokens"));
+  input.max_seq_len = 131072;
+  EXPECT_TRUE(RenderPlan(Load("llama-3.1-8b"), input).ok());
+  input.tp = 4;
+  input.ep = 3;
+  EXPECT_THAT(std::string(RenderPlan(Load("qwen3-30b-a3b"), input).status().message()),
+              HasSubstr("ep 1, 2, 4 would do"));
+}
+
 TEST(Plan, Copies_AreListedAmongLayouts) {
   PlanInput input = Article("H200");
   input.tp = 2;
