@@ -6,6 +6,10 @@ function(regatta_compile_in_batches NAME)
   string(FIND "${CMAKE_CURRENT_SOURCE_DIR}" "${CMAKE_SOURCE_DIR}/tests" in_tests)
   if(NOT in_tests EQUAL 0 AND NOT NAME MATCHES "^kernels")
     set_target_properties(${NAME} PROPERTIES UNITY_BUILD ${REGATTA_UNITY} UNITY_BUILD_BATCH_SIZE 8)
+    if(REGATTA_UNITY)
+      # GCC takes the files of a batch for headers, in which types of unnamed namespaces would be suspect.
+      target_compile_options(${NAME} PRIVATE $<$<COMPILE_LANG_AND_ID:CXX,GNU>:-Wno-subobject-linkage>)
+    endif()
   endif()
 endfunction()
 

@@ -106,7 +106,7 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanIn
                    BytesPerElement("--kv-cache-dtype", input.kv_cache_dtype, kv_default));
   limits.mean_input_length = input.mean_input_length;
   limits.mean_output_length = input.mean_output_length;
-  if (input.max_seq_len > spec.max_position) {
+  if (input.max_seq_len > static_cast<uint32_t>(spec.max_position)) {
     return absl::InvalidArgumentError(absl::StrCat("max_seq_len ", input.max_seq_len,
                                                    " is over the context of ", spec.name, ": ",
                                                    spec.max_position, " tokens"));

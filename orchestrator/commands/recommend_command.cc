@@ -113,31 +113,13 @@ absl::StatusOr<RecommendPlan> PlanOf(RecommendFlags& flags) {
   return plan;
 }
 
-// Turns the flags of `recommend --resume DIR` into those that the run was begun with.
-absl::Status TakeOver(RecommendFlags& flags, const SweepReport& begun) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> words,
-                   FlagsToGoOn(begun, flags.given, flags.resume));
-  RecommendFlags old;
-  CLI::App parser;
-  AddRecommendFlags(parser, old);
-  RETURN_IF_ERROR(ParseGivenFlags(words, parser));
-  const auto& had = begun.journal().identity().flags();
-  old.given.assign(had.begin(), had.end());
-  old.resume = flags.resume;
-  flags = std::move(old);
-  return absl::OkStatus();
-}
-
 int RunRecommend(RecommendFlags flags, RunRecord record) {
   if (!flags.resume.empty()) {
     const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
     if (!begun.ok()) return ExitCodeOf(begun.status());
-    if (begun->completed()) {
-      std::cout << flags.resume << " is complete: nothing is missing\n";
-      return kExitOk;
-    }
-    const absl::Status taken = TakeOver(flags, *begun);
+    const absl::Status taken = TakeOver(*begun, AddRecommendFlags, flags);
     if (!taken.ok()) return ExitCodeOf(taken);
+    if (begun->completed()) return FinishComplete(*begun, flags.resume);
   }
   const absl::StatusOr<RecommendPlan> plan = PlanOf(flags);
   if (!plan.ok()) return ExitCodeOf(plan.status());

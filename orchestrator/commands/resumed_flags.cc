@@ -2,11 +2,13 @@
 #include "orchestrator/commands/resumed_flags.h"
 
 #include <algorithm>
+#include <iostream>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "orchestrator/commands/given_flags.h"
+#include "orchestrator/commands/commands.h"
+#include "orchestrator/statistics/repeats.h"
 
 namespace regatta {
 namespace {
@@ -48,6 +50,15 @@ absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,
     flags.push_back(flag);
   }
   return flags;
+}
+
+int FinishComplete(const SweepReport& complete, const std::string& directory) {
+  std::cout << directory << " is complete: nothing is missing\n";
+  const auto& runs = MeasuredRuns(complete);
+  const bool failed = std::any_of(runs.begin(), runs.end(), [](const PointReport& run) {
+    return run.regatta().failed_requests() > 0;
+  });
+  return failed ? kExitRequestsFailed : kExitOk;
 }
 
 }  // namespace regatta

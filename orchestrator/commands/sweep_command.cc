@@ -1,14 +1,11 @@
 // `regatta sweep`: load points over concurrency or request rate, with table and frontier.
 #include <CLI/CLI.hpp>
-#include <algorithm>
 #include <filesystem>
-#include <iostream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark.h"
-#include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/protocol.h"
 #include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/benchmark/run_directory.h"
@@ -35,22 +32,6 @@ absl::StatusOr<std::vector<LoadPoint>> PointsOverRate(const SweepFlags& flags) {
                                                  " values, with --request-rate it is one cap"));
 }
 
-// Turns the flags of `sweep --resume DIR` into those that the sweep was begun with. The kept list
-// of given flags is the old one, so that the journal stays what it was.
-absl::Status TakeOver(SweepFlags& flags, const SweepReport& begun) {
-  ASSIGN_OR_RETURN(const std::vector<std::string> words,
-                   FlagsToGoOn(begun, flags.given, flags.resume));
-  SweepFlags old;
-  CLI::App parser;
-  AddSweepFlags(parser, old);
-  RETURN_IF_ERROR(ParseGivenFlags(words, parser));
-  const auto& had = begun.journal().identity().flags();
-  old.given.assign(had.begin(), had.end());
-  old.resume = flags.resume;
-  flags = std::move(old);
-  return absl::OkStatus();
-}
-
 // The edges that are looked for are those of the asked user speeds.
 SearchPlan SearchPlanOf(const SweepFlags& flags) {
   SearchPlan plan;
@@ -61,27 +42,15 @@ SearchPlan SearchPlanOf(const SweepFlags& flags) {
   return plan;
 }
 
-// The exit code of a sweep that is complete, as it was when it became so.
-int ExitCodeOfComplete(const SweepReport& sweep) {
-  const auto& runs = MeasuredRuns(sweep);
-  const bool failed = std::any_of(runs.begin(), runs.end(), [](const PointReport& run) {
-    return run.regatta().failed_requests() > 0;
-  });
-  return failed ? kExitRequestsFailed : kExitOk;
-}
-
 int RunSweep(SweepFlags flags, const std::string& command_line, const std::string& configuration) {
   // A --run-dir that holds a run is gone on with.
   if (std::filesystem::exists(flags.run_dir + "/results.json")) flags.resume = flags.run_dir;
   if (!flags.resume.empty()) {
     const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
     if (!begun.ok()) return ExitCodeOf(begun.status());
-    const absl::Status taken = TakeOver(flags, *begun);
+    const absl::Status taken = TakeOver(*begun, AddSweepFlags, flags);
     if (!taken.ok()) return ExitCodeOf(taken);
-    if (begun->completed()) {
-      std::cout << flags.resume << " is complete: nothing is missing\n";
-      return ExitCodeOfComplete(*begun);
-    }
+    if (begun->completed()) return FinishComplete(*begun, flags.resume);
   }
   absl::StatusOr<std::vector<LoadPoint>> points = PointsOf(flags);
   if (!points.ok()) return ExitCodeOf(points.status());
