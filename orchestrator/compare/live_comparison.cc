@@ -27,7 +27,7 @@ absl::Status CheckCaches(const BenchmarkOptions& a, const BenchmarkOptions& b) {
                    "of its own"));
 }
 
-Loads PlanOf(const LivePlan& plan) {
+Loads LoadsOf(const LivePlan& plan) {
   Loads loads;
   const BenchmarkOptions& options = plan.a.options;
   for (const PlannedRun& run :
@@ -68,7 +68,7 @@ absl::Status MeasureBoth(const Loads& loads, size_t step, const std::atomic<bool
 
 absl::StatusOr<LiveRuns> MeasureInTurn(const LivePlan& plan, const std::atomic<bool>& stop) {
   RETURN_IF_ERROR(CheckCaches(plan.a.options, plan.b.options));
-  const Loads loads = PlanOf(plan);
+  const Loads loads = LoadsOf(plan);
   ASSIGN_OR_RETURN(const RunDirectory directory,
                    RunDirectory::Create(plan.output, "comparison", "a-b"));
   ASSIGN_OR_RETURN(const auto a, Open(plan, plan.a, loads, directory.path(), "a", stop));
