@@ -69,6 +69,10 @@ void AddClusterFlags(CLI::App& command, ClusterOptions& options) {
   add("--quantization", options.quantization,
       "auto (as the checkpoint is), fp8 (made while loading) or fp8_static (dummy weights)");
   add("--kv-cache-dtype", options.kv_cache_dtype, "auto, float32, bfloat16, float16 or fp8");
+  Noted(command.add_flag("--deterministic", options.deterministic,
+                         "a request's tokens are the same bits whatever shares its steps; slower "
+                         "on GPUs, always so on CPU ranks"),
+        options);
   command.add_option("--backend", options.backend, "accepted and ignored: there is one")
       ->group("Cluster");
   CLI::Option* const dummy =
