@@ -22,14 +22,14 @@ def without_chat_template(model, folder):
 class Cluster:
     """`with Cluster(bin_dir) as cluster:` serves on cluster.url and, over gRPC, on cluster.grpc_address."""
 
-    def __init__(self, bin_dir, model=DENSE, arguments=(), wait_s=60):
+    def __init__(self, bin_dir, model=DENSE, arguments=(), worker_arguments=(), wait_s=60):
         self._bin = pathlib.Path(bin_dir)
         self._folder = tempfile.TemporaryDirectory(prefix="regatta-e2e-")
         self.folder = pathlib.Path(self._folder.name)  # ours, for more files
         self._processes = []
         self._deadline = time.monotonic() + wait_s
         try:
-            worker = self._start("worker", "regatta-worker", "--device", "cpu", "--listen", "127.0.0.1:0")
+            worker = self._start("worker", "regatta-worker", "--device", "cpu", "--listen", "127.0.0.1:0", *worker_arguments)
             http = self.folder / "http"
             self.grpc_address = self._start("router", "regatta-router", "--model", str(model), "--workers", worker,
                                             "--listen", "127.0.0.1:0", "--http", "127.0.0.1:0", "--http-address-file", str(http), *arguments)
