@@ -57,6 +57,11 @@ fp8() {
 }
 # The article's 100 requests at once, in bf16.
 hundred() { points llama8b-hundred llama-3.1-8b 100 --max-batch-size 512 --max-num-tokens 2048 --num-requests 100 --warmup 64; }
+# JSON schemas among free requests: masks come from the host while the device works.
+constrained() {
+  stage constrained 60 python3 tests/e2e/constrained.py --bin-dir "$BIN" --requests 128
+  tail -2 "$OUT/constrained.log"
+}
 doctor() { stage doctor 30 "$BIN/regatta" doctor || true; cat "$OUT/doctor.log"; }
 operations() {
   stage operations 90 "$BIN/cuda_ops_test" --gtest_brief=1 || grep -A6 Failure "$OUT/operations.log" | head -40
