@@ -133,7 +133,7 @@ int RunRecommend(RecommendFlags flags, RunRecord record) {
   return RunRecommendation(flags.benchmark, *plan, std::move(record));
 }
 
-constexpr char kExamples[] =
+constexpr char kRecommendExamples[] =
     "How many users can I serve, at which speed, and with which limits? Searches, confirms the "
     "answer with fresh\nprompts, shows 1.25 and 2 times its load, and writes tuned.yaml.\n"
     "Examples:\n"
@@ -153,7 +153,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
       "that fit it.");
   auto flags = std::make_shared<RecommendFlags>();
   AddRecommendFlags(command, *flags);
-  command.footer(std::string(kExamples) + kExitCodesHelp);
+  command.footer(std::string(kRecommendExamples) + kExitCodesHelp);
   command.callback([flags, &command, &context] {
     flags->given = GivenFlags(command);
     context.chosen = [flags, &context, &command] {
