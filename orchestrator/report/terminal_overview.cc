@@ -106,6 +106,10 @@ std::string RenderPointLines(const PointReport& point) {
   for (const std::string& warning : point.regatta().warnings()) {
     absl::StrAppend(&out, "  ! ", warning, "\n");
   }
+  const std::string& too_short = point.regatta().offered().too_short();
+  if (!too_short.empty()) {
+    absl::StrAppend(&out, "  ! too short to tell how many ran: ", too_short, "\n");
+  }
   if (point.regatta().client().bound()) absl::StrAppend(&out, "  ! the client shaped it\n");
   return out;
 }

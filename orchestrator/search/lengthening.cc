@@ -25,7 +25,7 @@ uint32_t SearchedUpTo(const SweepReport& sweep, uint32_t concurrency) {
 
 uint32_t LengthFactor(const SweepReport& sweep, uint32_t concurrency) {
   const uint32_t searched = SearchedUpTo(sweep, concurrency);
-  return searched == 0 ? 1 : 1u << RunsOf(sweep, kTooShortRole, searched).size();
+  return searched == 0 ? 1 : 1u << (2 * RunsOf(sweep, kTooShortRole, searched).size());
 }
 
 bool SetAsideTooShort(absl::Span<const Goal> goals, SweepReport& sweep) {

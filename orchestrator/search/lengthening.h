@@ -12,8 +12,9 @@ namespace regatta {
 // How often a load is measured again; after that what it does not tell counts as missed.
 inline constexpr int kMostLengthenings = 2;
 
-// How many times its usual length a load is measured for: twice as long for each of the runs of it
-// that were too short; a load that was not searched is as long as the next smaller one that was.
+// How many times its usual length a load is measured for: four times as long for each of the runs
+// of it that were too short; a load that was not searched is as long as the next smaller one that
+// was.
 uint32_t LengthFactor(const SweepReport& sweep, uint32_t concurrency);
 
 // Whether the last run of the search might meet one of `goals` and is only too short to tell, and

@@ -94,7 +94,7 @@ absl::Status SearchLoads(const SearchPlan& plan, BenchmarkSession& session,
     }
     std::cerr << "Search: " << *next.concurrency << (*next.concurrency == 1 ? " user" : " users")
               << " next ("
-              << (again ? "again, twice as long: it was too short to tell how many ran"
+              << (again ? "again, four times as long: it was too short to tell how many ran"
                         : next.reason)
               << ")\n";
     ExpectLoads(LoadsAfter(plan, session.sweep()), session);

@@ -262,6 +262,26 @@ TEST_F(PartitionCommandTest, AnExperimentThatWasKilledGoesOn) {
   EXPECT_THAT(Log(), HasSubstr("the sweep was begun with"));
 }
 
+// The killed one left the pool in a layout of the experiment.
+TEST_F(PartitionCommandTest, APoolGetsItsLayoutBackFromTheRunThatGoesOn) {
+  const auto cluster = testing::LaunchModel("regatta-moe", 2, {"--tp", "2"});
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  const auto child = Start(Small({"--url", absl::StrCat("grpc://", (*cluster)->router_address()),
+                                  "--layouts", "pp2,dp2", "--repeats", "2"}));
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (RunsOnDisk() < 1 && !child->Ended().has_value() && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  ::kill(child->pid(), SIGKILL);
+  Await(*child);
+  const std::string path = fs::directory_iterator(dir_ / "results")->path().string();
+  ASSERT_EQ(Run({"--resume", path}), "exit code 0") << Log();
+  const auto after = DescribeCluster((*cluster)->channel(), absl::Seconds(20));
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_EQ(LayoutName(after->layout()), "tp2");
+  EXPECT_EQ(Results().runs_size(), 2 * 2 * 2);
+}
+
 // The article's figure, small: precisions over a doubling load, as the help text has it.
 TEST_F(PartitionCommandTest, PrecisionsOverALoadAreOneCommand) {
   ASSERT_EQ(Run({"--model",

@@ -50,18 +50,18 @@ TEST(LengtheningTest, WhatMissesTheGoalAnywayIsNot) {
   EXPECT_TRUE(SetAsideTooShort(kGoals, sweep));
 }
 
-TEST(LengtheningTest, EachTimeIsTwiceAsLongUpToAnEnd) {
+TEST(LengtheningTest, EachTimeIsFourTimesAsLongUpToAnEnd) {
   SweepReport sweep;
   EXPECT_EQ(LengthFactor(sweep, 8), 1u);
   for (int again = 1; again <= kMostLengthenings; ++again) {
     Add(8, 60, true, sweep);
     EXPECT_TRUE(SetAsideTooShort(kGoals, sweep));
-    EXPECT_EQ(LengthFactor(sweep, 8), 1u << again);
+    EXPECT_EQ(LengthFactor(sweep, 8), 1u << (2 * again));
   }
   PointReport& last = Add(8, 60, true, sweep);
   EXPECT_FALSE(SetAsideTooShort(kGoals, sweep));
   EXPECT_EQ(last.regatta().search_role(), kSearchRole);
-  EXPECT_EQ(LengthFactor(sweep, 10), 4u) << "an overload is as long as the load below it";
+  EXPECT_EQ(LengthFactor(sweep, 10), 16u) << "an overload is as long as the load below it";
   EXPECT_EQ(LengthFactor(sweep, 7), 1u);
   Add(10, 40, false, sweep);
   EXPECT_EQ(LengthFactor(sweep, 10), 1u);

@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/config.h"
@@ -147,6 +148,24 @@ TEST_F(RecommendTest, ASearchThatWasKilledGoesOn) {
   EXPECT_EQ(sweep.recommendation().confirmed().runs(), 2u);
   EXPECT_EQ(Run("recommend --resume " + RunPath()), kDone);
   EXPECT_THAT(Log(), HasSubstr("nothing is missing"));
+}
+
+// Two requests do not say how many users ran: the same load with four times as many.
+TEST_F(RecommendTest, ALoadThatIsTooShortToTellIsMeasuredAgain) {
+  Serve(1);
+  const std::string command =
+      Command("recommend", "--goal ttft --max-ttft 60s --max-concurrency 1 --repeats 2");
+  ASSERT_EQ(Run(absl::StrReplaceAll(command, {{"--num-requests 8", "--num-requests 2"}})), kDone)
+      << Log();
+  const SweepReport sweep = Results();
+  ASSERT_GE(sweep.runs_size(), 2);
+  EXPECT_EQ(sweep.runs(0).regatta().search_role(), "too-short");
+  EXPECT_EQ(sweep.runs(0).regatta().issued_requests(), 2u);
+  EXPECT_EQ(sweep.runs(1).regatta().search_role(), "search");
+  EXPECT_EQ(sweep.runs(1).regatta().issued_requests(), 8u);
+  EXPECT_THAT(LoadsOf(sweep.search()), ElementsAre(1));
+  EXPECT_THAT(Log(), HasSubstr("too short to tell how many ran: 2 requests were sent, 8 are"));
+  EXPECT_THAT(Log(), HasSubstr("again, four times as long"));
 }
 
 TEST_F(RecommendTest, LimitsThatTheServerRefusesAreSaidAndItsOwnStay) {
