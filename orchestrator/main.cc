@@ -4,8 +4,10 @@
 
 #include "common/flags.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/grpc/polling.h"
 
 int main(int argc, char** argv) {
+  regatta::PollOwnSockets();
   CLI::App app("Serves and benchmarks large language models on many ranks.", "regatta");
   app.require_subcommand(1);
   app.footer(std::string("Examples:\n"

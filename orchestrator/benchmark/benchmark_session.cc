@@ -35,6 +35,7 @@
 #include "orchestrator/load/client_verdict.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/offered_load.h"
 #include "orchestrator/statistics/quantiles.h"
 
 namespace regatta {
@@ -126,7 +127,7 @@ absl::Status BenchmarkSession::BeginSweep() {
     sweep_ = NewSweep();
     *sweep_.mutable_journal()->mutable_identity() = identity;
   } else {
-    ASSIGN_OR_RETURN(sweep_, TakeUp(*directory_, identity));
+    ASSIGN_OR_RETURN(sweep_, TakeUp(*directory_, identity, record_.re_forms));
     for (const PointReport& run : MeasuredRuns(sweep_)) {
       failed_requests_ += run.regatta().failed_requests();
     }
@@ -293,6 +294,7 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   const LoadPoint& point = load.point;
   workload_->Seek(static_cast<uint64_t>(Plan(load).first_prompt()));
   SaltFor(/*warm_up=*/true);
+  longer_ = load.longer;
   WarmUp(load, after);
   if (stop_.load()) return absl::OkStatus();
   PointReport context = Context(load);
@@ -307,6 +309,10 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   context.mutable_regatta()->set_cut_short(result.cut_short);
   *context.mutable_regatta()->mutable_client() = std::move(result.client);
   PointReport report = CompletePoint(std::move(context), result.samples);
+  if (report.regatta().load().arrival() == kClosedLoop) {
+    *report.mutable_regatta()->mutable_offered() =
+        FindOfferedLoad(result.samples.requests, report.regatta(), timeline);
+  }
   Judge(point, batch, result, report);
   failed_requests_ += report.regatta().failed_requests();
   KeepRun(options_, report, result.interrupted, sweep_);
@@ -320,7 +326,7 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   DescribeTimeline(report.regatta(), result.samples, timeline);
   RETURN_IF_ERROR(
       Save(std::move(result.samples.requests), timeline, alive.ok() && !result.interrupted));
-  if (alive.ok() && !after.empty()) PrintEstimate(after, SpeedsOf(sweep_));
+  if (alive.ok()) PrintEstimate(after, SpeedsOf(sweep_));
   return alive;
 }
 
@@ -392,6 +398,8 @@ RunAhead BenchmarkSession::Ahead(const LoadPoint& now, absl::Span<const PlannedL
   RunAhead ahead;
   ahead.now = now;
   for (const PlannedLoad& load : after) ahead.after.push_back(load.point);
+  ahead.expected = expected_;
+  ahead.beside_s = expected_s_;
   ahead.known = SpeedsOf(sweep_);
   ahead.max_s_per_point = MaxTimePerPoint();
   return ahead;
@@ -400,15 +408,11 @@ RunAhead BenchmarkSession::Ahead(const LoadPoint& now, absl::Span<const PlannedL
 void BenchmarkSession::PrintEstimate(absl::Span<const PlannedLoad> left,
                                      absl::Span<const SpeedSample> known) const {
   std::vector<LoadPoint> points;
-  uint64_t requests = 0;
-  for (const PlannedLoad& load : left) {
-    points.push_back(load.point);
-    requests += load.point.requests;
-  }
-  if (known.empty()) return;
-  std::cerr << absl::StrFormat("%d %s, %d requests: %s\n", points.size(),
-                               points.size() == 1 ? "point" : "points", requests,
-                               FormatRange(EstimateSeconds(points, known, MaxTimePerPoint())));
+  for (const PlannedLoad& load : left) points.push_back(load.point);
+  points.insert(points.end(), expected_.begin(), expected_.end());
+  if (points.empty() || known.empty()) return;
+  std::cerr << FormatAhead(points, EstimateSeconds(points, known, MaxTimePerPoint()), expected_s_,
+                           /*about=*/!expected_.empty());
 }
 
 PointReport BenchmarkSession::Context(const PlannedLoad& load) const {
@@ -435,7 +439,7 @@ PointReport BenchmarkSession::Context(const PlannedLoad& load) const {
 
 double BenchmarkSession::MaxTimePerPoint() const {
   const PointReport context = ContextOf(serving_.description);
-  return MaxSecondsPerPoint(options_, context.regatta().performance_figure());
+  return longer_ * MaxSecondsPerPoint(options_, context.regatta().performance_figure());
 }
 
 // The run counts once results.json says so: until then its requests are a tail that is dropped.

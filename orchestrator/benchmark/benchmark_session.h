@@ -43,6 +43,7 @@ struct RunRecord {
   std::vector<LoadPoint> foreseen;
   std::string name;        // in the directory's name in place of the layout
   bool brief = false;      // a line for each load in place of its report
+  bool re_forms = false;   // layout and precision are what is measured, not what makes the run
   std::string comparison;  // of which the run is one side, measured in turn; empty = of none
 };
 
@@ -66,6 +67,14 @@ class BenchmarkSession {
   void Mark(std::string title, RegattaInfo marks) {
     title_ = std::move(title);
     marks_ = std::move(marks);
+  }
+
+  // What will probably be measured after the loads that are known to follow, and the seconds that
+  // it takes beside: for the estimate of what is left, which is "about" then. Holds until the next
+  // call.
+  void Expect(std::vector<LoadPoint> loads, double seconds_beside) {
+    expected_ = std::move(loads);
+    expected_s_ = seconds_beside;
   }
 
   // Gives the live pool another layout or other limits (Cluster.Repartition); what is measured next
@@ -136,8 +145,11 @@ class BenchmarkSession {
   SweepReport whole_;      // sweep_ without a load that was cut by Ctrl-C
   size_t first_step_ = 0;  // where this process began
   size_t step_ = 0;        // of the load that is measured next
+  uint32_t longer_ = 1;    // times the usual limit of its time
   uint32_t failed_requests_ = 0;
   std::string title_;
+  std::vector<LoadPoint> expected_;
+  double expected_s_ = 0;
   RegattaInfo marks_;
   bool noted_dead_process_ = false;
 };

@@ -47,7 +47,8 @@ void KeepRun(const BenchmarkOptions& options, const PointReport& run, bool inter
              SweepReport& sweep) {
   if (interrupted && sweep.runs_size() > 0) return;
   // Loads that are chosen as a run goes come in any order, points have one.
-  if (options.repeats == 1 && run.regatta().search_role().empty()) {
+  const bool as_planned = run.regatta().search_role().empty() && !sweep.has_partition();
+  if (options.repeats == 1 && as_planned) {
     *sweep.add_points() = run;
   } else {
     *sweep.add_runs() = run;

@@ -18,9 +18,9 @@ absl::Status CheckFigures(const BenchmarkOptions& options);
 void AskFigures(const BenchmarkOptions& options, const ClusterDescription& cluster,
                 RegattaInfo& info);
 
-// Adds a measured run to the sweep: as a point, or with repeats or for a search as a run from which
-// points and intervals are made again; a run that was interrupted says nothing beside whole ones
-// and is left out then. Users at each asked speed are counted again.
+// Adds a measured run to the sweep: as a point, or with repeats, for a search or for an experiment
+// over layouts as a run from which points and intervals are made again; a run that was interrupted
+// says nothing beside whole ones and is left out then. Users at each asked speed are counted again.
 void KeepRun(const BenchmarkOptions& options, const PointReport& run, bool interrupted,
              SweepReport& sweep);
 

@@ -23,6 +23,15 @@ std::string HashOf(const Dataset& dataset) {
   return absl::StrCat(absl::Hex(hash, absl::kZeroPad16));
 }
 
+// What serves, as far as an experiment changes it.
+void TakeSystem(const RunIdentity& from, RunIdentity& to) {
+  *to.mutable_world_info() = from.world_info();
+  EngineInfo& engine = *to.mutable_engine();
+  engine.set_dtype(from.engine().dtype());
+  engine.set_kv_cache_dtype(from.engine().kv_cache_dtype());
+  engine.set_quantization(from.engine().quantization());
+}
+
 }  // namespace
 
 PlannedPoint PlanAfter(const PlannedPoint* previous, const PlannedLoad& load,
@@ -81,12 +90,14 @@ void NoteWhole(size_t points, uint64_t request_bytes, uint64_t timeline_bytes, S
   sweep.mutable_journal()->set_timeline_bytes(static_cast<double>(timeline_bytes));
 }
 
-absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now) {
+absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now,
+                                   bool re_forms) {
   ASSIGN_OR_RETURN(SweepReport sweep, directory.LoadWhole());
   Journal& journal = *sweep.mutable_journal();
   const bool chosen_as_it_went = now.planned_size() == 0;
   RunIdentity expected = now;
   if (chosen_as_it_went) *expected.mutable_planned() = journal.identity().planned();
+  if (re_forms) TakeSystem(journal.identity(), expected);
   if (absl::Status same = CheckSameRun(journal.identity(), expected); !same.ok()) {
     return absl::Status(same.code(), absl::StrCat(directory.path(), ": ", same.message()));
   }

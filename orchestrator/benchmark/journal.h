@@ -43,7 +43,9 @@ void NoteWhole(size_t points, uint64_t request_bytes, uint64_t timeline_bytes, S
 // The sweep in `directory` as far as it is whole; drops from the directory what is not. Where `now`
 // has no plan, loads were chosen as the run went: what is whole is the plan so far. Errors: no
 // results or no journal, another run (CheckSameRun), requests.jsonl is shorter than it was
-// (DATA_LOSS).
-absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now);
+// (DATA_LOSS). With `re_forms` what serves may have another layout, limits and precision now: those
+// of the beginning stay in the journal.
+absl::StatusOr<SweepReport> TakeUp(const RunDirectory& directory, const RunIdentity& now,
+                                   bool re_forms = false);
 
 }  // namespace regatta

@@ -12,6 +12,7 @@
 #include "common/flags.h"
 #include "common/status_macros.h"
 #include "orchestrator/load/arrivals.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -135,7 +136,7 @@ LoadOptions LoadOptionsOf(const LoadShapeOptions& options, const LoadPoint& poin
 LoadShape DescribeLoadShape(const LoadShapeOptions& options, const LoadPoint& point) {
   LoadShape shape;
   shape.set_arrival(options.fixed_schedule           ? "trace"
-                    : point.request_rate <= 0        ? "closed-loop"
+                    : point.request_rate <= 0        ? kClosedLoop
                     : std::isinf(point.request_rate) ? "burst"
                                                      : options.arrival);
   // JSON has no infinity.

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -55,7 +56,7 @@ void AddRateWarning(const PointReport& point, std::vector<std::string>& warnings
 void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings) {
   if (point.request_info().num_requests() == 0) return;
   const std::string& arrival = point.regatta().load().arrival();
-  if (arrival.empty() || arrival == "closed-loop") {
+  if (arrival.empty() || arrival == kClosedLoop) {
     AddConcurrencyWarning(point, warnings);
   } else if (point.regatta().load().request_rate() > 0) {
     AddRateWarning(point, warnings);

@@ -33,6 +33,7 @@ struct PlannedLoad {
   LoadPoint point;
   uint32_t repeat = 1;     // which run of its point, from 1
   bool unlimited = false;  // everything is sent at once: no concurrency is on record
+  uint32_t longer = 1;     // times the usual limit of its time
   std::string role;        // what a search wants of it (RegattaInfo.search_role); empty = none
 };
 absl::StatusOr<std::vector<LoadPoint>> PlanPoints(const std::vector<uint32_t>& concurrencies,

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "orchestrator/benchmark/journal.h"
 
 namespace regatta {
@@ -25,14 +26,17 @@ std::optional<TimeLeft> EstimateTimeLeft(const LoadProgress& progress, const Run
   if (ahead.max_s_per_point > 0) {
     left.load_s = std::min(left.load_s, std::max(0.0, ahead.max_s_per_point - progress.elapsed_s));
   }
-  if (ahead.after.empty()) return left;
+  std::vector<LoadPoint> following = ahead.after;
+  following.insert(following.end(), ahead.expected.begin(), ahead.expected.end());
+  left.about = !ahead.expected.empty();
+  if (following.empty()) return left;
   std::vector<SpeedSample> known = ahead.known;
   // Before everybody has had a turn, those that ended say too little of those that have not.
   if (done >= progress.in_flight) known.push_back(SpeedOf(progress, done));
   if (known.empty()) return left;
-  left.run = EstimateSeconds(ahead.after, known, ahead.max_s_per_point);
-  left.run->low_s += left.load_s;
-  left.run->high_s += left.load_s;
+  left.run = EstimateSeconds(following, known, ahead.max_s_per_point);
+  left.run->low_s += left.load_s + ahead.beside_s;
+  left.run->high_s += left.load_s + ahead.beside_s;
   return left;
 }
 
@@ -48,9 +52,20 @@ std::vector<SpeedSample> SpeedsOf(const SweepReport& sweep) {
   return speeds;
 }
 
-std::string FormatRange(const TimeEstimate& estimate) {
+std::string FormatRange(const TimeEstimate& estimate, bool about) {
   const std::string low = FormatSeconds(estimate.low_s), high = FormatSeconds(estimate.high_s);
-  return low == high ? low : absl::StrCat(low, " to ", high);
+  return absl::StrCat(about ? "about " : "", low == high ? low : absl::StrCat(low, " to ", high));
+}
+
+std::string FormatAhead(const std::vector<LoadPoint>& points, TimeEstimate estimate,
+                        double beside_s, bool about) {
+  uint64_t requests = 0;
+  for (const LoadPoint& point : points) requests += point.requests;
+  estimate.low_s += beside_s;
+  estimate.high_s += beside_s;
+  return absl::StrFormat("%s%d %s, %d requests: %s\n", about ? "about " : "", points.size(),
+                         points.size() == 1 ? "point" : "points", requests,
+                         FormatRange(estimate, about));
 }
 
 }  // namespace regatta

@@ -5,16 +5,22 @@
 #include <cmath>
 #include <iostream>
 #include <memory>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/flags.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark_input.h"
+#include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/cluster/plan.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/given_flags.h"
+#include "orchestrator/commands/resumed_flags.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/partition/partition_experiment.h"
 #include "orchestrator/partition/pool_facts.h"
@@ -36,8 +42,8 @@ struct PartitionFlags {
   uint32_t rounds = 2;
   double margin = 0.1;
   bool dry_run = false;
-  std::string gpu;  // of a pool that is only thought of
-  std::string command_line, configuration;
+  std::string gpu;                 // of a pool that is only thought of
+  std::vector<std::string> given;  // GivenFlags of the command
 };
 
 // Flags that a sweep takes and an experiment does not.
@@ -47,16 +53,6 @@ absl::Status CheckFlags(const PartitionFlags& flags) {
   if (cluster.tp || cluster.pp || cluster.ep || cluster.dp) {
     return absl::InvalidArgumentError(
         "--tp, --pp, --ep and --dp are what is searched; --layouts tp2-dp2,tp4 tries only those");
-  }
-  if (!flags.resume.empty()) {
-    return absl::InvalidArgumentError(
-        "--resume: an experiment is not resumed, its rounds depend on one another; run it again, "
-        "with --layouts for what is missing");
-  }
-  if (options.repeats > 1) {
-    return absl::InvalidArgumentError(
-        "--repeats: an experiment measures each point once; `regatta sweep --repeats 5` of the "
-        "winner gives intervals");
   }
   if (options.load.fixed_schedule) {
     return absl::InvalidArgumentError("--fixed-schedule: an experiment is over concurrency");
@@ -120,6 +116,8 @@ absl::StatusOr<ExperimentPlan> ExperimentPlanOf(const PartitionFlags& flags) {
   ASSIGN_OR_RETURN(const auto concurrencies, ParseConcurrency(flags.concurrency));
   ASSIGN_OR_RETURN(plan.points, PlanPoints(concurrencies, flags.benchmark.num_requests));
   plan.rounds = flags.rounds;
+  plan.repeats = flags.benchmark.repeats;
+  plan.seed = flags.benchmark.random_seed;
   plan.margin = flags.margin;
   plan.max_ttft_ms = flags.benchmark.max_ttft_ms;
   if (!flags.benchmark.user_speeds.empty()) plan.user_speeds = flags.benchmark.user_speeds;
@@ -148,6 +146,13 @@ absl::StatusOr<CandidateInput> CandidateInputOf(const PartitionFlags& flags,
   return input;
 }
 
+// The whole part of a run that goes on, before its directory is taken up; empty of a new one.
+absl::StatusOr<SweepReport> WholeOf(const std::string& directory) {
+  if (directory.empty()) return SweepReport();
+  ASSIGN_OR_RETURN(const RunDirectory run, RunDirectory::Open(directory));
+  return run.LoadWhole();
+}
+
 // What the session needs: the pool is told by the ranks, the speeds are the experiment's.
 BenchmarkOptions SessionOptions(BenchmarkOptions options) {
   options.gpus = 0;
@@ -161,11 +166,22 @@ absl::Status CheckAny(const std::vector<Candidate>& candidates, const SweepRepor
   return absl::FailedPreconditionError("no layout of the pool suits the model");
 }
 
+// A directory, a report: also where a run that goes on lacked nothing but its end.
+absl::Status OpenAny(const std::vector<Candidate>& candidates, SessionBench& bench) {
+  const PartitionReport& partition = bench.sweep().partition();
+  for (int i = 0; bench.session() == nullptr && i < partition.candidates_size(); ++i) {
+    if (partition.candidates(i).fate() != "swept") continue;
+    RETURN_IF_ERROR(bench.Form(candidates[i]).status());
+  }
+  return absl::OkStatus();
+}
+
 // Runs the experiment, gives a pool that was joined its layout back, writes the reports.
 absl::Status Measure(const ExperimentPlan& plan, const std::vector<Candidate>& candidates,
                      const std::atomic<bool>& stop, SessionBench& bench) {
   const auto say = [](const std::string& text) { std::cout << text << std::flush; };
   absl::Status status = RunPartitionExperiment(plan, candidates, say, stop, bench);
+  if (status.ok() && !stop.load()) status = OpenAny(candidates, bench);
   if (bench.session() == nullptr) return status;
   const absl::Status restored = bench.Restore();
   const absl::Status finished = bench.session()->Finish(status.ok() && !stop.load(), true);
@@ -175,49 +191,57 @@ absl::Status Measure(const ExperimentPlan& plan, const std::vector<Candidate>& c
   return status;
 }
 
-absl::Status RunExperiment(PartitionFlags& flags, const std::atomic<bool>& stop,
+// The candidates, in the results in place of those with which the run was begun.
+absl::Status Describe(const CandidateInput& input, const std::vector<Candidate>& candidates,
+                      ExperimentPlan& plan, SweepReport& sweep) {
+  plan.begun.Swap(sweep.mutable_partition());
+  sweep.mutable_partition()->Clear();
+  DescribeCandidates(input, candidates, plan, *sweep.mutable_partition());
+  if (plan.begun.candidates().empty()) return absl::OkStatus();
+  const auto names = [](const PartitionReport& partition) {
+    std::vector<std::string> names;
+    for (const PartitionCandidate& candidate : partition.candidates()) {
+      names.push_back(ContenderName(candidate.layout(), candidate.precision()));
+    }
+    return absl::StrJoin(names, ", ");
+  };
+  const std::string before = names(plan.begun), now = names(sweep.partition());
+  if (before == now) return absl::OkStatus();
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--resume: the candidates are ", now, "; when the experiment was begun they were ", before));
+}
+
+absl::Status RunExperiment(PartitionFlags& flags, RunRecord record, const std::atomic<bool>& stop,
                            uint32_t& failed_requests) {
   RETURN_IF_ERROR(CheckFlags(flags));
   RETURN_IF_ERROR(CheckFlagsOfPool(flags));
   BenchmarkOptions& options = flags.benchmark;
-  ASSIGN_OR_RETURN(const ExperimentPlan plan, ExperimentPlanOf(flags));
+  ASSIGN_OR_RETURN(ExperimentPlan plan, ExperimentPlanOf(flags));
   const bool weights = options.url.empty() && !options.cluster.dummy_weights && !flags.dry_run;
   ASSIGN_OR_RETURN(options.cluster.model,
                    ResolveModel(options.cluster.model,
                                 weights ? ModelParts::kAll : ModelParts::kWithoutWeights, stop));
-  RunRecord record;
-  record.command_line = flags.command_line;
-  record.configuration = flags.configuration;
   record.foreseen = plan.points;
-  record.brief = true;
   PoolFacts pool;
   if (options.url.empty()) {
     ASSIGN_OR_RETURN(pool, PoolToLaunch(flags));
   }
-  record.name = "partition";
-  SessionBench bench(SessionOptions(options), std::move(record), pool.ranks, stop);
+  ASSIGN_OR_RETURN(SweepReport begun, WholeOf(flags.resume));
+  SessionBench bench(SessionOptions(options), std::move(record), std::move(begun), pool.ranks,
+                     stop);
   if (!options.url.empty()) {
     RETURN_IF_ERROR(bench.Join());
     pool = PoolOfCluster(bench.session()->serving().description);
   }
   ASSIGN_OR_RETURN(const CandidateInput input, CandidateInputOf(flags, plan, std::move(pool)));
   ASSIGN_OR_RETURN(const std::vector<Candidate> candidates, EnumerateCandidates(input));
-  DescribeCandidates(input, candidates, plan, *bench.sweep().mutable_partition());
+  RETURN_IF_ERROR(Describe(input, candidates, plan, bench.sweep()));
   RETURN_IF_ERROR(CheckAny(candidates, bench.sweep()));
   std::cout << CandidatesText(bench.sweep()) << std::flush;
   if (flags.dry_run) return absl::OkStatus();
   const absl::Status status = Measure(plan, candidates, stop, bench);
   if (bench.session() != nullptr) failed_requests = bench.session()->failed_requests();
   return status;
-}
-
-int RunPartition(PartitionFlags flags) {
-  const std::atomic<bool>& stop = InterruptFlag();
-  uint32_t failed_requests = 0;
-  const absl::Status status = RunExperiment(flags, stop, failed_requests);
-  if (!status.ok()) return ExitCodeOf(status);
-  if (stop.load()) return kExitInterrupted;
-  return failed_requests > 0 ? kExitRequestsFailed : kExitOk;
 }
 
 void AddFlags(CLI::App& command, PartitionFlags& flags) {
@@ -244,7 +268,11 @@ void AddFlags(CLI::App& command, PartitionFlags& flags) {
   command.add_flag("--dry-run", flags.dry_run, "print the candidates and measure nothing");
   command.add_option("--gpu", flags.gpu,
                      "with --dry-run: of a pool that is not here (H200, H100, A100-80GB, ...)");
-  command.add_option("--resume", flags.resume)->group("");
+  command
+      .add_option("--resume", flags.resume,
+                  "directory of an experiment that was cut short: measures what is missing, with "
+                  "the flags it was begun with")
+      ->check(CLI::ExistingDirectory);
   AddBenchmarkFlags(command, flags.benchmark);
   // Other tools' protocols fix the loads that are chosen here.
   command.remove_option(command.get_option("--compat"));
@@ -254,13 +282,37 @@ void AddFlags(CLI::App& command, PartitionFlags& flags) {
   command.get_option("--url")->description(
       "grpc://HOST:PORT of a running router, whose pool is re-formed and in the end given its "
       "layout back");
+  command.get_option("--repeats")
+      ->description(
+          "runs of each point of the sweep that follows the rounds; from 5 on with intervals");
   command.get_option("--user-speed")
       ->description("tok/s of a user at which layouts are compared (default: 20 50 100)");
   // What is searched, and what has no meaning here.
   for (const char* name : {"--tp", "--pp", "--ep", "--dp", "--endpoint", "--model-name",
-                           "--continuous-usage", "--repeats", "--fixed-schedule"}) {
+                           "--continuous-usage", "--fixed-schedule"}) {
     command.get_option(name)->group("");
   }
+}
+
+int RunPartition(PartitionFlags flags, RunRecord record) {
+  if (!flags.resume.empty()) {
+    const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
+    if (!begun.ok()) return ExitCodeOf(begun.status());
+    const absl::Status taken = TakeOver(*begun, AddFlags, flags);
+    if (!taken.ok()) return ExitCodeOf(taken);
+    if (begun->completed()) return FinishComplete(*begun, flags.resume);
+  }
+  record.flags = flags.given;
+  record.resume = flags.resume;
+  record.brief = true;
+  record.name = "partition";
+  record.re_forms = true;
+  const std::atomic<bool>& stop = InterruptFlag();
+  uint32_t failed_requests = 0;
+  const absl::Status status = RunExperiment(flags, std::move(record), stop, failed_requests);
+  if (!status.ok()) return ExitCodeOf(status);
+  if (stop.load()) return kExitInterrupted;
+  return failed_requests > 0 ? kExitRequestsFailed : kExitOk;
 }
 
 }  // namespace
@@ -276,18 +328,21 @@ void AddPartitionCommand(CLI::App& app, CommandContext& context) {
       std::string(
           "Examples:\n"
           "  regatta partition --model MODEL --gpus 4 --concurrency 1:256:x4\n"
-          "  regatta partition --model MODEL --gpus 1 --precision bf16,fp8 --concurrency "
+          "  regatta partition --model MODEL --gpus 1 --precision bf16,fp8-static --concurrency "
           "1:1024:x2\n"
           "  regatta partition --model MODEL --gpus 8 --layouts tp8,tp4,tp4-ep4 --user-speed "
           "50\n"
           "  regatta partition --url grpc://router:9000 --model MODEL\n"
+          "  regatta partition --resume results/20261122T183140Z-MODEL-partition\n"
           "  regatta partition --model MODEL --gpus 8 --gpu H200 --dry-run\n") +
       kExitCodesHelp);
   command.callback([flags, &command, &context] {
+    flags->given = GivenFlags(command);
     context.chosen = [flags, &context, &command] {
-      flags->command_line = context.command_line;
-      flags->configuration = command.config_to_str(/*default_also=*/true);
-      return RunPartition(*flags);
+      RunRecord record;
+      record.command_line = context.command_line;
+      record.configuration = command.config_to_str(/*default_also=*/true);
+      return RunPartition(*flags, std::move(record));
     };
   });
 }

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -27,11 +28,15 @@ class PartitionBench {
   // others may still be formed.
   virtual absl::StatusOr<double> Form(const Candidate& candidate) = 0;
 
-  // Measures a load there; the point is the last of sweep().points(), marked with the precision and
-  // the round. None when it was interrupted. `after` follows on the same layout. An error when this
+  // Measures a load there; the run is the last of sweep().runs(), marked with the precision and the
+  // round. None when it was interrupted. `after` follows on the same layout. An error when this
   // layout can be measured no longer.
   virtual absl::Status Measure(const Candidate& candidate, const ExperimentStage& stage,
-                               const LoadPoint& point, absl::Span<const LoadPoint> after) = 0;
+                               const PlannedLoad& load, absl::Span<const PlannedLoad> after) = 0;
+
+  // What will probably be measured behind the layout that is formed now, and the seconds for
+  // forming it: of the estimate of what is left.
+  virtual void Expect(std::vector<LoadPoint> loads, double forming_s) = 0;
 
   // OK while another layout could be formed; asked after an error.
   virtual absl::Status Usable() = 0;

@@ -9,16 +9,18 @@
 #include "absl/strings/str_format.h"
 #include "absl/types/span.h"
 #include "common/layout.h"
+#include "orchestrator/benchmark/run_order.h"
 #include "orchestrator/partition/device_speed.h"
 #include "orchestrator/partition/equal_speed.h"
+#include "orchestrator/partition/experiment_forecast.h"
 #include "orchestrator/partition/successive_halving.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/partition_text.h"
+#include "orchestrator/statistics/quantiles.h"
+#include "orchestrator/statistics/repeats.h"
 
 namespace regatta {
 namespace {
-
-constexpr size_t kFewLayouts = 2;  // no round is worth its formings
 
 bool IsOf(const PointReport& point, const Candidate& candidate) {
   return point.regatta().layout() == LayoutName(candidate.layout) &&
@@ -42,13 +44,21 @@ class Experiment {
   Arms Judge(const Arms& arms, uint32_t round);
   // Nothing more can or shall be measured.
   bool over() const { return stop_.load() || !unusable_.ok(); }
-  // Forms one layout and measures `points` there; false once it failed or all is over.
-  bool MeasureArm(size_t arm, const std::vector<LoadPoint>& points, const ExperimentStage& stage);
-  std::vector<LoadPoint> PointsOfRound(uint32_t round) const;
+  // Forms one layout and measures `loads` there; false once it failed or all is over.
+  bool MeasureArm(const Arms& arms, size_t place, const std::vector<PlannedLoad>& loads,
+                  const ExperimentStage& stage);
+  bool FailedBefore(size_t arm) const;
+  // Loads that an experiment which was cut short measured here are taken from `left`.
+  void TakeRecorded(const Candidate& candidate, const ExperimentStage& stage,
+                    absl::Span<const PlannedLoad>& left);
+  absl::Status FormAndMeasure(size_t arm, absl::Span<const PlannedLoad> loads,
+                              const ExperimentStage& stage);
+  std::vector<PlannedLoad> LoadsOfSweep() const;
+  void Forecast(size_t arm, const ExperimentStage& stage);
   std::string TitleOf(const Arms& arms, size_t place, const std::string& stage) const;
-  void DropPointsOf(const Candidate& candidate);
   void OrderPoints();
-  std::vector<SpeedPoint> MeasuredOf(const Candidate& candidate) const;
+  std::vector<const PointReport*> RunsIn(uint32_t round, const Candidate& candidate) const;
+  std::vector<SpeedPoint> MeasuredIn(uint32_t round, const Candidate& candidate) const;
   void SetFate(size_t arm, const char* fate, const std::string& reason);
   PartitionCandidate& Entry(size_t arm) {
     return *partition().mutable_candidates(static_cast<int>(arm));
@@ -60,6 +70,9 @@ class Experiment {
   const std::function<void(const std::string&)>& say_;
   const std::atomic<bool>& stop_;
   PartitionBench& bench_;
+  const int recorded_ = bench_.sweep().runs_size();
+  int taken_ = 0;                  // of those
+  size_t arms_ = 0, waiting_ = 0;  // of the stage under way, in all and still to be measured
   std::string first_error_;
   absl::Status unusable_;
 };
@@ -92,24 +105,24 @@ void Experiment::RunPrecision(Arms arms) {
   }
   for (size_t place = 0; place < arms.size() && !over(); ++place) {
     const ExperimentStage stage = {TitleOf(arms, place, "sweep"), 0};
-    if (MeasureArm(arms[place], plan_.points, stage)) SetFate(arms[place], "swept", "");
+    if (MeasureArm(arms, place, LoadsOfSweep(), stage)) SetFate(arms[place], "swept", "");
   }
 }
 
 Experiment::Arms Experiment::RunRound(const Arms& arms, uint32_t round) {
-  const std::vector<LoadPoint> points = PointsOfRound(round);
+  const std::vector<PlannedLoad> loads = LoadsOfRound(plan_, round);
   Arms measured;
   for (size_t place = 0; place < arms.size() && !over(); ++place) {
     const ExperimentStage stage = {TitleOf(arms, place, absl::StrCat("round ", round + 1)),
                                    round + 1};
-    if (MeasureArm(arms[place], points, stage)) measured.push_back(arms[place]);
+    if (MeasureArm(arms, place, loads, stage)) measured.push_back(arms[place]);
   }
   return over() || measured.empty() ? Arms() : Judge(measured, round);
 }
 
 Experiment::Arms Experiment::Judge(const Arms& arms, uint32_t round) {
   std::vector<SpeedFrontier> frontiers;
-  for (const size_t arm : arms) frontiers.emplace_back(MeasuredOf(candidates_[arm]));
+  for (const size_t arm : arms) frontiers.emplace_back(MeasuredIn(round, candidates_[arm]));
   const std::vector<double> shortfalls = Shortfalls(frontiers);
   const std::vector<bool> survives = Survivors(frontiers, plan_.margin);
   PartitionRound& record = *partition().add_rounds();
@@ -122,13 +135,12 @@ Experiment::Arms Experiment::Judge(const Arms& arms, uint32_t round) {
     result.set_layout(LayoutName(candidate.layout));
     result.set_shortfall(shortfalls[i]);
     result.set_goes_on(survives[i]);
-    for (const PointReport& point : bench_.sweep().points()) {
-      if (!IsOf(point, candidate)) continue;
+    for (const PointReport* run : RunsIn(round, candidate)) {
       CandidateSpeed& measured = *result.add_measured();
-      measured.set_concurrency(point.regatta().concurrency());
-      measured.set_requests(point.request_info().num_requests());
-      measured.set_user_speed_tok_s(UserSpeed(point));
-      measured.set_output_throughput_per_gpu_tok_s(GpuThroughput(point));
+      measured.set_concurrency(run->regatta().concurrency());
+      measured.set_requests(run->request_info().num_requests());
+      measured.set_user_speed_tok_s(UserSpeed(*run));
+      measured.set_output_throughput_per_gpu_tok_s(GpuThroughput(*run));
     }
     if (survives[i]) {
       left.push_back(arms[i]);
@@ -142,20 +154,26 @@ Experiment::Arms Experiment::Judge(const Arms& arms, uint32_t round) {
   return left;
 }
 
-bool Experiment::MeasureArm(size_t arm, const std::vector<LoadPoint>& points,
+bool Experiment::MeasureArm(const Arms& arms, size_t place, const std::vector<PlannedLoad>& loads,
                             const ExperimentStage& stage) {
+  const size_t arm = arms[place];
   const Candidate& candidate = candidates_[arm];
+  absl::Span<const PlannedLoad> left(loads);
+  TakeRecorded(candidate, stage, left);
+  if (left.empty()) return true;
+  if (FailedBefore(arm)) {
+    SetFate(arm, "failed", plan_.begun.candidates(static_cast<int>(arm)).reason());
+    return false;
+  }
+  if (taken_ < recorded_) {
+    unusable_ = absl::DataLossError(absl::StrCat("of ", recorded_, " runs ", recorded_ - taken_,
+                                                 " are not of this experiment"));
+    return false;
+  }
   say_(absl::StrCat(stage.title, "\n"));
-  const absl::StatusOr<double> seconds = bench_.Form(candidate);
-  absl::Status status = seconds.status();
-  if (status.ok()) {
-    Entry(arm).set_form_seconds(std::max(Entry(arm).form_seconds(), *seconds));
-    DropPointsOf(candidate);
-  }
-  absl::Span<const LoadPoint> left(points);
-  for (; !left.empty() && status.ok() && !stop_.load(); left.remove_prefix(1)) {
-    status = bench_.Measure(candidate, stage, left.front(), left.subspan(1));
-  }
+  arms_ = arms.size();
+  waiting_ = arms.size() - place - 1;
+  const absl::Status status = FormAndMeasure(arm, left, stage);
   if (stop_.load()) return false;
   if (status.ok()) return true;
   if (first_error_.empty()) {
@@ -167,27 +185,69 @@ bool Experiment::MeasureArm(size_t arm, const std::vector<LoadPoint>& points,
   return false;
 }
 
-std::vector<LoadPoint> Experiment::PointsOfRound(uint32_t round) const {
-  std::vector<LoadPoint> points;
-  for (const size_t i : RoundPoints(plan_.points.size(), round)) {
-    LoadPoint point = plan_.points[i];
-    point.requests = RoundRequests(point.requests, point.concurrency, round, plan_.rounds);
-    points.push_back(point);
+void Experiment::TakeRecorded(const Candidate& candidate, const ExperimentStage& stage,
+                              absl::Span<const PlannedLoad>& left) {
+  for (; !left.empty() && taken_ < recorded_; ++taken_, left.remove_prefix(1)) {
+    const PointReport& run = bench_.sweep().runs(taken_);
+    const RegattaInfo& info = run.regatta();
+    if (!IsOf(run, candidate) || info.halving_round() != stage.round ||
+        info.concurrency() != left.front().point.concurrency ||
+        info.repeat() != left.front().repeat) {
+      return;
+    }
   }
-  return points;
+}
+
+absl::Status Experiment::FormAndMeasure(size_t arm, absl::Span<const PlannedLoad> loads,
+                                        const ExperimentStage& stage) {
+  const Candidate& candidate = candidates_[arm];
+  const absl::StatusOr<double> seconds = bench_.Form(candidate);
+  if (!seconds.ok()) return seconds.status();
+  Entry(arm).set_form_seconds(std::max(Entry(arm).form_seconds(), *seconds));
+  Forecast(arm, stage);
+  for (; !loads.empty() && !stop_.load(); loads.remove_prefix(1)) {
+    const absl::Status status = bench_.Measure(candidate, stage, loads.front(), loads.subspan(1));
+    if (!status.ok()) return status;
+  }
+  return absl::OkStatus();
+}
+
+bool Experiment::FailedBefore(size_t arm) const {
+  const int index = static_cast<int>(arm);
+  return index < plan_.begun.candidates_size() && plan_.begun.candidates(index).fate() == "failed";
+}
+
+// Tells the bench what probably follows the layout that was formed.
+void Experiment::Forecast(size_t arm, const ExperimentStage& stage) {
+  ExperimentAhead ahead;
+  ahead.waiting = waiting_;
+  ahead.arms = arms_;
+  ahead.round = stage.round;
+  std::vector<double> seconds;
+  for (const PartitionCandidate& entry : partition().candidates()) {
+    if (entry.form_seconds() > 0) seconds.push_back(entry.form_seconds());
+  }
+  for (size_t i = arm + 1; i < candidates_.size(); ++i) {
+    const std::string& precision = candidates_[i].precision.name;
+    if (!candidates_[i].dropped.empty() || precision == candidates_[arm].precision.name) continue;
+    if (candidates_[i - 1].precision.name != precision) ahead.later.push_back(0);
+    ++ahead.later.back();
+  }
+  const ExpectedLoads expected = ForecastExperiment(plan_, ahead);
+  bench_.Expect(expected.loads, expected.formings * Mean(seconds));
+}
+
+std::vector<PlannedLoad> Experiment::LoadsOfSweep() const {
+  std::vector<PlannedLoad> loads;
+  for (const PlannedRun& run : DrawRunOrder(plan_.points.size(), plan_.repeats, plan_.seed)) {
+    loads.push_back({plan_.points[run.point], run.repeat});
+  }
+  return loads;
 }
 
 std::string Experiment::TitleOf(const Arms& arms, size_t place, const std::string& stage) const {
   return absl::StrCat("layout ", place + 1, "/", arms.size(), " ",
                       CandidateName(candidates_[arms[place]]), ", ", stage);
-}
-
-// What it measures now says more than its points of an earlier round.
-void Experiment::DropPointsOf(const Candidate& candidate) {
-  auto& points = *bench_.sweep().mutable_points();
-  points.erase(std::remove_if(points.begin(), points.end(),
-                              [&](const PointReport& point) { return IsOf(point, candidate); }),
-               points.end());
 }
 
 // Layout by layout, those measured in full first, as reports list them.
@@ -202,12 +262,20 @@ void Experiment::OrderPoints() {
                    [&](const PointReport& a, const PointReport& b) { return key(a) < key(b); });
 }
 
-std::vector<SpeedPoint> Experiment::MeasuredOf(const Candidate& candidate) const {
+// Of a round of halving, from 0 on.
+std::vector<const PointReport*> Experiment::RunsIn(uint32_t round,
+                                                   const Candidate& candidate) const {
+  std::vector<const PointReport*> runs;
+  for (const PointReport& run : bench_.sweep().runs()) {
+    if (IsOf(run, candidate) && run.regatta().halving_round() == round + 1) runs.push_back(&run);
+  }
+  return runs;
+}
+
+std::vector<SpeedPoint> Experiment::MeasuredIn(uint32_t round, const Candidate& candidate) const {
   std::vector<SpeedPoint> measured;
-  for (const PointReport& point : bench_.sweep().points()) {
-    if (!IsOf(point, candidate) || !HasCompleted(point)) continue;
-    if (point.regatta().failed_requests() > 0) continue;
-    measured.push_back({UserSpeed(point), GpuThroughput(point)});
+  for (const PointReport* run : RunsIn(round, candidate)) {
+    if (IsSound(*run)) measured.push_back({UserSpeed(*run), GpuThroughput(*run)});
   }
   return measured;
 }
@@ -235,6 +303,10 @@ void DescribeCandidates(const CandidateInput& input, const std::vector<Candidate
     entry.set_idle_ranks(candidate.idle);
     if (!candidate.dropped.empty()) entry.set_fate("impossible");
     entry.set_reason(candidate.dropped);
+    const int index = partition.candidates_size() - 1;
+    if (index < plan.begun.candidates_size()) {
+      entry.set_form_seconds(plan.begun.candidates(index).form_seconds());
+    }
     for (size_t i = 0; i < candidate.prior.size(); ++i) {
       CandidateSpeed& prior = *entry.add_prior();
       prior.set_concurrency(input.concurrencies[i]);

@@ -47,7 +47,20 @@ absl::StatusOr<Limits> AskedLimits(const ClusterOptions& options) {
 
 absl::Status SessionBench::Join() {
   ASSIGN_OR_RETURN(session_, BenchmarkSession::Open(options_, record_, stop_));
-  original_ = session_->serving().description;
+  return NoteOriginal();
+}
+
+// As the journal has it from when the run was begun: a run that was killed left its pool in any
+// layout.
+absl::Status SessionBench::NoteOriginal() {
+  const WorldInfo& world = sweep().journal().identity().world_info();
+  original_.emplace();
+  ASSIGN_OR_RETURN(*original_->mutable_layout(),
+                   MakeLayout(world.tp_size(), world.pp_size(), world.ep_size(), world.dp_size()));
+  original_->mutable_limits()->set_max_batch_size(world.max_batch_size());
+  original_->mutable_limits()->set_max_num_tokens(world.max_num_tokens());
+  original_->mutable_limits()->set_max_seq_len(
+      session_->serving().description.limits().max_seq_len());
   return absl::OkStatus();
 }
 
@@ -77,7 +90,9 @@ absl::Status SessionBench::Launch(const Candidate& candidate) {
     return session.status();
   }
   session_ = *std::move(session);
-  *session_->mutable_sweep().mutable_partition() = std::move(*early_.mutable_partition());
+  // What was concluded before anything had to be measured.
+  session_->mutable_sweep().mutable_partition()->Swap(early_.mutable_partition());
+  session_->mutable_sweep().mutable_points()->Swap(early_.mutable_points());
   broken_ = false;
   return absl::OkStatus();
 }
@@ -102,25 +117,28 @@ absl::Status SessionBench::Serves() const {
 }
 
 absl::Status SessionBench::Measure(const Candidate& candidate, const ExperimentStage& stage,
-                                   const LoadPoint& point, absl::Span<const LoadPoint> after) {
+                                   const PlannedLoad& load, absl::Span<const PlannedLoad> after) {
   CHECK(session_ != nullptr);
   RegattaInfo marks;
   marks.set_precision(candidate.precision.name);
   marks.set_halving_round(stage.round);
   session_->Mark(stage.title, std::move(marks));
-  std::vector<PlannedLoad> following;
-  for (const LoadPoint& next : after) following.push_back({next});
-  const size_t points_before = sweep().points_size();
-  const absl::Status measured = session_->Measure({point}, following);
-  const absl::Status status = measured.ok() ? CheckLast(points_before) : measured;
+  const int runs_before = sweep().runs_size();
+  const absl::Status measured = session_->Measure(load, after);
+  const absl::Status status = measured.ok() ? CheckLast(runs_before) : measured;
   if (!status.ok()) broken_ = true;
   return status;
 }
 
+void SessionBench::Expect(std::vector<LoadPoint> loads, double forming_s) {
+  CHECK(session_ != nullptr);
+  session_->Expect(std::move(loads), forming_s);
+}
+
 // A layout of which a rank died answers other requests by luck alone.
-absl::Status SessionBench::CheckLast(size_t points_before) {
-  if (static_cast<size_t>(sweep().points_size()) == points_before) return absl::OkStatus();
-  const PointReport& last = *sweep().points().rbegin();
+absl::Status SessionBench::CheckLast(int runs_before) {
+  if (sweep().runs_size() == runs_before) return absl::OkStatus();
+  const PointReport& last = *sweep().runs().rbegin();
   if (last.regatta().failed_requests() == 0 || stop_.load()) return absl::OkStatus();
   RETURN_IF_ERROR(Serves());
   if (last.request_info().num_requests() > 0) return absl::OkStatus();
@@ -136,11 +154,11 @@ absl::Status SessionBench::Usable() {
 }
 
 absl::Status SessionBench::Restore() {
-  if (original_.groups().empty() || session_ == nullptr) return absl::OkStatus();
-  RepartitionRequest request;
-  *request.mutable_layout() = original_.layout();
-  *request.mutable_limits() = original_.limits();
-  std::cerr << "Giving the pool its layout back: " << LayoutName(original_.layout()) << "\n";
+  if (!original_.has_value()) return absl::OkStatus();
+  std::cerr << "Giving the pool its layout back: " << LayoutName(original_->layout()) << "\n";
+  RepartitionRequest request = *original_;
+  request.set_timeout_ms(
+      static_cast<uint32_t>(std::lround(options_.cluster.launch_timeout_s * 1e3)));
   return session_->Reform(request);
 }
 

@@ -4,7 +4,9 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -17,17 +19,23 @@ namespace regatta {
 class SessionBench final : public PartitionBench {
  public:
   // `options` without layout and precision; with a URL the pool that serves there is formed, else
-  // one of `ranks` workers is launched with the first candidate. `stop` must outlive it.
-  SessionBench(BenchmarkOptions options, RunRecord record, uint32_t ranks,
+  // one of `ranks` workers is launched with the first candidate that is formed. `begun` has the
+  // results of record.resume, empty for a new run. `stop` must outlive it.
+  SessionBench(BenchmarkOptions options, RunRecord record, SweepReport begun, uint32_t ranks,
                const std::atomic<bool>& stop)
-      : options_(std::move(options)), record_(std::move(record)), ranks_(ranks), stop_(stop) {}
+      : options_(std::move(options)),
+        record_(std::move(record)),
+        ranks_(ranks),
+        stop_(stop),
+        early_(std::move(begun)) {}
 
   // Opens the session at options.url.
   absl::Status Join();
 
   absl::StatusOr<double> Form(const Candidate& candidate) override;
   absl::Status Measure(const Candidate& candidate, const ExperimentStage& stage,
-                       const LoadPoint& point, absl::Span<const LoadPoint> after) override;
+                       const PlannedLoad& load, absl::Span<const PlannedLoad> after) override;
+  void Expect(std::vector<LoadPoint> loads, double forming_s) override;
   absl::Status Usable() override;
   SweepReport& sweep() override { return session_ ? session_->mutable_sweep() : early_; }
 
@@ -42,7 +50,8 @@ class SessionBench final : public PartitionBench {
   absl::Status Reform(const Candidate& candidate);
   // OK while every process runs and the router has a group for requests.
   absl::Status Serves() const;
-  absl::Status CheckLast(size_t points_before);
+  absl::Status CheckLast(int runs_before);
+  absl::Status NoteOriginal();
   ClusterOptions ClusterOf(const Candidate& candidate) const;
 
   const BenchmarkOptions options_;
@@ -50,11 +59,11 @@ class SessionBench final : public PartitionBench {
   const uint32_t ranks_;
   const std::atomic<bool>& stop_;
   std::unique_ptr<BenchmarkSession> session_;
-  SweepReport early_;            // until there is a session
-  std::string precision_;        // that was launched
-  bool broken_ = false;          // what was launched does not serve any more
-  absl::Status refused_;         // why no session opens, whatever the layout
-  ClusterDescription original_;  // with a URL: as it was
+  SweepReport early_;      // until there is a session; of a run that goes on what was begun
+  std::string precision_;  // that was launched
+  bool broken_ = false;    // what was launched does not serve any more
+  absl::Status refused_;   // why no session opens, whatever the layout
+  std::optional<RepartitionRequest> original_;  // with a URL: as it was
 };
 
 }  // namespace regatta

@@ -7,12 +7,19 @@
 namespace regatta {
 namespace {
 
-constexpr char kRow[] = "%-22s %6s %11s %11s %9s %10s %10s %9s %9s";
+constexpr char kRow[] = "%-22s %6s %11s %11s %9s %10s %10s %9s %15s";
 
 std::string Header() {
   return absl::StrFormat(kRow, "", "users", "tok/s/GPU", "tok/s/user", "p5", "TTFT", "TTFT p95",
-                         "TPOT", "running") +
+                         "TPOT", "running (all)") +
          "\n";
+}
+
+// While all users were there and, in brackets, with ramp and drain.
+std::string Running(const LoadFigures& figures) {
+  if (figures.mean_running() <= 0) return "-";
+  if (figures.offered_running() <= 0) return absl::StrFormat("%.1f", figures.mean_running());
+  return absl::StrFormat("%.1f (%.1f)", figures.offered_running(), figures.mean_running());
 }
 
 std::string Row(const std::string& name, const LoadFigures& figures) {
@@ -24,7 +31,7 @@ std::string Row(const std::string& name, const LoadFigures& figures) {
       number(figures.output_throughput_per_gpu_tok_s(), 1), number(figures.user_speed_tok_s(), 2),
       number(figures.p5_user_speed_tok_s(), 2), number(figures.avg_ttft_ms(), 1, " ms"),
       number(figures.p95_ttft_ms(), 1, " ms"), number(figures.avg_tpot_ms(), 2, " ms"),
-      figures.mean_running() > 0 ? number(figures.mean_running(), 1) : "-");
+      Running(figures));
   if (!figures.missed().empty()) absl::StrAppend(&row, "  ", figures.missed());
   return row + "\n";
 }

@@ -65,6 +65,21 @@ std::string SteadySection(const PointReport& point) {
   return text;
 }
 
+// Of a closed loop: whether the asked users really ran at once.
+std::string OfferedLine(const PointReport& point) {
+  const RegattaInfo& info = point.regatta();
+  const OfferedLoad& offered = info.offered();
+  if (!offered.too_short().empty()) {
+    return absl::StrCat("Too short to tell how many ran: ", offered.too_short(), "\n");
+  }
+  return absl::StrFormat("%s of %d: %.2f %s, %.2f over the whole run\n",
+                         offered.by_router() ? "Running sequences" : "Requests in flight",
+                         info.concurrency(), offered.mean_running(),
+                         offered.steady() ? "in the steady window" : "while all users were there",
+                         offered.by_router() ? info.mean_running()
+                                             : point.request_info().avg_num_concurrent_requests());
+}
+
 std::string IntervalLine(const Interval& interval) {
   return absl::StrFormat("%-42s %14.4f [%.4f, %.4f]\n", interval.metric(), interval.mean(),
                          interval.low(), interval.high());
@@ -136,10 +151,18 @@ std::string CostSection(const PointReport& point) {
   return text;
 }
 
+// "tp2 fp8 c=4", the load alone where nothing else differs.
+std::string LabelOf(const PointRepeats& repeats) {
+  std::string label;
+  for (const std::string& part : {repeats.layout(), repeats.precision()}) {
+    if (!part.empty()) absl::StrAppend(&label, part, " ");
+  }
+  return label + LoadLabel({repeats.request_rate(), repeats.concurrency()});
+}
+
 std::string Intervals(const PointRepeats& repeats) {
   std::string text = absl::StrFormat("\n%s: %d runs, %.0f %% intervals of the mean\n",
-                                     LoadLabel({repeats.request_rate(), repeats.concurrency()}),
-                                     repeats.runs() - repeats.failed_runs(),
+                                     LabelOf(repeats), repeats.runs() - repeats.failed_runs(),
                                      repeats.intervals(0).confidence() * 100);
   for (const Interval& interval : repeats.intervals()) {
     absl::StrAppend(&text, IntervalLine(interval));
@@ -155,6 +178,7 @@ std::string FiguresSection(const PointReport& point) {
   std::string text =
       absl::StrCat("\n", kReportRule, "= MEASUREMENT DETAILS\n", kReportRule, Latencies(info));
   if (info.has_steady_window()) absl::StrAppend(&text, SteadySection(point));
+  if (info.has_offered()) absl::StrAppend(&text, OfferedLine(point));
   absl::StrAppend(&text, Certainty(info));
   if (info.has_goodput()) absl::StrAppend(&text, GoodputSection(info.goodput()));
   if (info.has_energy()) absl::StrAppend(&text, EnergySection(info.energy()));
@@ -171,7 +195,8 @@ std::string SweepFigures(const SweepReport& sweep) {
   bool too_few = false;
   for (const PointRepeats& repeats : sweep.repeats()) {
     if (repeats.intervals_size() > 0) absl::StrAppend(&text, Intervals(repeats));
-    too_few |= repeats.intervals_size() == 0;
+    // Of an experiment those that were dropped were measured once.
+    too_few |= repeats.intervals_size() == 0 && (repeats.runs() > 1 || !sweep.has_partition());
   }
   // A search repeats what it recommends alone.
   too_few &= !sweep.has_search();
@@ -179,8 +204,7 @@ std::string SweepFigures(const SweepReport& sweep) {
   for (const PointRepeats& repeats : sweep.repeats()) {
     if (repeats.failed_runs() == 0) continue;
     absl::StrAppendFormat(&text, "! %s: requests failed in %d of %d runs, which are left out\n",
-                          LoadLabel({repeats.request_rate(), repeats.concurrency()}),
-                          repeats.failed_runs(), repeats.runs());
+                          LabelOf(repeats), repeats.failed_runs(), repeats.runs());
   }
   if (sweep.users_at_speed_size() > 0) absl::StrAppend(&text, "\n");
   for (const UsersAtSpeed& users : sweep.users_at_speed()) {

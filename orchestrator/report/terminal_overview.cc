@@ -16,6 +16,7 @@
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/terminal_figures.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/repeats.h"
 
 namespace regatta {
 namespace {
@@ -26,8 +27,7 @@ constexpr char kBold[] = "\x1b[1m", kYellow[] = "\x1b[33m", kReset[] = "\x1b[0m"
 // Of all runs of the point.
 uint32_t FailedRequests(const SweepReport& sweep, const PointReport& point) {
   for (const PointRepeats& repeats : sweep.repeats()) {
-    const LoadKey load = {repeats.request_rate(), repeats.concurrency()};
-    if (load == LoadOf(point.regatta())) return repeats.failed_requests();
+    if (IsOf(repeats, point)) return repeats.failed_requests();
   }
   return point.regatta().failed_requests();
 }
@@ -105,6 +105,10 @@ std::string RenderPointLines(const PointReport& point) {
           : "");
   for (const std::string& warning : point.regatta().warnings()) {
     absl::StrAppend(&out, "  ! ", warning, "\n");
+  }
+  const std::string& too_short = point.regatta().offered().too_short();
+  if (!too_short.empty()) {
+    absl::StrAppend(&out, "  ! too short to tell how many ran: ", too_short, "\n");
   }
   if (point.regatta().client().bound()) absl::StrAppend(&out, "  ! the client shaped it\n");
   return out;

@@ -22,9 +22,21 @@ absl::Status RepeatLoads(BenchmarkSession& session, const std::atomic<bool>& sto
   const std::vector<PlannedRun> order =
       DrawRunOrder(loads.size(), options.repeats, options.random_seed);
   for (size_t i = loads.size() + RunsOf(session.sweep(), "").size(); i < order.size(); ++i) {
+    std::vector<uint32_t> left;
+    for (size_t k = i + 1; k < order.size(); ++k) left.push_back(loads[order[k].point]);
+    ExpectLoads(left, session);
     RETURN_IF_ERROR(MeasureOnce(loads[order[i].point], order[i].repeat, "", session, stop));
   }
   return absl::OkStatus();
+}
+
+// Every load options.repeats - 1 times more.
+std::vector<uint32_t> Repeated(const SearchForecast& forecast, uint32_t repeats) {
+  std::vector<uint32_t> loads;
+  for (uint32_t repeat = 1; repeat < repeats; ++repeat) {
+    loads.insert(loads.end(), forecast.searched.begin(), forecast.searched.end());
+  }
+  return loads;
 }
 
 }  // namespace
@@ -33,7 +45,9 @@ int RunAdaptiveSweep(const BenchmarkOptions& options, const SearchPlan& plan, Ru
   const std::atomic<bool>& stop = InterruptFlag();
   const auto session = BenchmarkSession::Open(options, std::move(record), stop);
   if (!session.ok()) return ExitCodeOf(session.status());
-  absl::Status status = SearchLoads(plan, **session, stop);
+  SearchPlan search = plan;
+  search.then = [&](const SearchForecast& forecast) { return Repeated(forecast, options.repeats); };
+  absl::Status status = SearchLoads(search, **session, stop);
   if (status.ok()) status = RepeatLoads(**session, stop);
   const absl::Status finished = (*session)->Finish(status.ok(), /*show_overview=*/true);
   if (status.ok()) status = finished;

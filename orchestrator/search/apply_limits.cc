@@ -2,6 +2,7 @@
 #include "orchestrator/search/apply_limits.h"
 
 #include <iostream>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
@@ -36,9 +37,12 @@ absl::Status MeasureTuned(const Goal& goal, size_t runs, BenchmarkSession& sessi
   AppliedLimits& applied = *answer.mutable_applied();
   const uint32_t users = answer.concurrency();
   for (size_t run = RunsOf(session.sweep(), kTunedRole, users).size(); run < runs; ++run) {
+    const std::vector<uint32_t> all = RunsOfAnswer(users, runs, /*apply=*/false);
+    ExpectLoads(absl::MakeSpan(all).subspan(run + 1), session);
     RETURN_IF_ERROR(MeasureOnce(users, run + 1, kTunedRole, session, stop));
   }
   *applied.mutable_tuned() = FiguresOf(goal, RunsOf(session.sweep(), kTunedRole, users));
+  ExpectLoads({}, session);
   for (const uint32_t overload : OverloadsOf(users)) {
     if (RunsOf(session.sweep(), kTunedRole, overload).empty()) {
       RETURN_IF_ERROR(MeasureOnce(overload, 1, kTunedRole, session, stop));

@@ -84,6 +84,15 @@ std::vector<uint32_t> OverloadsOf(uint32_t users) {
   return {quarter, 2 * users};
 }
 
+std::vector<uint32_t> RunsOfAnswer(uint32_t users, uint32_t repeats, bool apply) {
+  std::vector<uint32_t> runs(repeats, users);
+  const std::vector<uint32_t> overloads = OverloadsOf(users);
+  runs.insert(runs.end(), overloads.begin(), overloads.end());
+  const std::vector<uint32_t> once = runs;
+  if (apply) runs.insert(runs.end(), once.begin(), once.end());
+  return runs;
+}
+
 std::optional<MissingRun> FillAnswer(const Goal& goal, uint32_t repeats, const SweepReport& sweep,
                                      Recommendation& answer) {
   answer.Clear();

@@ -29,6 +29,10 @@ std::vector<const PointReport*> RunsOf(const SweepReport& sweep, const std::stri
 // 1.25 times `users`, rounded but more than they are, and 2 times; one load for a single user.
 std::vector<uint32_t> OverloadsOf(uint32_t users);
 
+// All runs that answer for a load of the search, in order: `repeats` that confirm it and one of
+// each overload; with `apply` as many again under tuned limits.
+std::vector<uint32_t> RunsOfAnswer(uint32_t users, uint32_t repeats, bool apply);
+
 // A run that an answer lacks.
 struct MissingRun {
   uint32_t concurrency = 0;

@@ -28,6 +28,11 @@ std::string Bounds(const Goal& goal) {
   return absl::StrJoin(bounds, " and ");
 }
 
+// No bound is as good as infinity.
+double MaxTtftMs(const Goal& goal) {
+  return goal.max_ttft_ms > 0 ? goal.max_ttft_ms : std::numeric_limits<double>::infinity();
+}
+
 }  // namespace
 
 absl::StatusOr<Goal> MakeGoal(absl::string_view name, std::optional<double> min_user_speed,
@@ -79,9 +84,12 @@ std::string MissedBy(const Goal& goal, const PointReport& point) {
                ? ""
                : absl::StrFormat("failed requests: %d", info.failed_requests());
   }
-  return MissedCondition(
-      point, goal.min_user_speed,
-      goal.max_ttft_ms > 0 ? goal.max_ttft_ms : std::numeric_limits<double>::infinity());
+  return MissedCondition(point, goal.min_user_speed, MaxTtftMs(goal));
+}
+
+bool OnlyTooShort(const Goal& goal, const PointReport& point) {
+  return IsBounded(goal) && HasCompleted(point) &&
+         OnlyTooShort(point, goal.min_user_speed, MaxTtftMs(goal));
 }
 
 MeasuredLoad AsMeasuredLoad(const PointReport& point, absl::Span<const Goal> goals) {

@@ -38,6 +38,9 @@ bool IsBounded(const Goal& goal);
 // users really run at once), empty when it holds all. Without bounds only failures count.
 std::string MissedBy(const Goal& goal, const PointReport& point);
 
+// Whether a bound may hold but the point is too short to tell how many users ran.
+bool OnlyTooShort(const Goal& goal, const PointReport& point);
+
 // A point as the search sees it: one objective per bounded goal of `goals`.
 MeasuredLoad AsMeasuredLoad(const PointReport& point, absl::Span<const Goal> goals);
 

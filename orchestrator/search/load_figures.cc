@@ -104,6 +104,8 @@ LoadFigures FiguresOf(const Goal& goal, Runs runs) {
       MeanOf([](const PointReport& p) { return p.streaming_metrics().avg_tpot_ms(); }, runs));
   figures.set_mean_running(
       MeanOf([](const PointReport& p) { return p.regatta().mean_running(); }, runs));
+  figures.set_offered_running(
+      MeanOf([](const PointReport& p) { return p.regatta().offered().mean_running(); }, runs));
   std::string missed;
   for (const PointReport* run : runs) {
     figures.set_failed_requests(figures.failed_requests() + run->regatta().failed_requests());

@@ -5,6 +5,7 @@
 #include <iostream>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "common/check.h"
 #include "common/status_macros.h"
@@ -19,16 +20,30 @@
 namespace regatta {
 namespace {
 
+// What follows a run that the answer lacks, unless fresh prompts refute its load.
+void ExpectRest(const RecommendPlan& plan, const MissingRun& missing, BenchmarkSession& session) {
+  const uint32_t repeats = session.options().repeats;
+  const bool confirms = missing.role == kConfirmRole;
+  const uint32_t users =
+      confirms ? missing.concurrency : session.sweep().recommendation().concurrency();
+  const std::vector<uint32_t> runs = RunsOfAnswer(users, repeats, plan.apply);
+  const size_t done =
+      confirms ? missing.repeat : repeats + session.sweep().recommendation().overload_size() + 1;
+  ExpectLoads(absl::MakeSpan(runs).subspan(done), session);
+}
+
 // Measures what the answer lacks, and leaves it in the results.
-absl::Status Answer(const Goal& goal, BenchmarkSession& session, const std::atomic<bool>& stop) {
+absl::Status Answer(const RecommendPlan& plan, BenchmarkSession& session,
+                    const std::atomic<bool>& stop) {
   for (;;) {
     Recommendation answer;
     const std::optional<MissingRun> missing =
-        FillAnswer(goal, session.options().repeats, session.sweep(), answer);
+        FillAnswer(plan.goal, session.options().repeats, session.sweep(), answer);
     *session.mutable_sweep().mutable_recommendation() = std::move(answer);
     if (!missing) return absl::OkStatus();
     std::cerr << "Next: " << missing->concurrency << " users (" << missing->role << " "
               << missing->repeat << ")\n";
+    ExpectRest(plan, *missing, session);
     RETURN_IF_ERROR(
         MeasureOnce(missing->concurrency, missing->repeat, missing->role, session, stop));
   }
@@ -47,8 +62,12 @@ absl::Status Tune(BenchmarkSession& session) {
 
 absl::Status Recommend(const RecommendPlan& plan, BenchmarkSession& session,
                        const std::atomic<bool>& stop) {
-  RETURN_IF_ERROR(SearchLoads({{plan.goal}, plan.limits}, session, stop));
-  RETURN_IF_ERROR(Answer(plan.goal, session, stop));
+  const auto answer = [&](const SearchForecast& forecast) -> std::vector<uint32_t> {
+    if (forecast.best == 0) return {};
+    return RunsOfAnswer(forecast.best, session.options().repeats, plan.apply);
+  };
+  RETURN_IF_ERROR(SearchLoads({{plan.goal}, plan.limits, answer}, session, stop));
+  RETURN_IF_ERROR(Answer(plan, session, stop));
   const uint32_t users = session.sweep().recommendation().concurrency();
   if (users == 0) return absl::OkStatus();
   RETURN_IF_ERROR(Tune(session));

@@ -12,8 +12,8 @@
 namespace regatta {
 namespace {
 
-constexpr double kLeastNumTokens = 2048;
-constexpr double kTokenStep = 256;
+constexpr double kRoom = 1.25;    // the first overload that a recommendation measures
+constexpr double kBatchStep = 8;  // graphs of decoding batches are recorded for multiples of it
 constexpr char kGraphs[] = "CUDA graphs";
 
 bool RunsOn(const ClusterDescription& cluster, const std::string& kind) {
@@ -24,31 +24,26 @@ bool RunsOn(const ClusterDescription& cluster, const std::string& kind) {
 
 uint32_t CopiesOf(const PointReport& point) { return std::max(1u, point.world_info().dp_size()); }
 
-void TuneBatchSize(const PointReport& point, TunedLimits& tuned) {
+void TuneBatchSize(const PointReport& point, uint32_t measured_with, TunedLimits& tuned) {
   const uint32_t users = point.regatta().concurrency(), copies = CopiesOf(point);
-  tuned.set_max_batch_size((users + copies - 1) / copies);
-  tuned.add_reasons(absl::StrFormat(
-      "max_batch_size %d: %d users over %d %s of the model all run, further ones wait instead of "
-      "slowing them down",
-      tuned.max_batch_size(), users, copies, copies == 1 ? "copy" : "copies"));
+  const double of_a_copy = std::ceil(1.0 * users / copies);
+  const double roomy = std::ceil(kRoom * of_a_copy / kBatchStep) * kBatchStep;
+  std::string reason = absl::StrFormat(
+      "%g times the %d users over %d %s of the model, in whole %g: who joins never waits for the "
+      "place of one who leaves",
+      kRoom, users, copies, copies == 1 ? "copy" : "copies", kBatchStep);
+  tuned.set_max_batch_size(static_cast<uint32_t>(roomy));
+  if (measured_with > 0 && measured_with <= tuned.max_batch_size()) {
+    tuned.set_max_batch_size(measured_with);
+    absl::StrAppend(&reason, "; no more than it was measured with");
+  }
+  tuned.add_reasons(absl::StrCat("max_batch_size ", tuned.max_batch_size(), ": ", reason));
 }
 
-void TuneNumTokens(const PointReport& point, uint32_t measured_with, TunedLimits& tuned) {
-  const DatasetInfo& dataset = point.dataset();
-  const double per_output = dataset.avg_isl() / std::max(1.0, dataset.avg_osl());
-  const double busy = tuned.max_batch_size() * (1 + per_output) + dataset.max_isl();
-  const double rounded = std::max(kLeastNumTokens, std::ceil(busy / kTokenStep) * kTokenStep);
-  std::string reason = absl::StrFormat(
-      "a busy step holds %d x (1 + %.0f / %.0f) tokens and one prompt of %.0f",
-      tuned.max_batch_size(), dataset.avg_isl(), dataset.avg_osl(), dataset.max_isl());
-  tuned.set_max_num_tokens(static_cast<uint32_t>(rounded));
-  if (measured_with > 0 && measured_with < tuned.max_num_tokens()) {
-    tuned.set_max_num_tokens(std::max(measured_with, tuned.max_batch_size()));
-    absl::StrAppend(&reason, "; no more than it was measured with");
-  } else if (rounded == kLeastNumTokens) {
-    absl::StrAppend(&reason, "; at least 2048");
-  }
-  tuned.add_reasons(absl::StrCat("max_num_tokens ", tuned.max_num_tokens(), ": ", reason));
+// What was not measured is not known to serve the load.
+void NoteAsMeasured(const char* limit, uint32_t measured_with, TunedLimits& tuned) {
+  if (measured_with == 0) return;
+  tuned.add_reasons(absl::StrCat(limit, " ", measured_with, ": as it was measured"));
 }
 
 std::string Comments(const std::string& text) {
@@ -122,17 +117,17 @@ TunedLimits LimitsOf(const ClusterDescription& cluster) {
 }
 
 TunedLimits TuneLimits(const PointReport& point, const ClusterDescription& cluster) {
+  const Limits& measured = cluster.limits();
   TunedLimits tuned;
-  TuneBatchSize(point, tuned);
-  TuneNumTokens(point, cluster.limits().max_num_tokens(), tuned);
-  tuned.set_max_seq_len(cluster.limits().max_seq_len());
-  if (tuned.max_seq_len() > 0) {
-    tuned.add_reasons(absl::StrFormat("max_seq_len %d: as it was measured", tuned.max_seq_len()));
-  }
+  TuneBatchSize(point, measured.max_batch_size(), tuned);
+  tuned.set_max_num_tokens(measured.max_num_tokens());
+  NoteAsMeasured("max_num_tokens", measured.max_num_tokens(), tuned);
+  tuned.set_max_seq_len(measured.max_seq_len());
+  NoteAsMeasured("max_seq_len", measured.max_seq_len(), tuned);
   if (RunsOn(cluster, "cuda")) {
     tuned.set_cuda_graph_max_batch_size(tuned.max_batch_size());
     tuned.add_reasons(absl::StrFormat(
-        "%s up to %d: a full batch replays one of exactly its size, without padding", kGraphs,
+        "%s up to %d: every batch of decoding sequences replays one, however many join", kGraphs,
         tuned.cuda_graph_max_batch_size()));
   }
   return tuned;

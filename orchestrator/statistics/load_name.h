@@ -8,6 +8,9 @@
 
 namespace regatta {
 
+// LoadShape.arrival of users who each send the next request when the last one has ended.
+inline constexpr char kClosedLoop[] = "closed-loop";
+
 // Request rate per second, 0 of a closed loop, and concurrency, 0 without a limit. Orders points as
 // a sweep measures them.
 using LoadKey = std::pair<double, uint32_t>;

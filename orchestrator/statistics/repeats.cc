@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <iterator>
 #include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "orchestrator/statistics/intervals.h"
@@ -52,6 +54,18 @@ Runs SoundOf(const Runs& runs) {
   return sound;
 }
 
+// Layout and precision, as an experiment over them has them.
+using Arm = std::pair<std::string, std::string>;
+
+Arm ArmOf(const PointReport& run) { return {run.regatta().layout(), run.regatta().precision()}; }
+
+// The round in which each was measured last; 0 = in full.
+std::map<Arm, uint32_t> LastRounds(const SweepReport& sweep) {
+  std::map<Arm, uint32_t> rounds;
+  for (const PointReport& run : sweep.runs()) rounds[ArmOf(run)] = run.regatta().halving_round();
+  return rounds;
+}
+
 PointRepeats Agreement(const LoadKey& load, const Runs& runs) {
   PointRepeats repeats;
   repeats.set_request_rate(load.first);
@@ -82,18 +96,33 @@ bool IsSound(const PointReport& run) {
   return run.regatta().failed_requests() == 0 && run.request_info().num_requests() > 0;
 }
 
+bool IsOf(const PointRepeats& repeats, const PointReport& point) {
+  const LoadKey load = {repeats.request_rate(), repeats.concurrency()};
+  return load == LoadOf(point.regatta()) &&
+         (repeats.layout().empty() || Arm(repeats.layout(), repeats.precision()) == ArmOf(point));
+}
+
 void SummarizeRuns(SweepReport& sweep) {
-  std::map<LoadKey, Runs> by_load;
+  const std::map<Arm, uint32_t> last_rounds = LastRounds(sweep);
+  std::map<std::pair<LoadKey, Arm>, Runs> by_load;
   for (const PointReport& run : sweep.runs()) {
-    if (run.regatta().search_role() == kTunedRole) continue;  // another server, as it were
-    by_load[LoadOf(run.regatta())].push_back(&run);
+    const std::string& role = run.regatta().search_role();
+    // The former is of another server, as it were, the latter was measured again.
+    if (role == kTunedRole || role == kTooShortRole) continue;
+    const Arm arm = ArmOf(run);
+    if (run.regatta().halving_round() != last_rounds.at(arm)) continue;
+    by_load[{LoadOf(run.regatta()), arm}].push_back(&run);
   }
   sweep.clear_points();
   sweep.clear_repeats();
-  for (const auto& [load, runs] : by_load) {
+  for (const auto& [key, runs] : by_load) {
     const Runs sound = SoundOf(runs);
     *sweep.add_points() = MedianRun(sound.empty() ? runs : sound);
-    *sweep.add_repeats() = Agreement(load, runs);
+    PointRepeats& repeats = *sweep.add_repeats();
+    repeats = Agreement(key.first, runs);
+    if (!sweep.has_partition()) continue;
+    repeats.set_layout(key.second.first);
+    repeats.set_precision(key.second.second);
   }
 }
 

@@ -12,6 +12,8 @@ inline constexpr uint32_t kRunsForIntervals = 5;
 
 // RegattaInfo.search_role of runs under other limits than the sweep's, which are kept beside it.
 inline constexpr char kTunedRole[] = "tuned";
+// Of runs that a search measured again, longer, since they could not tell how many users ran.
+inline constexpr char kTooShortRole[] = "too-short";
 
 // Every run as it was measured, in that order: `runs`, or `points` where none was repeated.
 const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep);
@@ -19,11 +21,16 @@ const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepR
 // Nothing that was measured is missing from the run's figures: none failed, some completed.
 bool IsSound(const PointReport& run);
 
-// Fills points and repeats of `sweep` from its runs. Runs of one load (LoadOf) are one point;
-// points are in the order of their loads; runs of kTunedRole are in none. The point is the run with
-// the median output throughput (the lower one of two), whole, so that its figures belong together;
-// a run in which requests failed only where there is no other. With at least kRunsForIntervals runs
-// without failures there are intervals of the mean over those runs.
+// Whether `repeats` is of the runs of that point.
+bool IsOf(const PointRepeats& repeats, const PointReport& point);
+
+// Fills points and repeats of `sweep` from its runs. Runs of one load (LoadOf) are one point, those
+// of other layouts and precisions others; points are in the order of their loads; runs of
+// kTunedRole and kTooShortRole are in none, nor are those of a round of halving (halving_round)
+// after which their layout was measured in another. The point is the run with the median output
+// throughput (the lower one of two), whole, so that its figures belong together; a run in which
+// requests failed only where there is no other. With at least kRunsForIntervals runs without
+// failures there are intervals of the mean over those runs.
 void SummarizeRuns(SweepReport& sweep);
 
 }  // namespace regatta

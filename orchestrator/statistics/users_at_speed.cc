@@ -1,7 +1,6 @@
 // Conditions of a point; see users_at_speed.h.
 #include "orchestrator/statistics/users_at_speed.h"
 
-#include <algorithm>
 #include <string>
 
 #include "absl/strings/str_format.h"
@@ -11,25 +10,10 @@ namespace {
 
 constexpr double kReallyRunning = 0.95;
 
-// Sequences that ran, averaged over time; requests in flight where the server does not tell. Ramp
-// and drain may be left out: then all that ever waited is taken to have waited in the window.
-double Running(const PointReport& point) {
-  const RegattaInfo& info = point.regatta();
-  const double in_flight = point.request_info().avg_num_concurrent_requests();
-  const double whole_run = info.mean_running() > 0 ? info.mean_running() : in_flight;
-  const SteadyWindow& window = info.steady_window();
-  if (!window.found()) return whole_run;
-  const double parts =
-      point.performance().total_latency_ms() / (window.end_ms() - window.start_ms());
-  return std::max(whole_run, window.avg_num_concurrent_requests() - info.mean_waiting() * parts);
-}
-
-}  // namespace
-
-std::string MissedCondition(const PointReport& point, double speed_tok_s, double max_ttft_ms) {
+// What the users would notice.
+std::string MissedFigure(const PointReport& point, double speed_tok_s, double max_ttft_ms) {
   const RegattaInfo& info = point.regatta();
   const double speed = point.streaming_metrics().token_output_speed_tok_s();
-  const double running = Running(point);
   if (info.failed_requests() > 0) {
     return absl::StrFormat("failed requests: %d", info.failed_requests());
   }
@@ -43,11 +27,46 @@ std::string MissedCondition(const PointReport& point, double speed_tok_s, double
   if (info.p95_ttft_ms() > max_ttft_ms) {
     return absl::StrFormat("p95 TTFT %.0f ms, above %g", info.p95_ttft_ms(), max_ttft_ms);
   }
-  if (running < kReallyRunning * info.concurrency()) {
-    return absl::StrFormat("%.2f ran on average, below %.2f (%g x concurrency)", running,
-                           kReallyRunning * info.concurrency(), kReallyRunning);
-  }
   return "";
+}
+
+// Sequences that ran, averaged over the whole run; requests in flight where the server tells none.
+double RanInAll(const PointReport& point) {
+  const double running = point.regatta().mean_running();
+  return running > 0 ? running : point.request_info().avg_num_concurrent_requests();
+}
+
+// Whether as many ran as were asked.
+std::string MissedUsers(const PointReport& point) {
+  const RegattaInfo& info = point.regatta();
+  const OfferedLoad& offered = info.offered();
+  if (!offered.too_short().empty()) {
+    return absl::StrFormat("too short to tell how many of %d ran: %s", info.concurrency(),
+                           offered.too_short());
+  }
+  const double ran = info.has_offered() ? offered.mean_running() : RanInAll(point);
+  const double least = kReallyRunning * info.concurrency();
+  if (ran >= least) return "";
+  std::string where;
+  if (info.has_offered()) {
+    where = absl::StrFormat(" %s (%.2f over the whole run)",
+                            offered.steady() ? "in the steady window" : "while all were there",
+                            RanInAll(point));
+  }
+  return absl::StrFormat("%.2f ran on average%s, below %.2f (%g x concurrency)", ran, where, least,
+                         kReallyRunning);
+}
+
+}  // namespace
+
+std::string MissedCondition(const PointReport& point, double speed_tok_s, double max_ttft_ms) {
+  const std::string missed = MissedFigure(point, speed_tok_s, max_ttft_ms);
+  return missed.empty() ? MissedUsers(point) : missed;
+}
+
+bool OnlyTooShort(const PointReport& point, double speed_tok_s, double max_ttft_ms) {
+  return MissedFigure(point, speed_tok_s, max_ttft_ms).empty() &&
+         !point.regatta().offered().too_short().empty();
 }
 
 UsersAtSpeed FindUsersAtSpeed(const SweepReport& sweep, double speed_tok_s, double max_ttft_ms) {

@@ -10,13 +10,16 @@ namespace regatta {
 // The largest concurrency among the sweep's points at which
 //   mean and 5 % quantile of the per-request output speed are >= speed_tok_s,
 //   the 95 % quantile of TTFT is <= max_ttft_ms, no request failed,
-//   and that many really ran: time-weighted running sequences (by the router's Watch; requests in
-//   flight where there is none) are >= 0.95 x concurrency, over the whole run or, at the least that
-//   they can have been, over the steady window.
+//   and that many really ran: time-weighted running sequences, while the load was offered
+//   (offered_load.h), are >= 0.95 x concurrency. A point that does not tell is taken by its whole
+//   run; one that is too short to tell does not count.
 UsersAtSpeed FindUsersAtSpeed(const SweepReport& sweep, double speed_tok_s, double max_ttft_ms);
 
 // The first of these conditions that the point misses, with both figures; empty when it meets all.
 // A speed of 0 and an infinite TTFT ask nothing.
 std::string MissedCondition(const PointReport& point, double speed_tok_s, double max_ttft_ms);
+
+// Whether the point misses nothing but length: it is too short to tell how many ran.
+bool OnlyTooShort(const PointReport& point, double speed_tok_s, double max_ttft_ms);
 
 }  // namespace regatta

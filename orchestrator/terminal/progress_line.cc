@@ -15,7 +15,8 @@ constexpr double kPlainEverySeconds = 2;
 std::string FormatTimeLeft(const std::optional<TimeLeft>& left) {
   if (!left.has_value()) return "";
   std::string text = absl::StrCat(", ETA ", FormatSeconds(left->load_s));
-  if (left->run.has_value()) absl::StrAppend(&text, ", whole run ", FormatRange(*left->run));
+  if (left->run.has_value())
+    absl::StrAppend(&text, ", whole run ", FormatRange(*left->run, left->about));
   return text;
 }
 

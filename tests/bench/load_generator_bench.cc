@@ -7,6 +7,7 @@
 #include "orchestrator/grpc/channel.h"
 #include "orchestrator/grpc/grpc_target.h"
 #include "orchestrator/grpc/null_server.h"
+#include "orchestrator/grpc/polling.h"
 #include "orchestrator/load/load_generator.h"
 #include "orchestrator/load/null_target.h"
 #include "orchestrator/openai/completion_chunk.h"
@@ -58,6 +59,7 @@ void BM_InProcess(benchmark::State& state) {
 BENCHMARK(BM_InProcess)->Arg(64)->Arg(1024)->Unit(benchmark::kMillisecond)->UseRealTime();
 
 void OverGrpc(benchmark::State& state, StreamMode mode) {
+  PollOwnSockets();  // as `regatta` does
   auto server = NullServer::Start("127.0.0.1:0", NullTiming{}, TlsOptions());
   CHECK(server.ok()) << server.status();
   auto channel = Connect((*server)->address(), TlsOptions(), absl::Seconds(10));

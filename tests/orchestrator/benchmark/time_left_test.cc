@@ -40,6 +40,15 @@ TEST(TimeLeftTest, OfTheRunFromThePresentPaceWhereNothingElseIsKnown) {
   EXPECT_DOUBLE_EQ(left->run->high_s, 15 + 160 / 2.0) << "at the throughput of now";
 }
 
+TEST(TimeLeftTest, WhatIsOnlyExpectedMakesItAbout) {
+  const auto left = EstimateTimeLeft(
+      Quarter(), {.now = {4, 40}, .after = {{4, 40}}, .expected = {{4, 80}}, .beside_s = 7});
+  ASSERT_TRUE(left.has_value() && left->run.has_value());
+  EXPECT_TRUE(left->about);
+  EXPECT_DOUBLE_EQ(left->run->low_s, 15 + 20 + 40 + 7);
+  EXPECT_FALSE(EstimateTimeLeft(Quarter(), {.now = {4, 40}, .after = {{4, 40}}})->about);
+}
+
 TEST(TimeLeftTest, WhatWasMeasuredCountsForItsLikes) {
   const RunAhead ahead = {.now = {4, 40}, .after = {{16, 160}}, .known = {{16, 8.0, 2.0}}};
   const auto left = EstimateTimeLeft(Quarter(), ahead);
@@ -77,6 +86,10 @@ TEST(SpeedsTest, OfRunsInWhichSomethingCompleted) {
 TEST(FormatRangeTest, OneFigureWhereBothReadAlike) {
   EXPECT_EQ(FormatRange({30.2, 30.4}), "30 s");
   EXPECT_EQ(FormatRange({60, 300}), "60 s to 5 min");
+  EXPECT_EQ(FormatRange({60, 300}, /*about=*/true), "about 60 s to 5 min");
+  EXPECT_EQ(FormatAhead({{4, 40}}, {10, 10}, 0, false), "1 point, 40 requests: 10 s\n");
+  EXPECT_EQ(FormatAhead({{4, 40}, {8, 80}}, {10, 10}, 5, true),
+            "about 2 points, 120 requests: about 15 s\n");
 }
 
 }  // namespace

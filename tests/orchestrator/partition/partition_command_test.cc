@@ -9,6 +9,7 @@
 #include <fstream>
 #include <iterator>
 #include <map>
+#include <random>
 #include <set>
 #include <sstream>
 
@@ -86,6 +87,15 @@ class PartitionCommandTest : public ::testing::Test {
     const auto sweep = LoadResults(run.string());
     EXPECT_TRUE(sweep.ok()) << sweep.status();
     return sweep.value_or(SweepReport());
+  }
+  // Runs that are whole on the disk.
+  int RunsOnDisk() const {
+    std::error_code none;
+    for (const auto& run : fs::directory_iterator(dir_ / "results", none)) {
+      const auto sweep = LoadResults(run.path().string());
+      if (sweep.ok()) return sweep->runs_size();
+    }
+    return 0;
   }
   std::string Page() const {
     return TextOf(fs::directory_iterator(dir_ / "results")->path() / "report.html");
@@ -220,6 +230,94 @@ TEST_F(PartitionCommandTest, WhenARankDiesItsLayoutFailsAndTheNextIsLaunched) {
   EXPECT_EQ(sweep.partition().winners(0).layout(), sweep.partition().candidates(1).layout());
 }
 
+// Killed at any moment, with what it had launched, it goes on to the same report.
+TEST_F(PartitionCommandTest, AnExperimentThatWasKilledGoesOn) {
+  const std::vector<std::string> arguments =
+      Launched(Small({"--layouts", "tp2,dp4,pp4", "--rounds", "1", "--margin", "1"}));
+  const auto child = Start(arguments);
+  const absl::Time deadline = absl::Now() + kPatience;
+  const int runs = static_cast<int>(std::random_device()() % 10) + 1;
+  while (RunsOnDisk() < runs && !child->Ended().has_value() && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(5));
+  }
+  ::kill(child->pid(), SIGKILL);
+  Await(*child);
+  const SweepReport begun = Results();
+  ASSERT_GE(begun.runs_size(), 1);
+  const std::string path = fs::directory_iterator(dir_ / "results")->path().string();
+  ASSERT_EQ(Run({"--resume", path}), "exit code 0") << Log();
+  EXPECT_THAT(ProcessesWith(dir_.string()), IsEmpty());
+  const SweepReport sweep = Results();
+  EXPECT_TRUE(sweep.completed());
+  EXPECT_EQ(sweep.runs_size(), 3 * 2 + 3 * 2);
+  for (int i = 0; i < begun.runs_size(); ++i) {
+    EXPECT_EQ(sweep.runs(i).SerializeAsString(), begun.runs(i).SerializeAsString()) << i;
+  }
+  EXPECT_EQ(sweep.points_size(), 6);
+  for (const auto& [layout, fate] : FatesOf(sweep)) EXPECT_EQ(fate, "swept") << layout;
+  EXPECT_GT(sweep.partition().winners_size(), 0);
+  EXPECT_EQ(Run({"--resume", path}), "exit code 0");
+  EXPECT_THAT(Log(), HasSubstr("nothing is missing"));
+  EXPECT_EQ(Run({"--resume", path, "--margin", "0.2"}), "exit code 2");
+  EXPECT_THAT(Log(), HasSubstr("the sweep was begun with"));
+}
+
+// The killed one left the pool in a layout of the experiment.
+TEST_F(PartitionCommandTest, APoolGetsItsLayoutBackFromTheRunThatGoesOn) {
+  const auto cluster = testing::LaunchModel("regatta-moe", 2, {"--tp", "2"});
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  const auto child = Start(Small({"--url", absl::StrCat("grpc://", (*cluster)->router_address()),
+                                  "--layouts", "pp2,dp2", "--repeats", "2"}));
+  const absl::Time deadline = absl::Now() + kPatience;
+  while (RunsOnDisk() < 1 && !child->Ended().has_value() && absl::Now() < deadline) {
+    absl::SleepFor(absl::Milliseconds(2));
+  }
+  ::kill(child->pid(), SIGKILL);
+  Await(*child);
+  const std::string path = fs::directory_iterator(dir_ / "results")->path().string();
+  ASSERT_EQ(Run({"--resume", path}), "exit code 0") << Log();
+  const auto after = DescribeCluster((*cluster)->channel(), absl::Seconds(20));
+  ASSERT_TRUE(after.ok()) << after.status();
+  EXPECT_EQ(LayoutName(after->layout()), "tp2");
+  EXPECT_EQ(Results().runs_size(), 2 * 2 * 2);
+}
+
+// The article's figure, small: precisions over a doubling load, as the help text has it.
+TEST_F(PartitionCommandTest, PrecisionsOverALoadAreOneCommand) {
+  ASSERT_EQ(Run({"--model",
+                 testing::BundledModel("regatta-dense"),
+                 "--gpus",
+                 "2",
+                 "--device",
+                 "cpu",
+                 "--threads",
+                 "1",
+                 "--precision",
+                 "bf16,fp8-static",
+                 "--dummy-weights",
+                 "--concurrency",
+                 "1:4:x2",
+                 "--num-requests",
+                 "4",
+                 "--target-input-len",
+                 "8",
+                 "--target-output-len",
+                 "4",
+                 "--no-calibrate",
+                 "--layouts",
+                 "tp2",
+                 "--repeats",
+                 "2"}),
+            "exit code 0")
+      << Log();
+  const SweepReport sweep = Results();
+  EXPECT_EQ(sweep.points_size(), 2 * 3);
+  EXPECT_EQ(sweep.runs_size(), 2 * 2 * 3);
+  std::set<std::string> precisions;
+  for (const PointReport& point : sweep.points()) precisions.insert(point.regatta().precision());
+  EXPECT_EQ(precisions, (std::set<std::string>{"bf16", "fp8-static"}));
+}
+
 TEST_F(PartitionCommandTest, CtrlCLeavesNothingRunning) {
   const auto child = Start(Launched(Long({"--max-time-per-point", "200"})));
   AwaitLoad(*child);
@@ -238,8 +336,6 @@ TEST_F(PartitionCommandTest, BadCommandLinesAreRefused) {
   EXPECT_THAT(refusal({"--layouts", "tp3"}), HasSubstr("neither divides 4 KV heads"));
   EXPECT_THAT(refusal({"--precision", "int4"}), HasSubstr("'int4' is not one of fp32"));
   EXPECT_THAT(refusal({"--precision", "fp8", "--dtype", "float16"}), HasSubstr("one or the other"));
-  EXPECT_THAT(refusal({"--resume", "results"}), HasSubstr("an experiment is not resumed"));
-  EXPECT_THAT(refusal({"--repeats", "5"}), HasSubstr("measures each point once"));
   EXPECT_THAT(refusal({"--dataset", "absent.jsonl"}), HasSubstr("absent.jsonl"));
   EXPECT_EQ(Run({"--url", "http://127.0.0.1:1", "--model", "m"}), "exit code 2");
   EXPECT_THAT(Log(), HasSubstr("only a router of ours re-forms its pool"));

@@ -13,6 +13,7 @@
 #include "common/layout.h"
 #include "orchestrator/partition/equal_speed.h"
 #include "orchestrator/report/partition_text.h"
+#include "orchestrator/statistics/repeats.h"
 
 namespace regatta {
 namespace {
@@ -39,14 +40,16 @@ class PretendedPool final : public PartitionBench {
   }
 
   absl::Status Measure(const Candidate& candidate, const ExperimentStage& stage,
-                       const LoadPoint& point, absl::Span<const LoadPoint>) override {
+                       const PlannedLoad& load, absl::Span<const PlannedLoad>) override {
+    const LoadPoint& point = load.point;
     const std::string name = CandidateName(candidate);
     if (stop_at == name) stop = true;
     if (stop) return absl::OkStatus();
     if (dies == name && stage.round == 0) return absl::UnavailableError("worker 2 was killed");
     const Law& law = laws_.at(name);
     const double speed = law.fastest / (1 + point.concurrency / law.knee);
-    PointReport& report = *sweep_.add_points();
+    PointReport& report = *sweep_.add_runs();
+    report.mutable_regatta()->set_repeat(load.repeat);
     report.mutable_regatta()->set_layout(LayoutName(candidate.layout));
     report.mutable_regatta()->set_precision(candidate.precision.name);
     report.mutable_regatta()->set_halving_round(stage.round);
@@ -55,9 +58,15 @@ class PretendedPool final : public PartitionBench {
     report.mutable_streaming_metrics()->set_token_output_speed_tok_s(speed);
     report.mutable_performance()->set_output_throughput_per_gpu_tok_s(speed * point.concurrency /
                                                                       4);
+    report.mutable_performance()->set_system_output_throughput_tok_s(speed * point.concurrency);
+    SummarizeRuns(sweep_);
     requests[absl::StrCat(name, " round ", stage.round)] += point.requests;
     titles.push_back(stage.title);
     return absl::OkStatus();
+  }
+
+  void Expect(std::vector<LoadPoint> loads, double forming_s) override {
+    expected.emplace_back(loads.size(), forming_s);
   }
 
   absl::Status Usable() override { return usable; }
@@ -70,6 +79,7 @@ class PretendedPool final : public PartitionBench {
   absl::Status usable;
   std::vector<std::string> formed, titles;
   std::map<std::string, uint32_t> requests;
+  std::vector<std::pair<size_t, double>> expected;  // loads, seconds of forming
 
  private:
   const std::map<std::string, Law> laws_;
@@ -235,6 +245,70 @@ TEST_F(PartitionExperimentTest, PrecisionsDoNotCompete) {
   // One after the other: a precision is another launch.
   EXPECT_THAT(pool.formed.front(), HasSubstr("bf16"));
   EXPECT_THAT(pool.formed.back(), HasSubstr("fp8"));
+}
+
+// Whenever it is killed: as if it had run to its end.
+TEST_F(PartitionExperimentTest, GoesOnWhereItWasCutShort) {
+  plan_.repeats = 2;
+  PretendedPool whole(kLaws);
+  ASSERT_TRUE(Run(whole).ok());
+  const SweepReport& all = whole.sweep();
+  ASSERT_GT(all.runs_size(), 20);
+  for (int runs = 0; runs <= all.runs_size(); ++runs) {
+    PretendedPool pool(kLaws);
+    pool.sweep().mutable_runs()->Add(all.runs().begin(), all.runs().begin() + runs);
+    pool.sweep().mutable_partition();
+    SummarizeRuns(pool.sweep());
+    ASSERT_TRUE(Run(pool).ok());
+    pool.sweep().mutable_partition()->mutable_candidates()->CopyFrom(all.partition().candidates());
+    ASSERT_TRUE(pool.sweep().SerializeAsString() == all.SerializeAsString()) << runs << " runs";
+    if (runs == all.runs_size()) EXPECT_THAT(pool.formed, ElementsAre());
+  }
+}
+
+TEST_F(PartitionExperimentTest, WhatHadFailedIsNotTriedAgain) {
+  PretendedPool before(kLaws);
+  before.dies = "tp4";
+  ASSERT_TRUE(Run(before).ok());
+  PretendedPool after(kLaws);
+  after.sweep() = before.sweep();
+  after.sweep().clear_partition();
+  plan_.begun = before.sweep().partition();
+  ASSERT_TRUE(Run(after).ok());
+  EXPECT_THAT(after.formed, ElementsAre());
+  EXPECT_EQ(Fates(after), Fates(before));
+  EXPECT_EQ(Fates(after)["tp4"], "failed");
+  EXPECT_THAT(CandidatesText(after.sweep()), HasSubstr("failed: worker 2 was killed"));
+}
+
+TEST_F(PartitionExperimentTest, RunsOfAnotherExperimentAreRefused) {
+  PretendedPool pool(kLaws);
+  pool.sweep().add_runs()->mutable_regatta()->set_layout("tp8");
+  EXPECT_EQ(Run(pool).code(), absl::StatusCode::kDataLoss);
+  EXPECT_THAT(pool.formed, ElementsAre());
+}
+
+TEST_F(PartitionExperimentTest, TheSweepIsRepeatedInBlocksOfDrawnOrder) {
+  plan_.repeats = 5;
+  PretendedPool pool(kLaws);
+  ASSERT_TRUE(Run(pool).ok());
+  EXPECT_EQ(pool.requests["tp4 round 0"], 5 * (10u + 40 + 160 + 640 + 2560));
+  EXPECT_EQ(pool.requests["tp4 round 2"], (10u + 40 + 160 + 640 + 2560) / 2);
+  uint32_t intervals = 0;
+  for (const PointRepeats& repeats : pool.sweep().repeats()) {
+    const bool dropped = Fates(pool)[repeats.layout()] == "dropped";
+    EXPECT_EQ(repeats.runs(), dropped ? 1u : 5u) << repeats.layout();
+    intervals += repeats.intervals_size() > 0;
+  }
+  EXPECT_GE(intervals, 10u);
+}
+
+TEST_F(PartitionExperimentTest, WhatIsExpectedShrinksToNothing) {
+  PretendedPool pool(kLaws);
+  ASSERT_TRUE(Run(pool).ok());
+  // Behind the first of four: three rounds of three loads, two layouts swept over five, 1.5 s each.
+  EXPECT_EQ(pool.expected.front(), std::make_pair(size_t{3 * 3 + 2 * 5}, 5 * 1.5));
+  EXPECT_EQ(pool.expected.back(), std::make_pair(size_t{0}, 0.0));
 }
 
 TEST_F(PartitionExperimentTest, FewLayoutsAreSweptAtOnce) {

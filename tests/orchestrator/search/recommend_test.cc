@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/config.h"
@@ -149,6 +150,24 @@ TEST_F(RecommendTest, ASearchThatWasKilledGoesOn) {
   EXPECT_THAT(Log(), HasSubstr("nothing is missing"));
 }
 
+// Two requests do not say how many users ran: the same load with four times as many.
+TEST_F(RecommendTest, ALoadThatIsTooShortToTellIsMeasuredAgain) {
+  Serve(1);
+  const std::string command =
+      Command("recommend", "--goal ttft --max-ttft 60s --max-concurrency 1 --repeats 2");
+  ASSERT_EQ(Run(absl::StrReplaceAll(command, {{"--num-requests 8", "--num-requests 2"}})), kDone)
+      << Log();
+  const SweepReport sweep = Results();
+  ASSERT_GE(sweep.runs_size(), 2);
+  EXPECT_EQ(sweep.runs(0).regatta().search_role(), "too-short");
+  EXPECT_EQ(sweep.runs(0).regatta().issued_requests(), 2u);
+  EXPECT_EQ(sweep.runs(1).regatta().search_role(), "search");
+  EXPECT_EQ(sweep.runs(1).regatta().issued_requests(), 8u);
+  EXPECT_THAT(LoadsOf(sweep.search()), ElementsAre(1));
+  EXPECT_THAT(Log(), HasSubstr("too short to tell how many ran: 2 requests were sent, 8 are"));
+  EXPECT_THAT(Log(), HasSubstr("again, four times as long"));
+}
+
 TEST_F(RecommendTest, LimitsThatTheServerRefusesAreSaidAndItsOwnStay) {
   Serve(1);
   EXPECT_EQ(Run(Command("recommend", "--goal throughput --max-concurrency 2 --repeats 2 --apply")),
@@ -251,19 +270,19 @@ TEST_F(ServedRecommendTest, TheRouterIsTunedByItsOwnBenchmark) {
   std::vector<std::string> ignored;
   const absl::Status loaded = LoadServerConfig(RunPath() + "/tuned.yaml", tuned, ignored);
   ASSERT_TRUE(loaded.ok()) << loaded;
-  EXPECT_EQ(tuned.max_batch_size(), users);
+  EXPECT_EQ(tuned.max_batch_size(), 8u);  // 1.25 times up to 4 users, in whole 8
   EXPECT_EQ(tuned.max_num_tokens(), 512u);
   EXPECT_EQ(tuned.max_seq_len(), 256u);
 
   // Whether it got worse on this machine is not for a test to say; what is said must be true.
   const AppliedLimits& applied = recommendation.applied();
   EXPECT_EQ(applied.tuned().runs(), 2u);
-  EXPECT_EQ(LimitsNow().max_batch_size(), applied.kept() ? users : 16u);
+  EXPECT_EQ(LimitsNow().max_batch_size(), applied.kept() ? 8u : 16u);
   EXPECT_EQ(LimitsNow().max_num_tokens(), 512u);
   for (const PointReport& point : sweep.points()) {
     EXPECT_EQ(point.world_info().max_batch_size(), 16u);  // tuned runs are not among them
   }
-  EXPECT_EQ(sweep.runs(sweep.runs_size() - 1).world_info().max_batch_size(), users);
+  EXPECT_EQ(sweep.runs(sweep.runs_size() - 1).world_info().max_batch_size(), 8u);
 
   EXPECT_THAT(Log(), AllOf(HasSubstr("RECOMMENDATION"), HasSubstr("predicted"),
                            HasSubstr("confirmed (2 runs)"), HasSubstr("tuned (2 runs)")));

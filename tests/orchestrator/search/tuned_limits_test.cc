@@ -40,26 +40,32 @@ PointReport Point(uint32_t users, const ClusterDescription& cluster, double inpu
   return point;
 }
 
-TEST(TunedLimitsTest, HoldTheUsersOfACopyAndNoMore) {
+TEST(TunedLimitsTest, LeaveRoomBesideTheUsersOfACopy) {
   const ClusterDescription cluster = Cluster("cuda");
   const TunedLimits tuned = TuneLimits(Point(100, cluster), cluster);
-  EXPECT_EQ(tuned.max_batch_size(), 100u);
-  EXPECT_EQ(tuned.max_num_tokens(), 2048u);
-  EXPECT_EQ(tuned.max_seq_len(), 512u);
-  EXPECT_EQ(tuned.cuda_graph_max_batch_size(), 100u);
+  EXPECT_EQ(tuned.max_batch_size(), 128u);  // 1.25 x 100 = 125, in whole 8
+  EXPECT_EQ(tuned.cuda_graph_max_batch_size(), 128u);
   EXPECT_EQ(tuned.reasons_size(), 4);
   const ClusterDescription copies = Cluster("cuda", 3);
-  EXPECT_EQ(TuneLimits(Point(100, copies), copies).max_batch_size(), 34u);
+  EXPECT_EQ(TuneLimits(Point(100, copies), copies).max_batch_size(), 48u);  // of 34
+  for (const uint32_t users : {1u, 7u, 8u, 63u, 64u, 200u, 512u}) {
+    const uint32_t room = TuneLimits(Point(users, cluster), cluster).max_batch_size();
+    EXPECT_GE(room, 1.25 * users);
+    EXPECT_GT(room, users) << "who joins would wait";
+    EXPECT_LT(room, 1.25 * users + 8);
+  }
 }
 
-TEST(TunedLimitsTest, AStepHoldsWhatABusyOneNeeds) {
+TEST(TunedLimitsTest, WhatTheLoadWasMeasuredWithStays) {
   const ClusterDescription cluster = Cluster("cuda");
-  // 2000 x (1 + 128 / 128) + 128 = 4128, in steps of 256.
-  EXPECT_EQ(TuneLimits(Point(2000, cluster), cluster).max_num_tokens(), 4352u);
-  // Long prompts: 400 x (1 + 1024 / 64) + 1024 = 7824, over the limit it was measured with.
-  const TunedLimits capped = TuneLimits(Point(400, cluster, 1024, 64), cluster);
-  EXPECT_EQ(capped.max_num_tokens(), 7680u);
-  EXPECT_THAT(capped.reasons(1), HasSubstr("no more than it was measured with"));
+  const TunedLimits tuned = TuneLimits(Point(100, cluster), cluster);
+  EXPECT_EQ(tuned.max_num_tokens(), 7680u);
+  EXPECT_EQ(tuned.max_seq_len(), 512u);
+  EXPECT_EQ(tuned.reasons(1), "max_num_tokens 7680: as it was measured");
+  // A server that was measured with fewer places is not given more.
+  const TunedLimits full = TuneLimits(Point(3840, cluster), cluster);
+  EXPECT_EQ(full.max_batch_size(), 3840u);
+  EXPECT_THAT(full.reasons(0), HasSubstr("no more than it was measured with"));
 }
 
 TEST(TunedLimitsTest, CpuRanksHaveNoGraphs) {
@@ -83,17 +89,18 @@ TEST(TunedYamlTest, IsAConfigurationThatTheRouterReads) {
   EXPECT_THAT(ignored, IsEmpty());
   EXPECT_EQ(config.tensor_parallel_size(), 2u);
   EXPECT_EQ(config.data_parallel_size(), 2u);
-  EXPECT_EQ(config.max_batch_size(), 50u);
-  EXPECT_EQ(config.max_num_tokens(), 2048u);
+  EXPECT_EQ(config.max_batch_size(), 64u);
+  EXPECT_EQ(config.max_num_tokens(), 7680u);
   EXPECT_EQ(config.max_seq_len(), 512u);
-  EXPECT_EQ(config.cuda_graph_config().max_batch_size(), 50u);
+  EXPECT_EQ(config.cuda_graph_config().max_batch_size(), 64u);
   EXPECT_TRUE(config.enable_chunked_prefill());
   EXPECT_EQ(config.kv_cache_config().free_gpu_memory_fraction(), 0.9);
   EXPECT_EQ(config.kv_cache_config().dtype(), "fp8");
   EXPECT_EQ(config.dtype(), "bfloat16");
-  EXPECT_THAT(yaml, HasSubstr("# max_batch_size 50: 100 users over 2 copies of the model"));
-  EXPECT_THAT(yaml, HasSubstr("at least 2048\nmax_num_tokens: 2048\n"));
-  EXPECT_THAT(yaml, HasSubstr("without padding\ncuda_graph_config:\n"));
+  EXPECT_THAT(
+      yaml, HasSubstr("# max_batch_size 64: 1.25 times the 100 users over 2 copies of the model"));
+  EXPECT_THAT(yaml, HasSubstr("as it was measured\nmax_num_tokens: 7680\n"));
+  EXPECT_THAT(yaml, HasSubstr("however many join\ncuda_graph_config:\n"));
   EXPECT_THAT(yaml, HasSubstr("# Serve it: regatta serve models/small --config tuned.yaml"));
 }
 
@@ -106,7 +113,8 @@ TEST(TunedYamlTest, OfAServerThatTellsNothingHasTheLimitsAlone) {
   ServerConfig config;
   std::vector<std::string> ignored;
   ASSERT_TRUE(ParseYaml(yaml, config, ignored).ok()) << yaml;
-  EXPECT_EQ(config.max_batch_size(), 64u);
+  EXPECT_EQ(config.max_batch_size(), 80u);
+  EXPECT_FALSE(config.has_max_num_tokens());
   EXPECT_FALSE(config.has_tensor_parallel_size());
   EXPECT_FALSE(config.has_max_seq_len());
   EXPECT_THAT(yaml, Not(HasSubstr("regatta serve")));

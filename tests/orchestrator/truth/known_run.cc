@@ -18,12 +18,6 @@ double At(const std::vector<double>& sorted, double q) {
   return low + (place - std::floor(place)) * (high - low);
 }
 
-KnownFigure FigureOf(std::vector<double> values) {
-  std::sort(values.begin(), values.end());
-  return {std::accumulate(values.begin(), values.end(), 0.0) / values.size(), At(values, 0.5),
-          At(values, 0.99)};
-}
-
 KnownFigure FigureOf(const Percentiles& p) { return {p.average(), p.p50(), p.p99()}; }
 
 // A client that records what reaches it; times in ms from 0.
@@ -74,6 +68,12 @@ uint32_t ServedRequest::tokens() const {
   return std::accumulate(message_tokens.begin(), message_tokens.end(), 0u);
 }
 
+KnownFigure SummaryOf(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  return {std::accumulate(values.begin(), values.end(), 0.0) / values.size(), At(values, 0.5),
+          At(values, 0.99)};
+}
+
 std::map<std::string, KnownFigure> KnownFigures(const std::vector<ServedRequest>& requests) {
   std::map<std::string, std::vector<double>> values;
   for (const ServedRequest& r : requests) {
@@ -91,7 +91,7 @@ std::map<std::string, KnownFigure> KnownFigures(const std::vector<ServedRequest>
     }
   }
   std::map<std::string, KnownFigure> figures;
-  for (auto& [name, samples] : values) figures[name] = FigureOf(std::move(samples));
+  for (auto& [name, samples] : values) figures[name] = SummaryOf(std::move(samples));
   return figures;
 }
 

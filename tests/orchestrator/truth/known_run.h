@@ -29,6 +29,7 @@ struct KnownFigure {
   double mean = 0, p50 = 0, p99 = 0;
 };
 std::map<std::string, KnownFigure> KnownFigures(const std::vector<ServedRequest>& requests);
+KnownFigure SummaryOf(std::vector<double> values);
 double KnownThroughput(const std::vector<ServedRequest>& requests);
 
 // The same names from a report.

@@ -1,0 +1,86 @@
+// Span and mean; see offered_load.h.
+#include "orchestrator/statistics/offered_load.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+
+namespace regatta {
+namespace {
+
+constexpr uint32_t kLeastRounds = 2;  // requests of each user
+constexpr uint32_t kLeastOffered = 8;
+constexpr int kLeastStates = 5;
+
+// Milliseconds of [from, to) that lie in the span.
+double Within(const OfferedLoad& span, double from_ms, double to_ms) {
+  return std::max(0.0, std::min(to_ms, span.end_ms()) - std::max(from_ms, span.start_ms()));
+}
+
+void FindSpan(const std::vector<RequestRecord>& requests, const RegattaInfo& info,
+              OfferedLoad& offered) {
+  const SteadyWindow& window = info.steady_window();
+  offered.set_steady(window.found());
+  if (window.found()) {
+    offered.set_start_ms(window.start_ms());
+    offered.set_end_ms(window.end_ms());
+    return;
+  }
+  const auto [first, last] =
+      std::minmax_element(requests.begin(), requests.end(),
+                          [](const auto& a, const auto& b) { return a.sent_ms() < b.sent_ms(); });
+  offered.set_start_ms(first->sent_ms() + info.load().concurrency_ramp_s() * 1e3);
+  offered.set_end_ms(last->sent_ms());
+}
+
+double InFlight(const std::vector<RequestRecord>& requests, const OfferedLoad& offered) {
+  double in_flight_ms = 0;
+  for (const RequestRecord& r : requests) {
+    in_flight_ms += Within(offered, r.sent_ms(), r.last_token_ms());
+  }
+  return in_flight_ms / (offered.end_ms() - offered.start_ms());
+}
+
+// From the router's states, each of which holds until the next one.
+void AverageStates(const PointTimeline& timeline, OfferedLoad& offered) {
+  double running = 0, covered_ms = 0;
+  int states = 0;
+  for (int i = 0; i + 1 < timeline.router_ms_size(); ++i) {
+    const double part = Within(offered, timeline.router_ms(i), timeline.router_ms(i + 1));
+    running += part * timeline.running(i);
+    covered_ms += part;
+    states += part > 0;
+  }
+  if (states >= kLeastStates) {
+    offered.set_mean_running(running / covered_ms);
+  } else {
+    offered.set_too_short(absl::StrFormat("of %.0f ms the router told %d states, %d are needed",
+                                          offered.end_ms() - offered.start_ms(), states,
+                                          kLeastStates));
+  }
+}
+
+}  // namespace
+
+OfferedLoad FindOfferedLoad(const std::vector<RequestRecord>& requests, const RegattaInfo& info,
+                            const PointTimeline& timeline) {
+  OfferedLoad offered;
+  const uint32_t needed = std::max(kLeastOffered, kLeastRounds * info.concurrency());
+  if (requests.size() < needed) {
+    offered.set_too_short(absl::StrFormat("%d requests were sent, %d are needed (two of each user)",
+                                          requests.size(), needed));
+    return offered;
+  }
+  FindSpan(requests, info, offered);
+  offered.set_by_router(timeline.router_ms_size() > 0);
+  if (offered.end_ms() <= offered.start_ms()) {
+    offered.set_too_short("all requests were sent at once");
+  } else if (offered.by_router()) {
+    AverageStates(timeline, offered);
+  } else {
+    offered.set_mean_running(InFlight(requests, offered));
+  }
+  return offered;
+}
+
+}  // namespace regatta

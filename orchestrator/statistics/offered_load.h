@@ -1,0 +1,21 @@
+// How many sequences ran while all users of a closed loop were there.
+#pragma once
+
+#include <vector>
+
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// Averages running sequences over the part of a point in which its load was offered: the steady
+// window where one was found; else from the first request sent (after the ramp of the users, if
+// there is one) to the last. Users arrive before it and leave after it: neither says how many a
+// system runs at once. With t_i the times of the router's states and r_i what ran then,
+//   mean = sum r_i d_i / sum d_i,  d_i = the part of [t_i, t_i+1) within [start, end];
+// without states of a router, requests in flight by their records. `info` has concurrency, load and
+// steady window of the point, `timeline` the router's states. Not a mean but why (too_short): fewer
+// than two requests of each user, or eight in all; fewer than five states of the router.
+OfferedLoad FindOfferedLoad(const std::vector<RequestRecord>& requests, const RegattaInfo& info,
+                            const PointTimeline& timeline);
+
+}  // namespace regatta
