@@ -10,6 +10,8 @@
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/protocol.h"
+#include "orchestrator/cluster/model_check.h"
+#include "orchestrator/hub/model_argument.h"
 #include "orchestrator/workload/counter_random.h"
 #include "orchestrator/workload/prompt_tokens.h"
 #include "orchestrator/workload/synthetic.h"
@@ -79,6 +81,18 @@ absl::Status PutInOrderOfTime(Dataset& dataset) {
 
 }  // namespace
 
+absl::Status TakeModel(BenchmarkOptions& options, const std::atomic<bool>& stop) {
+  // A running router has the weights already.
+  const bool launched = options.url.empty();
+  const bool weights = launched && !options.cluster.dummy_weights;
+  ASSIGN_OR_RETURN(options.cluster.model,
+                   ResolveModel(options.cluster.model,
+                                weights ? ModelParts::kAll : ModelParts::kWithoutWeights, stop));
+  // Synthetic prompts and the launch say that one must be given.
+  const bool checked = launched && !options.cluster.model.empty();
+  return checked ? CheckModelFiles(options.cluster) : absl::OkStatus();
+}
+
 absl::Status CheckSchedule(const BenchmarkOptions& options, const Dataset& dataset,
                            uint32_t requests) {
   if (!options.load.fixed_schedule || requests <= dataset.entries.size()) return absl::OkStatus();
@@ -100,7 +114,7 @@ absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, ui
   }
   // Over HTTP answers come as text, so sessions go on in text.
   const bool as_text = dataset.has_sessions() && absl::StartsWith(options.url, "http");
-  if (!as_text && HasFile(options.cluster.model, "tokenizer.json")) {
+  if (!as_text && HasTokenizer(options.cluster.model)) {
     RETURN_IF_ERROR(TokenizePrompts(options.cluster.model, dataset));
   }
   if (HasFile(options.cluster.model, "config.json")) {

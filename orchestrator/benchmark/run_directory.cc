@@ -17,6 +17,7 @@
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/durable_file.h"
 #include "orchestrator/benchmark/environment.h"
+#include "orchestrator/benchmark/run_lookup.h"
 #include "orchestrator/report/report.h"
 
 namespace regatta {
@@ -144,7 +145,10 @@ absl::StatusOr<SweepReport> LoadResults(const std::string& path) {
   std::error_code error;
   const std::string file_path = fs::is_directory(path, error) ? path + "/results.json" : path;
   std::ifstream file(file_path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot read '", file_path, "'"));
+  if (!file) {
+    return absl::NotFoundError(
+        absl::StrCat("cannot read '", file_path, "': ", std::strerror(errno), "; ", RunHint(path)));
+  }
   std::ostringstream text;
   text << file.rdbuf();
   SweepReport sweep;

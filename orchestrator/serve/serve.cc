@@ -22,10 +22,10 @@
 #include "orchestrator/benchmark/serving.h"
 #include "orchestrator/cluster/cluster_client.h"
 #include "orchestrator/cluster/launch_display.h"
+#include "orchestrator/cluster/model_check.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/http/http_client.h"
 #include "orchestrator/hub/model_argument.h"
-#include "orchestrator/hub/model_files.h"
 #include "orchestrator/serve/listen_check.h"
 #include "orchestrator/serve/serve_text.h"
 #include "orchestrator/terminal/interrupt.h"
@@ -110,14 +110,8 @@ absl::Status Server::TakeModel() {
     options_.served_model_name = cluster.model;
   }
   cluster.model = directory;
-  std::error_code error;
-  if (fs::is_directory(directory, error) && !HasTokenizer(directory)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(directory,
-                     " has no tokenizer.json: an API of text needs one (regatta sweep "
-                     "and throughput do not)"));
-  }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(CheckModelFiles(cluster));
+  return CheckTextFiles(directory);
 }
 
 absl::Status Server::Launch(const Layout& layout) {

@@ -139,7 +139,7 @@ TEST_F(ClusterCommandTest, DescribePrintsWhatServes) {
   EXPECT_THAT(output_,
               HasSubstr("0      7      running  160        127.0.0.1:9001 127.0.0.1:9002"));
   EXPECT_THAT(output_, HasSubstr("127.0.0.1:9003  idle "));
-  EXPECT_THAT(output_, HasSubstr("1.5 GiB"));
+  EXPECT_THAT(output_, HasSubstr("1.50 GiB"));
 }
 
 TEST_F(ClusterCommandTest, HealthIsWhatTheServerSaysOfItself) {
