@@ -59,9 +59,8 @@ absl::Status CheckSessions(const BenchmarkOptions& options, const Dataset& datas
   if (!absl::StartsWith(options.url, "http")) return absl::OkStatus();
   for (const DatasetEntry& entry : dataset.entries) {
     if (entry.next_turns.empty() || entry.input_ids.empty()) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("task_id ", entry.task_id, " of '", dataset.path,
-                     "' is a session of token ids: over HTTP sessions are of text"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        PlaceOf(dataset, entry), ": a session of token ids: over HTTP sessions are of text"));
   }
   return absl::OkStatus();
 }
@@ -69,8 +68,8 @@ absl::Status CheckSessions(const BenchmarkOptions& options, const Dataset& datas
 absl::Status PutInOrderOfTime(Dataset& dataset) {
   for (const DatasetEntry& entry : dataset.entries) {
     if (entry.timestamp_ms.has_value()) continue;
-    return absl::InvalidArgumentError(absl::StrCat("--fixed-schedule: task_id ", entry.task_id,
-                                                   " of '", dataset.path, "' has no 'timestamp'"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--fixed-schedule: ", PlaceOf(dataset, entry), " has no 'timestamp'"));
   }
   std::stable_sort(dataset.entries.begin(), dataset.entries.end(),
                    [](const DatasetEntry& a, const DatasetEntry& b) {

@@ -92,6 +92,7 @@ absl::Status BenchmarkSession::Prepare() {
   for (const std::string& format : options_.exports) {
     RETURN_IF_ERROR(CheckExportFormat(format));
   }
+  RETURN_IF_ERROR(CheckTextFilePath("--report-json", options_.report_json));
   for (const LoadPoint& point : record_.foreseen) {
     RETURN_IF_ERROR(CheckLoadShape(options_.load, point));
   }

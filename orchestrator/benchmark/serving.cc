@@ -1,6 +1,7 @@
 // Options to processes, or a URL to a channel; see serving.h.
 #include "orchestrator/benchmark/serving.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "absl/strings/match.h"
@@ -73,19 +74,40 @@ std::vector<std::string> BenchmarkArguments(const BenchmarkOptions& options,
   return arguments.Take();
 }
 
-// What --config says; empty without one.
-absl::StatusOr<ServerConfig> ConfigFileOf(const ClusterOptions& options,
-                                          std::vector<std::string>& ignored) {
+// What flags say of the configuration file's keys.
+ServerConfig ConfigOfFlags(const ClusterOptions& options) {
   ServerConfig config;
-  if (!options.config.empty()) {
-    RETURN_IF_ERROR(LoadServerConfig(options.config, config, ignored));
+  const auto set = [&config](const std::optional<uint32_t>& value,
+                             void (ServerConfig::*setter)(uint32_t)) {
+    if (value.has_value()) (config.*setter)(*value);
+  };
+  set(options.tp, &ServerConfig::set_tensor_parallel_size);
+  set(options.pp, &ServerConfig::set_pipeline_parallel_size);
+  set(options.ep, &ServerConfig::set_moe_expert_parallel_size);
+  set(options.dp, &ServerConfig::set_data_parallel_size);
+  set(options.max_seq_len, &ServerConfig::set_max_seq_len);
+  if (!options.dtype.empty()) config.set_dtype(options.dtype);
+  if (!options.kv_cache_dtype.empty()) {
+    config.mutable_kv_cache_config()->set_dtype(options.kv_cache_dtype);
   }
   return config;
 }
 
-uint32_t Choose(const std::optional<uint32_t>& flag, bool in_file, uint32_t from_file) {
-  return flag.has_value() ? *flag : in_file ? from_file : 1;
+// Flags over the file, each checked by itself: the router drops what a flag takes from the file's
+// graphs.
+absl::StatusOr<ServerConfig> ConfigToLaunch(const ClusterOptions& options,
+                                            std::vector<std::string>& ignored) {
+  const ServerConfig flags = ConfigOfFlags(options);
+  RETURN_IF_ERROR(CheckServerConfig(flags));
+  ServerConfig config;
+  if (!options.config.empty()) {
+    RETURN_IF_ERROR(LoadServerConfig(options.config, config, ignored));
+  }
+  config.MergeFrom(flags);
+  return config;
 }
+
+uint32_t AtLeastOne(uint32_t size) { return std::max(size, 1u); }
 
 bool IsHttp(absl::string_view url) {
   return absl::StartsWith(url, "http://") || absl::StartsWith(url, "https://");
@@ -149,7 +171,7 @@ absl::StatusOr<std::vector<std::unique_ptr<Target>>> Serving::MakeTargets(Stream
 
 absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostream& notes) {
   std::vector<std::string> ignored;
-  ASSIGN_OR_RETURN(const ServerConfig config, ConfigFileOf(options, ignored));
+  ASSIGN_OR_RETURN(const ServerConfig config, ConfigToLaunch(options, ignored));
   for (const std::string& key : ignored) {
     notes << "! " << options.config << ": '" << key
           << "' is TensorRT-LLM's and has no effect here\n";
@@ -158,24 +180,19 @@ absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostrea
     return absl::InvalidArgumentError("give --model DIR, or --url of a running router");
   }
   ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model));
-  ASSIGN_OR_RETURN(
-      const Layout layout,
-      MakeLayout(
-          spec,
-          Choose(options.tp, config.has_tensor_parallel_size(), config.tensor_parallel_size()),
-          Choose(options.pp, config.has_pipeline_parallel_size(), config.pipeline_parallel_size()),
-          Choose(options.ep, config.has_moe_expert_parallel_size(),
-                 config.moe_expert_parallel_size()),
-          Choose(options.dp, config.has_data_parallel_size(), config.data_parallel_size())));
-  RETURN_IF_ERROR(CheckMaxSeqLen(spec, options.max_seq_len.value_or(config.max_seq_len())));
+  ASSIGN_OR_RETURN(const Layout layout, MakeLayout(spec, AtLeastOne(config.tensor_parallel_size()),
+                                                   AtLeastOne(config.pipeline_parallel_size()),
+                                                   AtLeastOne(config.moe_expert_parallel_size()),
+                                                   AtLeastOne(config.data_parallel_size())));
+  RETURN_IF_ERROR(CheckMaxSeqLen(spec, config.max_seq_len()));
   return layout;
 }
 
 absl::StatusOr<LengthLimit> LengthLimitToLaunch(const ClusterOptions& options) {
   std::vector<std::string> ignored;
-  ASSIGN_OR_RETURN(const ServerConfig config, ConfigFileOf(options, ignored));
+  ASSIGN_OR_RETURN(const ServerConfig config, ConfigToLaunch(options, ignored));
   ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model));
-  const uint32_t asked = options.max_seq_len.value_or(config.max_seq_len());
+  const uint32_t asked = config.max_seq_len();
   const auto context = static_cast<uint32_t>(spec.max_position);
   if (asked == 0 || asked == context) {
     return LengthLimit{context, absl::StrCat("the context of ", spec.name), ""};

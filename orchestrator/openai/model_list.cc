@@ -24,6 +24,12 @@ absl::StatusOr<ListedModel> Ask(const HttpCall& call) {
     return absl::UnauthenticatedError(absl::StrCat("the server at ", call.url.ToString(),
                                                    " wants an API key: set OPENAI_API_KEY"));
   }
+  if (answer.status == 404) {
+    return absl::NotFoundError(
+        absl::StrCat(call.url.ToString(),
+                     " is not there (HTTP 404): is --url an OpenAI-compatible server? If it "
+                     "lists no models, name one with --model-name"));
+  }
   if (answer.status != 200) return StatusOfAnswer(answer.status, answer.body);
   const json list = json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
   const json::json_pointer first("/data/0/id");

@@ -10,6 +10,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/input_file.h"
 #include "common/json_text.h"
 #include "common/status_macros.h"
 
@@ -207,9 +208,9 @@ absl::StatusOr<Dataset> ParseDataset(std::istream& in, const std::string& path) 
 }
 
 absl::StatusOr<Dataset> LoadDataset(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat("--dataset: cannot read '", path, "'"));
-  return ParseDataset(file, path);
+  absl::StatusOr<std::ifstream> file = OpenInputFile(path);
+  if (!file.ok()) return absl::NotFoundError(absl::StrCat("--dataset: ", file.status().message()));
+  return ParseDataset(*file, path);
 }
 
 std::string PlaceOf(const Dataset& dataset, const DatasetEntry& entry) {

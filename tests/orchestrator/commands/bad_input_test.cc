@@ -221,5 +221,79 @@ TEST_F(BadInputTest, RunsThatAreNotThereNameTheNearest) {
   ExpectRefusal({"report", dir_.File(run)}, "results.json: not a result file: ");
 }
 
+// The same number is refused in the same words by a flag and by the configuration file.
+TEST_F(BadInputTest, NumbersOfFlagsAndOfTheConfigurationAreRefusedAlike) {
+  struct Number {
+    const char* flag;
+    const char* key;
+    const char* range;
+  };
+  for (const Number& number : {Number{"--tp", "tensor_parallel_size", "1 to 65536"},
+                               Number{"--max-batch-size", "max_batch_size", "1 to 1048576"},
+                               Number{"--max-seq-len", "max_seq_len", "1 to 16777216"},
+                               Number{"--kv-cache-free-gpu-mem-fraction",
+                                      "kv_cache_config.free_gpu_memory_fraction", "0.01 to 1"}}) {
+    for (const char* value : {"0", "-1", "99999999999", "nan", "many"}) {
+      const bool is_number = std::string(value).find_first_of("0123456789") != std::string::npos;
+      const bool whole = number.range[0] == '1';
+      const std::string problem = is_number
+                                      ? absl::StrCat(value, " is outside ", number.range)
+                                      : absl::StrCat("'", value, "' is no ", whole ? "whole " : "",
+                                                     "number; expected ", number.range);
+      ExpectRefusal(Sweep(Bundled("regatta-dense"), {number.flag, value}),
+                    absl::StrCat(number.flag, ": ", problem));
+      const std::vector<std::string> path = absl::StrSplit(number.key, '.');
+      const std::string yaml = path.size() == 1
+                                   ? absl::StrCat(path[0], ": ", value)
+                                   : absl::StrCat(path[0], ": {", path[1], ": ", value, "}");
+      ExpectRefusal(
+          Sweep(Bundled("regatta-dense"), {"--config", WriteLines("bad.yml", yaml + "\n")}),
+          absl::StrCat("bad.yml: line 1: '", number.key, "': ", problem));
+    }
+  }
+}
+
+struct BadCommand {
+  std::vector<std::string> arguments;
+  std::string message;
+};
+
+TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
+  const std::string model = Bundled("regatta-dense");
+  dir_.Write("open.yml", "a: [1");
+  dir_.Write("zero.yml", std::string("\xff\xfe\0", 3));
+  dir_.Write("open.jsonl", "{\"prompt\": \n");
+  const std::string data = dir_.File("open.jsonl"), dir = dir_.path();
+  const std::vector<BadCommand> commands = {
+      {{"sweeep"}, "There is no command sweeep\nDid you mean sweep?"},
+      {Sweep(""), "--model: the value is empty; give one, or leave the flag out"},
+      {Sweep(model, {"--concurrency", ""}), "--concurrency: the value is empty"},
+      {Sweep(model, {"--dtype", "int3"}), "dtype is 'int3'; known: auto, float32"},
+      {Sweep(model, {"--kv-cache-dtype", "int3"}), "kv_cache_config.dtype is 'int3'; known: auto"},
+      {Sweep(model, {"--quantization", "int3"}), "quantization int3 is not known"},
+      {Sweep(model, {"--config", dir}), "': it is a directory"},
+      {Sweep(model, {"--config", dir_.File("none.yml")}), "none.yml': No such file or directory"},
+      {Sweep(model, {"--config", dir_.File("open.yml")}), "open.yml: not valid YAML at line 1, "},
+      {Sweep(model, {"--config", dir_.File("zero.yml")}), "it holds bytes of zero"},
+      {Sweep(model, {"--dataset", dir}), "--dataset: cannot read '" + dir + "': it is a directory"},
+      {Sweep(model, {"--dataset", data}), "open.jsonl:1: not valid JSON at column 12: unexpected"},
+      {Sweep(model, {"--report-json", dir_.File("none/x")}), "there is no directory '"},
+      {Sweep(model, {"--report-json", dir}), "--report-json: '" + dir + "' is a directory"},
+      {{"sweep", "--resume", dir_.File("none")}, "a run is a directory with a results.json"},
+      {{"plan", "--model", dir}, "config.json: No such file or directory"},
+      {{"plan", "--model", data}, "open.jsonl' is a file; give one in Hugging Face layout"},
+      {{"plan", "--model", model, "--max-seq-len", "99999"},
+       "is over the context of regatta-dense"},
+      {{"prepare-dataset", "--model", model, "--output", dir_.File("x"), "text", "--input", dir},
+       "--input: cannot read '" + dir + "': it is a directory"},
+      {{"prepare-dataset", "--model", model, "--output", dir_.File("x"), "trace", "--format",
+        "mooncake", "--input", data},
+       "open.jsonl:1: not valid JSON at column 12"},
+      {{"import", dir, "--source", "x", "--output", dir_.File("x")}, "': it is a directory"},
+      {{"compare", dir_.File("none"), dir_.File("none")}, "a run is a directory with a results"},
+  };
+  for (const BadCommand& command : commands) ExpectRefusal(command.arguments, command.message);
+}
+
 }  // namespace
 }  // namespace regatta
