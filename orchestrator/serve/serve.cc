@@ -17,6 +17,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/edge/api_keys.h"
+#include "common/edge/server_tls.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/serving.h"
@@ -50,6 +52,15 @@ absl::StatusOr<std::string> MakeLogDirectory(const std::string& parent) {
   if (::mkdtemp(path.data()) != nullptr) return path;
   return absl::UnavailableError(
       absl::StrCat("--log-dir: cannot create '", path, "': ", std::strerror(errno)));
+}
+
+// Keys and certificates, which the router reads once workers run.
+absl::Status CheckEdgeFiles(const ServeOptions& options) {
+  if (!options.tls_cert.empty()) {
+    RETURN_IF_ERROR(LoadServerTls(options.tls_cert, options.tls_key).status());
+  }
+  return options.api_key_file.empty() ? absl::OkStatus()
+                                      : ApiKeys::Load(options.api_key_file, nullptr).status();
 }
 
 uint32_t RunningGroups(const ClusterDescription& cluster) {
@@ -87,6 +98,7 @@ class Server {
 
 absl::Status Server::Run() {
   RETURN_IF_ERROR(CheckListenAddress(options_.host, options_.port));
+  RETURN_IF_ERROR(CheckEdgeFiles(options_));
   RETURN_IF_ERROR(TakeModel());
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
   ASSIGN_OR_RETURN(log_dir_, MakeLogDirectory(options_.log_dir));

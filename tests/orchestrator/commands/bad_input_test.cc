@@ -139,6 +139,20 @@ TEST_F(BadInputTest, WhatIsServedAsTextNeedsATokenizerAndATemplateThatParses) {
   ExpectRefusal(serve, "has no tokenizer.json: an API of text needs one");
 }
 
+TEST_F(BadInputTest, KeysAndCertificatesThatAreNoneAreToldBeforeTheLaunch) {
+  dir_.Write("empty", "");
+  const std::string empty = dir_.File("empty");
+  const std::vector<std::string> serve = {
+      "serve", Bundled("regatta-dense"), "--port", "0", "--device", "cpu"};
+  const auto with = [&serve](std::vector<std::string> more) {
+    more.insert(more.begin(), serve.begin(), serve.end());
+    return more;
+  };
+  ExpectRefusal(with({"--api-key-file", empty}), "--api-key-file: '" + empty + "' has no key");
+  ExpectRefusal(with({"--http-tls-cert", empty, "--http-tls-key", empty}),
+                "--http-tls-cert: '" + empty + "': ");
+}
+
 TEST_F(BadInputTest, EveryCommandThatLaunchesChecksTheModel) {
   const std::string model = LinkedModel("cut");
   Replace(model, "model.safetensors", "short");
