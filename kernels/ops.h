@@ -240,6 +240,11 @@ class Ops {
   // Bytes of device memory that are free; 0 where it is the host's.
   virtual uint64_t FreeDeviceMemory() { return 0; }
 
+  // While on, a token's results are the same bits whatever shares its step and however its prompt
+  // is cut, in every run on such a device: what is faster for one batch than for another is done
+  // without. To be set before anything is computed. CPU operations are so anyway.
+  virtual void SetDeterministic(bool on) {}
+
   // --- Choices by measurement
   // Numbers of tokens that must be met while tuning for everything up to `most` tokens to be
   // chosen; empty where nothing is.

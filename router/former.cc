@@ -103,6 +103,7 @@ FormRequest Former::MakeFormRequest(const Layout& layout, const GroupLimits& lim
   request.set_max_inflight(options_.max_inflight > 0 ? options_.max_inflight
                                                      : std::max(2u, layout.pp()));
   request.set_sampling_rows(std::min(limits.limits.max_batch_size(), options_.max_sampling_rows));
+  request.set_deterministic(options_.deterministic);
   if (options_.graphs) *request.mutable_graphs() = GraphsWithin(limits.limits, *options_.graphs);
   return request;
 }

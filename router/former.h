@@ -25,6 +25,7 @@ struct FormerOptions {
   uint32_t max_inflight = 0;  // 0 = max(2, pp)
   uint32_t max_sampling_rows = 256;
   std::optional<GraphOptions> graphs;  // as asked for; unset = the worker's defaults
+  bool deterministic = false;          // see FormRequest
 };
 
 struct PlannedGroup {

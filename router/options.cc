@@ -121,6 +121,10 @@ void AddConfigFlags(CLI::App& app, ServerConfig& config) {
          "decoding steps run as captured graphs: on or off")
       ->check(CLI::IsMember({"on", "off"}))
       ->group("Configuration");
+  app.add_flag_callback(
+         "--deterministic", [&] { config.set_deterministic(true); },
+         "a request's tokens are the same bits whatever shares its steps; slower on GPUs")
+      ->group("Configuration");
   AddWordFlag(
       app, "--kv-cache-dtype", [&](const std::string& v) { kv.set_dtype(v); },
       "auto, float32, bfloat16, float16 or fp8");
@@ -291,6 +295,7 @@ absl::Status ApplyConfig(const ServerConfig& config, CoordinatorOptions& options
   options.ignore_priority = config.scheduler_config().waiting_queue_policy() == "fcfs";
   options.former.max_inflight = config.max_inflight();
   options.former.graphs = MakeGraphOptions(config);
+  options.former.deterministic = config.deterministic();
   options.former.model.set_dtype(config.has_dtype() ? config.dtype() : "auto");
   options.former.model.set_kv_cache_dtype(kv.has_dtype() ? kv.dtype() : "auto");
   LimitsPolicy& limits = options.former.limits;

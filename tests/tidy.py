@@ -30,6 +30,10 @@ CUDA_HEADERS = re.compile(r'#include [<"](cuda|cublas|nccl|nvml)')
 CUDA_PLACES = re.compile(r"^(kernels/cuda/|kernels/device|worker/(cuda_device|nccl|peer)|tests/gpu/|tests/kernels/|tests/bench/step/kernel_trace)")
 BANNED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|not implemented yet")
 
+# What begins the definition of a constant or a type at namespace scope. (Functions of one name overload.)
+UNNAMED = re.compile(r"(?:constexpr|const|inline)\s[\w:<>,\s*&]*?\b(k[A-Z]\w*)\b|(?:struct|class|enum class|enum|using)\s+([A-Z]\w*)")
+NEVER_IN_BATCHES = {"kernels", "orchestrator_formats"}  # see cmake/regatta.cmake
+
 
 def tracked_files():
     out = subprocess.run(["git", "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
@@ -64,8 +68,31 @@ def length_findings(name, lines):
             start = None
 
 
+def unnamed_names(text):
+    """Constants and types that a file keeps to itself."""
+    for body in re.findall(r"\nnamespace \{\n(.*?)\n\}  // namespace\n", text, re.S):
+        for line in body.split("\n"):
+            if match := UNNAMED.match(line):
+                yield next(name for name in match.groups() if name)
+
+
+def batch_findings():
+    """Files of a library may be compiled together (REGATTA_UNITY), in any company."""
+    for listing in sorted(ROOT.glob("[!t]*/CMakeLists.txt")) + sorted(ROOT.glob("[!t]*/*/CMakeLists.txt")):
+        text = re.sub(r"#.*", "", listing.read_text(encoding="utf-8"))
+        for library, sources in re.findall(r"regatta_library\(\s*(\w+)\s+SRCS\s(.*?)(?:\sDEPS\b|\))", text, re.S):
+            owners = {}
+            for source in sources.split():
+                path = listing.parent / source
+                for name in set(unnamed_names(path.read_text(encoding="utf-8"))) if path.suffix == ".cc" and path.exists() else ():
+                    owners.setdefault(name, []).append(path.relative_to(ROOT).as_posix())
+            for name, files in owners.items():
+                if len(files) > 1 and library not in NEVER_IN_BATCHES:
+                    yield f"{library}: {name} is in the unnamed namespaces of {', '.join(files)}"
+
+
 def main():
-    findings = []
+    findings = list(batch_findings())
     for name in tracked_files():
         path = ROOT / name
         if not path.exists():

@@ -230,6 +230,7 @@ absl::Status ShardExecutor::Form() {
   RETURN_IF_ERROR(CheckFormRequest(request_, spec_));
   position_ = PositionOf(spec_, request_.layout(), request_.rank());
   ASSIGN_OR_RETURN(ops_, device_.MakeOps());
+  ops_->SetDeterministic(request_.deterministic());
   RETURN_IF_ERROR(Connect());
   RETURN_IF_ERROR(Load());
   RETURN_IF_ERROR(BuildModel());

@@ -1,6 +1,6 @@
 // Collectives and messages between GPUs over NCCL; see nccl_communicator.h.
 //
-// Small sums go through the peers' memory where they have mapped it; those of NCCL's ring and tree
+// Sums go through the peers' memory where they have mapped it; those of NCCL's ring and tree
 // reduce each element once and hand the result on. Either way members hold equal bits.
 #include "worker/nccl_communicator.h"
 
@@ -86,7 +86,7 @@ class NcclCommunicator final : public Communicator, public PeerReducer {
 
 void NcclCommunicator::AllReduceSum(const Tensor& x) {
   CHECK(x.dense());
-  if (peers() != nullptr && PeersCanSum(*peers(), x)) {
+  if (peers() != nullptr && PeersCanSum(x)) {
     if (status().ok()) PeerAllReduce(*peers(), x, stream_);
     return;
   }

@@ -178,21 +178,21 @@ absl::StatusOr<Value> Partition(Runtime& runtime, const Value& subject,
       {Value(text.substr(0, at)), Value(separator), Value(text.substr(at + separator.size()))});
 }
 
-constexpr NamedBuiltin kMethods[] = {{"count", Count},
-                                     {"endswith", HasAffix<false>},
-                                     {"find", Find<false, false>},
-                                     {"index", Find<false, true>},
-                                     {"partition", Partition<false>},
-                                     {"rfind", Find<true, false>},
-                                     {"rindex", Find<true, true>},
-                                     {"rpartition", Partition<true>},
-                                     {"rsplit", Split<true>},
-                                     {"split", Split<false>},
-                                     {"splitlines", SplitLinesOf},
-                                     {"startswith", HasAffix<true>}};
+constexpr NamedBuiltin kSearchMethods[] = {{"count", Count},
+                                           {"endswith", HasAffix<false>},
+                                           {"find", Find<false, false>},
+                                           {"index", Find<false, true>},
+                                           {"partition", Partition<false>},
+                                           {"rfind", Find<true, false>},
+                                           {"rindex", Find<true, true>},
+                                           {"rpartition", Partition<true>},
+                                           {"rsplit", Split<true>},
+                                           {"split", Split<false>},
+                                           {"splitlines", SplitLinesOf},
+                                           {"startswith", HasAffix<true>}};
 
 }  // namespace
 
-Builtin FindSearchMethod(std::string_view name) { return FindIn(kMethods, name); }
+Builtin FindSearchMethod(std::string_view name) { return FindIn(kSearchMethods, name); }
 
 }  // namespace regatta::jinja

@@ -100,7 +100,7 @@ void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
                      params.scale * cache.k_scale,
                      static_cast<int>(block_size),
                      std::has_single_bit(block_size) ? std::countr_zero(block_size) : -1,
-                     kDecodeRows,
+                     deterministic_ ? 0 : kDecodeRows,
                      {}};
   const Tensor workspace =
       Tensor::Of(attention_workspace_.data(), DType::kFloat32,

@@ -28,7 +28,8 @@ struct AttentionCall {
   float scale;  // of scores, what cached keys stand for included
   int block_size;
   int block_shift;  // log2 of block_size, or -1
-  int decode_rows;  // sequences of so many rows split their keys; more go to whole tiles
+  int decode_rows;  // sequences of so many rows split their keys; more go to whole tiles, where a
+                    // row's bits depend on nothing but its own query, keys and values
   PartialAttention partial;
 
   __device__ int group() const { return num_heads / num_kv_heads; }

@@ -96,7 +96,7 @@ __global__ void __launch_bounds__(kTileThreads)
   const int first_row = block_row + threadIdx.x / kWarp * 16;
   WarpRows<T, kDim> rows;
   rows.Load(call, s, kv_head, first_row);
-  const int begin = call.visible(s, block_row).x;
+  const int begin = call.visible(s, block_row).x / kTileKeys * kTileKeys;  // whoever else is here
   const int end = call.visible(s, min(block_row + 64, num_rows) - 1).y + 1;
   Visit<kTileKeys>(call, s, kv_head, begin, end, 0, buffers, rows);
 #pragma unroll
@@ -170,7 +170,7 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
       std::max(sizeof(TileBuffers<T, S, kDim>), sizeof(WarpResults<kDecodeRows, kDim>)));
   AllowSharedMemory<&RowTilesKernel<T, S, kDim>>(kBytes);
   AllowSharedMemory<&KeySplitsKernel<T, S, kDim>>(kBytes);
-  const bool transposed = DecodesTransposed(call);
+  const bool transposed = call.decode_rows > 0 && DecodesTransposed(call);
   if (transposed) call.decode_rows = kTransposedRows;
   const int group = call.num_heads / call.num_kv_heads;
   const bool tiles = call.batch.max_query_length * group > call.decode_rows;
@@ -183,7 +183,7 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
   }
   if (transposed) {
     LaunchTransposedDecoding(call, num_multiprocessors, workspace, /*beside=*/tiles, stream);
-  } else if (group <= kDecodeRows) {
+  } else if (group <= call.decode_rows) {
     SplitKeys(kBlocksPerMultiprocessor * num_multiprocessors, workspace, call);
     const dim3 grid(call.partial.num_splits, call.num_kv_heads, sequences);
     KeySplitsKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);

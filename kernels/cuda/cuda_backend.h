@@ -77,6 +77,7 @@ class CudaOps final : public Ops {
   std::unique_ptr<Graph> Capture(const std::function<void()>& record) override;
   bool HasGraphs() const override { return true; }
   uint64_t FreeDeviceMemory() override;
+  void SetDeterministic(bool on) override;
   std::vector<int> TuningSizes(int most) const override;
   void SetTuning(bool on) override;
   std::string ExportTuning() const override;
@@ -144,6 +145,7 @@ class CudaOps final : public Ops {
   void MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weight,
                       const cublasLtMatmulHeuristicResult_t* candidates, int count,
                       LinearPlan& plan);
+  void ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight& weight, LinearPlan& plan);
   bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
                 const CudaWeight& weight, const Tensor& out);
   float SecondsOf(const std::function<bool()>& issue);
@@ -163,6 +165,7 @@ class CudaOps final : public Ops {
   std::map<LinearKey, std::unique_ptr<LinearPlan>> linear_plans_;
   std::unique_ptr<LinearChoices> linear_choices_;
   bool tuning_ = false;
+  bool deterministic_ = false;
   SkinnyUse skinny_use_ = SkinnyUse::kMeasured;
   ExpertScratch experts_;
   Staging staging_;

@@ -104,6 +104,11 @@ CudaOps::~CudaOps() {
   if (stream_ != nullptr) cudaStreamDestroy(stream_);
 }
 
+void CudaOps::SetDeterministic(bool on) {
+  deterministic_ = on;
+  linear_plans_.clear();
+}
+
 void CudaOps::Check(cudaError_t status, const char* what) {
   if (status == cudaSuccess) return;
   cudaGetLastError();  // told once, not to the next launch too

@@ -114,9 +114,8 @@ struct Candidates {
 };
 
 // At most `most` ways to run the plan's product. Partial sums of split products
-// stay in float32; with a bias nothing is split, for the bias would be added to what was rounded
-// already.
-Candidates CandidatesFor(cublasLtHandle_t blas, size_t workspace, bool bias, int x_alignment,
+// stay in float32; `whole`: nothing is split.
+Candidates CandidatesFor(cublasLtHandle_t blas, size_t workspace, bool whole, int x_alignment,
                          int out_alignment, const LinearPlan& plan, int most) {
   Candidates candidates;
   cublasLtMatmulPreference_t preference = nullptr;
@@ -128,8 +127,8 @@ Candidates CandidatesFor(cublasLtHandle_t blas, size_t workspace, bool bias, int
   const bool prepared =
       set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{workspace}) &&
       set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-          static_cast<uint32_t>(bias ? CUBLASLT_REDUCTION_SCHEME_NONE
-                                     : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)) &&
+          static_cast<uint32_t>(whole ? CUBLASLT_REDUCTION_SCHEME_NONE
+                                      : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)) &&
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(x_alignment)) &&
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(out_alignment)) &&
       set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(out_alignment));
@@ -178,7 +177,7 @@ LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& 
   if (plan == nullptr) {
     plan = std::make_unique<LinearPlan>();
     const SkinnyProduct skinny = {activation, weight.matrix, weight.scales, bias, out};
-    if (skinny_use_ != SkinnyUse::kNever && SkinnyFits(skinny)) {
+    if (!deterministic_ && skinny_use_ != SkinnyUse::kNever && SkinnyFits(skinny)) {
       plan->skinny = ShapeSkinnyProduct(skinny, num_multiprocessors_);
     }
     plan->described = (!bias || bias.dtype == out.dtype) &&
@@ -210,6 +209,7 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
     return;
   }
   if (!plan.described) return;
+  if (deterministic_) return ChooseForAnyTokens(skinny, weight, plan);
   if (chosen.has_value() && chosen->way == LinearWay::kLibrary &&
       Runs(blas_, plan, chosen->algorithm, workspace)) {
     plan.choice = *chosen;
@@ -217,8 +217,9 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
     return;
   }
   const bool measures = tuning_ && !bias;  // a bias has an address, which varies
+  // A bias would be added to what was rounded already.
   const Candidates candidates =
-      CandidatesFor(blas_, workspace, bias, AlignmentOf(x), AlignmentOf(skinny.out), plan,
+      CandidatesFor(blas_, workspace, /*whole=*/bias, AlignmentOf(x), AlignmentOf(skinny.out), plan,
                     measures ? kMostCandidates : 1);
   plan.found = candidates.count > 0;
   if (!plan.found) return;
@@ -226,6 +227,32 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
   if (!measures) return;
   MeasureChoices(skinny, weight, candidates.at, candidates.count, plan);
   linear_choices_->Set(shape, plan.choice);
+}
+
+// Of the ways to multiply kTypicalTokens without splitting sums, the first that takes any number:
+// a token's sums then run in one order whatever their number is. Nothing is measured, so that the
+// choice is the same at every start.
+void CudaOps::ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight& weight,
+                                 LinearPlan& plan) {
+  constexpr int64_t kTypicalTokens = 64, kManyTokens = 8192;
+  const bool bias = static_cast<bool>(product.bias);
+  const size_t workspace = blas_workspace_.num_bytes();
+  LinearPlan typical, many;
+  const auto describe = [&](int64_t tokens, LinearPlan& other) {
+    Activation x = product.x;
+    Tensor out = product.out;
+    x.values.shape[0] = out.shape[0] = tokens;
+    return Describe(other, x.values, weight.matrix, bias, out) && DescribeScales(other, weight, x);
+  };
+  if (!describe(kTypicalTokens, typical) || !describe(kManyTokens, many)) return;
+  const Candidates candidates =
+      CandidatesFor(blas_, workspace, /*whole=*/true, AlignmentOf(product.x.values),
+                    AlignmentOf(product.out), typical, kMostCandidates);
+  for (int i = 0; i < candidates.count && !plan.found; ++i) {
+    plan.choice.algorithm = candidates.at[i].algo;
+    plan.found = Runs(blas_, many, plan.choice.algorithm, workspace) &&
+                 Runs(blas_, plan, plan.choice.algorithm, workspace);
+  }
 }
 
 bool CudaOps::Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,

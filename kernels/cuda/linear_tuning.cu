@@ -94,6 +94,7 @@ float CudaOps::SecondsOf(const std::function<bool()>& issue) {
 }
 
 std::vector<int> CudaOps::TuningSizes(int most) const {
+  if (deterministic_) return {};
   std::vector<int> sizes;
   for (int size = 1; size <= TokenClass(most); size = TokenClass(size + 1)) {
     sizes.push_back(std::min(size, most));

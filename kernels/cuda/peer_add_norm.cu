@@ -113,9 +113,8 @@ __global__ void __launch_bounds__(kMaxThreads)
 bool PeersCanAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& residual,
                      const Tensor& weight, const Activation& out) {
   const bool wide_out = out.quantized() ? FewAligned(out.values) : WideRows(out.values);
-  return PeersCanSum(group, x) &&
-         x.num_bytes() <= std::min(group.one_shot_bytes, kMostFusedBytes) && WideRows(x) &&
-         WideRows(residual) && WideRows(weight) && wide_out;
+  return PeersCanSum(x) && x.num_bytes() <= std::min(group.one_shot_bytes, kMostFusedBytes) &&
+         WideRows(x) && WideRows(residual) && WideRows(weight) && wide_out;
 }
 
 void PeerAllReduceAddNorm(const PeerGroup& group, const Tensor& x, const Tensor& residual,

@@ -95,6 +95,19 @@ __global__ void EmptyKernel(Words* words, size_t count) {
   }
 }
 
+// x += the peers' x, of no more words than the buffers take.
+template <typename T>
+void SumWords(const PeerGroup& group, Words* x, uint32_t words, cudaStream_t stream) {
+  if (words * sizeof(Words) <= group.one_shot_bytes) {
+    const Grid grid = GridFor(words);
+    OneShotKernel<T><<<grid.blocks, grid.threads, 0, stream>>>(group, x, words);
+  } else {
+    const auto part = static_cast<uint32_t>(CeilDiv(words, group.size));
+    const Grid grid = GridFor(part);
+    TwoShotKernel<T><<<grid.blocks, grid.threads, 0, stream>>>(group, x, words, part);
+  }
+}
+
 }  // namespace
 
 size_t PeerBufferBytes(const PeerGroup& group) { return EndOf(group, GatherArea(group)); }
@@ -111,27 +124,21 @@ void PreparePeerBuffer(const PeerGroup& group, cudaStream_t stream) {
       reinterpret_cast<Words*>(buffer + head), (PeerBufferBytes(group) - head) / sizeof(Words));
 }
 
-bool PeersCanSum(const PeerGroup& group, const Tensor& x) {
-  const size_t limit = std::max(group.one_shot_bytes, group.two_shot_bytes);
+bool PeersCanSum(const Tensor& x) {
   const bool activation =
       x.dtype == DType::kFloat32 || x.dtype == DType::kBFloat16 || x.dtype == DType::kFloat16;
-  return activation && x.dense() && x.num_bytes() <= limit && x.num_bytes() % sizeof(Words) == 0 &&
+  return activation && x.dense() && x.num_bytes() % sizeof(Words) == 0 &&
          reinterpret_cast<uintptr_t>(x.data) % 16 == 0;
 }
 
 void PeerAllReduce(const PeerGroup& group, const Tensor& x, cudaStream_t stream) {
-  CHECK(PeersCanSum(group, x)) << x.num_bytes() << " bytes of " << DTypeName(x.dtype);
-  const auto words = static_cast<uint32_t>(x.num_bytes() / sizeof(Words));
-  if (words == 0) return;
+  CHECK(PeersCanSum(x)) << x.num_bytes() << " bytes of " << DTypeName(x.dtype);
+  const size_t all = x.num_bytes() / sizeof(Words);
+  const size_t most = std::max(group.one_shot_bytes, group.two_shot_bytes) / sizeof(Words);
   DispatchDevice(x.dtype, [&](auto zero) {
-    using T = decltype(zero);
-    if (x.num_bytes() <= group.one_shot_bytes) {
-      const Grid grid = GridFor(words);
-      OneShotKernel<T><<<grid.blocks, grid.threads, 0, stream>>>(group, x.as<Words>(), words);
-    } else {
-      const auto part = static_cast<uint32_t>(CeilDiv(words, group.size));
-      const Grid grid = GridFor(part);
-      TwoShotKernel<T><<<grid.blocks, grid.threads, 0, stream>>>(group, x.as<Words>(), words, part);
+    for (size_t first = 0; first < all; first += most) {
+      SumWords<decltype(zero)>(group, x.as<Words>() + first,
+                               static_cast<uint32_t>(std::min(most, all - first)), stream);
     }
   });
 }

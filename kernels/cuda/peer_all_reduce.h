@@ -39,8 +39,8 @@ struct PeerGroup {
 };
 
 // Two ranks push one copy of everything; more push several, and are better off in two shots from
-// 256 KB on. Beyond 8 MB NCCL moves less memory. (AIConfigurator's tables of TensorRT-LLM's and
-// SGLang's kernels on H200)
+// 256 KB on (AIConfigurator's tables of TensorRT-LLM's and SGLang's kernels on H200). More than
+// 8 MB goes in pieces, so that every element is summed in one order whatever is around it.
 constexpr size_t DefaultOneShotBytes(int size) { return size == 2 ? 1 << 20 : 256 << 10; }
 inline constexpr size_t kDefaultTwoShotBytes = 8 << 20;
 
@@ -49,9 +49,9 @@ size_t PeerBufferBytes(const PeerGroup& group);
 // Makes this rank's own buffer ready. It must have happened on all ranks before the first sum.
 void PreparePeerBuffer(const PeerGroup& group, cudaStream_t stream);
 
-// Whether PeerAllReduce takes `x`: a dense activation of a multiple of 16 bytes, not too large.
-bool PeersCanSum(const PeerGroup& group, const Tensor& x);
-// x = sum of all ranks' x, in place.
+// Whether PeerAllReduce takes `x`: a dense activation of a multiple of 16 bytes.
+bool PeersCanSum(const Tensor& x);
+// x = sum of all ranks' x, in place, in rank order.
 void PeerAllReduce(const PeerGroup& group, const Tensor& x, cudaStream_t stream);
 
 // More is faster with the norm in a kernel of its own, which all multiprocessors share. (vLLM's

@@ -17,7 +17,7 @@ constexpr size_t kMaxRates = 1000;
 constexpr double kSecondsOfAPoint = 30;
 constexpr double kFewest = 100, kMost = 100'000;  // requests of a point by default
 
-absl::Status Bad(absl::string_view part, absl::string_view problem) {
+absl::Status BadRates(absl::string_view part, absl::string_view problem) {
   return absl::InvalidArgumentError(
       absl::StrCat("--request-rate '", part, "': ", problem,
                    "; write 2.5, 1,2,4, 1:64:x2 (multiply), 1:4:+0.5 (add) or inf"));
@@ -25,8 +25,9 @@ absl::Status Bad(absl::string_view part, absl::string_view problem) {
 
 absl::StatusOr<double> ParseRate(absl::string_view part, absl::string_view text) {
   double rate = 0;
-  if (!absl::SimpleAtod(text, &rate)) return Bad(part, absl::StrCat("'", text, "' is no number"));
-  if (!(rate > 0)) return Bad(part, absl::StrCat(text, " is not above 0"));
+  if (!absl::SimpleAtod(text, &rate))
+    return BadRates(part, absl::StrCat("'", text, "' is no number"));
+  if (!(rate > 0)) return BadRates(part, absl::StrCat(text, " is not above 0"));
   return rate;
 }
 
@@ -34,16 +35,16 @@ absl::Status AppendRange(absl::string_view part, double first, double last, absl
                          std::vector<double>& rates) {
   const bool multiply = absl::ConsumePrefix(&step, "x");
   if (!multiply && !absl::ConsumePrefix(&step, "+")) {
-    return Bad(part, absl::StrCat("the step '", step, "' begins with neither x nor +"));
+    return BadRates(part, absl::StrCat("the step '", step, "' begins with neither x nor +"));
   }
   ASSIGN_OR_RETURN(const double by, ParseRate(part, step));
-  if (multiply && by <= 1) return Bad(part, "the factor must be above 1");
+  if (multiply && by <= 1) return BadRates(part, "the factor must be above 1");
   if (std::isinf(last) || last < first) {
-    return Bad(part, absl::StrCat("the end ", last, " is infinite or below ", first));
+    return BadRates(part, absl::StrCat("the end ", last, " is infinite or below ", first));
   }
   constexpr double kRounding = 1 + 1e-9;  // of repeated steps, so that they meet the end
   for (double rate = first; rate <= last * kRounding; rate = multiply ? rate * by : rate + by) {
-    if (rates.size() == kMaxRates) return Bad(part, absl::StrCat("more than ", kMaxRates));
+    if (rates.size() == kMaxRates) return BadRates(part, absl::StrCat("more than ", kMaxRates));
     rates.push_back(rate);
   }
   return absl::OkStatus();
@@ -56,7 +57,7 @@ absl::Status AppendPart(absl::string_view part, std::vector<double>& rates) {
     rates.push_back(first);
     return absl::OkStatus();
   }
-  if (fields.size() != 3) return Bad(part, "a range has three fields, first:last:step");
+  if (fields.size() != 3) return BadRates(part, "a range has three fields, first:last:step");
   ASSIGN_OR_RETURN(const double last, ParseRate(part, fields[1]));
   return AppendRange(part, first, last, fields[2], rates);
 }

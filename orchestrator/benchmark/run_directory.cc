@@ -44,7 +44,7 @@ std::string JsonLine(const google::protobuf::Message& record) {
   return status.ok() ? line + "\n" : "";
 }
 
-absl::Status CannotWrite(const std::string& path) {
+absl::Status CannotWriteInto(const std::string& path) {
   return absl::UnavailableError(absl::StrCat("cannot write '", path, "'"));
 }
 
@@ -150,7 +150,7 @@ absl::Status WriteTextFile(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::trunc | std::ios::binary);
   file << text;
   file.flush();
-  return file ? absl::OkStatus() : CannotWrite(path);
+  return file ? absl::OkStatus() : CannotWriteInto(path);
 }
 
 absl::StatusOr<SweepReport> LoadResults(const std::string& path) {

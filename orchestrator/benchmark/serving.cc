@@ -56,6 +56,7 @@ std::vector<std::string> RouterArguments(const ClusterOptions& options, const La
   }
   arguments.AddIf("--dummy-router-skew", options.dummy_router_skew);
   if (!options.quantization.empty()) arguments.Add("--quantization", options.quantization);
+  if (options.deterministic) arguments.AddFlag("--deterministic");
   if (!options.kv_cache_dtype.empty()) arguments.Add("--kv-cache-dtype", options.kv_cache_dtype);
   return arguments.Take();
 }

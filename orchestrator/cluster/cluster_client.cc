@@ -182,6 +182,7 @@ PointReport ContextOf(const ClusterDescription& cluster) {
   FillWorld(cluster, *report.mutable_world_info());
   report.mutable_regatta()->set_layout(remote ? "remote" : LayoutName(cluster.layout()));
   report.mutable_regatta()->set_dummy_weights(cluster.model().dummy_weights());
+  report.mutable_regatta()->set_deterministic(cluster.deterministic());
   report.mutable_regatta()->set_dummy_router_skew(cluster.model().dummy_router_skew());
   return report;
 }

@@ -10,7 +10,7 @@
 namespace regatta {
 namespace {
 
-constexpr uint32_t kMaxThreads = 1024;
+constexpr uint32_t kMaxRankThreads = 1024;
 
 // Notes that it was given, under its first name.
 CLI::Option* Noted(CLI::Option* flag, ClusterOptions& options) {
@@ -77,6 +77,10 @@ void AddClusterFlags(CLI::App& command, ClusterOptions& options) {
   add("--quantization", options.quantization,
       "auto (as the checkpoint is), fp8 (made while loading) or fp8_static (dummy weights)");
   add("--kv-cache-dtype", options.kv_cache_dtype, "auto, float32, bfloat16, float16 or fp8");
+  Noted(command.add_flag("--deterministic", options.deterministic,
+                         "a request's tokens are the same bits whatever shares its steps; slower "
+                         "on GPUs, always so on CPU ranks"),
+        options);
   command.add_option("--backend", options.backend, "accepted and ignored: there is one")
       ->group("Cluster");
   CLI::Option* const dummy =
@@ -92,7 +96,7 @@ void AddClusterFlags(CLI::App& command, ClusterOptions& options) {
       "what ranks run on: cuda, cpu, or auto: GPUs where there are any (default)")
       ->check(CLI::IsMember({"auto", "cuda", "cpu"}));
   add("--threads", options.threads, "of each CPU rank (default: CPUs / ranks)")
-      ->check(WholeRange(0, kMaxThreads));
+      ->check(WholeRange(0, kMaxRankThreads));
   add("--bin-dir", options.bin_dir,
       "where regatta-worker and regatta-router are (default: next to this program)");
   command.add_option("--launch-timeout", options.launch_timeout_s, "seconds until it must serve")

@@ -25,6 +25,7 @@ struct ClusterOptions {
   std::string backend = "regatta";
   std::string quantization;    // empty = as the checkpoint is
   std::string kv_cache_dtype;  // empty = auto
+  bool deterministic = false;  // the same bits in any company
   bool dummy_weights = false;
   std::optional<double> dummy_router_skew;
   std::string device = "auto";  // auto, cuda or cpu

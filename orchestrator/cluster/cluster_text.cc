@@ -52,6 +52,9 @@ std::string LimitsText(const ClusterDescription& cluster) {
   absl::StrAppend(&out, Line("Steps:", absl::StrFormat("%d in flight, chunked prefill %s",
                                                        cluster.max_inflight(),
                                                        cluster.chunked_prefill() ? "on" : "off")));
+  if (cluster.deterministic()) {
+    absl::StrAppend(&out, Line("Bits:", "the same whatever shares a step (deterministic)"));
+  }
   return out;
 }
 

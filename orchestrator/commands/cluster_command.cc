@@ -19,8 +19,8 @@
 namespace regatta {
 namespace {
 
-constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
-constexpr absl::Duration kAnswerTimeout = absl::Seconds(10);  // beyond what the router may take
+constexpr absl::Duration kRouterConnectTimeout = absl::Seconds(10);
+constexpr absl::Duration kRouterTimeout = absl::Seconds(10);  // beyond what the router may take
 
 struct ClusterFlags {
   std::string url;
@@ -33,19 +33,19 @@ struct ClusterFlags {
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const ClusterFlags& flags) {
   ASSIGN_OR_RETURN(const std::string address, AddressOfUrl(flags.url));
-  return Connect(address, flags.tls, kConnectTimeout);
+  return Connect(address, flags.tls, kRouterConnectTimeout);
 }
 
 absl::Status PrintDescription(const ClusterFlags& flags) {
   ASSIGN_OR_RETURN(const auto channel, Dial(flags));
-  ASSIGN_OR_RETURN(const ClusterDescription cluster, DescribeCluster(channel, kAnswerTimeout));
+  ASSIGN_OR_RETURN(const ClusterDescription cluster, DescribeCluster(channel, kRouterTimeout));
   std::cout << ClusterText(cluster);
   return absl::OkStatus();
 }
 
 absl::Status PrintHealth(const ClusterFlags& flags) {
   ASSIGN_OR_RETURN(const auto channel, Dial(flags));
-  RETURN_IF_ERROR(CheckHealth(channel, kAnswerTimeout));
+  RETURN_IF_ERROR(CheckHealth(channel, kRouterTimeout));
   std::cout << "serving\n";
   return absl::OkStatus();
 }
@@ -64,12 +64,12 @@ absl::Status RepartitionPool(const ClusterFlags& flags) {
   });
 }
 
-absl::Status Drain(const ClusterFlags& flags) {
+absl::Status DrainCluster(const ClusterFlags& flags) {
   ASSIGN_OR_RETURN(const auto channel, Dial(flags));
   DrainRequest request;
   request.set_deadline_ms(static_cast<uint32_t>(std::lround(flags.deadline_s * 1e3)));
   grpc::ClientContext context;
-  SetDeadline(context, absl::Seconds(flags.deadline_s) + kAnswerTimeout);
+  SetDeadline(context, absl::Seconds(flags.deadline_s) + kRouterTimeout);
   DrainResponse response;
   RETURN_IF_ERROR(FromGrpc(Cluster::NewStub(channel)->Drain(&context, request, &response)));
   std::cout << response.completed() << " requests completed, " << response.cancelled()
@@ -77,10 +77,10 @@ absl::Status Drain(const ClusterFlags& flags) {
   return absl::OkStatus();
 }
 
-using Action = absl::Status (*)(const ClusterFlags&);
+using ClusterAction = absl::Status (*)(const ClusterFlags&);
 
 // A subcommand of `cluster` with the flags that all of them take.
-CLI::App& AddAction(CLI::App& cluster, const char* name, const char* text, Action action,
+CLI::App& AddAction(CLI::App& cluster, const char* name, const char* text, ClusterAction action,
                     const std::shared_ptr<ClusterFlags>& flags, CommandContext& context) {
   CLI::App& command = *cluster.add_subcommand(name, text);
   command.add_option("--url", flags->url, "grpc://HOST:PORT of the router")->required();
@@ -140,7 +140,7 @@ void AddClusterCommand(CLI::App& app, CommandContext& context) {
   AddRepartition(cluster, flags, context);
   AddAction(cluster, "drain",
             "Admits no more requests; waits for the running ones, then cancels what is left.",
-            Drain, flags, context)
+            DrainCluster, flags, context)
       .add_option("--deadline", flags->deadline_s, "seconds that running requests get")
       ->check(FiniteRange(0.0, 3600.0))
       ->capture_default_str();

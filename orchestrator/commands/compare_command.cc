@@ -141,7 +141,7 @@ constexpr char kFooter[] =
     "Conditions: METRIC<CHANGE% or METRIC>CHANGE%, the change of B against A. One fails when the "
     "whole interval\nmeets it; intervals are widened so that all conditions together hold with "
     "95 %. Metrics:\n  ";
-constexpr char kExamples[] =
+constexpr char kCompareExamples[] =
     "Examples:\n  regatta compare results/before results/after --fail-if 'output_throughput<-3%'\n"
     "  regatta compare --a grpc://one:9000 --b grpc://two:9000 --dataset chat.jsonl "
     "--concurrency 1,16 --fail-if 'p95_ttft>+5%'\n"
@@ -185,7 +185,7 @@ void AddCompareCommand(CLI::App& app, CommandContext& context) {
   auto flags = std::make_shared<CompareFlags>();
   AddSharedSweepFlags(command, flags->sweep);
   AddOwnFlags(command, *flags);
-  command.footer(absl::StrCat(kExamples, kFooter, ComparedMetricNames(), kCompareExitCodes));
+  command.footer(absl::StrCat(kCompareExamples, kFooter, ComparedMetricNames(), kCompareExitCodes));
   command.callback([flags, &command, &context] {
     flags->shared = GivenSweepFlags(command);
     context.chosen = [flags, &context] { return Compare(*flags, context.command_line); };

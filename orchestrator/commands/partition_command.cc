@@ -115,7 +115,7 @@ absl::StatusOr<PoolFacts> PoolToLaunch(const PartitionFlags& flags) {
   return PoolOfHost(flags.benchmark.cluster, flags.benchmark.gpus);
 }
 
-absl::StatusOr<ExperimentPlan> PlanOf(const PartitionFlags& flags) {
+absl::StatusOr<ExperimentPlan> ExperimentPlanOf(const PartitionFlags& flags) {
   ExperimentPlan plan;
   ASSIGN_OR_RETURN(const auto concurrencies, ParseConcurrency(flags.concurrency));
   ASSIGN_OR_RETURN(plan.points, PlanPoints(concurrencies, flags.benchmark.num_requests));
@@ -175,11 +175,12 @@ absl::Status Measure(const ExperimentPlan& plan, const std::vector<Candidate>& c
   return status;
 }
 
-absl::Status Run(PartitionFlags& flags, const std::atomic<bool>& stop, uint32_t& failed_requests) {
+absl::Status RunExperiment(PartitionFlags& flags, const std::atomic<bool>& stop,
+                           uint32_t& failed_requests) {
   RETURN_IF_ERROR(CheckFlags(flags));
   RETURN_IF_ERROR(CheckFlagsOfPool(flags));
   BenchmarkOptions& options = flags.benchmark;
-  ASSIGN_OR_RETURN(const ExperimentPlan plan, PlanOf(flags));
+  ASSIGN_OR_RETURN(const ExperimentPlan plan, ExperimentPlanOf(flags));
   const bool weights = options.url.empty() && !options.cluster.dummy_weights && !flags.dry_run;
   ASSIGN_OR_RETURN(options.cluster.model,
                    ResolveModel(options.cluster.model,
@@ -213,7 +214,7 @@ absl::Status Run(PartitionFlags& flags, const std::atomic<bool>& stop, uint32_t&
 int RunPartition(PartitionFlags flags) {
   const std::atomic<bool>& stop = InterruptFlag();
   uint32_t failed_requests = 0;
-  const absl::Status status = Run(flags, stop, failed_requests);
+  const absl::Status status = RunExperiment(flags, stop, failed_requests);
   if (!status.ok()) return ExitCodeOf(status);
   if (stop.load()) return kExitInterrupted;
   return failed_requests > 0 ? kExitRequestsFailed : kExitOk;

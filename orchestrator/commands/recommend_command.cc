@@ -96,7 +96,7 @@ absl::Status Check(const RecommendFlags& flags) {
 }
 
 // Only what the goal needs is searched for.
-absl::StatusOr<RecommendPlan> PlanOf(RecommendFlags& flags) {
+absl::StatusOr<RecommendPlan> RecommendPlanOf(RecommendFlags& flags) {
   if (!IsGiven(flags, "--repeats")) flags.benchmark.repeats = kUsualRepeats;
   RETURN_IF_ERROR(Check(flags));
   std::optional<double> max_ttft_ms;
@@ -120,7 +120,7 @@ int RunRecommend(RecommendFlags flags, RunRecord record) {
     if (!taken.ok()) return ExitCodeOf(taken);
     if (begun->completed()) return FinishComplete(*begun, flags.resume);
   }
-  const absl::StatusOr<RecommendPlan> plan = PlanOf(flags);
+  const absl::StatusOr<RecommendPlan> plan = RecommendPlanOf(flags);
   if (!plan.ok()) return ExitCodeOf(plan.status());
   absl::StatusOr<std::vector<LoadPoint>> foreseen =
       ForeseenLoads(plan->limits, kLargestOverload, flags.benchmark.num_requests);
@@ -132,7 +132,7 @@ int RunRecommend(RecommendFlags flags, RunRecord record) {
   return RunRecommendation(flags.benchmark, *plan, std::move(record));
 }
 
-constexpr char kExamples[] =
+constexpr char kRecommendExamples[] =
     "How many users can I serve, at which speed, and with which limits? Searches, confirms the "
     "answer with fresh\nprompts, shows 1.25 and 2 times its load, and writes tuned.yaml.\n"
     "Examples:\n"
@@ -152,7 +152,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
       "that fit it.");
   auto flags = std::make_shared<RecommendFlags>();
   AddRecommendFlags(command, *flags);
-  command.footer(std::string(kExamples) + kExitCodesHelp);
+  command.footer(std::string(kRecommendExamples) + kExitCodesHelp);
   command.callback([flags, &command, &context] {
     flags->given = GivenFlags(command);
     context.chosen = [flags, &context, &command] {

@@ -21,9 +21,9 @@ struct RemoteFlags {
   uint32_t limit = 20;
 };
 
-using Action = absl::StatusOr<int> (*)(const RemoteFlags&);
+using RemoteAction = absl::StatusOr<int> (*)(const RemoteFlags&);
 
-absl::StatusOr<int> Watch(const RemoteFlags& flags) {
+absl::StatusOr<int> WatchRun(const RemoteFlags& flags) {
   ASSIGN_OR_RETURN(OrchestratorClient client, OrchestratorClient::Dial(flags.service));
   StatusLine status(stderr);
   std::string shown;
@@ -67,7 +67,7 @@ absl::StatusOr<int> Cancel(const RemoteFlags& flags) {
   return kExitOk;
 }
 
-CLI::App& AddRemote(CLI::App& app, const char* name, const char* text, Action action,
+CLI::App& AddRemote(CLI::App& app, const char* name, const char* text, RemoteAction action,
                     const std::shared_ptr<RemoteFlags>& flags, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(name, text);
   AddServiceFlag(command, flags->service);
@@ -92,7 +92,7 @@ void AddWatchCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = AddRemote(app, "watch",
                                 "Shows a submitted run until it ends: its finished points, then "
                                 "how far it is. Ctrl-C leaves it running.",
-                                Watch, flags, context);
+                                WatchRun, flags, context);
   AddId(command, *flags);
   command.footer(
       "Example:\n  regatta watch 17 --service grpc://bench:9500\n"

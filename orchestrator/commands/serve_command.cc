@@ -12,7 +12,7 @@ namespace {
 
 constexpr double kLaunchTimeoutS = 600;  // weights of 70B parameters come from a slow disk
 
-void AddHttpFlags(CLI::App& command, ServeOptions& options) {
+void AddServeHttpFlags(CLI::App& command, ServeOptions& options) {
   const auto add = [&](const char* names, auto& value, const char* text) {
     return command.add_option(names, value, text)->group("HTTP");
   };
@@ -54,7 +54,7 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
   auto options = std::make_shared<ServeOptions>();
   options->cluster.launch_timeout_s = kLaunchTimeoutS;
   command.add_option("model,-m,--model", options->cluster.model, kModelHelp)->required();
-  AddHttpFlags(command, *options);
+  AddServeHttpFlags(command, *options);
   AddClusterFlags(command, options->cluster);
   command
       .add_option("--log-dir", options->log_dir,

@@ -92,6 +92,7 @@ void AddSystem(const PointReport& point, Facts& facts) {
   facts.push_back({"max batch size", Known(world.max_batch_size())});
   facts.push_back({"max num tokens", Known(world.max_num_tokens())});
   facts.push_back({"scheduling", world.scheduling_policy()});
+  facts.push_back({"deterministic", OnOff(point.regatta().deterministic())});
   facts.push_back({"dummy weights", OnOff(point.regatta().dummy_weights())});
 }
 

@@ -28,7 +28,7 @@ absl::Status CheckCaches(const BenchmarkOptions& a, const BenchmarkOptions& b) {
                    "of its own"));
 }
 
-Loads PlanOf(const LivePlan& plan) {
+Loads LoadsOf(const LivePlan& plan) {
   Loads loads;
   const BenchmarkOptions& options = plan.a.options;
   for (const PlannedRun& run :
@@ -72,7 +72,7 @@ absl::StatusOr<LiveRuns> MeasureInTurn(const LivePlan& plan, const std::atomic<b
   for (BenchmarkOptions options : {plan.a.options, plan.b.options}) {  // before one is launched
     RETURN_IF_ERROR(TakeModel(options, stop));
   }
-  const Loads loads = PlanOf(plan);
+  const Loads loads = LoadsOf(plan);
   ASSIGN_OR_RETURN(const RunDirectory directory,
                    RunDirectory::Create(plan.output, "comparison", "a-b"));
   ASSIGN_OR_RETURN(const auto a, Open(plan, plan.a, loads, directory.path(), "a", stop));

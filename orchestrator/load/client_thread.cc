@@ -18,7 +18,6 @@
 namespace regatta {
 namespace {
 
-using Ending = RequestRecorder::Ending;
 using Outcome = RequestRecorder::Outcome;
 
 constexpr int kIssuesPerPoll = 16;
@@ -214,7 +213,9 @@ void ClientThread::CancelDue(int64_t now_ns) {
 }
 
 void ClientThread::ObeyEnding(int64_t now_ns) {
-  if (cancelled_ns_ != 0 || load_.ending.load(std::memory_order_relaxed) == Ending::kNone) return;
+  if (cancelled_ns_ != 0 ||
+      load_.ending.load(std::memory_order_relaxed) == RequestRecorder::Ending::kNone)
+    return;
   cancelled_ns_ = now_ns;
   StopIssuing();
   for (uint32_t slot = 0; slot < recorder_.size(); ++slot) {

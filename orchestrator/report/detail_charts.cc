@@ -93,7 +93,7 @@ std::vector<Distribution> DistributionsOf(
   return all;
 }
 
-using Column = google::protobuf::RepeatedField<double>;
+using Series = google::protobuf::RepeatedField<double>;
 
 ChartSeries CourseSeries(const std::string& name, int color) {
   return {.name = name, .color = color, .marks = false};
@@ -101,7 +101,7 @@ ChartSeries CourseSeries(const std::string& name, int color) {
 
 // `values` over `ms`, in seconds, at most kMaxCourseSteps of them.
 template <typename Values>
-ChartSeries Course(const std::string& name, int color, const Column& ms, const Values& values,
+ChartSeries Course(const std::string& name, int color, const Series& ms, const Values& values,
                    double scale = 1) {
   ChartSeries series = CourseSeries(name, color);
   const int stride = 1 + (ms.size() - 1) / kMaxCourseSteps;
@@ -112,7 +112,7 @@ ChartSeries Course(const std::string& name, int color, const Column& ms, const V
 }
 
 // Growth per second of `totals`, over steps long enough not to show single messages.
-ChartSeries Rate(const std::string& name, int color, const Column& ms, const Column& totals) {
+ChartSeries Rate(const std::string& name, int color, const Series& ms, const Series& totals) {
   ChartSeries series = CourseSeries(name, color);
   const int size = std::min(ms.size(), totals.size());
   if (size < 2) return series;
@@ -141,7 +141,7 @@ Chart CourseChart(const std::string& title, const std::string& y_label,
 std::vector<Chart> GpuCharts(const PointTimeline& timeline) {
   struct Figure {
     const char *title, *unit;
-    const Column& (GpuTimeline::*column)() const;
+    const Series& (GpuTimeline::*column)() const;
     double scale;
   };
   const Figure figures[] = {{"GPU power", "W", &GpuTimeline::power_w, 1},
@@ -164,7 +164,7 @@ std::vector<Chart> GpuCharts(const PointTimeline& timeline) {
 // Where the time axis of all charts of a point ends.
 double LastSecond(const PointTimeline& timeline) {
   double last_ms = 0;
-  const auto extend = [&last_ms](const Column& ms) {
+  const auto extend = [&last_ms](const Series& ms) {
     if (!ms.empty()) last_ms = std::max(last_ms, ms[ms.size() - 1]);
   };
   extend(timeline.client_ms());

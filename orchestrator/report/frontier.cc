@@ -73,6 +73,7 @@ std::string SweepCaveat(const SweepReport& sweep) {
     if (!info.performance_figure() && !info.device_note().empty())
       parts.push_back("device: " + info.device_note());
     if (info.dummy_weights()) parts.push_back("dummy weights");
+    if (info.deterministic()) parts.push_back("deterministic");
     if (info.dummy_router_skew() > 0) {
       parts.push_back(absl::StrCat("router skew ", info.dummy_router_skew()));
     }

@@ -166,6 +166,7 @@ std::string NotesSection(const RegattaInfo& info) {
   const auto note = [&text](const std::string& line) { absl::StrAppend(&text, "! ", line, "\n"); };
   if (!info.device_note().empty()) note("device: " + info.device_note());
   if (info.dummy_weights()) note("weights: dummy (seeded random, not a trained model)");
+  if (info.deterministic()) note("deterministic: a token's bits are the same in any company");
   if (info.dummy_router_skew() > 0) {
     note(absl::StrCat("experts: popularity falls as rank^-", info.dummy_router_skew()));
   }

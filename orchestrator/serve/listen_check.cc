@@ -9,8 +9,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
+#include "common/address_lookup.h"
 #include "common/status_macros.h"
-#include "orchestrator/serve/address_lookup.h"
 
 namespace regatta {
 namespace {
@@ -53,7 +53,8 @@ int ListenError(const addrinfo& address) {
 }  // namespace
 
 absl::Status CheckListenAddress(const std::string& host, uint32_t port) {
-  ASSIGN_OR_RETURN(const AddressList found, LookUpListenAddress(host, port, kLookupTimeout));
+  ASSIGN_OR_RETURN(const AddressList found,
+                   LookUpListenAddress("--host", host, port, kLookupTimeout));
   return Explain(ListenError(*found), host, port);  // the first one, as the router takes it
 }
 

@@ -39,7 +39,7 @@ namespace fs = std::filesystem;
 
 constexpr absl::Duration kLookEvery = absl::Seconds(1);
 constexpr absl::Duration kSayLoadEvery = absl::Seconds(10);
-constexpr absl::Duration kAnswerTimeout = absl::Seconds(5);
+constexpr absl::Duration kServerTimeout = absl::Seconds(5);
 constexpr absl::Duration kHttpTimeout = absl::Seconds(10);
 constexpr absl::Duration kGraceAfterDrain = absl::Seconds(5);
 
@@ -159,7 +159,7 @@ absl::Status Server::AwaitHttp() {
   HttpCall call;
   ASSIGN_OR_RETURN(call.url, ParseHttpUrl(ServeUrl(options_) + "/ready"));
   call.pinned_certificate = options_.tls_cert;
-  call.connect_timeout = call.idle_timeout = kAnswerTimeout;
+  call.connect_timeout = call.idle_timeout = kServerTimeout;
   call.stop = &stop_;
   const absl::Time deadline = absl::Now() + kHttpTimeout;
   while (true) {
@@ -200,7 +200,7 @@ absl::Status Server::Watch() {
 
 // Says when copies of the model come and go: the router forms them again from restarted workers.
 absl::Status Server::LookAtGroups() {
-  const auto cluster = DescribeCluster(cluster_->channel(), kAnswerTimeout);
+  const auto cluster = DescribeCluster(cluster_->channel(), kServerTimeout);
   const uint32_t running = cluster.ok() ? RunningGroups(*cluster) : 0;
   const uint32_t all = cluster.ok() ? std::max(1u, cluster->layout().copies()) : running_groups_;
   if (running != running_groups_) {
@@ -227,7 +227,7 @@ absl::Status Server::LookAtGroups() {
 }
 
 void Server::SayLoad() {
-  const auto state = ReadClusterState(cluster_->channel(), kAnswerTimeout);
+  const auto state = ReadClusterState(cluster_->channel(), kServerTimeout);
   if (!state.ok()) return;
   if (load_.has_value()) std::cerr << LoadText(*load_, *state) << "\n";
   load_ = *state;

@@ -18,8 +18,8 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr absl::Duration kConnectTimeout = absl::Seconds(10);
-constexpr absl::Duration kAnswerTimeout = absl::Seconds(30);
+constexpr absl::Duration kServiceConnectTimeout = absl::Seconds(10);
+constexpr absl::Duration kServiceTimeout = absl::Seconds(30);
 constexpr absl::Duration kSendTimeout = absl::Minutes(5);  // with up to 64 MiB of files
 constexpr absl::Duration kCancelTimeout = absl::Minutes(2);
 constexpr absl::Duration kFetchTimeout = absl::Hours(1);
@@ -40,7 +40,7 @@ bool MayJoinAgain(const absl::Status& status) {
 
 absl::StatusOr<OrchestratorClient> OrchestratorClient::Dial(const ServiceAddress& address) {
   ASSIGN_OR_RETURN(const std::string target, AddressOfUrl(address.url));
-  const auto channel = Connect(target, address.tls, kConnectTimeout);
+  const auto channel = Connect(target, address.tls, kServiceConnectTimeout);
   if (absl::IsUnavailable(channel.status())) {
     return absl::UnavailableError(absl::StrCat(
         channel.status().message(),
@@ -70,7 +70,7 @@ absl::StatusOr<RunSummary> OrchestratorClient::Cancel(const std::string& id) {
 
 absl::StatusOr<ListRunsResponse> OrchestratorClient::List(uint32_t limit) {
   grpc::ClientContext context;
-  SetDeadline(context, kAnswerTimeout);
+  SetDeadline(context, kServiceTimeout);
   ListRunsRequest request;
   request.set_limit(limit);
   ListRunsResponse runs;
@@ -80,7 +80,7 @@ absl::StatusOr<ListRunsResponse> OrchestratorClient::List(uint32_t limit) {
 
 absl::StatusOr<Comparison> OrchestratorClient::Compare(const CompareRunsRequest& request) {
   grpc::ClientContext context;
-  SetDeadline(context, kAnswerTimeout);
+  SetDeadline(context, kServiceTimeout);
   Comparison comparison;
   const grpc::Status status = stub_->Compare(&context, request, &comparison);
   return Answered(status, std::move(comparison));

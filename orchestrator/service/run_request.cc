@@ -25,7 +25,7 @@ constexpr size_t kMaxFlagBytes = 4096;
 constexpr size_t kMaxLabelBytes = 200;
 constexpr const char* kFileFlags[] = {"--dataset", "--config"};
 
-absl::Status Bad(absl::string_view what, absl::string_view problem) {
+absl::Status BadRequest(absl::string_view what, absl::string_view problem) {
   return absl::InvalidArgumentError(absl::StrCat(what, ": ", problem));
 }
 
@@ -40,19 +40,20 @@ absl::string_view ValueOf(absl::string_view flag) {
 
 absl::Status CheckSizes(const StartRunRequest& request) {
   if (request.flags_size() > kMaxFlags) {
-    return Bad("flags", absl::StrCat(request.flags_size(), " are more than ", kMaxFlags));
+    return BadRequest("flags", absl::StrCat(request.flags_size(), " are more than ", kMaxFlags));
   }
   if (request.label().size() > kMaxLabelBytes) {
-    return Bad("label", absl::StrCat(request.label().size(), " bytes, at most ", kMaxLabelBytes));
+    return BadRequest("label",
+                      absl::StrCat(request.label().size(), " bytes, at most ", kMaxLabelBytes));
   }
   const auto printable = [](unsigned char c) { return c >= 0x20 && c != 0x7f; };
   if (!std::all_of(request.label().begin(), request.label().end(), printable)) {
-    return Bad("label", "has control characters");
+    return BadRequest("label", "has control characters");
   }
   size_t bytes = 0;
   for (const InputFile& file : request.files()) bytes += file.content().size();
   if (bytes > kMaxInputBytes) {
-    return Bad("files", absl::StrCat(bytes, " bytes, at most ", kMaxInputBytes));
+    return BadRequest("files", absl::StrCat(bytes, " bytes, at most ", kMaxInputBytes));
   }
   return absl::OkStatus();
 }
@@ -61,34 +62,34 @@ absl::Status CheckSizes(const StartRunRequest& request) {
 absl::Status CheckAllowed(const CLI::App& command, const std::string& flag) {
   if (!absl::StartsWith(flag, "--") || !absl::StrContains(flag, '=') ||
       flag.size() > kMaxFlagBytes || absl::StrContains(flag, '\0')) {
-    return Bad(flag.substr(0, 80),
-               absl::StrCat("is not --name=value of at most ", kMaxFlagBytes, " bytes"));
+    return BadRequest(flag.substr(0, 80),
+                      absl::StrCat("is not --name=value of at most ", kMaxFlagBytes, " bytes"));
   }
   const std::string name = NameOfFlag(flag);
   const CLI::Option* const option = command.get_option_no_throw(name);
-  if (option == nullptr) return Bad(name, "is no flag of `regatta sweep`");
+  if (option == nullptr) return BadRequest(name, "is no flag of `regatta sweep`");
   const std::string first =
       absl::StrCat("--", option->get_lnames().empty() ? "" : option->get_lnames()[0]);
-  if (first != name) return Bad(name, absl::StrCat("give it as ", first));
+  if (first != name) return BadRequest(name, absl::StrCat("give it as ", first));
   const std::string group = option->get_group();
   const bool of_host = (group == "Output" && name != "--markdown") || group == "TLS" ||
                        name == "--bin-dir" || name == "--resume" || name == "--help";
-  if (of_host) return Bad(name, "belongs to the service's host, which decides it itself");
+  if (of_host) return BadRequest(name, "belongs to the service's host, which decides it itself");
   return absl::OkStatus();
 }
 
 absl::Status CheckFiles(const StartRunRequest& request) {
   for (const InputFile& file : request.files()) {
     if (!IsFileFlag(file.flag())) {
-      return Bad(file.flag().substr(0, 80), "names no file that can be sent");
+      return BadRequest(file.flag().substr(0, 80), "names no file that can be sent");
     }
     const auto names_it = [&](const std::string& flag) { return NameOfFlag(flag) == file.flag(); };
     if (std::count_if(request.flags().begin(), request.flags().end(), names_it) != 1) {
-      return Bad(file.flag(), "its file was sent, so the flag must be given, once");
+      return BadRequest(file.flag(), "its file was sent, so the flag must be given, once");
     }
     const auto same = [&](const InputFile& other) { return other.flag() == file.flag(); };
     if (std::count_if(request.files().begin(), request.files().end(), same) != 1) {
-      return Bad(file.flag(), "two files were sent");
+      return BadRequest(file.flag(), "two files were sent");
     }
   }
   return absl::OkStatus();
@@ -97,15 +98,17 @@ absl::Status CheckFiles(const StartRunRequest& request) {
 // A relative path that stays in the directory it is relative to.
 absl::StatusOr<std::string> PathInData(const std::string& flag, const std::string& data_dir) {
   const fs::path path{std::string(ValueOf(flag))};
-  if (data_dir.empty()) return Bad(flag, "the file was not sent, and the service has no --data");
+  if (data_dir.empty())
+    return BadRequest(flag, "the file was not sent, and the service has no --data");
   const bool leaves =
       std::any_of(path.begin(), path.end(), [](const fs::path& part) { return part == ".."; });
   if (path.empty() || path.is_absolute() || leaves) {
-    return Bad(flag, "must be a path inside of the service's --data directory");
+    return BadRequest(flag, "must be a path inside of the service's --data directory");
   }
   const std::string full = (fs::path(data_dir) / path).string();
   std::error_code error;
-  if (!fs::is_regular_file(full, error)) return Bad(flag, "is no file in the service's --data");
+  if (!fs::is_regular_file(full, error))
+    return BadRequest(flag, "is no file in the service's --data");
   return full;
 }
 

@@ -11,10 +11,10 @@
 namespace regatta::grammar {
 namespace {
 
-using Table = absl::flat_hash_map<std::string_view, KeywordKind>;
+using KeywordTable = absl::flat_hash_map<std::string_view, KeywordKind>;
 
-Table MakeTable() {
-  Table table;
+KeywordTable MakeKeywordTable() {
+  KeywordTable table;
   auto add = [&](KeywordKind kind, std::initializer_list<std::string_view> keywords) {
     for (std::string_view keyword : keywords) table[keyword] = kind;
   };
@@ -42,7 +42,7 @@ bool IsType(const OrderedJson& json) {
 }  // namespace
 
 std::optional<KeywordKind> KindOf(std::string_view keyword) {
-  static const auto& table = *new Table(MakeTable());
+  static const auto& table = *new KeywordTable(MakeKeywordTable());
   if (keyword.substr(0, 2) == "x-") return KeywordKind::kAnnotation;
   const auto found = table.find(keyword);
   if (found == table.end()) return std::nullopt;

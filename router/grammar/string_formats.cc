@@ -10,7 +10,7 @@
 namespace regatta::grammar {
 namespace {
 
-using Table = std::map<std::string, std::string, std::less<>>;
+using FormatTable = std::map<std::string, std::string, std::less<>>;
 
 std::string Ipv6() {
   const std::string group = "[0-9a-fA-F]{1,4}";
@@ -26,7 +26,7 @@ std::string Ipv6() {
   return pattern;
 }
 
-Table MakeTable() {
+FormatTable MakeFormatTable() {
   const std::string date =
       "[1-9]\\d{3}-(?:(?:0[13578]|1[02])-(?:0[1-9]|[12]\\d|3[01])|(?:0[469]|11)-(?:0[1-9]|[12]\\d|"
       "30)|02-(?:0[1-9]|1\\d|2[0-8]))";
@@ -59,8 +59,8 @@ Table MakeTable() {
   };
 }
 
-const Table& Formats() {
-  static const auto& table = *new Table(MakeTable());
+const FormatTable& Formats() {
+  static const auto& table = *new FormatTable(MakeFormatTable());
   return table;
 }
 

@@ -2,10 +2,12 @@
 #include "router/http/listener.h"
 
 #include <boost/asio/ip/v6_only.hpp>
+#include <cstring>
 #include <utility>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/address_lookup.h"
 #include "common/status_macros.h"
 #include "router/http/connection.h"
 
@@ -14,6 +16,7 @@ namespace {
 
 // Without descriptors or memory accepting fails at once, again and again.
 constexpr std::chrono::milliseconds kPauseAfterError{100};
+constexpr absl::Duration kLookupTimeout = absl::Seconds(10);
 
 std::string ToString(const tcp::endpoint& endpoint) {
   const std::string ip = endpoint.address().to_string();
@@ -21,7 +24,8 @@ std::string ToString(const tcp::endpoint& endpoint) {
                                     : absl::StrCat(ip, ":", endpoint.port());
 }
 
-absl::StatusOr<tcp::endpoint> Resolve(const std::string& address, asio::io_context& context) {
+// The first of the addresses that `address`, the value of --http, names.
+absl::StatusOr<tcp::endpoint> ListenEndpoint(const std::string& address) {
   const size_t colon = address.rfind(':');
   uint32_t port = 0;
   if (colon == std::string::npos || !absl::SimpleAtoi(address.substr(colon + 1), &port) ||
@@ -29,19 +33,12 @@ absl::StatusOr<tcp::endpoint> Resolve(const std::string& address, asio::io_conte
     return absl::InvalidArgumentError(
         absl::StrCat("--http: '", address, "' is not host:port with a port of 0 to 65535"));
   }
-  std::string host = address.substr(0, colon);
-  if (host.size() > 2 && host.front() == '[' && host.back() == ']') {
-    host = host.substr(1, host.size() - 2);
-  }
-  error_code error;
-  const auto ip = asio::ip::make_address(host, error);
-  if (!error) return tcp::endpoint(ip, static_cast<uint16_t>(port));
-  tcp::resolver resolver(context);
-  const auto found = resolver.resolve(host, "", tcp::resolver::passive, error);
-  if (error || found.empty()) {
-    return absl::InvalidArgumentError(absl::StrCat("--http: unknown host '", host, "'"));
-  }
-  return tcp::endpoint(found.begin()->endpoint().address(), static_cast<uint16_t>(port));
+  ASSIGN_OR_RETURN(const AddressList found,
+                   LookUpListenAddress("--http", address.substr(0, colon), port, kLookupTimeout));
+  tcp::endpoint endpoint;
+  endpoint.resize(found->ai_addrlen);
+  std::memcpy(endpoint.data(), found->ai_addr, found->ai_addrlen);
+  return endpoint;
 }
 
 }  // namespace
@@ -53,7 +50,7 @@ Listener::Listener(ServerState& state, const std::vector<std::unique_ptr<IoThrea
       pause_(threads.front()->context()) {}
 
 absl::Status Listener::Open(const std::string& address) {
-  ASSIGN_OR_RETURN(const tcp::endpoint endpoint, Resolve(address, threads_.front()->context()));
+  ASSIGN_OR_RETURN(const tcp::endpoint endpoint, ListenEndpoint(address));
   error_code error;
   acceptor_.open(endpoint.protocol(), error);
   if (!error) acceptor_.set_option(tcp::acceptor::reuse_address(true), error);

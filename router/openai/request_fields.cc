@@ -12,7 +12,7 @@ namespace regatta {
 namespace {
 
 constexpr size_t kMaxShownBytes = 80;
-constexpr size_t kMaxNameBytes = 64;  // of unknown fields: longer ones are near to none
+constexpr size_t kMaxShownNameBytes = 64;  // of unknown fields: longer ones are near to none
 
 }  // namespace
 
@@ -133,9 +133,9 @@ void RequestFields::RefuseOthers() {
   if (!ok()) return;
   for (const auto& [key, value] : object_.get_ref<const OrderedJson::object_t&>()) {
     if (std::find(known_.begin(), known_.end(), key) != known_.end()) continue;
-    const std::string shown = key.substr(0, kMaxNameBytes);
+    const std::string shown = key.substr(0, kMaxShownNameBytes);
     const std::string nearest =
-        key.size() > kMaxNameBytes
+        key.size() > kMaxShownNameBytes
             ? ""
             : Nearest(key, std::vector<std::string>(known_.begin(), known_.end()));
     return Fail(shown,

@@ -71,6 +71,28 @@ REGATTA_INSTANTIATE_SKINNY(LinearCases);
 REGATTA_INSTANTIATE_SKINNY(QuantizedCases);
 REGATTA_INSTANTIATE_SKINNY(CoarseCases);
 
+// Where a token's bits may depend on nothing but itself.
+class CudaDeterministicTest : public testing::TestWithParam<OpCase> {};
+
+TEST_P(CudaDeterministicTest, Holds) {
+  REGATTA_OPS_OR_SKIP(ops);
+  SCOPED_TRACE("seed " + std::to_string(TestSeed()));
+  ops->SetDeterministic(true);
+  GetParam().check(*ops);
+  std::string error;
+  EXPECT_TRUE(ops->Sync(&error)) << error;
+  ops->SetDeterministic(false);
+}
+
+#define REGATTA_INSTANTIATE_DETERMINISTIC(Cases)                \
+  INSTANTIATE_TEST_SUITE_P(                                     \
+      Cases, CudaDeterministicTest, testing::ValuesIn(Cases()), \
+      [](const testing::TestParamInfo<OpCase>& info) { return info.param.name; })
+REGATTA_INSTANTIATE_DETERMINISTIC(InvarianceCases);
+REGATTA_INSTANTIATE_DETERMINISTIC(LinearCases);
+REGATTA_INSTANTIATE_DETERMINISTIC(AttentionCases);
+REGATTA_INSTANTIATE_DETERMINISTIC(CoarseCases);
+
 TEST(CudaOps, TheSameBitsInEveryRun) {
   REGATTA_OPS_OR_SKIP(ops);
   for (const DType dtype : kActivationTypes) {

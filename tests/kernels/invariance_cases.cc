@@ -5,6 +5,7 @@
 
 #include "tests/kernels/op_cases.h"
 #include "tests/kernels/paged_batch.h"
+#include "tests/kernels/quantized_tensor.h"
 
 namespace regatta {
 namespace {
@@ -16,19 +17,24 @@ std::vector<uint8_t> RowBits(const DeviceTensor& x, int64_t begin, int64_t count
   return {bits.begin() + begin * row, bits.begin() + (begin + count) * row};
 }
 
+// Memory of so many rows, and of those that a product by groups may write behind them.
+DeviceTensor OutputRows(Ops& ops, DType dtype, int64_t rows, int64_t width) {
+  return DeviceTensor(ops, dtype, {(rows + kGroupRows - 1) / kGroupRows * kGroupRows, width});
+}
+
 // Computes 300 rows at once, then runs of them in smaller batches, and compares every byte.
 void ExpectRowsAlike(Ops& ops, DType dtype, int64_t width,
                      const std::function<void(const Tensor& x, const Tensor& out)>& compute,
                      int64_t out_width, Random& random) {
   constexpr int64_t kRows = 300;
   const DeviceTensor x = DeviceTensor::Normal(ops, dtype, {kRows, width}, random);
-  const DeviceTensor together(ops, dtype, {kRows, out_width});
-  compute(x, together);
+  const DeviceTensor together = OutputRows(ops, dtype, kRows, out_width);
+  compute(x, together.tensor().Rows(0, kRows));
   for (const int64_t batch : {1, 2, 3, 5, 7, 8, 64, 97, 299}) {
     for (const int64_t first : {int64_t{0}, int64_t{1}, kRows - batch}) {
-      const DeviceTensor apart(ops, dtype, {batch, out_width});
-      compute(x.tensor().Rows(first, batch), apart);
-      ASSERT_EQ(apart.Bits(), RowBits(together, first, batch))
+      const DeviceTensor apart = OutputRows(ops, dtype, batch, out_width);
+      compute(x.tensor().Rows(first, batch), apart.tensor().Rows(0, batch));
+      ASSERT_EQ(RowBits(apart, 0, batch), RowBits(together, first, batch))
           << batch << " rows from row " << first;
     }
   }
@@ -43,6 +49,18 @@ void CheckLinearRows(Ops& ops, DType dtype, int64_t in, int64_t out) {
     ops.Linear(x, *weight.weight, bias, y);
   };
   ExpectRowsAlike(ops, dtype, in, linear, out, random);
+}
+
+void CheckQuantizedLinearRows(Ops& ops, WeightForm form, int64_t in, int64_t out) {
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  const TestWeight weight = QuantizedWeight(ops, form, out, in, random);
+  const auto linear = [&](const Tensor& x, const Tensor& y) {
+    const QuantizedActivation quantized(ops, weight.weight->input, x.dim(0), in);
+    ops.Quantize(x, quantized);
+    ops.Linear(quantized, *weight.weight, Tensor{}, y);
+  };
+  ExpectRowsAlike(ops, DType::kBFloat16, in, linear, out, random);
 }
 
 void CheckElementwiseRows(Ops& ops, DType dtype) {
@@ -217,7 +235,7 @@ std::vector<OpCase> InvarianceCases() {
   for (const DType dtype : kActivationTypes) {
     const std::string type = DTypeName(dtype);
     for (const auto& [in, out] : std::vector<std::pair<int64_t, int64_t>>{
-             {128, 192}, {192, 256}, {256, 768}, {256, 8}, {512, 256}, {1100, 33}}) {
+             {128, 192}, {192, 256}, {256, 768}, {256, 8}, {512, 256}, {2048, 1536}, {1100, 33}}) {
       cases.push_back({CaseName("LinearRows", type, in, out), [=, in = in, out = out](Ops& ops) {
                          CheckLinearRows(ops, dtype, in, out);
                        }});
@@ -230,6 +248,14 @@ std::vector<OpCase> InvarianceCases() {
       cases.push_back({CaseName("AttentionChunks", type, sizes.heads, sizes.kv_heads, sizes.dim,
                                 "window", sizes.window),
                        [=](Ops& ops) { CheckAttentionChunks(ops, dtype, sizes); }});
+    }
+  }
+  for (const WeightForm form : kWeightForms) {
+    for (const auto& [in, out] : std::vector<std::pair<int64_t, int64_t>>{
+             {128, 192}, {1024, 768}, {2048, 256}, {200, 72}}) {
+      cases.push_back(
+          {CaseName("QuantizedLinearRows", FormName(form), in, out),
+           [=, in = in, out = out](Ops& ops) { CheckQuantizedLinearRows(ops, form, in, out); }});
     }
   }
   return cases;

@@ -221,9 +221,9 @@ void CheckSums(DType dtype, const Shape& shape) {
   Random random(TestSeed());
   std::vector<Round<T>> rounds;
   for (int repeat = 0; repeat < 3; ++repeat) {
-    for (const size_t bytes :
-         {size_t{16}, one_shot, size_t{4096}, one_shot + 16, shape.most_bytes(), size_t{48},
-          one_shot + 16 * 1001, size_t{8192}, size_t{16}, one_shot * 2}) {
+    for (const size_t bytes : {size_t{16}, one_shot, size_t{4096}, one_shot + 16,
+                               shape.most_bytes(), size_t{48}, one_shot + 16 * 1001, size_t{8192},
+                               size_t{16}, one_shot * 2, shape.most_bytes() * 2 + 48}) {
       rounds.push_back(MakeRound<T>(peers, random, bytes / sizeof(T)));
     }
   }
@@ -232,7 +232,7 @@ void CheckSums(DType dtype, const Shape& shape) {
     peers.Use(rank);
     for (const Round<T>& round : rounds) {
       const Tensor x = Tensor::Of(round.memory[rank].data(), dtype, round.want.size());
-      ASSERT_TRUE(PeersCanSum(peers.group(rank), x));
+      ASSERT_TRUE(PeersCanSum(x));
       PeerAllReduce(peers.group(rank), x, peers.stream(rank));
     }
   }
@@ -367,21 +367,18 @@ TEST_P(PeerAllReduceTest, AbortEndsAWaitForAPeerThatNeverComes) {
 }
 
 TEST(PeerLimitsTest, OthersAreLeftToNccl) {
-  PeerGroup group;
-  group.size = 2;
-  group.one_shot_bytes = 1024;
-  group.two_shot_bytes = 4096;
   alignas(16) char memory[32];
   const auto fits = [&](DType dtype, int64_t count, int offset) {
-    return PeersCanSum(group, Tensor::Of(memory + offset, dtype, count));
+    return PeersCanSum(Tensor::Of(memory + offset, dtype, count));
   };
   EXPECT_TRUE(fits(DType::kFloat32, 1024, 0));
   EXPECT_TRUE(fits(DType::kBFloat16, 8, 16));
-  EXPECT_FALSE(fits(DType::kFloat32, 1028, 0));  // larger than both
-  EXPECT_FALSE(fits(DType::kBFloat16, 12, 0));   // not a multiple of 16 bytes
-  EXPECT_FALSE(fits(DType::kBFloat16, 16, 8));   // not aligned
+  EXPECT_TRUE(fits(DType::kFloat32, 1028, 0));  // larger than both: in pieces
+  EXPECT_FALSE(fits(DType::kBFloat16, 12, 0));  // not a multiple of 16 bytes
+  EXPECT_FALSE(fits(DType::kBFloat16, 16, 8));  // not aligned
   EXPECT_FALSE(fits(DType::kInt32, 16, 0));
   // A buffer of a group of 8 with the usual limits: three slots of 8 parts and of two times 8 MB.
+  PeerGroup group;
   group.size = 8;
   group.one_shot_bytes = DefaultOneShotBytes(8);
   group.two_shot_bytes = kDefaultTwoShotBytes;

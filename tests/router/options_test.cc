@@ -59,6 +59,12 @@ TEST_F(OptionsTest, GraphsAreTurnedOffByFileOrFlag) {
   EXPECT_THAT(Error("", {"--cuda-graphs", "maybe"}), HasSubstr("maybe"));
 }
 
+TEST_F(OptionsTest, DeterminismIsAskedForByFileOrFlag) {
+  EXPECT_FALSE(Parse("max_batch_size: 8").coordinator.former.deterministic);
+  EXPECT_TRUE(Parse("deterministic: true").coordinator.former.deterministic);
+  EXPECT_TRUE(Parse("deterministic: false", {"--deterministic"}).coordinator.former.deterministic);
+}
+
 TEST_F(OptionsTest, GraphSizesComeInOrderAndOnce) {
   const auto graphs =
       Graphs("cuda_graph_config: {batch_sizes: [8, 1, 4, 8], enable_padding: false}");

@@ -97,9 +97,9 @@ TEST_P(GoldenTest, GreedyTokensAreTheSameInEveryLayout) {
     uint32_t tp, pp, ep;
   };
   std::vector<Shape> shapes = {{1, 1, 1}, {2, 1, 1}, {4, 1, 1}, {8, 1, 1},
-                               {1, 2, 1}, {1, 8, 1}, {2, 2, 1}};
+                               {1, 2, 1}, {1, 8, 1}, {2, 2, 1}, {4, 2, 1}};
   if (GetParam() == "regatta-moe") {
-    shapes.insert(shapes.end(), {{2, 1, 2}, {4, 1, 2}, {4, 1, 4}});
+    shapes.insert(shapes.end(), {{2, 1, 2}, {4, 1, 2}, {4, 1, 4}, {8, 1, 8}});
   }
   for (const Shape& shape : shapes) {
     const Layout layout = *MakeLayout(shape.tp, shape.pp, shape.ep, 1);

@@ -406,7 +406,8 @@ TEST_F(HttpServerTest, StartExplainsWhatIsWrong) {
   EXPECT_THAT(error({.listen = address()}), HasSubstr("cannot listen on " + address()));
   EXPECT_THAT(error({.listen = "127.0.0.1"}), HasSubstr("not host:port"));
   EXPECT_THAT(error({.listen = "127.0.0.1:65536"}), HasSubstr("0 to 65535"));
-  EXPECT_THAT(error({.listen = "no.such.host.invalid:1"}), HasSubstr("unknown host"));
+  EXPECT_THAT(error({.listen = "no.such.host.invalid:1"}),
+              HasSubstr("no.such.host.invalid' is unknown"));
   EXPECT_THAT(error({.listen = "127.0.0.1:0", .tls_cert = "x"}), HasSubstr("together"));
   EXPECT_THAT(error({.listen = "127.0.0.1:0", .api_key_file = "/nonexistent/keys"}),
               HasSubstr("/nonexistent/keys"));

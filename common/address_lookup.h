@@ -8,6 +8,7 @@
 #include <string>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 
 namespace regatta {
@@ -16,10 +17,11 @@ using AddressList = std::unique_ptr<addrinfo, void (*)(addrinfo*)>;
 using Resolve = int (*)(const char*, const char*, const addrinfo*, addrinfo**);  // getaddrinfo
 
 // The addresses at which a server listens that is told `host` (a name or an IP address, in brackets
-// or not) and `port`; at least one. INVALID_ARGUMENT: there is no such host; DEADLINE_EXCEEDED:
-// nobody has said within `timeout`. A lookup that is given up ends by itself, on a thread apart.
-absl::StatusOr<AddressList> LookUpListenAddress(const std::string& host, uint32_t port,
-                                                absl::Duration timeout,
+// or not; empty = every address) and `port`; at least one. INVALID_ARGUMENT: there is no such host;
+// DEADLINE_EXCEEDED: nobody has said within `timeout`. Errors name `flag`, where the host was
+// given. A lookup that is given up ends by itself, on a thread apart.
+absl::StatusOr<AddressList> LookUpListenAddress(absl::string_view flag, const std::string& host,
+                                                uint32_t port, absl::Duration timeout,
                                                 Resolve resolve = &::getaddrinfo);
 
 }  // namespace regatta

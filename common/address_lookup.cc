@@ -1,5 +1,5 @@
 // The resolver on a thread that may outlive the question; see address_lookup.h.
-#include "orchestrator/serve/address_lookup.h"
+#include "common/address_lookup.h"
 
 #include <sys/socket.h>
 
@@ -26,7 +26,8 @@ struct Lookup {
     hints.ai_socktype = SOCK_STREAM;
     hints.ai_flags = AI_PASSIVE | AI_NUMERICSERV;
     addrinfo* list = nullptr;
-    const int code = resolve(name.c_str(), std::to_string(port).c_str(), &hints, &list);
+    const int code =
+        resolve(name.empty() ? nullptr : name.c_str(), std::to_string(port).c_str(), &hints, &list);
     absl::MutexLock lock(&mutex);
     if (code == 0) found.reset(list);
     error = code;
@@ -35,8 +36,9 @@ struct Lookup {
 
 }  // namespace
 
-absl::StatusOr<AddressList> LookUpListenAddress(const std::string& host, uint32_t port,
-                                                absl::Duration timeout, Resolve resolve) {
+absl::StatusOr<AddressList> LookUpListenAddress(absl::string_view flag, const std::string& host,
+                                                uint32_t port, absl::Duration timeout,
+                                                Resolve resolve) {
   absl::string_view name = host;
   if (absl::ConsumePrefix(&name, "[")) absl::ConsumeSuffix(&name, "]");
   const auto lookup = std::make_shared<Lookup>();
@@ -47,12 +49,12 @@ absl::StatusOr<AddressList> LookUpListenAddress(const std::string& host, uint32_
   const auto ended = [&] { return lookup->error.has_value(); };
   if (!lookup->mutex.AwaitWithTimeout(absl::Condition(&ended), timeout)) {
     return absl::DeadlineExceededError(absl::StrCat(
-        "--host: nobody says within ", absl::FormatDuration(timeout), " which address '", host,
+        flag, ": nobody says within ", absl::FormatDuration(timeout), " which address '", host,
         "' is; give an IP address, or see to this machine's name service"));
   }
   if (*lookup->error != 0) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--host: '", host, "' is unknown: ", ::gai_strerror(*lookup->error)));
+        absl::StrCat(flag, ": '", host, "' is unknown: ", ::gai_strerror(*lookup->error)));
   }
   return std::move(lookup->found);
 }
