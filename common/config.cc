@@ -22,6 +22,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "common/config_numbers.h"
+#include "common/input_file.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -33,6 +35,7 @@ using google::protobuf::Message;
 using google::protobuf::Reflection;
 
 constexpr int kMaxDepth = 16;
+constexpr double kAny = std::numeric_limits<double>::max();
 constexpr uintmax_t kMaxFileBytes = 1 << 20;
 
 // Keys of TensorRT-LLM's LlmArgs that have no meaning here, with all that is below them: warned
@@ -163,10 +166,9 @@ class YamlReader {
         return absl::OkStatus();
       }
       case FieldDescriptor::CPPTYPE_DOUBLE: {
+        RETURN_IF_ERROR(CheckNumber(node, path, {-kAny, kAny}));
         double value = 0;
-        if (!node.IsScalar() || !absl::SimpleAtod(node.Scalar(), &value) || !std::isfinite(value)) {
-          return WrongType(node, path, "a number");
-        }
+        absl::SimpleAtod(node.Scalar(), &value);
         reflection.SetDouble(&message, &field, value);
         return absl::OkStatus();
       }
@@ -185,16 +187,23 @@ class YamlReader {
     }
   }
 
+  // A number in the range of its key, or in `otherwise` when the table has none.
+  static absl::Status CheckNumber(const YAML::Node& node, const std::string& path,
+                                  const NumberRange& otherwise) {
+    const ConfigNumber* known = FindConfigNumber(path);
+    const NumberRange& range = known != nullptr ? known->range : otherwise;
+    if (!node.IsScalar()) return WrongType(node, path, range.whole ? "a whole number" : "a number");
+    const std::string problem = range.Problem(node.Scalar());
+    if (problem.empty()) return absl::OkStatus();
+    return absl::InvalidArgumentError(absl::StrCat(Place(node, path), ": ", problem));
+  }
+
   static absl::StatusOr<uint32_t> ReadUint32(const YAML::Node& node, const std::string& path) {
-    int64_t value = 0;
-    if (!node.IsScalar() || !absl::SimpleAtoi(node.Scalar(), &value))
-      return WrongType(node, path, "a whole number");
-    if (value < 0 || value > std::numeric_limits<uint32_t>::max()) {
-      return absl::InvalidArgumentError(absl::StrCat(Place(node, path), ": ", value,
-                                                     " is outside 0 to ",
-                                                     std::numeric_limits<uint32_t>::max()));
-    }
-    return static_cast<uint32_t>(value);
+    constexpr double kMost = std::numeric_limits<uint32_t>::max();
+    RETURN_IF_ERROR(CheckNumber(node, path, {0, kMost, /*whole=*/true}));
+    uint32_t value = 0;
+    absl::SimpleAtoi(node.Scalar(), &value);
+    return value;
   }
 
   static absl::Status WrongType(const YAML::Node& node, const std::string& path,
@@ -224,24 +233,37 @@ size_t EditDistance(absl::string_view a, absl::string_view b) {
   return row.back();
 }
 
-// Every number that was given is a size, at least 1, but for queue_timeout_ms; in submessages too.
-absl::Status CheckSizes(const Message& message, const std::string& path) {
+// Those of a field that is a number or a list of them, as they are written.
+std::vector<std::string> ValuesOf(const Message& message, const FieldDescriptor& field) {
+  const Reflection& reflection = *message.GetReflection();
+  if (field.is_repeated()) {
+    std::vector<std::string> values;
+    for (int i = 0; i < reflection.FieldSize(message, &field); ++i) {
+      values.push_back(absl::StrCat(reflection.GetRepeatedUInt32(message, &field, i)));
+    }
+    return values;
+  }
+  const bool real = field.cpp_type() == FieldDescriptor::CPPTYPE_DOUBLE;
+  return {real ? absl::StrCat(reflection.GetDouble(message, &field))
+               : absl::StrCat(reflection.GetUInt32(message, &field))};
+}
+
+// Numbers that were given are in the range of their key; in submessages too.
+absl::Status CheckNumbers(const Message& message, const std::string& path) {
   const Reflection& reflection = *message.GetReflection();
   std::vector<const FieldDescriptor*> given;
   reflection.ListFields(message, &given);
   for (const FieldDescriptor* field : given) {
     const std::string full = absl::StrCat(path, field->name());
-    bool zero = false;
-    if (field->is_repeated()) {
-      for (int i = 0; i < reflection.FieldSize(message, field); ++i) {
-        zero |= reflection.GetRepeatedUInt32(message, field, i) == 0;
-      }
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_UINT32) {
-      zero = reflection.GetUInt32(message, field) == 0 && full != "queue_timeout_ms";
-    } else if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
-      RETURN_IF_ERROR(CheckSizes(reflection.GetMessage(message, field), absl::StrCat(full, ".")));
+    if (field->cpp_type() == FieldDescriptor::CPPTYPE_MESSAGE) {
+      RETURN_IF_ERROR(CheckNumbers(reflection.GetMessage(message, field), absl::StrCat(full, ".")));
     }
-    if (zero) return absl::InvalidArgumentError(absl::StrCat(full, " is 0; at least 1"));
+    const ConfigNumber* number = FindConfigNumber(full);
+    if (number == nullptr) continue;
+    for (const std::string& value : ValuesOf(message, *field)) {
+      const std::string problem = number->range.Problem(value);
+      if (!problem.empty()) return absl::InvalidArgumentError(absl::StrCat(full, ": ", problem));
+    }
   }
   return absl::OkStatus();
 }
@@ -319,34 +341,29 @@ absl::Status CheckOneDocument(const std::string& text) {
 
 absl::Status ParseYaml(const std::string& text, Message& message,
                        std::vector<std::string>& ignored) {
+  if (text.find('\0') != text.npos) {
+    return absl::InvalidArgumentError("not valid YAML: it holds bytes of zero, which no text does");
+  }
   try {
     RETURN_IF_ERROR(CheckOneDocument(text));
     const YAML::Node document = YAML::Load(text);
     if (document.IsNull()) return absl::OkStatus();
     return YamlReader(ignored).ReadMap(document, "", 0, message);
   } catch (const YAML::Exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not valid YAML: ", error.what()));
+    return absl::InvalidArgumentError(absl::StrCat("not valid YAML at line ", error.mark.line + 1,
+                                                   ", column ", error.mark.column + 1, ": ",
+                                                   error.msg));
   }
 }
 
 absl::Status CheckServerConfig(const ServerConfig& config) {
-  RETURN_IF_ERROR(CheckSizes(config, ""));
+  RETURN_IF_ERROR(CheckNumbers(config, ""));
   const KvCacheConfig& kv = config.kv_cache_config();
-  if (kv.has_free_gpu_memory_fraction() &&
-      !(kv.free_gpu_memory_fraction() > 0 && kv.free_gpu_memory_fraction() <= 1)) {
-    return absl::InvalidArgumentError(absl::StrCat("kv_cache_config.free_gpu_memory_fraction is ",
-                                                   kv.free_gpu_memory_fraction(),
-                                                   "; expected above 0, at most 1"));
-  }
   const SchedulerConfig& scheduler = config.scheduler_config();
   RETURN_IF_ERROR(CheckWord("dtype", config.dtype(), {"auto", "float32", "bfloat16", "float16"}));
   RETURN_IF_ERROR(CheckWord("kv_cache_config.dtype", kv.dtype(),
                             {"auto", "float32", "bfloat16", "float16", "fp8"}));
   RETURN_IF_ERROR(CheckGraphs(config));
-  if (config.max_inflight() > kMaxInflight) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("max_inflight is ", config.max_inflight(), "; at most ", kMaxInflight));
-  }
   return CheckWord("scheduler_config.waiting_queue_policy", scheduler.waiting_queue_policy(),
                    {"fcfs", "priority"});
 }
@@ -354,10 +371,9 @@ absl::Status CheckServerConfig(const ServerConfig& config) {
 absl::Status LoadServerConfig(const std::string& path, ServerConfig& config,
                               std::vector<std::string>& ignored) {
   std::error_code error;
-  const bool regular = std::filesystem::is_regular_file(path, error);
-  std::ifstream file(path, std::ios::binary);
-  if (!regular || !file) {
-    return absl::NotFoundError(absl::StrCat("cannot read configuration '", path, "'"));
+  ASSIGN_OR_RETURN(std::ifstream file, OpenInputFile(path));
+  if (!std::filesystem::is_regular_file(path, error)) {
+    return absl::NotFoundError(absl::StrCat("cannot read '", path, "': it is no regular file"));
   }
   const uintmax_t size = std::filesystem::file_size(path, error);
   if (size > kMaxFileBytes) {

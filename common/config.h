@@ -20,9 +20,9 @@ absl::Status ParseYaml(const std::string& text, google::protobuf::Message& messa
 
 inline constexpr uint32_t kMaxInflight = 64;  // plans; more could not hide any latency
 
-// Refuses values that no key may have whatever the machine: sizes of zero, a KV fraction outside
-// (0, 1], unknown dtypes and policies, graphs of batches over the limit. INVALID_ARGUMENT names
-// key, value and what is expected. For use after flags have been merged in.
+// Refuses values that no key may have whatever the machine: numbers outside their range
+// (config_numbers.h), unknown dtypes and policies, graphs of batches over the limit.
+// INVALID_ARGUMENT names key, value and what is expected. For use after flags have been merged in.
 absl::Status CheckServerConfig(const ServerConfig& config);
 
 // ParseYaml and CheckServerConfig of a file. NOT_FOUND names the path.

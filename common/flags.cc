@@ -6,7 +6,6 @@
 #include <iostream>
 
 #include "absl/strings/match.h"
-#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/config.h"
 #include "common/version.h"
@@ -40,6 +39,25 @@ std::string NearestFlag(const CLI::App& command, const std::vector<std::string>&
   return "";
 }
 
+// Says what is not known and the known name that is nearest; the exit code.
+int RefuseUnknown(const CLI::App& command, const std::string& what) {
+  std::cerr << what << "\n";
+  const std::string nearest = NearestFlag(command, command.remaining(true));
+  if (!nearest.empty()) std::cerr << "Did you mean " << nearest << "?\n";
+  std::cerr << "Run with --help for what is known.\n";
+  return 2;
+}
+
+// A flag that was given "", as shells do with a variable that is not set; empty when there is none.
+std::string EmptyFlag(const CLI::App& command) {
+  for (const CLI::Option* option : command.get_options()) {
+    const std::vector<std::string>& values = option->results();
+    const bool empty = std::find(values.begin(), values.end(), "") != values.end();
+    if (empty) return option->get_name();
+  }
+  return "";
+}
+
 }  // namespace
 
 std::vector<std::string> NormalizeArguments(int argc, char** argv) {
@@ -48,14 +66,15 @@ std::vector<std::string> NormalizeArguments(int argc, char** argv) {
   return arguments;
 }
 
-CLI::Validator FiniteRange(double least, double most) {
-  const std::string range = absl::StrCat("[", least, " - ", most, "]");
-  const auto check = [least, most, range](const std::string& text) -> std::string {
-    double value = 0;
-    if (absl::SimpleAtod(text, &value) && value >= least && value <= most) return "";
-    return absl::StrCat("Value ", text, " not in range ", range);
-  };
-  return CLI::Validator(check, absl::StrCat("FLOAT in ", range));
+CLI::Validator InRange(const NumberRange& range) {
+  return CLI::Validator([range](const std::string& text) { return range.Problem(text); },
+                        range.Text());
+}
+
+CLI::Validator FiniteRange(double least, double most) { return InRange({least, most}); }
+
+CLI::Validator WholeRange(int64_t least, int64_t most) {
+  return InRange({static_cast<double>(least), static_cast<double>(most), /*whole=*/true});
 }
 
 void AddTlsFlags(CLI::App& app, TlsOptions& tls) {
@@ -72,17 +91,20 @@ int ParseFlags(CLI::App& app, int argc, char** argv) {
   app.set_version_flag("--version", std::string(kVersion) + " (" + BuildCommit() + ")");
   try {
     app.parse(NormalizeArguments(argc, argv));
-    return -1;
   } catch (const CLI::ExtrasError& error) {
-    const CLI::App& command = ActiveCommand(app);
-    std::cerr << error.what() << "\n";
-    const std::string nearest = NearestFlag(command, command.remaining(true));
-    if (!nearest.empty()) std::cerr << "Did you mean " << nearest << "?\n";
-    std::cerr << "Run with --help for what is known.\n";
-    return 2;
+    return RefuseUnknown(ActiveCommand(app), error.what());
+  } catch (const CLI::RequiredError& error) {
+    const std::vector<std::string> words = app.remaining();
+    const bool has_command = !app.get_subcommands().empty() || words.empty();
+    if (!has_command) return RefuseUnknown(app, absl::StrCat("There is no command ", words[0]));
+    return app.exit(error) == 0 ? 0 : 2;
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : 2;
   }
+  const std::string empty = EmptyFlag(ActiveCommand(app));
+  if (empty.empty()) return -1;
+  std::cerr << empty << ": the value is empty; give one, or leave the flag out\n";
+  return 2;
 }
 
 }  // namespace regatta

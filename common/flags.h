@@ -2,10 +2,12 @@
 // as users of trtllm-bench expect.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
 #include "common/credentials.h"
+#include "common/number_range.h"
 
 namespace CLI {
 class App;
@@ -18,8 +20,10 @@ namespace regatta {
 // with `_` turned into `-` in the names of long flags (values are left alone).
 std::vector<std::string> NormalizeArguments(int argc, char** argv);
 
-// For numbers from `least` to `most`. Unlike CLI::Range it refuses "nan".
+// For numbers in the range, which are refused in the words of NumberRange.
+CLI::Validator InRange(const NumberRange& range);
 CLI::Validator FiniteRange(double least, double most);
+CLI::Validator WholeRange(int64_t least, int64_t most);
 
 // The longest time that flags take, in seconds.
 inline constexpr double kOneDayS = 86400;

@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/string_view.h"
+#include "common/json_text.h"
 
 namespace regatta {
 
@@ -90,15 +91,20 @@ class Fields {
   absl::Status& status_;
 };
 
+// `status`, its message behind the name of the file that it is about.
+inline absl::Status InFile(absl::string_view file, const absl::Status& status) {
+  return absl::Status(status.code(), absl::StrCat(file, ": ", status.message()));
+}
+
 // The object that `text`, the contents of `file`, holds. INVALID_ARGUMENT names the file.
 inline absl::StatusOr<Json> ParseObject(const std::string& text, absl::string_view file) {
-  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (json.is_discarded()) {
-    return absl::InvalidArgumentError(absl::StrCat(file, " is not valid JSON"));
+  absl::StatusOr<Json> json = ParseJson(text);
+  if (!json.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(file, " is ", json.status().message()));
   }
-  if (!json.is_object()) {
+  if (!json->is_object()) {
     return absl::InvalidArgumentError(
-        absl::StrCat(file, " holds ", json.type_name(), "; expected an object"));
+        absl::StrCat(file, " holds ", json->type_name(), "; expected an object"));
   }
   return json;
 }

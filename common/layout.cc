@@ -77,14 +77,16 @@ std::string BlockMisfit(const ModelSpec& spec, const Sizes& sizes) {
   return "";
 }
 
+std::string NoExperts(const ModelSpec& spec, uint64_t ep) {
+  return absl::StrCat("ep ", ep, ": ", spec.architecture, " has no experts to spread");
+}
+
 // Why `spec` cannot be split that way; "" when it can.
 std::string Misfit(const ModelSpec& spec, const Sizes& sizes) {
   if (sizes.pp > static_cast<uint64_t>(spec.num_layers)) {
     return absl::StrCat("pp ", sizes.pp, " exceeds ", spec.num_layers, " layers");
   }
-  if (!spec.is_moe() && sizes.ep > 1) {
-    return absl::StrCat("ep ", sizes.ep, ": ", spec.architecture, " has no experts");
-  }
+  if (!spec.is_moe() && sizes.ep > 1) return NoExperts(spec, sizes.ep);
   const uint64_t kv_heads = spec.num_kv_heads;
   if (kv_heads % sizes.tp != 0 && sizes.tp % kv_heads != 0) {
     return absl::StrCat("tp ", sizes.tp, " neither divides ", kv_heads,
@@ -138,6 +140,17 @@ absl::StatusOr<Layout> MakeLayout(uint32_t tp, uint32_t pp, uint32_t ep, uint32_
   }
   Layout layout = ToLayout(tp, pp, ep, dp);
   RETURN_IF_ERROR(CheckMagnitude(Sizes(layout)));
+  return layout;
+}
+
+absl::StatusOr<Layout> MakeLayout(const ModelSpec& spec, uint32_t tp, uint32_t pp, uint32_t ep,
+                                  uint32_t dp) {
+  if (!spec.is_moe() && ep > 1) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(NoExperts(spec, ep), "; ", spec.name, " takes ep 1 alone"));
+  }
+  ASSIGN_OR_RETURN(Layout layout, MakeLayout(tp, pp, ep, dp));
+  RETURN_IF_ERROR(CheckLayout(spec, layout));
   return layout;
 }
 

@@ -20,6 +20,11 @@ inline constexpr uint32_t kMaxRanks = 1 << 16;  // over all copies
 // ranks exceed kMaxRanks.
 absl::StatusOr<Layout> MakeLayout(uint32_t tp, uint32_t pp, uint32_t ep, uint32_t dp);
 
+// The same for `spec`, whose errors are CheckLayout's too. That a model has no experts is said
+// before what its ep would have to divide.
+absl::StatusOr<Layout> MakeLayout(const ModelSpec& spec, uint32_t tp, uint32_t pp, uint32_t ep,
+                                  uint32_t dp);
+
 // Ranks of one copy, and of all copies.
 uint32_t RanksPerCopy(const Layout& layout);
 uint32_t WorldSize(const Layout& layout);

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/size_text.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -16,6 +17,8 @@ constexpr double kMaxRequests = 4096;
 constexpr double kMaxTokens = 32768;
 constexpr double kFewRequests = 32;  // the tool warns below these two
 constexpr double kLittleCacheGib = 10;
+
+std::string GibText(double gib) { return SizeText(gib * kGib); }
 
 double RoundUp(double value, double step) { return std::ceil(value / step) * step; }
 
@@ -57,14 +60,15 @@ absl::Status FitMemory(const ModelSpec& spec, const LimitsInput& input, LimitsAd
   const double total_gib = input.device_memory_gib * ranks;
   advice.weight_gib =
       static_cast<double>(spec.NumParameters()) * input.weight_bytes_per_element / kGib;
-  absl::StrAppendFormat(&reasoning, "memory %.2f GiB x %.0f device%s = %.2f GiB\n",
-                        input.device_memory_gib, ranks, ranks > 1 ? "s" : "", total_gib);
-  absl::StrAppendFormat(&reasoning, "weights %d parameters x %g bytes = %.2f GiB\n",
-                        spec.NumParameters(), input.weight_bytes_per_element, advice.weight_gib);
+  absl::StrAppendFormat(&reasoning, "memory %s x %.0f device%s = %s\n",
+                        GibText(input.device_memory_gib), ranks, ranks > 1 ? "s" : "",
+                        GibText(total_gib));
+  absl::StrAppendFormat(&reasoning, "weights %d parameters x %g bytes = %s\n", spec.NumParameters(),
+                        input.weight_bytes_per_element, GibText(advice.weight_gib));
   if (total_gib <= advice.weight_gib) {
-    return absl::ResourceExhaustedError(
-        absl::StrFormat("%s needs %.2f GiB for its weights; %.0f x %.2f GiB of memory hold %.2f",
-                        spec.name, advice.weight_gib, ranks, input.device_memory_gib, total_gib));
+    return absl::ResourceExhaustedError(absl::StrFormat(
+        "%s needs %s for its weights; %.0f x %s of memory hold %s", spec.name,
+        GibText(advice.weight_gib), ranks, GibText(input.device_memory_gib), GibText(total_gib)));
   }
   advice.kv_gib = (total_gib - advice.weight_gib) * input.kv_cache_fraction;
 
@@ -77,8 +81,9 @@ absl::Status FitMemory(const ModelSpec& spec, const LimitsInput& input, LimitsAd
   const double request_tokens =
       static_cast<double>(input.mean_input_length) + input.mean_output_length;
   advice.max_requests = advice.kv_gib * kGib / (token_bytes * request_tokens);
-  absl::StrAppendFormat(&reasoning, "KV cache %g of the remaining %.2f GiB = %.2f GiB\n",
-                        input.kv_cache_fraction, total_gib - advice.weight_gib, advice.kv_gib);
+  absl::StrAppendFormat(&reasoning, "KV cache %g of the remaining %s = %s\n",
+                        input.kv_cache_fraction, GibText(total_gib - advice.weight_gib),
+                        GibText(advice.kv_gib));
   absl::StrAppendFormat(&reasoning,
                         "one token: 2 x %d layers x %d KV heads x %d x %g bytes = %.0f bytes; "
                         "%d tokens fit\n",
@@ -88,20 +93,26 @@ absl::Status FitMemory(const ModelSpec& spec, const LimitsInput& input, LimitsAd
                         input.mean_input_length, input.mean_output_length, advice.max_requests);
   if (advice.max_requests < 1) {
     return absl::ResourceExhaustedError(absl::StrFormat(
-        "one request of %d + %d tokens needs %.2f GiB of KV cache; %.2f GiB are left after %.2f "
-        "GiB of weights",
-        input.mean_input_length, input.mean_output_length, token_bytes * request_tokens / kGib,
-        advice.kv_gib, advice.weight_gib));
+        "one request of %d + %d tokens needs %s of KV cache; %s are left after %s of weights",
+        input.mean_input_length, input.mean_output_length, SizeText(token_bytes * request_tokens),
+        GibText(advice.kv_gib), GibText(advice.weight_gib)));
   }
   if (advice.max_requests < kFewRequests || advice.kv_gib / ranks < kLittleCacheGib) {
-    absl::StrAppendFormat(
-        &reasoning, "warning: little KV cache (%.2f GiB per device); throughput will suffer\n",
-        advice.kv_gib / ranks);
+    absl::StrAppendFormat(&reasoning,
+                          "warning: little KV cache (%s per device); throughput will suffer\n",
+                          GibText(advice.kv_gib / ranks));
   }
   return absl::OkStatus();
 }
 
 }  // namespace
+
+absl::Status CheckMaxSeqLen(const ModelSpec& spec, uint32_t max_seq_len) {
+  if (max_seq_len <= static_cast<uint32_t>(spec.max_position)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("max_seq_len ", max_seq_len,
+                                                 " is over the context of ", spec.name, ": ",
+                                                 spec.max_position, " tokens"));
+}
 
 absl::StatusOr<LimitsAdvice> AdviseLimits(const ModelSpec& spec, const LimitsInput& input) {
   RETURN_IF_ERROR(CheckInput(input));

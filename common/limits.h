@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <string>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/model_spec.h"
 #include "proto/types.pb.h"
@@ -13,6 +14,9 @@ namespace regatta {
 
 // Of --dummy-router-skew: beyond it every token has the same experts.
 inline constexpr double kMaxRouterSkew = 4;
+
+// INVALID_ARGUMENT when `max_seq_len` tokens (0 = not asked for) are over the context of `spec`.
+absl::Status CheckMaxSeqLen(const ModelSpec& spec, uint32_t max_seq_len);
 
 struct LimitsInput {
   double device_memory_gib = 0;  // of one device

@@ -287,28 +287,24 @@ void ReadDType(Fields& fields, ModelSpec& spec) {
   }
 }
 
-absl::StatusOr<QuantizationSpec> ReadQuantization(Fields& fields,
-                                                  const std::string& modelopt_text) {
+// The key under which config.json tells its scheme; null when it tells none.
+const char* QuantizationKey(const Fields& fields) {
   for (const char* key : {"quantization_config", "compression_config"}) {
-    if (fields.Has(key)) return ParseQuantizationConfig(fields.Raw(key));
+    if (fields.Has(key)) return key;
   }
-  if (!modelopt_text.empty()) return ParseModelOptConfig(modelopt_text);
-  return QuantizationSpec();
+  return nullptr;
 }
 
-}  // namespace
-
-absl::StatusOr<ModelSpec> ParseModelSpec(const std::string& name, const std::string& config_text,
-                                         const std::string& generation_config_text,
-                                         const std::string& modelopt_text) {
-  ASSIGN_OR_RETURN(const Json config, ParseObject(config_text, "config.json"));
+// All that config.json alone says.
+absl::StatusOr<ModelSpec> ReadConfig(const Json& config) {
   ASSIGN_OR_RETURN(const Family family, FindFamily(config));
   absl::Status status;
   Fields fields(config, "", status);
   RETURN_IF_ERROR(RefuseVariations(fields));
   ModelSpec spec;
-  ASSIGN_OR_RETURN(spec.quantization, ReadQuantization(fields, modelopt_text));
-  spec.name = name;
+  if (const char* key = QuantizationKey(fields)) {
+    ASSIGN_OR_RETURN(spec.quantization, ParseQuantizationConfig(fields.Raw(key)));
+  }
   spec.architecture = family.architecture;
   spec.qkv_bias = family.qkv_bias && fields.BoolOr("qkv_bias", true);
   spec.qk_norm = family.qk_norm;
@@ -320,6 +316,23 @@ absl::StatusOr<ModelSpec> ParseModelSpec(const std::string& name, const std::str
   ReadDType(fields, spec);
   spec.eos_token_ids = ReadEos(fields);
   RETURN_IF_ERROR(status);
+  return spec;
+}
+
+}  // namespace
+
+absl::StatusOr<ModelSpec> ParseModelSpec(const std::string& name, const std::string& config_text,
+                                         const std::string& generation_config_text,
+                                         const std::string& modelopt_text) {
+  ASSIGN_OR_RETURN(const Json config, ParseObject(config_text, "config.json"));
+  absl::StatusOr<ModelSpec> read = ReadConfig(config);
+  if (!read.ok()) return InFile("config.json", read.status());
+  ModelSpec spec = *std::move(read);
+  spec.name = name;
+  absl::Status status;
+  if (QuantizationKey(Fields(config, "", status)) == nullptr && !modelopt_text.empty()) {
+    ASSIGN_OR_RETURN(spec.quantization, ParseModelOptConfig(modelopt_text));
+  }
   if (!generation_config_text.empty()) {
     ASSIGN_OR_RETURN(const Json generation,
                      ParseObject(generation_config_text, "generation_config.json"));

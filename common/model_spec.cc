@@ -3,6 +3,8 @@
 #include "common/model_spec.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -23,7 +25,10 @@ absl::StatusOr<std::string> ReadConfigFile(const std::filesystem::path& path) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
   std::ifstream file(path, std::ios::binary);
-  if (error || !file) return absl::NotFoundError(absl::StrCat("cannot read ", path.string()));
+  if (error || !file) {
+    const std::string why = error ? error.message() : std::strerror(errno);
+    return absl::NotFoundError(absl::StrCat("cannot read ", path.string(), ": ", why));
+  }
   if (size > kMaxConfigBytes) {
     return absl::InvalidArgumentError(
         absl::StrCat(path.string(), " has ", size, " bytes; at most ", kMaxConfigBytes));
@@ -109,8 +114,10 @@ absl::StatusOr<ModelSpec> LoadModelSpec(const std::string& model_dir) {
   const std::filesystem::path dir(model_dir);
   std::error_code error;
   if (!std::filesystem::is_directory(dir, error)) {
-    return absl::NotFoundError(absl::StrCat(
-        "model directory ", model_dir, " does not exist; give a local one in Hugging Face layout"));
+    return absl::NotFoundError(
+        absl::StrCat("model directory '", model_dir,
+                     std::filesystem::exists(dir, error) ? "' is a file" : "' does not exist",
+                     "; give one in Hugging Face layout, or org/name on the Hub"));
   }
   ASSIGN_OR_RETURN(const std::string config, ReadConfigFile(dir / "config.json"));
   std::string generation_config;

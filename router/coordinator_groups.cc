@@ -7,13 +7,13 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_format.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "common/check.h"
 #include "common/form_progress.h"
 #include "common/layout.h"
 #include "common/parallel.h"
+#include "common/size_text.h"
 #include "router/coordinator.h"
 
 namespace regatta {
@@ -21,9 +21,14 @@ namespace {
 
 constexpr absl::Duration kRestoreInterval = absl::Seconds(1);
 
+// To the millisecond: "12.345s", "3ms".
+std::string SecondsText(double seconds) {
+  return absl::FormatDuration(absl::Ceil(absl::Seconds(seconds), absl::Milliseconds(1)));
+}
+
 std::string GraphsText(const Formed& formed) {
   if (formed.num_graphs() == 0) return "";
-  return absl::StrCat(", ", formed.num_graphs(), " graphs in ", formed.graph_bytes() >> 20, " MiB");
+  return absl::StrCat(", ", formed.num_graphs(), " graphs in ", SizeText(formed.graph_bytes()));
 }
 
 // When each rank's progress was last told; groups form in parallel.
@@ -92,9 +97,11 @@ FormProgressSink Coordinator::ProgressSink() {
     if (rank.rank > 0) return;
     if (progress.has_formed()) {
       const Formed& formed = progress.formed();
-      Log(absl::StrFormat("%s: formed; %.2f GB of weights in %.2f s, graphs in %.2f s", rank.Name(),
-                          formed.weight_bytes() / 1e9, formed.load_seconds(),
-                          formed.capture_seconds()));
+      Log(absl::StrCat(rank.Name(), ": formed; ", SizeText(formed.weight_bytes()),
+                       " of weights in ", SecondsText(formed.load_seconds()),
+                       formed.num_graphs() > 0
+                           ? absl::StrCat(", graphs in ", SecondsText(formed.capture_seconds()))
+                           : ""));
     } else if (last_said->IsNews(rank.Name(), progress, clock_.NowNs())) {
       Log(FormStageLine({rank.Name(), progress.stage(), progress.fraction()}));
     }

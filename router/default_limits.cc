@@ -28,15 +28,6 @@ double MemoryPerRankGib(const std::vector<const WorkerDescription*>& workers, bo
   return least;
 }
 
-absl::Status CheckAsked(const ModelSpec& spec, const Limits& asked) {
-  if (asked.max_seq_len() > static_cast<uint32_t>(spec.max_position)) {
-    return absl::InvalidArgumentError(absl::StrCat("max_seq_len ", asked.max_seq_len(),
-                                                   " is over the context of ", spec.name, ": ",
-                                                   spec.max_position, " tokens"));
-  }
-  return absl::OkStatus();
-}
-
 // Of keys and values; `plain_bytes` is what "auto" means unless the checkpoint asks for fp8.
 double KvBytesPerElement(const std::string& dtype, const ModelSpec& spec, double plain_bytes) {
   if (dtype == "auto") return spec.quantization.kv_cache ? 1 : plain_bytes;
@@ -105,7 +96,7 @@ absl::StatusOr<GroupLimits> DeriveLimits(const ModelSpec& spec, const Layout& la
                                          const std::vector<const WorkerDescription*>& workers,
                                          const LimitsPolicy& policy, const Limits& asked) {
   CHECK(!workers.empty());
-  RETURN_IF_ERROR(CheckAsked(spec, asked));
+  RETURN_IF_ERROR(CheckMaxSeqLen(spec, asked.max_seq_len()));
   const bool on_device = workers.front()->device_kind() != "cpu";
   const uint32_t max_seq_len =
       asked.max_seq_len() > 0 ? asked.max_seq_len() : static_cast<uint32_t>(spec.max_position);

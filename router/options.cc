@@ -16,6 +16,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/config.h"
+#include "common/config_numbers.h"
 #include "common/flags.h"
 #include "common/layout.h"
 #include "common/limits.h"
@@ -45,50 +46,74 @@ struct Flags {
   double drain_timeout = 30;
 };
 
-// A flag that sets a field of the configuration.
+// A flag that sets a number of the configuration, whose range and default are `key`'s.
 template <typename T, typename Setter>
-void AddConfigFlag(CLI::App& app, const std::string& name, Setter setter,
+void AddNumberFlag(CLI::App& app, const std::string& name, const char* key, Setter setter,
                    const std::string& description) {
-  app.add_option_function<T>(name, setter, description)->group("Configuration");
+  const ConfigNumber& number = ConfigNumberOf(key);
+  app.add_option_function<T>(name, setter, number.Help(description))
+      ->check(InRange(number.range))
+      ->group("Configuration");
+}
+
+// A flag that sets a word of the configuration.
+template <typename Setter>
+void AddWordFlag(CLI::App& app, const std::string& name, Setter setter,
+                 const std::string& description) {
+  app.add_option_function<std::string>(name, setter, description)->group("Configuration");
+}
+
+void AddNumberFlags(CLI::App& app, ServerConfig& config) {
+  using U = uint32_t;
+  KvCacheConfig& kv = *config.mutable_kv_cache_config();
+  const auto add = [&app](const char* name, const char* key, auto setter, const char* text) {
+    AddNumberFlag<U>(app, name, key, setter, text);
+  };
+  add(
+      "--tp", "tensor_parallel_size", [&](U v) { config.set_tensor_parallel_size(v); },
+      "tensor parallel ranks");
+  add(
+      "--pp", "pipeline_parallel_size", [&](U v) { config.set_pipeline_parallel_size(v); },
+      "pipeline stages");
+  add(
+      "--ep", "moe_expert_parallel_size", [&](U v) { config.set_moe_expert_parallel_size(v); },
+      "expert parallel ranks; divides --tp");
+  add(
+      "--dp", "data_parallel_size", [&](U v) { config.set_data_parallel_size(v); },
+      "independent copies of the model");
+  add(
+      "--max-batch-size", "max_batch_size", [&](U v) { config.set_max_batch_size(v); },
+      "sequences in one step");
+  add(
+      "--max-num-tokens", "max_num_tokens", [&](U v) { config.set_max_num_tokens(v); },
+      "tokens in one step");
+  add(
+      "--max-seq-len", "max_seq_len", [&](U v) { config.set_max_seq_len(v); },
+      "prompt plus output of one sequence");
+  AddNumberFlag<double>(
+      app, "--kv-cache-free-gpu-mem-fraction", "kv_cache_config.free_gpu_memory_fraction",
+      [&](double v) { kv.set_free_gpu_memory_fraction(v); }, "of the memory left after weights");
+  add(
+      "--tokens-per-block", "kv_cache_config.tokens_per_block",
+      [&](U v) { kv.set_tokens_per_block(v); }, "tokens per KV block");
+  add(
+      "--max-kv-tokens", "kv_cache_config.max_tokens", [&](U v) { kv.set_max_tokens(v); },
+      "cap of the KV cache of one copy");
+  add(
+      "--max-inflight", "max_inflight", [&](U v) { config.set_max_inflight(v); },
+      "plans in flight");
+  add(
+      "--max-queue-size", "max_queue_size", [&](U v) { config.set_max_queue_size(v); },
+      "waiting requests");
+  add(
+      "--queue-timeout-ms", "queue_timeout_ms", [&](U v) { config.set_queue_timeout_ms(v); },
+      "for requests that give none");
 }
 
 void AddConfigFlags(CLI::App& app, ServerConfig& config) {
-  using U = uint32_t;
+  AddNumberFlags(app, config);
   KvCacheConfig& kv = *config.mutable_kv_cache_config();
-  AddConfigFlag<U>(
-      app, "--tp", [&](U v) { config.set_tensor_parallel_size(v); }, "tensor parallel ranks");
-  AddConfigFlag<U>(
-      app, "--pp", [&](U v) { config.set_pipeline_parallel_size(v); }, "pipeline stages");
-  AddConfigFlag<U>(
-      app, "--ep", [&](U v) { config.set_moe_expert_parallel_size(v); },
-      "expert parallel ranks; divides --tp");
-  AddConfigFlag<U>(
-      app, "--dp", [&](U v) { config.set_data_parallel_size(v); },
-      "independent copies of the model");
-  AddConfigFlag<U>(
-      app, "--max-batch-size", [&](U v) { config.set_max_batch_size(v); }, "sequences in one step");
-  AddConfigFlag<U>(
-      app, "--max-num-tokens", [&](U v) { config.set_max_num_tokens(v); }, "tokens in one step");
-  AddConfigFlag<U>(
-      app, "--max-seq-len", [&](U v) { config.set_max_seq_len(v); },
-      "prompt plus output of one sequence");
-  AddConfigFlag<double>(
-      app, "--kv-cache-free-gpu-mem-fraction",
-      [&](double v) { kv.set_free_gpu_memory_fraction(v); }, "of the memory left after weights");
-  AddConfigFlag<U>(
-      app, "--tokens-per-block", [&](U v) { kv.set_tokens_per_block(v); }, "tokens per KV block");
-  AddConfigFlag<U>(
-      app, "--max-kv-tokens", [&](U v) { kv.set_max_tokens(v); },
-      "cap of the KV cache of one copy");
-  AddConfigFlag<U>(
-      app, "--max-inflight", [&](U v) { config.set_max_inflight(v); },
-      "plans in flight; default max(2, pp)");
-  AddConfigFlag<U>(
-      app, "--max-queue-size", [&](U v) { config.set_max_queue_size(v); }, "waiting requests");
-  AddConfigFlag<U>(
-      app, "--queue-timeout-ms", [&](U v) { config.set_queue_timeout_ms(v); },
-      "for requests that give none; 0 = none");
-  AddConfigFlag<std::string>(
+  AddWordFlag(
       app, "--dtype", [&](const std::string& v) { config.set_dtype(v); },
       "auto, float32, bfloat16 or float16");
   app.add_option_function<std::string>(
@@ -100,7 +125,7 @@ void AddConfigFlags(CLI::App& app, ServerConfig& config) {
          "--deterministic", [&] { config.set_deterministic(true); },
          "a request's tokens are the same bits whatever shares its steps; slower on GPUs")
       ->group("Configuration");
-  AddConfigFlag<std::string>(
+  AddWordFlag(
       app, "--kv-cache-dtype", [&](const std::string& v) { kv.set_dtype(v); },
       "auto, float32, bfloat16, float16 or fp8");
   app.add_flag_callback(
@@ -131,7 +156,7 @@ void AddHttpFlags(CLI::App& app, RouterOptions& options) {
       ->needs(listen)
       ->group("HTTP");
   add("--http-threads", http.threads, "threads that serve connections; 0 = one per CPU, at most 4")
-      ->check(CLI::Range(0, 64));
+      ->check(WholeRange(0, 64));
   add("--http-tls-cert", http.tls_cert,
       "PEM certificate chain: serves https. Read again when the file changes");
   add("--http-tls-key", http.tls_key, "PEM key of that certificate");
@@ -142,10 +167,10 @@ void AddHttpFlags(CLI::App& app, RouterOptions& options) {
       "origins whose web pages may call the API, comma separated; * = all. Default none");
   add("--http-max-body", http.limits.max_body_bytes, "bytes of one request")
       ->capture_default_str()
-      ->check(CLI::Range(size_t{1}, size_t{1} << 30));
+      ->check(WholeRange(1, int64_t{1} << 30));
   add("--http-max-connections", http.limits.max_connections, "of all clients together")
       ->capture_default_str()
-      ->check(CLI::Range(size_t{1}, size_t{1} << 20));
+      ->check(WholeRange(1, int64_t{1} << 20));
   add("--http-max-connections-per-peer", http.limits.max_connections_per_peer,
       "of one client address; 0 = as many as there are")
       ->capture_default_str();
@@ -183,10 +208,10 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   app.add_option("--mean-input-length", flags.mean_input_length,
                  "tokens; default limits are derived from it")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(WholeRange(1, 1 << 24));
   app.add_option("--mean-output-length", flags.mean_output_length, "tokens; likewise")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(WholeRange(1, 1 << 24));
   app.add_flag("--exit-with-parent", options.exit_with_parent,
                "end when the process that started this one ends");
   const auto add_timeout = [&app](const std::string& name, double& value, const std::string& text) {

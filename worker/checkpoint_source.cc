@@ -4,20 +4,15 @@
 #include <cstring>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
+#include "common/checkpoint/checkpoint_check.h"
+#include "common/checkpoint/safetensors.h"
 #include "common/status_macros.h"
 #include "kernels/dtype.h"
-#include "worker/safetensors.h"
+#include "worker/stored_dtype.h"
 #include "worker/tensor_source.h"
 
 namespace regatta {
 namespace {
-
-bool IsReadable(const StoredType& type) {
-  return type.dtype == DType::kFloat32 || type.dtype == DType::kBFloat16 ||
-         type.dtype == DType::kFloat16;
-}
 
 // Converts `count` elements; `from` may be unaligned, as offsets in a file may be.
 template <typename From, typename To>
@@ -52,26 +47,16 @@ class CheckpointSource final : public TensorSource {
       : checkpoint_(std::move(checkpoint)), quantization_(quantization) {}
 
   absl::Status Check(const std::vector<TensorInfo>& tensors) const override {
-    std::vector<std::string> missing;
+    RETURN_IF_ERROR(CheckTensors(checkpoint_, tensors, quantization_));
     for (const TensorInfo& tensor : tensors) {
-      const StoredTensor* stored = checkpoint_.Find(tensor.name);
-      if (stored == nullptr) {
-        missing.push_back(tensor.name);
-      } else {
-        RETURN_IF_ERROR(CheckStored(tensor, *stored));
-      }
+      if (!IsQuantized(tensor)) continue;
+      RETURN_IF_ERROR(ReadScales(checkpoint_, tensor, quantization_).status());
     }
-    if (missing.empty()) return absl::OkStatus();
-    constexpr size_t kNamed = 5;
-    const size_t shown = std::min(missing.size(), kNamed);
-    return absl::NotFoundError(absl::StrCat(
-        "the checkpoint lacks ", missing.size(),
-        " tensors of this rank: ", absl::StrJoin(missing.begin(), missing.begin() + shown, ", "),
-        shown < missing.size() ? ", ..." : ""));
+    return absl::OkStatus();
   }
 
   bool IsQuantized(const TensorInfo& tensor) const override {
-    return checkpoint_.Find(tensor.name)->type->dtype == DType::kFloat8E4M3;
+    return DTypeOf(*checkpoint_.Find(tensor.name)->type) == DType::kFloat8E4M3;
   }
 
   StoredScales Scales(const TensorInfo& tensor) const override {
@@ -84,7 +69,7 @@ class CheckpointSource final : public TensorSource {
 
   void Read(const TensorInfo& tensor, const Slice& slice, const Tensor& out) const override {
     const StoredTensor& stored = *checkpoint_.Find(tensor.name);
-    const DType from = *stored.type->dtype;
+    const DType from = *DTypeOf(*stored.type);
     const bool whole_rows = slice.columns == tensor.columns && out.dense();
     const int64_t runs = whole_rows ? 1 : slice.rows;
     const int64_t run_length = whole_rows ? slice.num_elements() : slice.columns;
@@ -98,7 +83,7 @@ class CheckpointSource final : public TensorSource {
     const StoredTensor& stored = *checkpoint_.Find(tensor.name);
     const std::byte* data = At(stored, tensor, slice.first_row, slice.first_column);
     const bool aligned = reinterpret_cast<uintptr_t>(data) % SizeOf(dtype) == 0;
-    if (stored.type->dtype != dtype || !aligned) return {};
+    if (DTypeOf(*stored.type) != dtype || !aligned) return {};
     // The mapping is read-only; whoever takes a view takes it as const.
     Tensor view = Tensor::Of(const_cast<std::byte*>(data), dtype, slice.rows, slice.columns);
     view.row_stride = tensor.columns;
@@ -108,27 +93,9 @@ class CheckpointSource final : public TensorSource {
   std::vector<FormulaRows> Formulas(const TensorInfo&, const Slice&) const override { return {}; }
 
  private:
-  absl::Status CheckStored(const TensorInfo& tensor, const StoredTensor& stored) const {
-    std::vector<int64_t> shape = {tensor.rows};
-    if (!tensor.is_vector) shape.push_back(tensor.columns);
-    if (stored.shape != shape) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          *stored.path, ": tensor ", tensor.name, " has shape [", absl::StrJoin(stored.shape, ", "),
-          "]; config.json asks for [", absl::StrJoin(shape, ", "), "]"));
-    }
-    if (IsReadable(*stored.type)) return absl::OkStatus();
-    const bool quantizable = quantization_.enabled() && IsQuantizable(tensor.role);
-    if (quantizable && stored.type->dtype == DType::kFloat8E4M3) {
-      return ReadScales(checkpoint_, tensor, quantization_).status();
-    }
-    return absl::UnimplementedError(
-        absl::StrCat(*stored.path, ": tensor ", tensor.name, " has dtype ", stored.type->name,
-                     "; F32, BF16 and F16 are read", quantizable ? ", and F8_E4M3" : ""));
-  }
-
   static const std::byte* At(const StoredTensor& stored, const TensorInfo& tensor, int64_t row,
                              int64_t column) {
-    return stored.data + (row * tensor.columns + column) * SizeOf(*stored.type->dtype);
+    return stored.data + (row * tensor.columns + column) * SizeOf(*DTypeOf(*stored.type));
   }
 
   const Checkpoint checkpoint_;

@@ -3,11 +3,11 @@
 
 #include <vector>
 
+#include "common/checkpoint/tensor_table.h"
 #include "common/quantization.h"
 #include "kernels/activation.h"
 #include "kernels/thread_pool.h"
 #include "worker/stored_scales.h"
-#include "worker/tensor_table.h"
 
 namespace regatta {
 

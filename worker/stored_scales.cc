@@ -1,19 +1,19 @@
 // Names, shapes and values of scales; see stored_scales.h.
 #include "worker/stored_scales.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
+#include "common/checkpoint/checkpoint_check.h"
 #include "common/status_macros.h"
 #include "kernels/dtype.h"
+#include "worker/stored_dtype.h"
 
 namespace regatta {
 namespace {
-
-int64_t Blocks(int64_t n) { return (n + kScaleBlock - 1) / kScaleBlock; }
 
 absl::Status Annotate(const StoredTensor& stored, const std::string& name, std::string what) {
   return absl::InvalidArgumentError(absl::StrCat(*stored.path, ": tensor ", name, " ", what));
@@ -21,14 +21,10 @@ absl::Status Annotate(const StoredTensor& stored, const std::string& name, std::
 
 // All elements of a small tensor of floating dtype.
 absl::StatusOr<std::vector<float>> ReadFloats(const StoredTensor& stored, const std::string& name) {
-  const std::optional<DType> dtype = stored.type->dtype;
-  if (dtype != DType::kFloat32 && dtype != DType::kBFloat16 && dtype != DType::kFloat16) {
-    return absl::UnimplementedError(absl::StrCat(*stored.path, ": tensor ", name, " has dtype ",
-                                                 stored.type->name,
-                                                 "; scales are read as F32, BF16 and F16"));
-  }
-  std::vector<float> values(stored.num_bytes / SizeOf(*dtype));
-  DispatchActivation(*dtype, [&](auto element) {
+  RETURN_IF_ERROR(CheckScaleDType(stored, name));
+  const DType dtype = *DTypeOf(*stored.type);
+  std::vector<float> values(stored.num_bytes / SizeOf(dtype));
+  DispatchActivation(dtype, [&](auto element) {
     for (size_t i = 0; i < values.size(); ++i) {
       std::memcpy(&element, stored.data + i * sizeof(element), sizeof(element));
       values[i] = ToFloat(element);
@@ -53,40 +49,16 @@ absl::StatusOr<float> ReadScalar(const StoredTensor& stored, const std::string& 
           "; expected one scale above 0"));
 }
 
-absl::StatusOr<const StoredTensor*> FindScale(const Checkpoint& checkpoint,
-                                              const TensorInfo& tensor, const std::string& name) {
-  const StoredTensor* stored = checkpoint.Find(name);
-  if (stored != nullptr) return stored;
-  return absl::NotFoundError(
-      absl::StrCat("the checkpoint lacks ", name, ", a scale of ", tensor.name));
-}
-
 }  // namespace
 
 absl::StatusOr<StoredScales> ReadScales(const Checkpoint& checkpoint, const TensorInfo& tensor,
                                         const QuantizationSpec& quantization) {
-  const std::string module(absl::StripSuffix(tensor.name, "weight"));
-  const std::string name = absl::StrCat(module, quantization.scale_name);
-  const bool per_tensor = quantization.scheme == QuantizationScheme::kTensor;
-  const bool per_block = quantization.scheme == QuantizationScheme::kBlock;
-  ASSIGN_OR_RETURN(const StoredTensor* stored, FindScale(checkpoint, tensor, name));
+  ASSIGN_OR_RETURN(const ScaleTensors found, FindScales(checkpoint, tensor, quantization));
   StoredScales scales;
-  ASSIGN_OR_RETURN(scales.weight, ReadFloats(*stored, name));
-  const auto count = static_cast<int64_t>(scales.weight.size());
-  const int64_t wanted = per_block    ? Blocks(tensor.rows) * Blocks(tensor.columns)
-                         : per_tensor ? 1
-                                      : tensor.rows;
-  const bool one_for_all = count == 1 && !per_block;
-  if (count != wanted && !one_for_all) {
-    return Annotate(*stored, name,
-                    absl::StrCat("has ", count, " scales; ", tensor.name, " of [", tensor.rows,
-                                 ", ", tensor.columns, "] needs ", wanted));
-  }
-  if (!per_tensor) return scales;
-  RETURN_IF_ERROR(ReadScalar(*stored, name).status());
-  const std::string input_name = absl::StrCat(module, "input_scale");
-  ASSIGN_OR_RETURN(const StoredTensor* input, FindScale(checkpoint, tensor, input_name));
-  ASSIGN_OR_RETURN(scales.input, ReadScalar(*input, input_name));
+  ASSIGN_OR_RETURN(scales.weight, ReadFloats(*found.weight.stored, found.weight.name));
+  if (found.input.stored == nullptr) return scales;
+  RETURN_IF_ERROR(ReadScalar(*found.weight.stored, found.weight.name).status());
+  ASSIGN_OR_RETURN(scales.input, ReadScalar(*found.input.stored, found.input.name));
   return scales;
 }
 

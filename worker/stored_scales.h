@@ -5,9 +5,9 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/checkpoint/safetensors.h"
+#include "common/checkpoint/tensor_table.h"
 #include "common/quantization.h"
-#include "worker/safetensors.h"
-#include "worker/tensor_table.h"
 
 namespace regatta {
 

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "common/checkpoint/tensor_table.h"
 #include "kernels/dummy_values.h"
 #include "kernels/tensor.h"
 #include "worker/stored_scales.h"
-#include "worker/tensor_table.h"
 
 namespace regatta {
 

@@ -11,12 +11,12 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/checkpoint/tensor_table.h"
 #include "common/status_macros.h"
 #include "kernels/thread_pool.h"
 #include "worker/dummy_weights.h"
 #include "worker/scaled_matrix.h"
 #include "worker/tensor_source.h"
-#include "worker/tensor_table.h"
 
 namespace regatta {
 namespace {

@@ -12,6 +12,7 @@
 #include "common/jinja/template.h"
 #include "common/jinja/text_search.h"
 #include "common/jinja/unicode.h"
+#include "common/json_text.h"
 #include "common/status_macros.h"
 #include "common/string_views.h"
 
@@ -46,10 +47,6 @@ absl::StatusOr<std::optional<std::string>> ReadFile(const std::string& dir, cons
   text << file.rdbuf();
   if (!file) return absl::UnavailableError(absl::StrCat("cannot read ", path.string()));
   return std::move(text).str();
-}
-
-absl::Status In(const std::string& file, const absl::Status& status) {
-  return absl::Status(status.code(), absl::StrCat(file, ": ", status.message()));
 }
 
 // A special token is a text, or an object with its "content".
@@ -174,13 +171,18 @@ ChatTemplate::ChatTemplate(std::unique_ptr<const Parts> parts) : parts_(std::mov
 ChatTemplate::~ChatTemplate() = default;
 
 absl::StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Load(const std::string& model_dir) {
+  const auto in = [&model_dir](const std::string& file, const absl::Status& status) {
+    const std::string path = std::filesystem::path(model_dir) / file;
+    return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
+  };
   auto parts = std::make_unique<Parts>();
   ASSIGN_OR_RETURN(const auto config_text, ReadFile(model_dir, kConfigFile));
   Json config = Json::object();
   if (config_text) {
     config = Json::parse(*config_text, nullptr, /*allow_exceptions=*/false);
+    if (config.is_discarded()) return in(kConfigFile, ParseJson(*config_text).status());
     if (!config.is_object()) {
-      return absl::InvalidArgumentError(absl::StrCat(kConfigFile, ": is no JSON object"));
+      return in(kConfigFile, absl::InvalidArgumentError("is no JSON object"));
     }
   }
   AddSpecialTokens(config, parts->variables);
@@ -188,10 +190,10 @@ absl::StatusOr<std::unique_ptr<ChatTemplate>> ChatTemplate::Load(const std::stri
   const auto given = config.find("chat_template");
   if (source) {
     const absl::Status status = Parts::TakeText(*source, parts->plain);
-    if (!status.ok()) return In(kTemplateFile, status);
+    if (!status.ok()) return in(kTemplateFile, status);
   } else if (given != config.end() && !given->is_null()) {
     const absl::Status status = parts->Take(*given);
-    if (!status.ok()) return In(kConfigFile, status);
+    if (!status.ok()) return in(absl::StrCat(kConfigFile, ", chat_template"), status);
   } else {
     return absl::NotFoundError(absl::StrCat(model_dir, " has no chat template, neither ",
                                             kTemplateFile, " nor chat_template in ", kConfigFile));

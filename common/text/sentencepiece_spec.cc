@@ -10,6 +10,7 @@
 #include "absl/container/flat_hash_set.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/json_text.h"
 #include "common/status_macros.h"
 #include "common/text/component_json.h"
 #include "common/text/json_node.h"
@@ -148,13 +149,11 @@ absl::Status ReadAddedTokens(const JsonNode& file, AddedTokens& tokens) {
   return absl::OkStatus();
 }
 
-absl::StatusOr<nlohmann::json> ParseJson(std::string_view text, const char* name) {
+absl::StatusOr<nlohmann::json> ParseOptional(std::string_view text, const char* name) {
   if (text.empty()) return nlohmann::json::object();
-  nlohmann::json document = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (document.is_discarded()) {
-    return absl::InvalidArgumentError(absl::StrCat(name, ": not valid JSON"));
-  }
-  return document;
+  absl::StatusOr<nlohmann::json> document = ParseJson({text.data(), text.size()});
+  if (document.ok()) return document;
+  return absl::InvalidArgumentError(absl::StrCat(name, ": ", document.status().message()));
 }
 
 // The id of the token that `config` names under `key`, else `otherwise`. A token is a string, or an
@@ -212,8 +211,9 @@ absl::StatusOr<TokenizerSpec> SpecOfSentencePiece(std::string_view model_bytes,
                                                   std::string_view added_tokens_json) {
   ASSIGN_OR_RETURN(SentencePieceModel model, ParseSentencePieceModel(model_bytes));
   RETURN_IF_ERROR(CheckModel(model));
-  ASSIGN_OR_RETURN(nlohmann::json config_file, ParseJson(config_json, "tokenizer_config.json"));
-  ASSIGN_OR_RETURN(nlohmann::json added_file, ParseJson(added_tokens_json, "added_tokens.json"));
+  ASSIGN_OR_RETURN(nlohmann::json config_file, ParseOptional(config_json, "tokenizer_config.json"));
+  ASSIGN_OR_RETURN(nlohmann::json added_file,
+                   ParseOptional(added_tokens_json, "added_tokens.json"));
   JsonNode config(config_file, "tokenizer_config");
   TokenizerSpec spec;
   spec.model = MakeBpe(model);

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "common/json_text.h"
 #include "common/status_macros.h"
 #include "common/text/json_node.h"
 #include "common/text/tokenizer_components.h"
@@ -138,12 +139,7 @@ absl::StatusOr<TokenizerSpec> ParseRoot(const JsonNode& root) {
 }  // namespace
 
 absl::StatusOr<TokenizerSpec> ParseTokenizerJson(std::string_view text) {
-  nlohmann::json document;
-  try {
-    document = nlohmann::json::parse(text);
-  } catch (const nlohmann::json::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat("not valid JSON: ", error.what()));
-  }
+  ASSIGN_OR_RETURN(const nlohmann::json document, ParseJson({text.data(), text.size()}));
   return ParseRoot(JsonNode(document, "tokenizer"));
 }
 

@@ -10,6 +10,8 @@
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/protocol.h"
+#include "orchestrator/cluster/model_check.h"
+#include "orchestrator/hub/model_argument.h"
 #include "orchestrator/workload/counter_random.h"
 #include "orchestrator/workload/prompt_tokens.h"
 #include "orchestrator/workload/synthetic.h"
@@ -57,9 +59,8 @@ absl::Status CheckSessions(const BenchmarkOptions& options, const Dataset& datas
   if (!absl::StartsWith(options.url, "http")) return absl::OkStatus();
   for (const DatasetEntry& entry : dataset.entries) {
     if (entry.next_turns.empty() || entry.input_ids.empty()) continue;
-    return absl::InvalidArgumentError(
-        absl::StrCat("task_id ", entry.task_id, " of '", dataset.path,
-                     "' is a session of token ids: over HTTP sessions are of text"));
+    return absl::InvalidArgumentError(absl::StrCat(
+        PlaceOf(dataset, entry), ": a session of token ids: over HTTP sessions are of text"));
   }
   return absl::OkStatus();
 }
@@ -67,8 +68,8 @@ absl::Status CheckSessions(const BenchmarkOptions& options, const Dataset& datas
 absl::Status PutInOrderOfTime(Dataset& dataset) {
   for (const DatasetEntry& entry : dataset.entries) {
     if (entry.timestamp_ms.has_value()) continue;
-    return absl::InvalidArgumentError(absl::StrCat("--fixed-schedule: task_id ", entry.task_id,
-                                                   " of '", dataset.path, "' has no 'timestamp'"));
+    return absl::InvalidArgumentError(
+        absl::StrCat("--fixed-schedule: ", PlaceOf(dataset, entry), " has no 'timestamp'"));
   }
   std::stable_sort(dataset.entries.begin(), dataset.entries.end(),
                    [](const DatasetEntry& a, const DatasetEntry& b) {
@@ -78,6 +79,18 @@ absl::Status PutInOrderOfTime(Dataset& dataset) {
 }
 
 }  // namespace
+
+absl::Status TakeModel(BenchmarkOptions& options, const std::atomic<bool>& stop) {
+  // A running router has the weights already.
+  const bool launched = options.url.empty();
+  const bool weights = launched && !options.cluster.dummy_weights;
+  ASSIGN_OR_RETURN(options.cluster.model,
+                   ResolveModel(options.cluster.model,
+                                weights ? ModelParts::kAll : ModelParts::kWithoutWeights, stop));
+  // Synthetic prompts and the launch say that one must be given.
+  const bool checked = launched && !options.cluster.model.empty();
+  return checked ? CheckModelFiles(options.cluster) : absl::OkStatus();
+}
 
 absl::Status CheckSchedule(const BenchmarkOptions& options, const Dataset& dataset,
                            uint32_t requests) {
@@ -100,7 +113,7 @@ absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, ui
   }
   // Over HTTP answers come as text, so sessions go on in text.
   const bool as_text = dataset.has_sessions() && absl::StartsWith(options.url, "http");
-  if (!as_text && HasFile(options.cluster.model, "tokenizer.json")) {
+  if (!as_text && HasTokenizer(options.cluster.model)) {
     RETURN_IF_ERROR(TokenizePrompts(options.cluster.model, dataset));
   }
   if (HasFile(options.cluster.model, "config.json")) {

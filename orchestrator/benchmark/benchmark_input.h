@@ -1,6 +1,7 @@
 // The prompts of a benchmark run: read or made, tokenised, and described for the heuristics.
 #pragma once
 
+#include <atomic>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -11,6 +12,11 @@
 #include "orchestrator/workload/workload.h"
 
 namespace regatta {
+
+// Replaces the model of `options` by its directory, pulling what is named as on the Hub, and checks
+// the files of one that is to be launched here; of a server behind --url nothing is checked.
+// Errors as of ResolveModel and CheckModelFiles.
+absl::Status TakeModel(BenchmarkOptions& options, const std::atomic<bool>& stop);
 
 // options.dataset in an order drawn from the seed, or of its timestamps with a fixed schedule, its
 // text prompts as ids where the model's tokenizer is at hand; or synthetic prompts of the target

@@ -15,7 +15,7 @@
 namespace regatta {
 namespace {
 
-CLI::Range Lengths() { return CLI::Range(1u, kMaxOutputTokens); }
+CLI::Validator Lengths() { return WholeRange(1, kMaxOutputTokens); }
 
 void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
   command.add_option("-m,--model", options.cluster.model, kModelHelp)->group("Input");
@@ -26,13 +26,13 @@ void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
   command
       .add_option("--num-requests", options.num_requests,
                   "requests of a point (default: 10 per user, at least 32)")
-      ->check(CLI::Range(uint32_t{1}, uint32_t{100'000'000}))
+      ->check(WholeRange(1, 100'000'000))
       ->group("Input");
   command
       .add_option("--eos-id", options.eos_id,
                   "end at this token; -1 (default) ignores end tokens, so that output lengths are "
                   "exact. Data sets with answers end at the model's own unless this is given")
-      ->check(CLI::Range(int64_t{-1}, int64_t{2147483647}))
+      ->check(WholeRange(-1, 2147483647))
       ->group("Input");
   command
       .add_option("--target-input-len", options.target_input_len,
@@ -64,7 +64,7 @@ void AddHttpFlags(CLI::App& command, BenchmarkOptions& options) {
       .add_option(
           "--gpus", options.gpus,
           "of the server, for per-GPU figures and cost (default: not known, counted as one)")
-      ->check(CLI::Range(1u, 65536u))
+      ->check(WholeRange(1, 65536))
       ->group("HTTP");
   command
       .add_flag("--continuous-usage,!--no-continuous-usage", options.continuous_usage,
@@ -95,7 +95,7 @@ void AddLoadFlags(CLI::App& command, BenchmarkOptions& options) {
   command
       .add_option("--warmup", options.warmup,
                   "unmeasured requests before each point (default: one per user, 2 to 64)")
-      ->check(CLI::Range(int64_t{0}, int64_t{1'000'000}))
+      ->check(WholeRange(0, 1'000'000))
       ->group("Load");
   command
       .add_option("--max-time-per-point", options.max_time_per_point_s,
@@ -116,7 +116,7 @@ void AddFigureFlags(CLI::App& command, BenchmarkOptions& options) {
       .add_option("--repeats", options.repeats,
                   "runs of every point, in drawn order; 5 and more give 95 % intervals")
       ->capture_default_str()
-      ->check(CLI::Range(1u, 1000u))
+      ->check(WholeRange(1, 1000))
       ->group("Figures");
   command
       .add_option("--goodput", options.goodput,

@@ -31,7 +31,6 @@
 #include "orchestrator/cluster/cluster_text.h"
 #include "orchestrator/doctor/finding.h"
 #include "orchestrator/doctor/gpu_meter.h"
-#include "orchestrator/hub/model_argument.h"
 #include "orchestrator/load/client_verdict.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/statistics/load_name.h"
@@ -80,10 +79,6 @@ absl::StatusOr<uint32_t> PromptsFor(const RunRecord& record, const BenchmarkOpti
 
 absl::StatusOr<std::unique_ptr<BenchmarkSession>> BenchmarkSession::Open(
     BenchmarkOptions options, RunRecord record, const std::atomic<bool>& stop) {
-  // A running router has the weights already.
-  const bool needs_weights = options.url.empty() && !options.cluster.dummy_weights;
-  const ModelParts parts = needs_weights ? ModelParts::kAll : ModelParts::kWithoutWeights;
-  ASSIGN_OR_RETURN(options.cluster.model, ResolveModel(options.cluster.model, parts, stop));
   ApplyProtocol(options);
   std::unique_ptr<BenchmarkSession> session(
       new BenchmarkSession(std::move(options), std::move(record), stop));
@@ -98,15 +93,18 @@ absl::Status BenchmarkSession::Prepare() {
   for (const std::string& format : options_.exports) {
     RETURN_IF_ERROR(CheckExportFormat(format));
   }
+  RETURN_IF_ERROR(CheckTextFilePath("--report-json", options_.report_json));
   for (const LoadPoint& point : record_.foreseen) {
     RETURN_IF_ERROR(CheckLoadShape(options_.load, point));
   }
   ASSIGN_OR_RETURN(const uint32_t prompts, PromptsFor(record_, options_));
+  RETURN_IF_ERROR(TakeModel(options_, stop_));
   ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, prompts));
   for (const LoadPoint& point : record_.foreseen) {
     RETURN_IF_ERROR(CheckSchedule(options_, dataset_, point.requests));
   }
   RETURN_IF_ERROR(StartServing());
+  RETURN_IF_ERROR(CheckRequestLengths(dataset_, serving_.LongestSequence()));
   RETURN_IF_ERROR(ConnectClient());
   workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
   return BeginSweep();
@@ -178,6 +176,8 @@ absl::Status BenchmarkSession::StartServing() {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
+  ASSIGN_OR_RETURN(const LengthLimit longest, LengthLimitToLaunch(options_.cluster));
+  RETURN_IF_ERROR(CheckRequestLengths(dataset_, longest));
   ASSIGN_OR_RETURN(directory_, MakeDirectory(ModelNameOf(options_.cluster.model), layout));
   return LaunchHere(layout);
 }

@@ -82,12 +82,12 @@ void AddLoadShapeFlags(CLI::App& command, LoadShapeOptions& options) {
       .add_option("--cache-salt", options.cache_salt,
                   "begin all prompts of a point with tokens drawn from this number and the point, "
                   "so that no cache knows them from another point (default: none)")
-      ->check(CLI::Range(int64_t{0}, int64_t{1} << 53))
+      ->check(WholeRange(0, int64_t{1} << 53))
       ->group("Load");
   command
       .add_option("--client-threads", options.client_threads,
                   "threads of the load generator (default: enough for the load, at most the cores)")
-      ->check(CLI::Range(1u, kMaxClientThreads))
+      ->check(WholeRange(1, kMaxClientThreads))
       ->group("Load");
   command
       .add_flag("--calibrate,!--no-calibrate", options.calibrate,

@@ -14,9 +14,11 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/input_file.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/durable_file.h"
 #include "orchestrator/benchmark/environment.h"
+#include "orchestrator/benchmark/run_lookup.h"
 #include "orchestrator/report/report.h"
 
 namespace regatta {
@@ -133,6 +135,17 @@ void RunDirectory::DropWhole() const {
   fs::remove(path_ + kWholeName, ignored);
 }
 
+absl::Status CheckTextFilePath(const std::string& flag, const std::string& path) {
+  std::error_code error;
+  const fs::path parent = fs::path(path).parent_path();
+  if (fs::is_directory(path, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(flag, ": '", path, "' is a directory"));
+  }
+  if (parent.empty() || fs::is_directory(parent, error)) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      flag, ": '", path, "' cannot be written: there is no directory '", parent.string(), "'"));
+}
+
 absl::Status WriteTextFile(const std::string& path, const std::string& text) {
   std::ofstream file(path, std::ios::trunc | std::ios::binary);
   file << text;
@@ -143,10 +156,12 @@ absl::Status WriteTextFile(const std::string& path, const std::string& text) {
 absl::StatusOr<SweepReport> LoadResults(const std::string& path) {
   std::error_code error;
   const std::string file_path = fs::is_directory(path, error) ? path + "/results.json" : path;
-  std::ifstream file(file_path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat("cannot read '", file_path, "'"));
+  const absl::StatusOr<std::ifstream> file = OpenInputFile(file_path);
+  if (!file.ok()) {
+    return absl::NotFoundError(absl::StrCat(file.status().message(), "; ", RunHint(path)));
+  }
   std::ostringstream text;
-  text << file.rdbuf();
+  text << file->rdbuf();
   SweepReport sweep;
   if (absl::Status status = FromJson(text.str(), sweep); !status.ok()) {
     return absl::InvalidArgumentError(absl::StrCat(file_path, ": ", status.message()));

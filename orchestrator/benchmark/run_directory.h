@@ -50,6 +50,10 @@ class RunDirectory {
   std::shared_ptr<void> lock_;  // on the directory, against other processes
 };
 
+// INVALID_ARGUMENT names `flag` when no file can be written at `path`, empty or not: it is a
+// directory, or its own is not there. For what is written after hours.
+absl::Status CheckTextFilePath(const std::string& flag, const std::string& path);
+
 // Writes all of `text`; the error names the path.
 absl::Status WriteTextFile(const std::string& path, const std::string& text);
 

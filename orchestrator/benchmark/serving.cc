@@ -1,12 +1,14 @@
 // Options to processes, or a URL to a channel; see serving.h.
 #include "orchestrator/benchmark/serving.h"
 
+#include <algorithm>
 #include <cstdlib>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/config.h"
 #include "common/layout.h"
+#include "common/limits.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/cluster/cluster_client.h"
@@ -73,9 +75,40 @@ std::vector<std::string> BenchmarkArguments(const BenchmarkOptions& options,
   return arguments.Take();
 }
 
-uint32_t Choose(const std::optional<uint32_t>& flag, bool in_file, uint32_t from_file) {
-  return flag.has_value() ? *flag : in_file ? from_file : 1;
+// What flags say of the configuration file's keys.
+ServerConfig ConfigOfFlags(const ClusterOptions& options) {
+  ServerConfig config;
+  const auto set = [&config](const std::optional<uint32_t>& value,
+                             void (ServerConfig::*setter)(uint32_t)) {
+    if (value.has_value()) (config.*setter)(*value);
+  };
+  set(options.tp, &ServerConfig::set_tensor_parallel_size);
+  set(options.pp, &ServerConfig::set_pipeline_parallel_size);
+  set(options.ep, &ServerConfig::set_moe_expert_parallel_size);
+  set(options.dp, &ServerConfig::set_data_parallel_size);
+  set(options.max_seq_len, &ServerConfig::set_max_seq_len);
+  if (!options.dtype.empty()) config.set_dtype(options.dtype);
+  if (!options.kv_cache_dtype.empty()) {
+    config.mutable_kv_cache_config()->set_dtype(options.kv_cache_dtype);
+  }
+  return config;
 }
+
+// Flags over the file, each checked by itself: the router drops what a flag takes from the file's
+// graphs.
+absl::StatusOr<ServerConfig> ConfigToLaunch(const ClusterOptions& options,
+                                            std::vector<std::string>& ignored) {
+  const ServerConfig flags = ConfigOfFlags(options);
+  RETURN_IF_ERROR(CheckServerConfig(flags));
+  ServerConfig config;
+  if (!options.config.empty()) {
+    RETURN_IF_ERROR(LoadServerConfig(options.config, config, ignored));
+  }
+  config.MergeFrom(flags);
+  return config;
+}
+
+uint32_t AtLeastOne(uint32_t size) { return std::max(size, 1u); }
 
 bool IsHttp(absl::string_view url) {
   return absl::StartsWith(url, "http://") || absl::StartsWith(url, "https://");
@@ -90,12 +123,14 @@ absl::StatusOr<Serving> ConnectToHttp(const BenchmarkOptions& options,
   server.body.continuous_usage = options.continuous_usage;
   if (const char* key = std::getenv("OPENAI_API_KEY")) server.api_key = key;
   server.body.model = options.model_name;
+  Serving serving;
   if (server.body.model.empty()) {
-    ASSIGN_OR_RETURN(server.body.model,
+    ASSIGN_OR_RETURN(const ListedModel listed,
                      FirstModel(server.url, server.api_key,
                                 absl::Seconds(options.cluster.launch_timeout_s), stop));
+    server.body.model = listed.name;
+    serving.description.mutable_limits()->set_max_seq_len(listed.max_model_len);
   }
-  Serving serving;
   serving.description.set_model_name(server.body.model);
   WorkerDescription& device = *serving.description.add_workers()->mutable_description();
   device.set_device_kind(kRemoteDevice);
@@ -116,6 +151,11 @@ absl::Status Serving::Check() const {
   return DescribeCluster(channel, absl::Seconds(5)).status();
 }
 
+LengthLimit Serving::LongestSequence() const {
+  return {description.limits().max_seq_len(),
+          absl::StrCat("max_seq_len of the server at ", http ? http->url.ToString() : address), ""};
+}
+
 absl::StatusOr<std::vector<std::unique_ptr<Target>>> Serving::MakeTargets(StreamMode mode,
                                                                           uint32_t count) const {
   std::vector<std::unique_ptr<Target>> targets(count);
@@ -131,29 +171,35 @@ absl::StatusOr<std::vector<std::unique_ptr<Target>>> Serving::MakeTargets(Stream
 }
 
 absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostream& notes) {
-  ServerConfig config;
   std::vector<std::string> ignored;
-  if (!options.config.empty()) {
-    RETURN_IF_ERROR(LoadServerConfig(options.config, config, ignored));
-  }
+  ASSIGN_OR_RETURN(const ServerConfig config, ConfigToLaunch(options, ignored));
   for (const std::string& key : ignored) {
     notes << "! " << options.config << ": '" << key
           << "' is TensorRT-LLM's and has no effect here\n";
   }
-  ASSIGN_OR_RETURN(
-      const Layout layout,
-      MakeLayout(
-          Choose(options.tp, config.has_tensor_parallel_size(), config.tensor_parallel_size()),
-          Choose(options.pp, config.has_pipeline_parallel_size(), config.pipeline_parallel_size()),
-          Choose(options.ep, config.has_moe_expert_parallel_size(),
-                 config.moe_expert_parallel_size()),
-          Choose(options.dp, config.has_data_parallel_size(), config.data_parallel_size())));
   if (options.model.empty()) {
     return absl::InvalidArgumentError("give --model DIR, or --url of a running router");
   }
   ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model));
-  RETURN_IF_ERROR(CheckLayout(spec, layout));
+  ASSIGN_OR_RETURN(const Layout layout, MakeLayout(spec, AtLeastOne(config.tensor_parallel_size()),
+                                                   AtLeastOne(config.pipeline_parallel_size()),
+                                                   AtLeastOne(config.moe_expert_parallel_size()),
+                                                   AtLeastOne(config.data_parallel_size())));
+  RETURN_IF_ERROR(CheckMaxSeqLen(spec, config.max_seq_len()));
   return layout;
+}
+
+absl::StatusOr<LengthLimit> LengthLimitToLaunch(const ClusterOptions& options) {
+  std::vector<std::string> ignored;
+  ASSIGN_OR_RETURN(const ServerConfig config, ConfigToLaunch(options, ignored));
+  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model));
+  const uint32_t asked = config.max_seq_len();
+  const auto context = static_cast<uint32_t>(spec.max_position);
+  if (asked == 0 || asked == context) {
+    return LengthLimit{context, absl::StrCat("the context of ", spec.name), ""};
+  }
+  return LengthLimit{asked, options.max_seq_len ? "--max-seq-len" : "max_seq_len of --config",
+                     absl::StrCat("raise it, to at most ", context)};
 }
 
 uint32_t WorkersToLaunch(const ClusterOptions& options, const Layout& layout) {

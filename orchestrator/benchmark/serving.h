@@ -17,6 +17,7 @@
 #include "orchestrator/cluster/launcher.h"
 #include "orchestrator/grpc/grpc_target.h"
 #include "orchestrator/openai/openai_target.h"
+#include "orchestrator/workload/length_check.h"
 #include "proto/cluster.pb.h"
 
 namespace regatta {
@@ -29,6 +30,8 @@ struct Serving {
   TlsOptions tls;                          // of `channel`
   ClusterDescription description;
 
+  // What its limits say, where they are known.
+  LengthLimit LongestSequence() const;
   // OK while the cluster can answer.
   absl::Status Check() const;
   // `count` targets that send requests there, each on connections of its own; `mode` is heeded
@@ -45,8 +48,12 @@ struct WorkloadMeans {
 
 // Layout of a cluster to be launched: flags over the configuration file over one. Keys of the file
 // that have no effect are named in `notes`, a line each. INVALID_ARGUMENT names the dimension that
-// does not divide and the layouts that fit the model.
+// does not divide and the layouts that fit the model, or a max_seq_len over its context.
 absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostream& notes);
+
+// The longest sequence that a cluster launched so will take, as far as it is known beforehand: the
+// flag over the configuration file over the model's context.
+absl::StatusOr<LengthLimit> LengthLimitToLaunch(const ClusterOptions& options);
 
 // Workers that are started for `layout`: its ranks, or all of the pool.
 uint32_t WorkersToLaunch(const ClusterOptions& options, const Layout& layout);

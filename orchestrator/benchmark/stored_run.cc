@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "common/input_file.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/formats/json_fields.h"
@@ -52,6 +53,7 @@ absl::StatusOr<std::string> SaveStoredRun(const StoredRun& run, const std::strin
 absl::StatusOr<std::vector<TextFile>> ReadTextFiles(absl::Span<const std::string> paths) {
   std::vector<TextFile> files;
   for (const std::string& path : paths) {
+    ASSIGN_OR_RETURN(std::ifstream file, OpenInputFile(path));
     std::error_code error;
     const uintmax_t bytes = fs::file_size(path, error);
     if (error) return CannotRead(path);
@@ -59,7 +61,6 @@ absl::StatusOr<std::vector<TextFile>> ReadTextFiles(absl::Span<const std::string
       return absl::InvalidArgumentError(
           absl::StrCat(path, ": has ", bytes, " bytes, must have at most ", kMaxImportBytes));
     }
-    std::ifstream file(path, std::ios::binary);
     std::ostringstream text;
     text << file.rdbuf();
     if (!file) return CannotRead(path);

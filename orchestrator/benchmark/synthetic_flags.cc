@@ -12,12 +12,12 @@ void AddPrefixFlags(CLI::App& command, uint32_t& num_prefix_prompts, uint32_t& p
   command
       .add_option("--num-prefix-prompts", num_prefix_prompts,
                   "one of so many common prefixes stands before each synthetic prompt")
-      ->check(CLI::Range(1u, 1'000'000u))
+      ->check(WholeRange(1, 1'000'000))
       ->group("Input");
   command
       .add_option("--prefix-length", prefix_length,
                   "tokens of such a prefix, on top of the prompt's own")
-      ->check(CLI::Range(1u, kMaxOutputTokens))
+      ->check(WholeRange(1, kMaxOutputTokens))
       ->group("Input");
 }
 

@@ -3,14 +3,14 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/config_numbers.h"
 #include "common/flags.h"
-#include "common/layout.h"
 #include "common/limits.h"
 
 namespace regatta {
 namespace {
 
-constexpr uint32_t kMaxBatchSize = 1 << 20, kMaxTokens = 1 << 24, kMaxThreads = 1024;
+constexpr uint32_t kMaxRankThreads = 1024;
 
 // Notes that it was given, under its first name.
 CLI::Option* Noted(CLI::Option* flag, ClusterOptions& options) {
@@ -18,34 +18,42 @@ CLI::Option* Noted(CLI::Option* flag, ClusterOptions& options) {
       [&options, name = flag->get_name()](const std::string&) { options.given.push_back(name); });
 }
 
+// A flag that stands for a number of the configuration file: its range and default are that key's.
+template <typename T>
+void AddConfigFlag(CLI::App& command, const char* names, const char* key, const char* text,
+                   std::optional<T>& value, ClusterOptions& options) {
+  const ConfigNumber& number = ConfigNumberOf(key);
+  Noted(command.add_option(names, value, number.Help(text))->check(InRange(number.range)), options);
+}
+
 void AddLayoutFlags(CLI::App& command, ClusterOptions& options) {
-  const auto add = [&](const char* names, std::optional<uint32_t>& value, const char* text) {
-    Noted(command.add_option(names, value, text)->check(CLI::Range(1u, kMaxRanks)), options);
+  const auto add = [&](const char* names, const char* key, auto& value, const char* text) {
+    AddConfigFlag(command, names, key, text, value, options);
   };
-  add("--tp,--tp-size,--tensor-parallel-size", options.tp, "tensor parallel ranks (default 1)");
-  add("--pp,--pp-size,--pipeline-parallel-size", options.pp, "pipeline stages (default 1)");
-  add("--ep,--ep-size", options.ep, "expert parallel ranks; divides --tp (default 1)");
-  add("--dp,--dp-size,--data-parallel-size", options.dp,
-      "independent copies of the model (default 1)");
+  add("--tp,--tp-size,--tensor-parallel-size", "tensor_parallel_size", options.tp,
+      "tensor parallel ranks");
+  add("--pp,--pp-size,--pipeline-parallel-size", "pipeline_parallel_size", options.pp,
+      "pipeline stages");
+  add("--ep,--ep-size", "moe_expert_parallel_size", options.ep,
+      "expert parallel ranks; divides --tp");
+  add("--dp,--dp-size,--data-parallel-size", "data_parallel_size", options.dp,
+      "independent copies of the model");
 }
 
 void AddLimitFlags(CLI::App& command, ClusterOptions& options) {
-  const auto add = [&](const char* names, std::optional<uint32_t>& value, uint32_t most,
-                       const char* text) {
-    Noted(command.add_option(names, value, text)->check(CLI::Range(1u, most)), options);
+  const auto add = [&](const char* names, const char* key, auto& value, const char* text) {
+    AddConfigFlag(command, names, key, text, value, options);
   };
-  add("--max-batch-size,--max-num-seqs", options.max_batch_size, kMaxBatchSize,
-      "sequences in one step (default: derived)");
-  add("--max-num-tokens,--max-num-batched-tokens", options.max_num_tokens, kMaxTokens,
-      "tokens in one step (default: derived)");
-  add("--max-seq-len,--max-model-len", options.max_seq_len, kMaxTokens,
+  add("--max-batch-size,--max-num-seqs", "max_batch_size", options.max_batch_size,
+      "sequences in one step");
+  add("--max-num-tokens,--max-num-batched-tokens", "max_num_tokens", options.max_num_tokens,
+      "tokens in one step");
+  add("--max-seq-len,--max-model-len", "max_seq_len", options.max_seq_len,
       "prompt plus output of one sequence");
-  Noted(command
-            .add_option("--kv-cache-free-gpu-mem-fraction,--kv-cache-free-gpu-memory-fraction,"
-                        "--free-gpu-memory-fraction",
-                        options.kv_cache_fraction, "of the memory left after weights (default 0.9)")
-            ->check(FiniteRange(0.01, 1.0)),
-        options);
+  add("--kv-cache-free-gpu-mem-fraction,--kv-cache-free-gpu-memory-fraction,"
+      "--free-gpu-memory-fraction",
+      "kv_cache_config.free_gpu_memory_fraction", options.kv_cache_fraction,
+      "of the memory left after weights");
   // vLLM's, not shown.
   command.add_option_function<double>("--gpu-memory-utilization", [](double) {})
       ->check([](const std::string&) -> std::string {
@@ -88,7 +96,7 @@ void AddClusterFlags(CLI::App& command, ClusterOptions& options) {
       "what ranks run on: cuda, cpu, or auto: GPUs where there are any (default)")
       ->check(CLI::IsMember({"auto", "cuda", "cpu"}));
   add("--threads", options.threads, "of each CPU rank (default: CPUs / ranks)")
-      ->check(CLI::Range(0u, kMaxThreads));
+      ->check(WholeRange(0, kMaxRankThreads));
   add("--bin-dir", options.bin_dir,
       "where regatta-worker and regatta-router are (default: next to this program)");
   command.add_option("--launch-timeout", options.launch_timeout_s, "seconds until it must serve")

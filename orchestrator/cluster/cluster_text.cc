@@ -1,7 +1,6 @@
 // Lines and tables of a cluster; see cluster_text.h.
 #include "orchestrator/cluster/cluster_text.h"
 
-#include <cmath>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -9,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
 #include "common/layout.h"
+#include "common/size_text.h"
 #include "orchestrator/terminal/text_table.h"
 
 namespace regatta {
@@ -73,8 +73,7 @@ std::string WorkersText(const ClusterDescription& cluster) {
   for (const PoolWorker& worker : cluster.workers()) {
     const WorkerDescription& device = worker.description();
     rows.push_back({worker.address(), worker.group() < 0 ? "idle" : absl::StrCat(worker.group()),
-                    device.host(),
-                    absl::StrFormat("%.1f GiB", device.memory_bytes() / std::exp2(30)),
+                    device.host(), SizeText(device.memory_bytes()),
                     absl::StrCat(device.device_kind(), ": ", device.device_name())});
   }
   return TableText(rows);

@@ -90,7 +90,12 @@ absl::Status LocalCluster::StartProgram(const std::string& program, const std::s
     arguments.push_back(more);
   }
   const std::string log = (fs::path(options_.log_dir) / (name + ".log")).string();
-  ASSIGN_OR_RETURN(auto child, ChildProcess::Start(name, arguments, log));
+  absl::StatusOr<std::unique_ptr<ChildProcess>> started = ChildProcess::Start(name, arguments, log);
+  if (absl::IsNotFound(started.status())) {
+    return absl::NotFoundError(
+        absl::StrCat(started.status().message(), "; --bin-dir says where the programs are"));
+  }
+  ASSIGN_OR_RETURN(auto child, std::move(started));
   auto& children = program == "regatta-router" ? router_ : workers_;
   children.push_back(std::move(child));
   return absl::OkStatus();

@@ -2,6 +2,7 @@
 #include "orchestrator/cluster/plan.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,7 @@
 #include "common/layout.h"
 #include "common/limits.h"
 #include "common/quantization.h"
+#include "common/size_text.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -44,8 +46,7 @@ std::string WithThousands(int64_t value) {
 std::string SmallestFit(const ModelSpec& spec, LimitsInput input) {
   for (uint32_t tp = 1; tp <= 64; tp *= 2) {
     input.tp = tp;
-    const auto layout = MakeLayout(tp, input.pp, 1, 1);
-    if (layout.ok() && CheckLayout(spec, *layout).ok() && AdviseLimits(spec, input).ok()) {
+    if (MakeLayout(spec, tp, input.pp, 1, 1).ok() && AdviseLimits(spec, input).ok()) {
       return absl::StrCat("; it fits from --tp ", tp);
     }
   }
@@ -89,8 +90,7 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanIn
   // Whoever plans fp8_static will have calibrated scales.
   ASSIGN_OR_RETURN(spec.quantization,
                    ResolveQuantization(input.quantization, true, checkpoint.quantization));
-  ASSIGN_OR_RETURN(const Layout layout, MakeLayout(input.tp, input.pp, input.ep, input.dp));
-  RETURN_IF_ERROR(CheckLayout(spec, layout));
+  ASSIGN_OR_RETURN(const Layout layout, MakeLayout(spec, input.tp, input.pp, input.ep, input.dp));
   LimitsInput limits{.tp = input.tp, .pp = input.pp, .kv_cache_fraction = input.kv_cache_fraction};
   ASSIGN_OR_RETURN(limits.device_memory_gib, MemoryOf(input));
   ASSIGN_OR_RETURN(limits.weight_bytes_per_element,
@@ -106,11 +106,7 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanIn
                    BytesPerElement("--kv-cache-dtype", input.kv_cache_dtype, kv_default));
   limits.mean_input_length = input.mean_input_length;
   limits.mean_output_length = input.mean_output_length;
-  if (input.max_seq_len > static_cast<uint32_t>(spec.max_position)) {
-    return absl::InvalidArgumentError(absl::StrCat("max_seq_len ", input.max_seq_len,
-                                                   " is over the context of ", spec.name, ": ",
-                                                   spec.max_position, " tokens"));
-  }
+  RETURN_IF_ERROR(CheckMaxSeqLen(spec, input.max_seq_len));
   limits.max_seq_len =
       input.max_seq_len > 0 ? input.max_seq_len : static_cast<uint32_t>(spec.max_position);
   const absl::StatusOr<LimitsAdvice> advice = AdviseLimits(spec, limits);
@@ -129,13 +125,12 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanIn
     absl::StrAppendFormat(&out, "  %-28s %s\n", name, value);
   };
   const std::string scheme = QuantizationName(spec.quantization);
-  line("Weights", absl::StrFormat("%.2f GiB, %.2f GiB per GPU%s%s", advice->weight_gib,
-                                  advice->weight_gib / ranks, scheme.empty() ? "" : ", ", scheme));
-  line("KV cache",
-       absl::StrFormat("%.2f GiB (%.0f %% of what is left), %.2f GiB per GPU", advice->kv_gib,
-                       input.kv_cache_fraction * 100, advice->kv_gib / ranks));
-  line("KV per token", absl::StrFormat("%.1f KiB", spec.KvBytesPerToken(1, 1) *
-                                                       limits.kv_bytes_per_element / 1024));
+  const auto gib = [](double size) { return SizeText(size * std::exp2(30)); };
+  line("Weights", absl::StrCat(gib(advice->weight_gib), ", ", gib(advice->weight_gib / ranks),
+                               " per GPU", scheme.empty() ? "" : ", ", scheme));
+  line("KV cache", absl::StrFormat("%s (%.0f %% of what is left), %s per GPU", gib(advice->kv_gib),
+                                   input.kv_cache_fraction * 100, gib(advice->kv_gib / ranks)));
+  line("KV per token", SizeText(spec.KvBytesPerToken(1, 1) * limits.kv_bytes_per_element));
   line("KV tokens", WithThousands(advice->kv_tokens));
   line("Requests that fit at once",
        absl::StrFormat("%.0f of %d in / %d out", advice->max_requests, input.mean_input_length,

@@ -101,7 +101,7 @@ void AddRepartition(CLI::App& cluster, const std::shared_ptr<ClusterFlags>& flag
   CLI::Option_group& layout =
       *command.add_option_group("Layout", "what is not given is 1; at least one must be");
   const auto add = [&](const char* name, uint32_t& value, const char* text) {
-    layout.add_option(name, value, text)->check(CLI::Range(1u, kMaxRanks));
+    layout.add_option(name, value, text)->check(WholeRange(1, kMaxRanks));
   };
   add("--tp", flags->tp, "tensor parallel ranks");
   add("--pp", flags->pp, "pipeline stages");

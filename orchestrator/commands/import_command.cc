@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 
+#include "common/flags.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/environment.h"
 #include "orchestrator/benchmark/stored_run.h"
@@ -48,9 +49,9 @@ void AddImportCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--model", options.model, "where the files do not say");
   command.add_option("--device", options.device, "where the files do not say: NVIDIA H100");
   command.add_option("--gpus", options.gpus, "of the deployment, where the files do not say")
-      ->check(CLI::Range(1u, 65536u));
+      ->check(WholeRange(1, 65536));
   command.add_option("--concurrency", options.concurrency, "of every point, likewise")
-      ->check(CLI::Range(1u, 1000000u));
+      ->check(WholeRange(1, 1000000));
   command.footer("Formats:\n" + ImportFormatsHelp() +
                  "Example:\n  regatta import agg_gptoss.json --source inferencex.semianalysis.com\n"
                  "  regatta import a/profile_export_aiperf.json a/profile_export.jsonl --gpus 2");

@@ -97,7 +97,7 @@ void AddNullServerCommand(CLI::App& app, CommandContext& context) {
   command
       .add_option("--tokens-per-message", flags->timing.tokens_per_message,
                   "tokens in each message")
-      ->check(CLI::Range(1u, 4096u))
+      ->check(WholeRange(1, 4096))
       ->capture_default_str();
   command.add_flag("--http", flags->http, "OpenAI's API in plain HTTP in place of gRPC");
   AddIrregularities(command, *flags);

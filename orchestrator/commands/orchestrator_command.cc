@@ -26,7 +26,7 @@ void AddOrchestratorCommand(CLI::App& app, CommandContext& context) {
                   "directory of data sets that clients may name instead of sending their own")
       ->check(CLI::ExistingDirectory);
   command.add_option("--max-queued", options->max_queued, "runs that may wait")
-      ->check(CLI::Range(1u, 10'000u))
+      ->check(WholeRange(1, 10'000))
       ->capture_default_str();
   command
       .add_option("--stop-grace", options->stop_grace_s,

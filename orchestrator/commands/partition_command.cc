@@ -258,7 +258,7 @@ void AddFlags(CLI::App& command, PartitionFlags& flags) {
   command
       .add_option("--rounds", flags.rounds,
                   "of successive halving before the sweep of what is left; 0 sweeps all")
-      ->check(CLI::Range(0u, kMaxRounds))
+      ->check(WholeRange(0, kMaxRounds))
       ->capture_default_str();
   command
       .add_option("--margin", flags.margin,

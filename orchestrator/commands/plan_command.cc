@@ -3,8 +3,8 @@
 #include <iostream>
 #include <memory>
 
+#include "common/config_numbers.h"
 #include "common/flags.h"
-#include "common/layout.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/cluster/plan.h"
@@ -40,7 +40,9 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--gpu-memory-gib", input->gpu_memory_gib, "memory of one GPU instead")
       ->check(FiniteRange(0.001, 65536.0));
   const auto add_size = [&](const char* names, uint32_t& value, const char* text) {
-    command.add_option(names, value, text)->check(CLI::Range(1u, kMaxRanks))->capture_default_str();
+    command.add_option(names, value, text)
+        ->check(InRange(ConfigNumberOf("tensor_parallel_size").range))
+        ->capture_default_str();
   };
   add_size("--tp,--tp-size", input->tp, "tensor parallel size");
   add_size("--pp,--pp-size", input->pp, "pipeline parallel size");
@@ -58,16 +60,16 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
   command
       .add_option("--kv-cache-free-gpu-mem-fraction", input->kv_cache_fraction,
                   "share of the memory left after weights that the KV cache gets")
-      ->check(FiniteRange(0.01, 1.0))
+      ->check(InRange(ConfigNumberOf("kv_cache_config.free_gpu_memory_fraction").range))
       ->capture_default_str();
   command.add_option("--target-input-len", input->mean_input_length, "mean prompt length")
-      ->check(CLI::Range(1u, kMaxLength))
+      ->check(WholeRange(1, kMaxLength))
       ->capture_default_str();
   command.add_option("--target-output-len", input->mean_output_length, "mean output length")
-      ->check(CLI::Range(1u, kMaxLength))
+      ->check(WholeRange(1, kMaxLength))
       ->capture_default_str();
   command.add_option("--max-seq-len", input->max_seq_len, "longest sequence; 0 = the model's")
-      ->check(CLI::Range(0u, kMaxLength));
+      ->check(WholeRange(0, kMaxLength));
   command.footer(
       "Examples:\n"
       "  regatta plan --model Llama-3.1-8B-Instruct --gpu H200 --target-input-len 128 "

@@ -6,6 +6,8 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "common/flags.h"
+#include "common/input_file.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "common/text/tokenizer.h"
@@ -86,9 +88,9 @@ absl::Status PrepareRange(PrepareFlags& flags) {
 }
 
 absl::StatusOr<std::ifstream> OpenInput(const PrepareFlags& flags) {
-  std::ifstream file(flags.input_path, std::ios::binary);
-  if (file) return file;
-  return absl::NotFoundError(absl::StrCat("--input: cannot read '", flags.input_path, "'"));
+  absl::StatusOr<std::ifstream> file = OpenInputFile(flags.input_path);
+  if (file.ok()) return file;
+  return absl::NotFoundError(absl::StrCat("--input: ", file.status().message()));
 }
 
 absl::Status PrepareTrace(PrepareFlags& flags) {
@@ -192,7 +194,7 @@ void AddRange(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
               CommandContext& context) {
   CLI::App& sub = AddSynthetic(command, *flags, "token-range-dist",
                                "Random tokens, lengths uniform in a ratio of the given ones.");
-  const CLI::Range lengths(1u, kMaxOutputTokens);
+  const CLI::Validator lengths = WholeRange(1, kMaxOutputTokens);
   sub.add_option("--input-len", flags->input_length, "tokens")->required()->check(lengths);
   sub.add_option("--output-len", flags->output_length, "tokens")->required()->check(lengths);
   sub.add_option("--range-ratio,--random-range-ratio", flags->range_ratio, "0..1")->required();

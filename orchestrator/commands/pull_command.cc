@@ -3,6 +3,7 @@
 #include <iostream>
 #include <memory>
 
+#include "common/flags.h"
 #include "common/status_macros.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/hub/pull.h"
@@ -40,7 +41,7 @@ void AddPullCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--revision", flags->revision, "branch, tag or commit")->capture_default_str();
   command.add_option("--connections", flags->connections, "files fetched at once")
       ->capture_default_str()
-      ->check(CLI::Range(1, 32));
+      ->check(WholeRange(1, 32));
   command.add_flag("--offline", flags->offline, "only look whether the cache has it");
   command.footer(
       "Examples:\n"

@@ -58,11 +58,10 @@ void AddRecommendFlags(CLI::App& command, RecommendFlags& flags) {
                 "back if it got worse")
       ->group("Goal");
   AddSearchFlags(command, flags.search, nullptr);
-  command
-      .add_option("--resume", flags.resume,
-                  "directory of a run that was cut short: measures what is missing, with the flags "
-                  "it was begun with")
-      ->check(CLI::ExistingDirectory);
+  command.add_option(
+      "--resume", flags.resume,
+      "directory of a run that was cut short: measures what is missing, with the flags "
+      "it was begun with");
   AddBenchmarkFlags(command, flags.benchmark);
   // Other tools' protocols fix the loads that are chosen here.
   command.remove_option(command.get_option("--compat"));

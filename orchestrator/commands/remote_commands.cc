@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "common/flags.h"
 #include "common/status_macros.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/service_flags.h"
@@ -103,7 +104,7 @@ void AddRunsCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command =
       AddRemote(app, "runs", "Lists submitted runs, newest first.", List, flags, context);
   command.add_option("--limit", flags->limit, "runs that are listed")
-      ->check(CLI::Range(1u, 1000u))
+      ->check(WholeRange(1, 1000))
       ->capture_default_str();
   command.footer(std::string("Example:\n  regatta runs --limit 5\n") + kExitCodesHelp);
 }

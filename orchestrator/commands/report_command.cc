@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "common/flags.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/benchmark/stored_run.h"
@@ -115,7 +116,7 @@ void AddReportCommand(CLI::App& app, CommandContext& context) {
                   "also write these formats into DIR/export (see regatta export --help)")
       ->delimiter(',');
   command.add_option("--width", flags->width, "columns of the drawn frontier")
-      ->check(CLI::Range(40, 400))
+      ->check(WholeRange(40, 400))
       ->capture_default_str();
   command.footer(
       "Examples:\n  regatta report results/20261122T180000Z-regatta-dense-tp2 --markdown\n"

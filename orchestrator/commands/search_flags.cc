@@ -3,6 +3,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/flags.h"
 #include "orchestrator/benchmark/sweep.h"
 
 namespace regatta {
@@ -10,13 +11,13 @@ namespace regatta {
 void AddSearchFlags(CLI::App& command, SearchLimits& limits, CLI::Option* needed) {
   CLI::Option* const points =
       command.add_option("--max-points", limits.max_points, "loads that the search may measure")
-          ->check(CLI::Range(1u, 1000u))
+          ->check(WholeRange(1, 1000))
           ->capture_default_str()
           ->group("Search");
   CLI::Option* const concurrency = command
                                        .add_option("--max-concurrency", limits.max_concurrency,
                                                    "users at once that the search may try")
-                                       ->check(CLI::Range(1u, kMaxConcurrency))
+                                       ->check(WholeRange(1, kMaxConcurrency))
                                        ->capture_default_str()
                                        ->group("Search");
   if (needed == nullptr) return;

@@ -20,7 +20,7 @@ void AddServeHttpFlags(CLI::App& command, ServeOptions& options) {
       ->capture_default_str();
   add("--port", options.port, "of the OpenAI-compatible API; 0 = any free one")
       ->capture_default_str()
-      ->check(CLI::Range(0u, 65535u));
+      ->check(WholeRange(0, 65535));
   CLI::Option* const cert =
       add("--http-tls-cert,--ssl-certfile", options.tls_cert, "PEM certificate: serves https");
   CLI::Option* const key =

@@ -91,12 +91,10 @@ void AddSweepFlags(CLI::App& command, SweepFlags& flags) {
       "asked --user-speed is reached, then refine the edges of these speeds, the knee of the "
       "throughput and the widest gaps of the frontier");
   AddSearchFlags(command, flags.search, adaptive);
-  CLI::Option* const resume =
-      command
-          .add_option("--resume", flags.resume,
-                      "directory of a sweep that was cut short: measures what is missing, with the "
-                      "flags it was begun with")
-          ->check(CLI::ExistingDirectory);
+  CLI::Option* const resume = command.add_option(
+      "--resume", flags.resume,
+      "directory of a sweep that was cut short: measures what is missing, with the "
+      "flags it was begun with");
   AddBenchmarkFlags(command, flags.benchmark);
   command
       .add_option("--run-dir", flags.run_dir,

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "common/flags.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark.h"
 #include "orchestrator/benchmark/benchmark_options.h"
@@ -95,7 +96,7 @@ void AddThroughputCommand(CLI::App& app, CommandContext& context) {
   command
       .add_option("--concurrency", flags->concurrency,
                   "requests kept running; -1 or 0 sends all at once")
-      ->check(CLI::Range(int64_t{-1}, int64_t{kMaxConcurrency}))
+      ->check(WholeRange(-1, kMaxConcurrency))
       ->capture_default_str();
   command.add_option("--request-rate", flags->request_rate,
                      "requests per second, sent whether or not earlier ones have ended; inf sends "

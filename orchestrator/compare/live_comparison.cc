@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/types/span.h"
 #include "common/status_macros.h"
+#include "orchestrator/benchmark/benchmark_input.h"
 #include "orchestrator/benchmark/benchmark_session.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/benchmark/run_order.h"
@@ -68,6 +69,9 @@ absl::Status MeasureBoth(const Loads& loads, size_t step, const std::atomic<bool
 
 absl::StatusOr<LiveRuns> MeasureInTurn(const LivePlan& plan, const std::atomic<bool>& stop) {
   RETURN_IF_ERROR(CheckCaches(plan.a.options, plan.b.options));
+  for (BenchmarkOptions options : {plan.a.options, plan.b.options}) {  // before one is launched
+    RETURN_IF_ERROR(TakeModel(options, stop));
+  }
   const Loads loads = LoadsOf(plan);
   ASSIGN_OR_RETURN(const RunDirectory directory,
                    RunDirectory::Create(plan.output, "comparison", "a-b"));

@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "common/json_text.h"
 
 namespace regatta {
 namespace {
@@ -60,11 +61,9 @@ absl::StatusOr<json> ParseImportedJson(absl::string_view text, const std::string
     return absl::InvalidArgumentError(
         absl::StrCat(source, ": has ", text.size(), " bytes, must have at most ", kMaxImportBytes));
   }
-  try {
-    return json::parse(WithoutNonFinite(text));
-  } catch (const json::exception& error) {
-    return absl::InvalidArgumentError(absl::StrCat(source, ": is not JSON: ", error.what()));
-  }
+  absl::StatusOr<json> parsed = ParseJson(WithoutNonFinite(text));
+  if (parsed.ok()) return parsed;
+  return absl::InvalidArgumentError(absl::StrCat(source, ": is ", parsed.status().message()));
 }
 
 JsonFields::JsonFields(const json& object, std::string where, absl::Status& status)

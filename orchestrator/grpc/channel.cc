@@ -48,7 +48,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& addres
       "no connection to '", address, "' within ", absl::FormatDuration(timeout),
       ": is it running, and does it speak ",
       tls.ca.empty()
-          ? "plaintext (a router with certificates needs --tls-cert, --tls-key, --tls-ca)"
+          ? "plaintext (a server with certificates needs --tls-cert, --tls-key, --tls-ca)"
           : "TLS with certificates of the authority that --tls-ca names"));
 }
 

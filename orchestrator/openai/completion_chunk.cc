@@ -5,6 +5,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "orchestrator/openai/chunk_scanner.h"
 
@@ -87,6 +88,13 @@ absl::StatusCode CodeOf(unsigned status) {
 
 absl::string_view Quoted(absl::string_view text) { return text.substr(0, kQuotedBytes); }
 
+// The beginning of an answer that is no JSON, a web page say.
+std::string OneLine(absl::string_view text) {
+  std::string line(Quoted(text));
+  absl::RemoveExtraAsciiWhitespace(&line);
+  return text.size() > kQuotedBytes ? absl::StrCat(line, "...") : line;
+}
+
 }  // namespace
 
 FinishReason FinishOf(absl::string_view reason) {
@@ -127,7 +135,7 @@ absl::StatusOr<CompletionChunk> ParseWholeCompletionChunk(absl::string_view text
 absl::Status StatusOfAnswer(unsigned status, absl::string_view body) {
   const json document = json::parse(body.begin(), body.end(), nullptr, /*allow_exceptions=*/false);
   std::string message = ErrorMessage(document);
-  if (message.empty()) message = std::string(Quoted(body));
+  if (message.empty()) message = OneLine(body);
   return absl::Status(CodeOf(status), absl::StrCat("HTTP ", status, ": ", message));
 }
 

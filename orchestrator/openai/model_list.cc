@@ -18,11 +18,17 @@ using nlohmann::json;
 
 constexpr absl::Duration kPause = absl::Milliseconds(500);
 
-absl::StatusOr<std::string> Ask(const HttpCall& call) {
+absl::StatusOr<ListedModel> Ask(const HttpCall& call) {
   ASSIGN_OR_RETURN(const HttpAnswer answer, PerformHttp(call));
   if (answer.status == 401) {
     return absl::UnauthenticatedError(absl::StrCat("the server at ", call.url.ToString(),
                                                    " wants an API key: set OPENAI_API_KEY"));
+  }
+  if (answer.status == 404) {
+    return absl::NotFoundError(
+        absl::StrCat(call.url.ToString(),
+                     " is not there (HTTP 404): is --url an OpenAI-compatible server? If it "
+                     "lists no models, name one with --model-name"));
   }
   if (answer.status != 200) return StatusOfAnswer(answer.status, answer.body);
   const json list = json::parse(answer.body, nullptr, /*allow_exceptions=*/false);
@@ -31,12 +37,17 @@ absl::StatusOr<std::string> Ask(const HttpCall& call) {
     return absl::NotFoundError(
         absl::StrCat(call.url.ToString(), " lists no model; name it with --model-name"));
   }
-  return list[first].get<std::string>();
+  ListedModel model{list[first].get<std::string>()};
+  const json longest = list.value(json::json_pointer("/data/0/max_model_len"), json());
+  if (longest.is_number_unsigned() && longest.get<uint64_t>() <= UINT32_MAX) {
+    model.max_model_len = longest.get<uint32_t>();  // vLLM's, SGLang's and ours
+  }
+  return model;
 }
 
 }  // namespace
 
-absl::StatusOr<std::string> FirstModel(const HttpUrl& url, const std::string& api_key,
+absl::StatusOr<ListedModel> FirstModel(const HttpUrl& url, const std::string& api_key,
                                        absl::Duration timeout, const std::atomic<bool>& stop) {
   HttpCall call;
   call.url = url;
@@ -45,10 +56,10 @@ absl::StatusOr<std::string> FirstModel(const HttpUrl& url, const std::string& ap
   call.stop = &stop;
   call.deadline = absl::Now() + timeout;
   while (true) {
-    absl::StatusOr<std::string> name = Ask(call);
+    const absl::StatusOr<ListedModel> model = Ask(call);
     const bool later =
-        absl::IsUnavailable(name.status()) || absl::IsDeadlineExceeded(name.status());
-    if (!later || absl::Now() + kPause > call.deadline) return name;
+        absl::IsUnavailable(model.status()) || absl::IsDeadlineExceeded(model.status());
+    if (!later || absl::Now() + kPause > call.deadline) return model;
     if (!SleepUnless(stop, kPause)) return absl::CancelledError("interrupted");
   }
 }

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <cstdint>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -10,9 +11,14 @@
 
 namespace regatta {
 
-// The first name that GET /v1/models lists; asks again until the server answers or `timeout` has
+struct ListedModel {
+  std::string name;
+  uint32_t max_model_len = 0;  // tokens in and out of one request; 0 = the server does not tell
+};
+
+// The first model that GET /v1/models lists; asks again until the server answers or `timeout` has
 // passed. UNAVAILABLE, UNAUTHENTICATED (with what to do) and the like; CANCELLED by `stop`.
-absl::StatusOr<std::string> FirstModel(const HttpUrl& url, const std::string& api_key,
+absl::StatusOr<ListedModel> FirstModel(const HttpUrl& url, const std::string& api_key,
                                        absl::Duration timeout, const std::atomic<bool>& stop);
 
 }  // namespace regatta

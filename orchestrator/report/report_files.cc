@@ -1,10 +1,12 @@
 // Files of a sweep and the JSON form of every result message; see report.h.
 #include <google/protobuf/util/json_util.h>
 
+#include <algorithm>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/json_text.h"
 #include "common/status_macros.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/html_page.h"
@@ -154,9 +156,10 @@ absl::Status FromJson(absl::string_view json, google::protobuf::Message& message
   const auto status = google::protobuf::util::JsonStringToMessage(
       std::string(json.data(), json.size()), &message, options);
   if (status.ok()) return absl::OkStatus();
-  const auto text = status.message();
-  return absl::InvalidArgumentError(
-      absl::StrCat("not a result file: ", absl::string_view(text.data(), text.size())));
+  RETURN_IF_ERROR(ParseJson(json).status());
+  std::string text(status.message());
+  std::replace(text.begin(), text.end(), '\n', ' ');
+  return absl::InvalidArgumentError(absl::StrCat("not a result file: ", text));
 }
 
 }  // namespace regatta

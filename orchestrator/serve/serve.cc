@@ -17,15 +17,17 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "common/edge/api_keys.h"
+#include "common/edge/server_tls.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/serving.h"
 #include "orchestrator/cluster/cluster_client.h"
 #include "orchestrator/cluster/launch_display.h"
+#include "orchestrator/cluster/model_check.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/http/http_client.h"
 #include "orchestrator/hub/model_argument.h"
-#include "orchestrator/hub/model_files.h"
 #include "orchestrator/serve/listen_check.h"
 #include "orchestrator/serve/serve_text.h"
 #include "orchestrator/terminal/interrupt.h"
@@ -50,6 +52,15 @@ absl::StatusOr<std::string> MakeLogDirectory(const std::string& parent) {
   if (::mkdtemp(path.data()) != nullptr) return path;
   return absl::UnavailableError(
       absl::StrCat("--log-dir: cannot create '", path, "': ", std::strerror(errno)));
+}
+
+// Keys and certificates, which the router reads once workers run.
+absl::Status CheckEdgeFiles(const ServeOptions& options) {
+  if (!options.tls_cert.empty()) {
+    RETURN_IF_ERROR(LoadServerTls(options.tls_cert, options.tls_key).status());
+  }
+  return options.api_key_file.empty() ? absl::OkStatus()
+                                      : ApiKeys::Load(options.api_key_file, nullptr).status();
 }
 
 uint32_t RunningGroups(const ClusterDescription& cluster) {
@@ -87,6 +98,7 @@ class Server {
 
 absl::Status Server::Run() {
   RETURN_IF_ERROR(CheckListenAddress(options_.host, options_.port));
+  RETURN_IF_ERROR(CheckEdgeFiles(options_));
   RETURN_IF_ERROR(TakeModel());
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
   ASSIGN_OR_RETURN(log_dir_, MakeLogDirectory(options_.log_dir));
@@ -110,14 +122,8 @@ absl::Status Server::TakeModel() {
     options_.served_model_name = cluster.model;
   }
   cluster.model = directory;
-  std::error_code error;
-  if (fs::is_directory(directory, error) && !HasTokenizer(directory)) {
-    return absl::FailedPreconditionError(
-        absl::StrCat(directory,
-                     " has no tokenizer.json: an API of text needs one (regatta sweep "
-                     "and throughput do not)"));
-  }
-  return absl::OkStatus();
+  RETURN_IF_ERROR(CheckModelFiles(cluster));
+  return CheckTextFiles(directory);
 }
 
 absl::Status Server::Launch(const Layout& layout) {

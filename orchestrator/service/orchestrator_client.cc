@@ -40,8 +40,14 @@ bool MayJoinAgain(const absl::Status& status) {
 
 absl::StatusOr<OrchestratorClient> OrchestratorClient::Dial(const ServiceAddress& address) {
   ASSIGN_OR_RETURN(const std::string target, AddressOfUrl(address.url));
-  ASSIGN_OR_RETURN(const auto channel, Connect(target, address.tls, kServiceConnectTimeout));
-  return OrchestratorClient(Orchestrator::NewStub(channel));
+  const auto channel = Connect(target, address.tls, kServiceConnectTimeout);
+  if (absl::IsUnavailable(channel.status())) {
+    return absl::UnavailableError(absl::StrCat(
+        channel.status().message(),
+        "; `regatta orchestrator` starts a service, --service names one that runs elsewhere"));
+  }
+  RETURN_IF_ERROR(channel.status());
+  return OrchestratorClient(Orchestrator::NewStub(*channel));
 }
 
 absl::StatusOr<RunSummary> OrchestratorClient::Start(const StartRunRequest& request) {

@@ -10,6 +10,8 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/input_file.h"
+#include "common/json_text.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -127,7 +129,6 @@ absl::Status ParseTaskId(const json& line, size_t number, DatasetEntry& entry) {
 }
 
 absl::StatusOr<DatasetEntry> ParseEntry(const json& line, size_t number) {
-  if (!line.is_object()) return BadField("line", line, "a JSON object");
   for (const char* field : {"lora_request", "media_paths"}) {
     if (line.contains(field) && !line[field].is_null()) {
       return absl::UnimplementedError(absl::StrCat("'", field, "' is not supported"));
@@ -192,12 +193,11 @@ absl::StatusOr<Dataset> ParseDataset(std::istream& in, const std::string& path) 
   std::string text;
   for (size_t number = 1; std::getline(in, text); ++number) {
     if (absl::StripAsciiWhitespace(text).empty()) continue;
-    const json line = json::parse(text, nullptr, /*allow_exceptions=*/false);
-    if (line.is_discarded()) {
-      return AtLine(path, number, absl::InvalidArgumentError("not valid JSON (one object a line)"));
-    }
-    absl::StatusOr<DatasetEntry> entry = ParseEntry(line, number);
+    const absl::StatusOr<json> line = ParseJsonLine(text);
+    if (!line.ok()) return AtLine(path, number, line.status());
+    absl::StatusOr<DatasetEntry> entry = ParseEntry(*line, number);
     if (!entry.ok()) return AtLine(path, number, entry.status());
+    entry->line = static_cast<uint32_t>(number);
     dataset.entries.push_back(*std::move(entry));
   }
   if (in.bad()) return absl::DataLossError(absl::StrCat(path, ": cannot be read to its end"));
@@ -208,9 +208,14 @@ absl::StatusOr<Dataset> ParseDataset(std::istream& in, const std::string& path) 
 }
 
 absl::StatusOr<Dataset> LoadDataset(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return absl::NotFoundError(absl::StrCat("--dataset: cannot read '", path, "'"));
-  return ParseDataset(file, path);
+  absl::StatusOr<std::ifstream> file = OpenInputFile(path);
+  if (!file.ok()) return absl::NotFoundError(absl::StrCat("--dataset: ", file.status().message()));
+  return ParseDataset(*file, path);
+}
+
+std::string PlaceOf(const Dataset& dataset, const DatasetEntry& entry) {
+  if (entry.line > 0) return absl::StrCat(dataset.path, ":", entry.line);
+  return absl::StrCat(dataset.path, ": task_id ", entry.task_id);
 }
 
 absl::Status CheckTokenIds(const Dataset& dataset, uint32_t vocab_size, const std::string& model) {
@@ -218,9 +223,9 @@ absl::Status CheckTokenIds(const Dataset& dataset, uint32_t vocab_size, const st
     const auto bad =
         std::find_if(ids.begin(), ids.end(), [&](uint32_t id) { return id >= vocab_size; });
     if (bad == ids.end()) return absl::OkStatus();
-    return absl::InvalidArgumentError(
-        absl::StrCat(dataset.path, ": task_id ", entry.task_id, ": token id ", *bad,
-                     " is not below the ", vocab_size, " of the vocabulary of '", model, "'"));
+    return absl::InvalidArgumentError(absl::StrCat(PlaceOf(dataset, entry), ": token id ", *bad,
+                                                   " is not below the ", vocab_size,
+                                                   " of the vocabulary of '", model, "'"));
   };
   for (const DatasetEntry& entry : dataset.entries) {
     RETURN_IF_ERROR(check(entry, entry.input_ids));

@@ -38,6 +38,7 @@ struct DatasetEntry {
   std::vector<DatasetTurn> next_turns;  // of the session that this entry begins
   std::optional<double> timestamp_ms;   // of a trace: when it was sent
   uint32_t prefix_tokens = 0;           // of input_ids, shared with other entries
+  uint32_t line = 0;                    // of the file, from 1; 0 = of no file
 };
 
 struct Dataset {
@@ -61,6 +62,9 @@ absl::StatusOr<Dataset> ParseDataset(std::istream& in, const std::string& path);
 
 // The same from a file; NOT_FOUND names the path.
 absl::StatusOr<Dataset> LoadDataset(const std::string& path);
+
+// "path:line" of an entry, or its path and task_id when no line is known: for error messages.
+std::string PlaceOf(const Dataset& dataset, const DatasetEntry& entry);
 
 // INVALID_ARGUMENT names the first entry with a token id that `model` does not have, and the id.
 absl::Status CheckTokenIds(const Dataset& dataset, uint32_t vocab_size, const std::string& model);

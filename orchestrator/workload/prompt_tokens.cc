@@ -71,7 +71,7 @@ absl::Status TokenizePrompts(const std::string& model_dir, Dataset& dataset) {
     entry.input_ids = EncodePrompt(*tokenizer, entry.prompt);
     if (entry.input_ids.empty()) {
       return absl::InvalidArgumentError(
-          absl::StrCat("task_id ", entry.task_id, ": the prompt has no token"));
+          absl::StrCat(PlaceOf(dataset, entry), ": the prompt has no token"));
     }
     entry.prompt.clear();
     for (DatasetTurn& turn : entry.next_turns) {
@@ -79,7 +79,7 @@ absl::Status TokenizePrompts(const std::string& model_dir, Dataset& dataset) {
       turn.input_ids.assign(ids.begin(), ids.end());
       if (turn.input_ids.empty()) {
         return absl::InvalidArgumentError(
-            absl::StrCat("task_id ", entry.task_id, ": a turn's prompt has no token"));
+            absl::StrCat(PlaceOf(dataset, entry), ": a turn's prompt has no token"));
       }
       turn.prompt.clear();
     }

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "absl/strings/str_cat.h"
+#include "common/json_text.h"
 #include "common/status_macros.h"
 #include "common/text/tokenizer.h"
 #include "orchestrator/workload/prompt_tokens.h"
@@ -84,7 +85,12 @@ class Converter {
 absl::StatusOr<std::vector<DatasetEntry>> ReadShareGpt(std::istream& in, const std::string& path,
                                                        const ShareGptOptions& options,
                                                        const Tokenizer& tokenizer) {
-  const json file = json::parse(in, nullptr, /*allow_exceptions=*/false);
+  const std::string text{std::istreambuf_iterator<char>(in), {}};
+  const absl::StatusOr<json> parsed = ParseJson(text);
+  if (!parsed.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat(path, ": ", parsed.status().message()));
+  }
+  const json& file = *parsed;
   if (!file.is_array()) {
     return absl::InvalidArgumentError(absl::StrCat(path, ": not a JSON list of conversations"));
   }

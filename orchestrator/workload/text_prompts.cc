@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/json_text.h"
 #include "common/status_macros.h"
 #include "common/text/tokenizer.h"
 #include "orchestrator/workload/prompt_tokens.h"
@@ -30,8 +31,7 @@ absl::StatusOr<std::string> PromptOf(const json& line, const std::string& model_
 }
 
 absl::Status ReadJson(const std::string& text, const std::string& model_name, DatasetEntry& entry) {
-  const json line = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!line.is_object()) return absl::InvalidArgumentError("not valid JSON (one object a line)");
+  ASSIGN_OR_RETURN(const json line, ParseJsonLine(text));
   ASSIGN_OR_RETURN(entry.prompt, PromptOf(line, model_name));
   const json id = line.value("task_id", line.value("id", json()));
   if (!id.is_null()) entry.task_id = id.is_string() ? id.get<std::string>() : id.dump();

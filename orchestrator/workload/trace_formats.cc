@@ -12,6 +12,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "absl/time/time.h"
+#include "common/json_text.h"
 #include "common/status_macros.h"
 #include "orchestrator/workload/counter_random.h"
 
@@ -42,8 +43,7 @@ absl::StatusOr<uint64_t> Count(absl::string_view field, absl::string_view text) 
 }
 
 absl::StatusOr<Row> ReadMooncake(const std::string& text) {
-  const json line = json::parse(text, nullptr, /*allow_exceptions=*/false);
-  if (!line.is_object()) return absl::InvalidArgumentError("not valid JSON (one object a line)");
+  ASSIGN_OR_RETURN(const json line, ParseJsonLine(text));
   Row row;
   const json time = line.value("timestamp", json());
   if (!time.is_number()) return BadColumn("timestamp", time.dump(), "milliseconds");

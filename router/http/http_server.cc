@@ -12,13 +12,13 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "common/credentials.h"
+#include "common/edge/api_keys.h"
+#include "common/edge/server_tls.h"
 #include "common/status_macros.h"
-#include "router/http/api_keys.h"
 #include "router/http/file_watcher.h"
 #include "router/http/io_thread.h"
 #include "router/http/listener.h"
 #include "router/http/server_state.h"
-#include "router/http/tls.h"
 
 namespace regatta {
 namespace {

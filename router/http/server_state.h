@@ -10,7 +10,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
-#include "router/http/api_keys.h"
+#include "common/edge/api_keys.h"
 #include "router/http/connection_gate.h"
 #include "router/http/http_server.h"
 #include "router/http/routes.h"

@@ -2,8 +2,12 @@
 #include "common/config.h"
 
 #include <gmock/gmock.h>
+#include <google/protobuf/descriptor.h>
 #include <gtest/gtest.h>
 
+#include <cmath>
+
+#include "common/config_numbers.h"
 #include "tests/testing/temp_dir.h"
 
 namespace regatta {
@@ -114,22 +118,34 @@ TEST(ConfigTest, UnknownKeysNameTheNearest) {
 
 TEST(ConfigTest, WrongTypesAndRanges) {
   EXPECT_EQ(ErrorOf("max_batch_size: many"),
-            "line 1: 'max_batch_size': expected a whole number, got 'many'");
-  EXPECT_EQ(ErrorOf("max_batch_size: -1"),
-            "line 1: 'max_batch_size': -1 is outside 0 to 4294967295");
-  EXPECT_THAT(ErrorOf("max_batch_size: 4294967296"), HasSubstr("outside 0 to 4294967295"));
-  for (const char* value : {"1.5", "[1]", "{a: 1}", "99999999999999999999", "''", "0x10"}) {
+            "line 1: 'max_batch_size': 'many' is no whole number; expected 1 to 1048576");
+  for (const char* value : {"-1", "0", "1048577", "4294967296", "99999999999999999999"}) {
+    EXPECT_EQ(ErrorOf(std::string("max_batch_size: ") + value),
+              std::string("line 1: 'max_batch_size': ") + value + " is outside 1 to 1048576");
+  }
+  for (const char* value : {"1.5", "''", "0x10", "nan"}) {
     EXPECT_THAT(ErrorOf(std::string("max_batch_size: ") + value),
-                HasSubstr("expected a whole number"));
+                HasSubstr("is no whole number; expected 1 to 1048576"));
   }
-  for (const char* value : {"high", ".nan", "nan", "inf", "[0.9]"}) {
-    EXPECT_THAT(ErrorOf(std::string("kv_cache_config: {free_gpu_memory_fraction: ") + value + "}"),
-                HasSubstr("'kv_cache_config.free_gpu_memory_fraction': expected a number"));
+  for (const char* value : {"[1]", "{a: 1}"}) {
+    EXPECT_THAT(ErrorOf(std::string("max_batch_size: ") + value),
+                HasSubstr("expected a whole number, got "));
   }
+  const auto fraction = [](const std::string& value) {
+    return ErrorOf("kv_cache_config: {free_gpu_memory_fraction: " + value + "}");
+  };
+  for (const char* value : {"high", ".nan", "nan"}) {
+    EXPECT_THAT(fraction(value), HasSubstr("is no number; expected 0.01 to 1"));
+  }
+  for (const char* value : {"inf", "-0.5", "0", "0.001", "1.01"}) {
+    EXPECT_THAT(fraction(value), HasSubstr(std::string(value) + " is outside 0.01 to 1"));
+  }
+  EXPECT_THAT(fraction("[0.9]"), HasSubstr("expected a number, got a list"));
   EXPECT_THAT(ErrorOf("enable_chunked_prefill: maybe"), HasSubstr("true or false, got 'maybe'"));
   EXPECT_THAT(ErrorOf("enable_chunked_prefill: 2"), HasSubstr("true or false"));
   EXPECT_THAT(ErrorOf("cuda_graph_config: {batch_sizes: 4}"), HasSubstr("expected a list"));
-  EXPECT_THAT(ErrorOf("cuda_graph_config: {batch_sizes: [4, x]}"), HasSubstr("got 'x'"));
+  EXPECT_THAT(ErrorOf("cuda_graph_config: {batch_sizes: [4, x]}"),
+              HasSubstr("'x' is no whole number"));
   EXPECT_THAT(ErrorOf("kv_cache_config: 3"), HasSubstr("expected keys and values"));
   EXPECT_THAT(ErrorOf("dtype: [a]"), HasSubstr("expected a word"));
 }
@@ -161,20 +177,16 @@ absl::Status Load(const std::string& text) {
 TEST(ConfigTest, FilesAreCheckedForValues) {
   EXPECT_TRUE(Load("max_batch_size: 1\nkv_cache_config: {free_gpu_memory_fraction: 1}").ok());
   EXPECT_THAT(Load("max_batch_size: 0").message(),
-              HasSubstr("config.yml: max_batch_size is 0; at least 1"));
+              HasSubstr("config.yml: line 1: 'max_batch_size': 0 is outside 1 to 1048576"));
   EXPECT_THAT(Load("kv_cache_config: {tokens_per_block: 0}").message(),
-              HasSubstr("kv_cache_config.tokens_per_block is 0"));
+              HasSubstr("'kv_cache_config.tokens_per_block': 0 is outside 1 to "));
   EXPECT_THAT(Load("cuda_graph_config: {batch_sizes: [1, 0]}").message(),
-              HasSubstr("cuda_graph_config.batch_sizes is 0"));
-  for (const char* fraction : {"0", "-0.5", "1.01"}) {
-    EXPECT_THAT(Load(std::string("kv_cache_config: {free_gpu_memory_fraction: ") + fraction + "}")
-                    .message(),
-                HasSubstr(std::string("fraction is ") + fraction));
-  }
+              HasSubstr("'cuda_graph_config.batch_sizes': 0 is outside 1 to "));
   EXPECT_THAT(Load("dtype: int3").message(), HasSubstr("dtype is 'int3'; known: auto, float32"));
   EXPECT_THAT(Load("scheduler_config: {waiting_queue_policy: lifo}").message(),
               HasSubstr("'lifo'; known: fcfs, priority"));
-  EXPECT_THAT(Load("max_inflight: 65").message(), HasSubstr("max_inflight is 65; at most 64"));
+  EXPECT_THAT(Load("max_inflight: 65").message(),
+              HasSubstr("'max_inflight': 65 is outside 1 to 64"));
   EXPECT_TRUE(Load("queue_timeout_ms: 0").ok());
   EXPECT_TRUE(Load("cuda_graph_config: {batch_sizes: [4096]}").ok()) << "limits are derived later";
   EXPECT_TRUE(Load("max_batch_size: 8\ncuda_graph_config: {max_batch_size: 3840}").ok());
@@ -183,6 +195,57 @@ TEST(ConfigTest, FilesAreCheckedForValues) {
   EXPECT_THAT(Load("max_batch_size: 4\ncuda_graph_config: {batch_sizes: [8]}").message(),
               HasSubstr("batch_sizes has 8; at most max_batch_size 4"));
   EXPECT_THAT(Load("dtypo: 1").message(), HasSubstr("config.yml: line 1: 'dtypo'"));
+}
+
+// Flags are merged in after the file was read.
+TEST(ConfigTest, MergedNumbersAreCheckedAlike) {
+  ServerConfig config;
+  config.set_max_batch_size(0);
+  EXPECT_EQ(CheckServerConfig(config).message(), "max_batch_size: 0 is outside 1 to 1048576");
+  config.set_max_batch_size(1);
+  config.mutable_kv_cache_config()->set_free_gpu_memory_fraction(std::nan(""));
+  EXPECT_EQ(CheckServerConfig(config).message(),
+            "kv_cache_config.free_gpu_memory_fraction: 'nan' is no number; expected 0.01 to 1");
+  config.mutable_kv_cache_config()->set_free_gpu_memory_fraction(0.5);
+  config.mutable_cuda_graph_config()->add_batch_sizes(0);
+  EXPECT_EQ(CheckServerConfig(config).message(),
+            "cuda_graph_config.batch_sizes: 0 is outside 1 to 1048576");
+}
+
+// A number without a range would be checked nowhere.
+void ExpectRanges(const google::protobuf::Descriptor& descriptor, const std::string& path) {
+  for (int i = 0; i < descriptor.field_count(); ++i) {
+    const auto& field = *descriptor.field(i);
+    const std::string full = path + field.name();
+    switch (field.cpp_type()) {
+      case google::protobuf::FieldDescriptor::CPPTYPE_MESSAGE:
+        ExpectRanges(*field.message_type(), full + ".");
+        break;
+      case google::protobuf::FieldDescriptor::CPPTYPE_UINT32:
+      case google::protobuf::FieldDescriptor::CPPTYPE_DOUBLE:
+        EXPECT_NE(FindConfigNumber(full), nullptr) << full;
+        break;
+      default:
+        EXPECT_EQ(FindConfigNumber(full), nullptr) << full;
+    }
+  }
+}
+
+TEST(ConfigNumbersTest, EveryNumberHasARange) { ExpectRanges(*ServerConfig::descriptor(), ""); }
+
+TEST(NumberRangeTest, NumbersAreRefusedInOneWay) {
+  const NumberRange whole = {1, 64, /*whole=*/true};
+  EXPECT_EQ(whole.Problem("1"), "");
+  EXPECT_EQ(whole.Problem("64"), "");
+  EXPECT_EQ(whole.Problem("65"), "65 is outside 1 to 64");
+  EXPECT_EQ(whole.Problem("-9999999999999999999999"), "-9999999999999999999999 is outside 1 to 64");
+  EXPECT_EQ(whole.Problem(""), "'' is no whole number; expected 1 to 64");
+  EXPECT_EQ(whole.Problem("6.5"), "'6.5' is no whole number; expected 1 to 64");
+  const NumberRange real = {0.5, 1e9};
+  EXPECT_EQ(real.Problem("2.5e3"), "");
+  EXPECT_EQ(real.Problem("0.25"), "0.25 is outside 0.5 to 1000000000");
+  EXPECT_EQ(real.Problem("inf"), "inf is outside 0.5 to 1000000000");
+  EXPECT_EQ(real.Problem("-nan"), "'-nan' is no number; expected 0.5 to 1000000000");
 }
 
 TEST(ConfigTest, FilesThatAreNone) {

@@ -1,7 +1,7 @@
 // Headers of safetensors files: what is accepted must place every tensor inside the file.
 #include "common/check.h"
+#include "common/checkpoint/safetensors_header.h"
 #include "tests/fuzz/fuzz_input.h"
-#include "worker/safetensors_header.h"
 
 namespace regatta {
 namespace {

@@ -82,8 +82,7 @@ TEST_F(BenchmarkInputTest, IdsOutsideTheVocabularyAreRefused) {
   ASSERT_TRUE(WriteDataset({entry}, path_).ok());
   const absl::Status status = LoadBenchmarkDataset(options_, 10).status();
   EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_THAT(std::string(status.message()),
-              HasSubstr("task_id far: token id 123456789 is not below the "));
+  EXPECT_THAT(std::string(status.message()), HasSubstr(":1: token id 123456789 is not below the "));
 }
 
 TEST_F(BenchmarkInputTest, OnlyAGivenTimeCutsAGivenCount) {

@@ -392,9 +392,10 @@ TEST_F(BenchmarkTest, BadInputIsRefusedWithTwo) {
   }
   expect_refusal({"sweep", "--url", "grpc://127.0.0.1:1", "--dummy-weights"},
                  "--dummy-weights has no effect with --url");
-  expect_refusal({"sweep", "--tp", "0"}, "--tp: Value 0 not in range");
-  expect_refusal({"sweep", "--max_batch_size", "-1"}, "--max-batch-size: Value -1 not in range");
-  expect_refusal({"plan", "--model", "m", "--pp", "0"}, "--pp: Value 0 not in range");
+  expect_refusal({"sweep", "--tp", "0"}, "--tp: 0 is outside 1 to 65536");
+  expect_refusal({"sweep", "--max_batch_size", "-1"},
+                 "--max-batch-size: -1 is outside 1 to 1048576");
+  expect_refusal({"plan", "--model", "m", "--pp", "0"}, "--pp: 0 is outside 1 to 65536");
   expect_refusal(
       {"sweep", "--model", REGATTA_SOURCE_DIR "/tests/models/regatta-dense", "--tp", "3"}, "3");
   expect_refusal({"throughput", "--stream-mode", "x", "--dataset", dataset(), "--model", "m"},
@@ -405,7 +406,7 @@ TEST_F(BenchmarkTest, BadInputIsRefusedWithTwo) {
                  "--goodput ttft needs --streaming");
   expect_refusal({"sweep", "--user-speed", "5", "--no-streaming", "--dataset", dataset()},
                  "--user-speed needs --streaming");
-  expect_refusal({"sweep", "--repeats", "0"}, "--repeats: Value 0 not in range");
+  expect_refusal({"sweep", "--repeats", "0"}, "--repeats: 0 is outside 1 to 1000");
   expect_refusal({"report", "/nonexistent"}, "cannot read '/nonexistent'");
 }
 

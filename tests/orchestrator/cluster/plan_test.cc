@@ -8,6 +8,7 @@ namespace regatta {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 ModelSpec Load(const std::string& name) {
   auto spec = LoadModelSpec(REGATTA_SOURCE_DIR "/tests/testing/configs/" + name);
@@ -30,6 +31,15 @@ TEST(Plan, ArticlesRun_GivesItsLimitsOnBothGpus) {
   ASSERT_TRUE(h100.ok()) << h100.status();
   EXPECT_THAT(*h100, HasSubstr("max_batch_size               2048\n"));
   EXPECT_THAT(*h100, HasSubstr("max_num_tokens               3840\n"));
+}
+
+TEST(Plan, SmallModels_AreInUnitsThatFitThem) {
+  const auto spec = LoadModelSpec(std::string(REGATTA_SOURCE_DIR) + "/tests/models/regatta-dense");
+  ASSERT_TRUE(spec.ok()) << spec.status();
+  const auto plan = RenderPlan(*spec, Article("H200"));
+  ASSERT_TRUE(plan.ok()) << plan.status();
+  EXPECT_THAT(*plan, HasSubstr("Weights                      11.5 MiB, 11.5 MiB per GPU\n"));
+  EXPECT_THAT(*plan, Not(HasSubstr(" 0.00 ")));
 }
 
 TEST(Plan, ModelThatDoesNotFit_NamesTheSmallestTpThatDoes) {

@@ -15,6 +15,7 @@
 #include "orchestrator/cluster/child_process.h"
 #include "orchestrator/cluster/cluster_text.h"
 #include "proto/cluster.grpc.pb.h"
+#include "tests/testing/temp_dir.h"
 
 namespace regatta {
 namespace {
@@ -109,8 +110,12 @@ class ClusterCommandTest : public ::testing::Test {
 
   // "exit code N" of `regatta cluster ARGUMENTS`, whose output output_ holds then.
   std::string Run(std::vector<std::string> arguments) {
+    arguments.insert(arguments.begin(), "cluster");
+    return RunCommand(std::move(arguments));
+  }
+  std::string RunCommand(std::vector<std::string> arguments) {
     fs::remove(log_);
-    arguments.insert(arguments.begin(), {REGATTA_BIN_DIR "/regatta", "cluster"});
+    arguments.insert(arguments.begin(), REGATTA_BIN_DIR "/regatta");
     const auto child = ChildProcess::Start("regatta", arguments, log_);
     EXPECT_TRUE(child.ok()) << child.status();
     for (int i = 0; i < 3000 && !(*child)->Ended().has_value(); ++i) {
@@ -139,7 +144,7 @@ TEST_F(ClusterCommandTest, DescribePrintsWhatServes) {
   EXPECT_THAT(output_,
               HasSubstr("0      7      running  160        127.0.0.1:9001 127.0.0.1:9002"));
   EXPECT_THAT(output_, HasSubstr("127.0.0.1:9003  idle "));
-  EXPECT_THAT(output_, HasSubstr("1.5 GiB"));
+  EXPECT_THAT(output_, HasSubstr("1.50 GiB"));
 }
 
 TEST_F(ClusterCommandTest, HealthIsWhatTheServerSaysOfItself) {
@@ -180,6 +185,22 @@ TEST_F(ClusterCommandTest, DrainPrintsCounts) {
   EXPECT_THAT(output_, HasSubstr("11 requests completed, 2 cancelled"));
 }
 
+// Its limit is known once it has described itself, before the first request.
+TEST_F(ClusterCommandTest, LinesOverTheLimitOfARunningServerAreNamed) {
+  const TempDir dir;
+  dir.Write("data.jsonl",
+            "{\"input_ids\": [5], \"output_tokens\": 9}\n"
+            "{\"input_ids\": [5, 6], \"output_tokens\": 5000}\n"
+            "{\"turns\": [{\"input_ids\": [5], \"output_tokens\": 2000},"
+            " {\"input_ids\": [5], \"output_tokens\": 3000}]}\n");
+  EXPECT_EQ(RunCommand({"sweep", "--url", url_, "--dataset", dir.File("data.jsonl"), "--output",
+                        dir.File("results")}),
+            "exit code 2");
+  EXPECT_THAT(output_, HasSubstr("data.jsonl:2: 2 tokens in and 5000 out are 5002, over 4096, "
+                                 "max_seq_len of the server at 127.0.0.1:"));
+  EXPECT_THAT(output_, HasSubstr("; so are 2 of 3 lines: shorten them or leave them out"));
+}
+
 TEST_F(ClusterCommandTest, BadCommandLinesAreRefused) {
   EXPECT_EQ(Run({"describe"}), "exit code 2");
   EXPECT_THAT(output_, HasSubstr("--url is required"));
@@ -187,7 +208,7 @@ TEST_F(ClusterCommandTest, BadCommandLinesAreRefused) {
   EXPECT_THAT(output_, HasSubstr("grpc://"));
   EXPECT_EQ(Run({"repartition", "--url", url_}), "exit code 2");
   EXPECT_EQ(Run({"repartition", "--url", url_, "--tp", "0"}), "exit code 2");
-  EXPECT_THAT(output_, HasSubstr("--tp: Value 0 not in range"));
+  EXPECT_THAT(output_, HasSubstr("--tp: 0 is outside 1 to 65536"));
   EXPECT_EQ(Run({"repartition", "--url", url_, "--tp", "2", "--ep", "4"}), "exit code 2");
   EXPECT_EQ(Run({}), "exit code 2");
 }

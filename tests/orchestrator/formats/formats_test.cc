@@ -223,14 +223,16 @@ TEST_P(HostileImport, IsRefusedByName) {
 INSTANTIATE_TEST_SUITE_P(
     Imports, HostileImport,
     ::testing::Values(
-        Hostile{"", "nothing in the files"}, Hostile{"{", "f.json: is not JSON"},
+        Hostile{"", "nothing in the files"},
+        Hostile{"{", "f.json: is not valid JSON at line 1, column 2"},
         Hostile{"[]", "nothing in the files"}, Hostile{"3", "f.json: is in no known format"},
         Hostile{R"({"duration": "x", "completed": 1, "output_throughput": 1})",
                 R"(f.json: 'duration' is "x", must be a number in 0..)"},
         Hostile{R"({"duration": -1, "completed": 1, "output_throughput": 1})", "'duration' is -1"},
         Hostile{R"({"duration": NaN, "completed": 1, "output_throughput": 1})",
                 "has no 'duration'"},
-        Hostile{R"({"duration": 1e999, "completed": 1, "output_throughput": 1})", "is not JSON"},
+        Hostile{R"({"duration": 1e999, "completed": 1, "output_throughput": 1})",
+                "is not valid JSON"},
         Hostile{R"({"duration": 1, "completed": 1.5, "output_throughput": 1})",
                 "'completed' is 1.5, must be a whole number"},
         Hostile{R"({"duration": 1, "completed": 1, "output_throughput": 1})", "give --concurrency"},

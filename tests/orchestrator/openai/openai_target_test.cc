@@ -247,7 +247,11 @@ TEST(ModelListTest, TheFirstModelIsNamed) {
     ScriptedServer server({{{Whole(status, "application/json", body)}, true}});
     return FirstModel(*ParseHttpUrl(server.url()), "", absl::Seconds(2), stop);
   };
-  EXPECT_EQ(*ask(200, R"({"object":"list","data":[{"id":"org/m"},{"id":"n"}]})"), "org/m");
+  const auto first = ask(200, R"({"object":"list","data":[{"id":"org/m"},{"id":"n"}]})");
+  EXPECT_EQ(first->name, "org/m");
+  EXPECT_EQ(first->max_model_len, 0u);
+  EXPECT_EQ(ask(200, R"({"data":[{"id":"m","max_model_len":4096}]})")->max_model_len, 4096u);
+  EXPECT_EQ(ask(200, R"({"data":[{"id":"m","max_model_len":"x"}]})")->max_model_len, 0u);
   EXPECT_THAT(std::string(ask(200, R"({"data":[]})").status().message()),
               HasSubstr("--model-name"));
   EXPECT_THAT(std::string(ask(401, "").status().message()), HasSubstr("OPENAI_API_KEY"));

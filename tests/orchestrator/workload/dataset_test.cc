@@ -65,7 +65,7 @@ INSTANTIATE_TEST_SUITE_P(
     All, BadLineTest,
     ::testing::Values(
         BadLine{"{\"prompt\": ", "not valid JSON"},
-        BadLine{"[1, 2]", "'line' is [1,2], expected a JSON object"},
+        BadLine{"[1, 2]", "holds array, expected one JSON object a line"},
         BadLine{"{\"output_tokens\": 4}", "neither 'prompt' nor 'input_ids'"},
         BadLine{"{\"prompt\": 5, \"output_tokens\": 4}", "'prompt' is 5, expected a string"},
         BadLine{"{\"prompt\": \"\", \"output_tokens\": 4}", "expected some text"},

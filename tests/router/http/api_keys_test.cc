@@ -1,5 +1,5 @@
 // API keys: the file, the comparison, and what they guard.
-#include "router/http/api_keys.h"
+#include "common/edge/api_keys.h"
 
 #include <sys/stat.h>
 

@@ -1,6 +1,6 @@
 // What a checkpoint on disk may be, and above all what it may not: every broken file is refused by
 // name.
-#include "worker/safetensors.h"
+#include "common/checkpoint/safetensors.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -48,7 +48,7 @@ TEST(SafetensorsHeaderTest, ReadsTensorsInTheOrderOfTheirData) {
   ASSERT_EQ(header->entries.size(), 4);
   EXPECT_EQ(header->entries[0].name, "z");
   EXPECT_THAT(header->entries[0].shape, ElementsAre(2, 2));
-  EXPECT_EQ(header->entries[0].type->dtype, DType::kFloat32);
+  EXPECT_STREQ(header->entries[0].type->name, "F32");
   EXPECT_EQ(header->entries[1].name, "a");
   EXPECT_EQ(header->entries[1].begin, 16);
   EXPECT_EQ(header->entries[1].end, 22);

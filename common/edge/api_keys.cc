@@ -1,5 +1,5 @@
 // API keys; see api_keys.h.
-#include "router/http/api_keys.h"
+#include "common/edge/api_keys.h"
 
 #include <openssl/crypto.h>
 #include <openssl/sha.h>

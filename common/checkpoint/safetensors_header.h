@@ -3,21 +3,18 @@
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
-#include "kernels/tensor.h"
 
 namespace regatta {
 
-// An element type of the format; `dtype` is empty for those that no kernel reads.
+// An element type of the format.
 struct StoredType {
   const char* name;  // "BF16", as in the header
   int bits;
-  std::optional<DType> dtype;
 };
 
 struct TensorEntry {

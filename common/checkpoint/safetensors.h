@@ -10,7 +10,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "worker/safetensors_header.h"
+#include "common/checkpoint/safetensors_header.h"
 
 namespace regatta {
 
@@ -52,6 +52,7 @@ class Checkpoint {
   // INVALID_ARGUMENT (a broken file or index, or an index that points out of the directory).
   static absl::StatusOr<Checkpoint> Open(const std::string& model_dir);
 
+  const std::string& directory() const { return directory_; }
   // Null when there is none of that name.
   const StoredTensor* Find(const std::string& name) const;
   size_t num_tensors() const { return tensors_.size(); }
@@ -60,6 +61,7 @@ class Checkpoint {
   absl::Status AddFile(const std::string& path);
   absl::Status AddShards(const std::string& model_dir, const std::string& index_path);
 
+  std::string directory_;
   std::vector<std::unique_ptr<MappedFile>> files_;
   std::unordered_map<std::string, StoredTensor> tensors_;
 };

@@ -1,5 +1,5 @@
-// Server side TLS contexts; see tls.h.
-#include "router/http/tls.h"
+// Server side TLS contexts; see server_tls.h.
+#include "common/edge/server_tls.h"
 
 #include <openssl/err.h>
 

@@ -1,5 +1,5 @@
 // Mapping of files and shards; see safetensors.h.
-#include "worker/safetensors.h"
+#include "common/checkpoint/safetensors.h"
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -11,12 +11,12 @@
 #include <cstring>
 #include <filesystem>
 #include <map>
-#include <nlohmann/json.hpp>
 #include <system_error>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "common/json_text.h"
 #include "common/status_macros.h"
 
 namespace regatta {
@@ -44,10 +44,11 @@ bool IsSafe(const std::string& file) {
 using ShardMap = std::map<std::string, std::vector<std::string>>;
 
 absl::StatusOr<ShardMap> ParseIndex(absl::string_view text) {
-  const auto index = nlohmann::json::parse(text.begin(), text.end(), nullptr, false);
-  if (index.is_discarded() || !index.is_object()) {
-    return absl::InvalidArgumentError("is not a JSON object");
-  }
+  const absl::StatusOr<nlohmann::json> parsed = ParseJson(text);
+  if (!parsed.ok())
+    return absl::InvalidArgumentError(absl::StrCat("is ", parsed.status().message()));
+  const nlohmann::json& index = *parsed;
+  if (!index.is_object()) return absl::InvalidArgumentError("is not a JSON object");
   const auto weight_map = index.find("weight_map");
   if (weight_map == index.end() || !weight_map->is_object()) {
     return absl::InvalidArgumentError("has no object weight_map");
@@ -96,6 +97,7 @@ MappedFile::~MappedFile() {
 
 absl::StatusOr<Checkpoint> Checkpoint::Open(const std::string& model_dir) {
   Checkpoint checkpoint;
+  checkpoint.directory_ = model_dir;
   const std::string single = absl::StrCat(model_dir, "/model.safetensors");
   const std::string index = absl::StrCat(single, ".index.json");
   std::error_code error;

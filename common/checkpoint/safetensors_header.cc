@@ -1,5 +1,5 @@
 // Streaming parser of the header, then the checks on sizes and places; see safetensors_header.h.
-#include "worker/safetensors_header.h"
+#include "common/checkpoint/safetensors_header.h"
 
 #include <algorithm>
 #include <cstring>
@@ -14,18 +14,11 @@
 namespace regatta {
 namespace {
 
-constexpr StoredType kTypes[] = {
-    {"F64", 64, std::nullopt},          {"F32", 32, DType::kFloat32},
-    {"F16", 16, DType::kFloat16},       {"BF16", 16, DType::kBFloat16},
-    {"F8_E4M3", 8, DType::kFloat8E4M3}, {"F8_E5M2", 8, std::nullopt},
-    {"F8_E8M0", 8, std::nullopt},       {"F6_E2M3", 6, std::nullopt},
-    {"F6_E3M2", 6, std::nullopt},       {"F4", 4, std::nullopt},
-    {"C64", 64, std::nullopt},          {"I64", 64, DType::kInt64},
-    {"U64", 64, std::nullopt},          {"I32", 32, DType::kInt32},
-    {"U32", 32, std::nullopt},          {"I16", 16, std::nullopt},
-    {"U16", 16, std::nullopt},          {"I8", 8, std::nullopt},
-    {"U8", 8, DType::kUint8},           {"BOOL", 8, std::nullopt},
-};
+constexpr StoredType kTypes[] = {{"F64", 64},    {"F32", 32},    {"F16", 16},    {"BF16", 16},
+                                 {"F8_E4M3", 8}, {"F8_E5M2", 8}, {"F8_E8M0", 8}, {"F6_E2M3", 6},
+                                 {"F6_E3M2", 6}, {"F4", 4},      {"C64", 64},    {"I64", 64},
+                                 {"U64", 64},    {"I32", 32},    {"U32", 32},    {"I16", 16},
+                                 {"U16", 16},    {"I8", 8},      {"U8", 8},      {"BOOL", 8}};
 
 // Names come from the file: shown short and printable.
 std::string Shown(absl::string_view name) {

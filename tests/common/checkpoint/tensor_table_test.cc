@@ -1,5 +1,5 @@
 // The table against published parameter counts and names, and its shards against the whole.
-#include "worker/tensor_table.h"
+#include "common/checkpoint/tensor_table.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

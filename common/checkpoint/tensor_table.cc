@@ -1,5 +1,5 @@
 // The families' tables, and the arithmetic of shards; see tensor_table.h.
-#include "worker/tensor_table.h"
+#include "common/checkpoint/tensor_table.h"
 
 #include <algorithm>
 #include <span>
