@@ -68,18 +68,6 @@ __device__ void Visit(const AttentionCall& call, int s, int kv_head, int begin, 
   }
 }
 
-// Two neighbouring elements of the output, `at` counted from its first.
-template <typename T>
-__device__ void StorePair(const AttentionCall& call, int64_t at, float low, float high) {
-  if (call.out_scale == nullptr) {
-    *reinterpret_cast<Pack<T, 2>*>(static_cast<T*>(call.out.data) +
-                                   at) = {{Narrow<T>(low), Narrow<T>(high)}};
-  } else {
-    auto* out = static_cast<__nv_fp8_e4m3*>(call.out.data) + at;
-    *reinterpret_cast<Pack<__nv_fp8_e4m3, 2>*>(out) = {{__nv_fp8_e4m3(low), __nv_fp8_e4m3(high)}};
-  }
-}
-
 // 64 rows of one sequence and KV head per block, 16 per warp.
 template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kTileThreads)
@@ -109,25 +97,25 @@ __global__ void __launch_bounds__(kTileThreads)
     for (int n = 0; n < kDim / 8; ++n) {
       const int at = 8 * n + lane % 4 * 2;
       if (at >= call.head_dim) continue;
-      StorePair<T>(call, out + at, rows.sum[n][2 * half] * factor,
-                   rows.sum[n][2 * half + 1] * factor);
+      StorePair(call.out, out + at, rows.sum[n][2 * half] * factor,
+                rows.sum[n][2 * half + 1] * factor);
     }
   }
 }
 
 template <typename T, int kDim>
-__device__ void KeepRows(const WarpRows<T, kDim>& rows, WarpResults<kDecodeRows, kDim>& results) {
-  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+__device__ void KeepRows(const WarpRows<T, kDim>& rows, WarpResult<kDecodeRows, kDim>& result) {
+  const int lane = threadIdx.x % kWarp;
   for (int half = 0; half < 2; ++half) {
     const int row = lane / 4 + 8 * half;
     const float weight = rows.WholeWeight(half);
-    results.max[warp][row] = rows.max[half];
-    results.weight[warp][row] = weight;
+    result.max[row] = rows.max[half];
+    result.weight[row] = weight;
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
       const int at = 8 * n + lane % 4 * 2;
-      results.sum[warp][row][at] = rows.sum[n][2 * half];
-      results.sum[warp][row][at + 1] = rows.sum[n][2 * half + 1];
+      result.sum[row][at] = rows.sum[n][2 * half];
+      result.sum[row][at + 1] = rows.sum[n][2 * half + 1];
     }
   }
 }
@@ -157,7 +145,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
   WaitCopies<0>();
   __syncthreads();
   auto& results = *reinterpret_cast<WarpResults<kDecodeRows, kDim>*>(memory);
-  KeepRows(rows, results);
+  KeepRows(rows, results.of[threadIdx.x / kWarp]);
   __syncthreads();
   results.Store(call, s, kv_head, split, num_rows);
 }
