@@ -14,17 +14,25 @@ namespace {
 constexpr int kRows = kTransposedRows;  // columns of a transposed product
 constexpr int kMostWarps = kSplitKeys / kWarpKeys;
 constexpr int kMostCluster = 8;  // blocks; more are not on every device
-// Blocks of 1 to kMostWarps warps that share a multiprocessor, by shared memory.
-constexpr int kResident[] = {13, 6, 4, 3};
 
-template <typename S, int kDim>
-inline constexpr int kStages = sizeof(S) == 1 ? 4 : 2;
+// Tiles of a warp that are on their way, by what the cache holds. What E4M3 saves in memory goes to
+// more warps rather: unpacking makes them compute for longer.
+template <typename S>
+inline constexpr int kStages = 2;
+// Warps that share a multiprocessor, by registers and shared memory; and blocks of 1 to kMostWarps
+// warps.
+template <typename S>
+inline constexpr int kWarpsAtOnce = sizeof(S) == 1 ? 20 : 13;
+template <typename S>
+constexpr int BlocksAtOnce(int warps) {
+  return kWarpsAtOnce<S> / warps;
+}
 
 // The ring of one warp: its tiles of [begin, end) are those of every 16 keys of the block's warps
 // in turn.
 template <typename S, int kDim>
 struct WarpRing {
-  WarpTile<S, kDim> stage[kStages<S, kDim>];
+  WarpTile<S, kDim> stage[kStages<S>];
 };
 
 // Positions of a warp's tiles, and the cache blocks that hold them: lane l has read that of tile
@@ -34,13 +42,12 @@ struct WarpTiles {
 
   __device__ int position(int i) const { return first + i * stride; }
   __device__ bool has(int i) const { return position(i) < end; }
-  __device__ int BlockOf(const AttentionCall& call, int s, int i) {
-    if (i % kWarp == 0) {
-      const int own = position(i + static_cast<int>(threadIdx.x) % kWarp);
-      block = own < end ? call.block_of(s, own) : 0;
-    }
-    return __shfl_sync(kAllLanes, block, i % kWarp);
+  // Reads those of the tiles from i on, a multiple of 32.
+  __device__ void ReadBlocks(const AttentionCall& call, int s, int i) {
+    const int own = position(i + static_cast<int>(threadIdx.x) % kWarp);
+    block = own < end ? call.block_of(s, own) : 0;
   }
+  __device__ int BlockOf(int i) const { return __shfl_sync(kAllLanes, block, i % kWarp); }
 };
 
 // The tiles of this warp, in this block's split of the keys that any row of the sequence sees.
@@ -49,6 +56,7 @@ __device__ WarpTiles TilesOf(const AttentionCall& call, int s, int split, int nu
   const int end = call.batch.context_length[s], step = warps * kWarpKeys;
   const int unseen = call.sliding_window > 0 ? end - num_tokens - call.sliding_window + 1 : 0;
   const int begin = max(0, unseen) / kWarpKeys * kWarpKeys;
+  if (call.partial.num_splits == 1) return {begin + warp * kWarpKeys, end, step};
   const int share = ((end - begin - 1) / step / call.partial.num_splits + 1) * step;
   return {begin + split * share + warp * kWarpKeys, min(begin + (split + 1) * share, end), step};
 }
@@ -103,22 +111,24 @@ struct BlockResults {
 // `joins`, else another kernel joins them. `beside`: the kernel in front is of
 // other sequences and nothing of it is needed.
 template <typename T, typename S, int kDim>
-__global__ void __launch_bounds__(kMostWarps* kWarp, 4)
+__global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
     DecodeKernel(const __grid_constant__ AttentionCall call, bool beside, bool joins) {
   extern __shared__ __align__(128) unsigned char memory[];
-  constexpr int kDepth = kStages<S, kDim>;
+  constexpr int kDepth = kStages<S>;
   LetNextBegin();
   const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
   const int num_rows = call.rows_of(s);
   if (num_rows > kRows || num_rows == 0) return AwaitPrevious();
   auto& ring = reinterpret_cast<WarpRing<S, kDim>*>(memory)[threadIdx.x / kWarp];
-  WarpTiles tiles = TilesOf(call, s, split, num_rows / call.group());
+  WarpTiles tiles = TilesOf(call, s, split, call.token_within(num_rows));
   const auto issue = [&](int i, WarpTile<S, kDim>& stage) {
     if (tiles.has(i)) {
-      stage.Copy(call, tiles.BlockOf(call, s, i), kv_head, tiles.position(i), tiles.end);
+      if (i > 0 && i % kWarp == 0) tiles.ReadBlocks(call, s, i);
+      stage.Copy(call, tiles.BlockOf(i), kv_head, tiles.position(i), tiles.end);
     }
     CommitCopies();
   };
+  tiles.ReadBlocks(call, s, 0);
   if (!beside) AwaitPrevious();
   for (int i = 0; i < kDepth; ++i) issue(i, ring.stage[i]);
   WarpState<T, S, kDim> state;
@@ -148,13 +158,15 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, 4)
 }
 
 // Warps of a block, which share the keys of one sequence and KV head: as many as let all of them
-// run at once. Where even blocks of one warp cannot, blocks follow one another without a pause
-// when they are many and small, unless so few long ones would be left at the end.
+// run at once. Where even blocks of one warp cannot, they are of one warp, for blocks that come and
+// go one by one keep the memory busy, but long sequences are shared so that none is left at the
+// end.
+template <typename S>
 int WarpsFor(const AttentionCall& call, int num_multiprocessors) {
   constexpr int kKeysOfWarp = 512;
   const int64_t blocks = int64_t{call.batch.num_sequences} * call.num_kv_heads;
   for (int warps = kMostWarps; warps > 1; --warps) {
-    if (blocks <= int64_t{kResident[warps - 1]} * num_multiprocessors) return warps;
+    if (blocks <= int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors) return warps;
   }
   return std::clamp(call.batch.max_context_length / kKeysOfWarp, 1, kMostWarps);
 }
@@ -162,12 +174,14 @@ int WarpsFor(const AttentionCall& call, int num_multiprocessors) {
 template <typename T, typename S, int kDim>
 void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspace, bool beside,
             cudaStream_t stream) {
-  const int warps = WarpsFor(call, num_multiprocessors);
-  constexpr size_t kRing = sizeof(WarpRing<S, kDim>);
-  static_assert(sizeof(SplitResults<kDim>) + sizeof(WarpResult<kRows, kDim>) <= kRing);
-  AllowSharedMemory<&DecodeKernel<T, S, kDim>>(kMostWarps * kRing);
+  const int warps = WarpsFor<S>(call, num_multiprocessors);
+  const auto bytes_of = [](int warps) {
+    return std::max(warps * sizeof(WarpRing<S, kDim>),
+                    sizeof(SplitResults<kDim>) + warps * sizeof(WarpResult<kRows, kDim>));
+  };
+  AllowSharedMemory<&DecodeKernel<T, S, kDim>>(static_cast<int>(bytes_of(kMostWarps)));
   if (warps == kMostWarps) {
-    SplitKeys(int64_t{kResident[warps - 1]} * num_multiprocessors, workspace, call);
+    SplitKeys(int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors, workspace, call);
   }
   const int splits = call.partial.num_splits;
   const dim3 grid(splits, call.num_kv_heads, call.batch.num_sequences);
@@ -175,7 +189,7 @@ void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspac
                      ShareMultiprocessors<&DecodeKernel<T, S, kDim>>().has_clusters;
   LaunchEarly<&DecodeKernel<T, S, kDim>>({.grid = grid,
                                           .block = static_cast<unsigned>(warps * kWarp),
-                                          .shared_bytes = warps * kRing,
+                                          .shared_bytes = bytes_of(warps),
                                           .cluster = joins ? splits : 1},
                                          stream, call, beside, joins);
   if (!joins) CombineSplits(call, stream);
@@ -184,8 +198,8 @@ void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspac
 }  // namespace
 
 bool DecodesTransposed(const AttentionCall& call) {
-  return call.num_heads / call.num_kv_heads <= kRows && call.block_shift >= 0 &&
-         call.block_size >= kWarpKeys && (call.head_dim == 64 || call.head_dim == 128);
+  return call.group <= kRows && call.block_shift >= 0 && call.block_size >= kWarpKeys &&
+         (call.head_dim == 64 || call.head_dim == 128);
 }
 
 void LaunchTransposedDecoding(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,

@@ -44,13 +44,13 @@ __device__ void ClearBuffers(Buffers& buffers) {
   __syncthreads();
 }
 
-// Visits the tiles of positions [begin, end) with the next one on its way.
+// Visits the tiles of positions [begin, end) with the next one on its way; `blocks` holds the cache
+// blocks of the first.
 template <int kKeys, typename T, typename S, int kDim>
 __device__ void Visit(const AttentionCall& call, int s, int kv_head, int begin, int end,
-                      int first_key, TileBuffers<T, S, kDim>& buffers, WarpRows<T, kDim>& rows) {
+                      int first_key, typename KvTile<S, kDim>::Blocks& blocks,
+                      TileBuffers<T, S, kDim>& buffers, WarpRows<T, kDim>& rows) {
   const float scale_log2 = call.scale * kLog2E;
-  typename KvTile<S, kDim>::Blocks blocks;
-  blocks.Read(call, s, begin, end);
   buffers.stage[0].Copy(call, blocks, kv_head, begin, end);
   CommitCopies();
   blocks.Read(call, s, begin + kTileKeys, end);
@@ -73,20 +73,24 @@ template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kTileThreads)
     RowTilesKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
-  LetNextBegin();  // which decodes other sequences
   auto& buffers = *reinterpret_cast<TileBuffers<T, S, kDim>*>(memory);
   const int s = call.batch.prompts != nullptr ? call.batch.prompts[blockIdx.z] : blockIdx.z;
   const int kv_head = blockIdx.y, lane = threadIdx.x % kWarp;
   const int num_rows = call.rows_of(s);
   const int block_row = blockIdx.x * 64;
-  if (num_rows <= call.decode_rows || block_row >= num_rows) return;
+  const bool skips = num_rows <= call.decode_rows || block_row >= num_rows;
+  const int begin = skips ? 0 : call.visible(s, block_row).x;
+  const int end = skips ? 0 : call.visible(s, min(block_row + 64, num_rows) - 1).y + 1;
+  typename KvTile<S, kDim>::Blocks blocks;
+  blocks.Read(call, s, begin, end);
+  AwaitPrevious();
+  LetNextBegin();  // which decodes other sequences, and finds done what this kernel awaited
+  if (skips) return;
   if (call.head_dim < kDim) ClearBuffers(buffers);
   const int first_row = block_row + threadIdx.x / kWarp * 16;
   WarpRows<T, kDim> rows;
   rows.Load(call, s, kv_head, first_row);
-  const int begin = call.visible(s, block_row).x;
-  const int end = call.visible(s, min(block_row + 64, num_rows) - 1).y + 1;
-  Visit<kTileKeys>(call, s, kv_head, begin, end, 0, buffers, rows);
+  Visit<kTileKeys>(call, s, kv_head, begin, end, 0, blocks, buffers, rows);
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const float factor = call.out_factor() / rows.WholeWeight(half);
@@ -140,7 +144,10 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
   const int own_begin = begin + split * share;
   const int own_end = min(own_begin + share, end);
   if (own_begin < own_end) {
-    Visit<16>(call, s, kv_head, own_begin, own_end, threadIdx.x / kWarp * 16, buffers, rows);
+    typename KvTile<S, kDim>::Blocks blocks;
+    blocks.Read(call, s, own_begin, own_end);
+    Visit<16>(call, s, kv_head, own_begin, own_end, threadIdx.x / kWarp * 16, blocks, buffers,
+              rows);
   }
   WaitCopies<0>();
   __syncthreads();
@@ -160,14 +167,15 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
   AllowSharedMemory<&KeySplitsKernel<T, S, kDim>>(kBytes);
   const bool transposed = DecodesTransposed(call);
   if (transposed) call.decode_rows = kTransposedRows;
-  const int group = call.num_heads / call.num_kv_heads;
+  const int group = call.group;
   const bool tiles = call.batch.max_query_length * group > call.decode_rows;
   if (tiles) {
     // One token's heads may be many rows too: then no list tells which sequences are long.
     if (group > call.decode_rows) call.batch.prompts = nullptr;
     const dim3 grid(CeilDiv(call.batch.max_query_length * group, 64), call.num_kv_heads,
                     call.batch.prompts != nullptr ? call.batch.num_prompts : sequences);
-    RowTilesKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
+    LaunchEarly<&RowTilesKernel<T, S, kDim>>(
+        {.grid = grid, .block = kTileThreads, .shared_bytes = kBytes}, stream, call);
   }
   if (transposed) {
     LaunchTransposedDecoding(call, num_multiprocessors, workspace, /*beside=*/tiles, stream);

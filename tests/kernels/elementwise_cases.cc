@@ -169,7 +169,11 @@ std::vector<OpCase> ElementwiseCases() {
                      [=](Ops& ops) { check(ops, dtype, tokens, width); }});
   };
   for (const DType dtype : kActivationTypes) {
-    for (const int64_t width : {2320, 4096 + 8}) add("SiluMul", dtype, 5, width, CheckSiluMul);
+    for (const int64_t width : {2320, 4096 + 8}) {
+      add("SiluMul", dtype, 5, width, CheckSiluMul);
+      add("RmsNorm", dtype, 270, width, CheckRmsNorm);
+      add("AddRmsNorm", dtype, 257, width, CheckAddRmsNorm);
+    }
     for (const int64_t tokens : kTokens) {
       for (const int64_t width : {64, 250}) {
         add("Embedding", dtype, tokens, width, CheckEmbedding);

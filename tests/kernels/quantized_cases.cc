@@ -155,7 +155,8 @@ std::vector<OpCase> QuantizedCases() {
                                           {17, 128},
                                           {5, 1288},
                                           {129, 384},
-                                          {9, 2320}}) {
+                                          {9, 2320},
+                                          {258, 1288}}) {
         const std::string suffix = CaseName(FormatName(format), DTypeName(dtype), tokens, width);
         cases.push_back({CaseName("Quantize", suffix), [=, t = tokens, w = width](Ops& ops) {
                            CheckQuantize(ops, dtype, format, t, w);
