@@ -15,14 +15,13 @@ constexpr int kRows = kTransposedRows;  // columns of a transposed product
 constexpr int kMostWarps = kSplitKeys / kWarpKeys;
 constexpr int kMostCluster = 8;  // blocks; more are not on every device
 
-// Tiles of a warp that are on their way, by what the cache holds. What E4M3 saves in memory goes to
-// more warps rather: unpacking makes them compute for longer.
-template <typename S>
+// Tiles of a warp that are on their way, and warps that share a multiprocessor, by registers and
+// shared memory. What E4M3 saves in memory goes to more warps, not to longer rings: unpacking makes
+// them compute for longer, and prompts beside them find more room.
 inline constexpr int kStages = 2;
-// Warps that share a multiprocessor, by registers and shared memory; and blocks of 1 to kMostWarps
-// warps.
 template <typename S>
 inline constexpr int kWarpsAtOnce = sizeof(S) == 1 ? 20 : 13;
+// Blocks of `warps` warps.
 template <typename S>
 constexpr int BlocksAtOnce(int warps) {
   return kWarpsAtOnce<S> / warps;
@@ -32,7 +31,7 @@ constexpr int BlocksAtOnce(int warps) {
 // in turn.
 template <typename S, int kDim>
 struct WarpRing {
-  WarpTile<S, kDim> stage[kStages<S>];
+  WarpTile<S, kDim> stage[kStages];
 };
 
 // Positions of a warp's tiles, and the cache blocks that hold them: lane l has read that of tile
@@ -114,7 +113,6 @@ template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
     DecodeKernel(const __grid_constant__ AttentionCall call, bool beside, bool joins) {
   extern __shared__ __align__(128) unsigned char memory[];
-  constexpr int kDepth = kStages<S>;
   LetNextBegin();
   const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
   const int num_rows = call.rows_of(s);
@@ -130,16 +128,16 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
   };
   tiles.ReadBlocks(call, s, 0);
   if (!beside) AwaitPrevious();
-  for (int i = 0; i < kDepth; ++i) issue(i, ring.stage[i]);
+  for (int i = 0; i < kStages; ++i) issue(i, ring.stage[i]);
   WarpState<T, S, kDim> state;
   state.Load(call, s, kv_head, num_rows);
   for (int i = 0; tiles.has(i); ++i) {
-    auto& stage = ring.stage[i % kDepth];
-    WaitCopies<kDepth - 1>();
+    auto& stage = ring.stage[i % kStages];
+    WaitCopies<kStages - 1>();
     __syncwarp();
     state.Attend(stage, tiles.position(i), call.scale * kLog2E);
     __syncwarp();
-    issue(i + kDepth, stage);
+    issue(i + kStages, stage);
   }
   WaitCopies<0>();
   __syncthreads();
@@ -152,7 +150,7 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
     results.split.Store(call, s, kv_head, split, num_rows);
     SyncCluster();  // what others read stays until they have
   } else {
-    results.warps.Store(call, s, kv_head, split, num_rows);
+    results.warps.template Store<T>(call, s, kv_head, split, num_rows);
   }
   AwaitPrevious();
 }

@@ -4,29 +4,12 @@
 // rows].
 #pragma once
 
-#include <type_traits>
-
 #include "kernels/cuda/attention_splits.cuh"
 #include "kernels/cuda/attention_tile.cuh"
 
 namespace regatta {
 
 inline constexpr int kWarpKeys = 16;  // of one step of a warp
-
-// Four 8 x 8 matrices of 16-bit elements, a row per lane; transposed when kTransposed.
-template <bool kTransposed>
-__device__ void LoadMatrices(const void* row_of_lane, uint32_t (&to)[4]) {
-  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row_of_lane));
-  if constexpr (kTransposed) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(address));
-  } else {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(address));
-  }
-}
 
 // An 8 x 8 matrix of 16-bit elements held by a warp, transposed.
 __device__ inline uint32_t Transposed(uint32_t pair) {
@@ -99,19 +82,6 @@ struct Fragments {
   }
 };
 
-// Four E4M3 numbers in float16, exactly.
-__device__ inline void UnpackFour(uint32_t four, uint32_t& low, uint32_t& high) {
-#if __CUDA_ARCH__ >= 890
-  asm("{.reg .b16 first, second; mov.b32 {first, second}, %2;"
-      "cvt.rn.f16x2.e4m3x2 %0, first; cvt.rn.f16x2.e4m3x2 %1, second;}"
-      : "=r"(low), "=r"(high)
-      : "r"(four));
-#else
-  low = UnpackTwo<__half, kBytes01>(four);
-  high = UnpackTwo<__half, kBytes23>(four);
-#endif
-}
-
 // 2 to the power of x; powers below 2^-126 are zero.
 __device__ inline float PowerOfTwo(float x) {
   float result;
@@ -157,25 +127,6 @@ struct Fragments<__half, __nv_fp8_e4m3, kDim> {
     }
   }
 };
-
-// What products over a cache of S are computed in, for queries of T.
-template <typename T, typename S>
-using ComputeType = std::conditional_t<std::is_same_v<T, S>, T, __half>;
-
-// Two neighbouring query elements; those beyond float16's range become its largest.
-template <typename C, typename T>
-__device__ uint32_t QueryPair(const T* from) {
-  if constexpr (std::is_same_v<C, T>) {
-    return *reinterpret_cast<const uint32_t*>(from);
-  } else {
-    const auto pair = *reinterpret_cast<const Pack<T, 2>*>(from);
-    uint32_t result;
-    asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;"
-        : "=r"(result)
-        : "f"(Widen(pair.at[1])), "f"(Widen(pair.at[0])));
-    return result;
-  }
-}
 
 // What one warp knows of its keys: a lane holds queries of row g, and scores and sums of rows 2 t
 // and 2 t + 1. Sums are not divided yet; maxima are of scores in units of log 2.

@@ -16,19 +16,17 @@ void SplitKeys(int64_t slots, const Tensor& workspace, AttentionCall& call);
 // Joins the splits, when there are several.
 void CombineSplits(const AttentionCall& call, cudaStream_t stream);
 
-// Two neighbouring elements of an output of 16 bits or E4M3.
-__device__ inline void StorePair(const Tensor& out, int64_t at, float low, float high) {
-  const auto store = [&]<typename T>(T) {
-    *reinterpret_cast<Pack<T, 2>*>(static_cast<T*>(out.data) +
-                                   at) = {{Narrow<T>(low), Narrow<T>(high)}};
+// Two neighbouring elements of an output in T or E4M3.
+template <typename T>
+__device__ void StorePair(const Tensor& out, int64_t at, float low, float high) {
+  const auto store = [&]<typename Out>(Out) {
+    *reinterpret_cast<Pack<Out, 2>*>(static_cast<Out*>(out.data) +
+                                     at) = {{Narrow<Out>(low), Narrow<Out>(high)}};
   };
-  switch (out.dtype) {
-    case DType::kBFloat16:
-      return store(__nv_bfloat16{});
-    case DType::kFloat16:
-      return store(__half{});
-    default:
-      return store(__nv_fp8_e4m3{});
+  if (out.dtype == DType::kFloat8E4M3) {
+    store(__nv_fp8_e4m3{});
+  } else {
+    store(T{});
   }
 }
 
@@ -68,7 +66,9 @@ struct WarpResults {
     return joined;
   }
 
-  // Joins them: into the output when there is one split, else into the split's place.
+  // Joins them: into the output, in T or E4M3, when there is one split, else into the split's
+  // place.
+  template <typename T>
   __device__ void Store(const AttentionCall& call, int s, int kv_head, int split,
                         int num_rows) const {
     const int num_splits = call.partial.num_splits;
@@ -81,8 +81,8 @@ struct WarpResults {
       if (num_splits == 1) {
         const float factor = out_factor / joined.weight;
         const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
-        StorePair(call.out, to, joined.sum[0] * factor, joined.sum[1] * factor);
-        StorePair(call.out, to + 2, joined.sum[2] * factor, joined.sum[3] * factor);
+        StorePair<T>(call.out, to, joined.sum[0] * factor, joined.sum[1] * factor);
+        StorePair<T>(call.out, to + 2, joined.sum[2] * factor, joined.sum[3] * factor);
         continue;
       }
       const int64_t to = place * kDecodeRows + row;

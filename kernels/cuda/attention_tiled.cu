@@ -21,8 +21,8 @@ struct TileBuffers {
   KvTile<T, kDim> unpacked;
 
   __device__ const KvTile<T, kDim>& Ready(int i) {
-    UnpackSide<T, kDim>(stage[i].k, unpacked.k);
-    UnpackSide<T, kDim>(stage[i].v, unpacked.v);
+    UnpackSide<kDim>(stage[i].k, unpacked.k);
+    UnpackSide<kDim>(stage[i].v, unpacked.v);
     __syncthreads();
     return unpacked;
   }
@@ -73,7 +73,8 @@ template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kTileThreads)
     RowTilesKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
-  auto& buffers = *reinterpret_cast<TileBuffers<T, S, kDim>*>(memory);
+  using C = ComputeType<T, S>;
+  auto& buffers = *reinterpret_cast<TileBuffers<C, S, kDim>*>(memory);
   const int s = call.batch.prompts != nullptr ? call.batch.prompts[blockIdx.z] : blockIdx.z;
   const int kv_head = blockIdx.y, lane = threadIdx.x % kWarp;
   const int num_rows = call.rows_of(s);
@@ -88,8 +89,8 @@ __global__ void __launch_bounds__(kTileThreads)
   if (skips) return;
   if (call.head_dim < kDim) ClearBuffers(buffers);
   const int first_row = block_row + threadIdx.x / kWarp * 16;
-  WarpRows<T, kDim> rows;
-  rows.Load(call, s, kv_head, first_row);
+  WarpRows<C, kDim> rows;
+  rows.template Load<T>(call, s, kv_head, first_row);
   Visit<kTileKeys>(call, s, kv_head, begin, end, 0, blocks, buffers, rows);
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
@@ -101,8 +102,8 @@ __global__ void __launch_bounds__(kTileThreads)
     for (int n = 0; n < kDim / 8; ++n) {
       const int at = 8 * n + lane % 4 * 2;
       if (at >= call.head_dim) continue;
-      StorePair(call.out, out + at, rows.sum[n][2 * half] * factor,
-                rows.sum[n][2 * half + 1] * factor);
+      StorePair<T>(call.out, out + at, rows.sum[n][2 * half] * factor,
+                   rows.sum[n][2 * half + 1] * factor);
     }
   }
 }
@@ -129,14 +130,15 @@ template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
     KeySplitsKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
-  auto& buffers = *reinterpret_cast<TileBuffers<T, S, kDim>*>(memory);
+  using C = ComputeType<T, S>;
+  auto& buffers = *reinterpret_cast<TileBuffers<C, S, kDim>*>(memory);
   const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
   const int num_rows = call.rows_of(s);
   const int num_splits = call.partial.num_splits;
   if (num_rows > kDecodeRows || num_rows == 0) return;
   if (call.head_dim < kDim) ClearBuffers(buffers);
-  WarpRows<T, kDim> rows;
-  rows.Load(call, s, kv_head, 0);
+  WarpRows<C, kDim> rows;
+  rows.template Load<T>(call, s, kv_head, 0);
   const int begin = call.visible(s, 0).x;
   const int end = call.visible(s, num_rows - 1).y + 1;
   const int tiles = (end - begin + kTileKeys - 1) / kTileKeys;
@@ -154,15 +156,15 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
   auto& results = *reinterpret_cast<WarpResults<kDecodeRows, kDim>*>(memory);
   KeepRows(rows, results.of[threadIdx.x / kWarp]);
   __syncthreads();
-  results.Store(call, s, kv_head, split, num_rows);
+  results.template Store<T>(call, s, kv_head, split, num_rows);
 }
 
 template <typename T, typename S, int kDim>
 void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
                  cudaStream_t stream) {
   const int sequences = call.batch.num_sequences;
-  constexpr int kBytes = static_cast<int>(
-      std::max(sizeof(TileBuffers<T, S, kDim>), sizeof(WarpResults<kDecodeRows, kDim>)));
+  constexpr int kBytes = static_cast<int>(std::max(sizeof(TileBuffers<ComputeType<T, S>, S, kDim>),
+                                                   sizeof(WarpResults<kDecodeRows, kDim>)));
   AllowSharedMemory<&RowTilesKernel<T, S, kDim>>(kBytes);
   AllowSharedMemory<&KeySplitsKernel<T, S, kDim>>(kBytes);
   const bool transposed = DecodesTransposed(call);

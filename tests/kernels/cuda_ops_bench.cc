@@ -270,7 +270,7 @@ void BenchAttention(Ops& ops, int sequences, int context, int query, DType cache
   Report(name, seconds, query > 1 ? 0 : bytes, query > 1 ? 4.0 * pairs * kHeads * kDim : 0);
 }
 
-void BenchDecoding(Ops& ops) {
+void BenchAttentions(Ops& ops) {
   for (const DType cached : {kType, DType::kFloat8E4M3}) {
     for (const auto& [sequences, context] : std::vector<std::pair<int, int>>{{1, 256},
                                                                              {1, 1024},
@@ -289,6 +289,9 @@ void BenchDecoding(Ops& ops) {
                                                                              {16, 16384}}) {
       BenchAttention(ops, sequences, context, 1, cached);
     }
+    BenchAttention(ops, 1, 128, 128, cached);
+    BenchAttention(ops, 8, 1024, 1024, cached);
+    BenchAttention(ops, 1, 8192, 8192, cached);
   }
 }
 
@@ -372,7 +375,7 @@ void BenchLoading(Ops& ops) {
   Report("FillDummy 28672 x 4096", fill, bytes, 0);
 }
 
-// `only`: skinny or decoding; empty for all.
+// `only`: skinny or attention; empty for all.
 int Main(const std::string& only) {
   std::string error;
   const std::unique_ptr<Ops> ops = MakeCudaOps(0, &error);
@@ -384,8 +387,8 @@ int Main(const std::string& only) {
   const double copy =
       SecondsOf(*ops, 10, [&](int) { ops->AddScaled(to.tensor(), from.tensor(), Tensor{}); });
   Report("y += x of 1 GiB (read 2, write 1)", copy, 3.0 * 65536 * 8192 * 2, 0);
-  if (only == "decoding") {
-    BenchDecoding(*ops);
+  if (only == "attention") {
+    BenchAttentions(*ops);
     BenchGate(*ops);
     return 0;
   }
@@ -399,9 +402,7 @@ int Main(const std::string& only) {
   BenchLoading(*ops);
   BenchNorm(*ops);
   BenchGate(*ops);
-  BenchDecoding(*ops);
-  BenchAttention(*ops, 8, 1024, 1024);
-  BenchAttention(*ops, 1, 8192, 8192);
+  BenchAttentions(*ops);
   BenchExperts(*ops);
   for (const int rows : {1, 64, 256}) {
     BenchSample(*ops, rows, "greedy", {});
@@ -415,5 +416,5 @@ int Main(const std::string& only) {
 }  // namespace
 }  // namespace regatta
 
-// skinny: products of few tokens alone; decoding: attention of one token each and the gate.
+// skinny: products of few tokens alone; attention: it and the gate.
 int main(int argc, char** argv) { return regatta::Main(argc > 1 ? argv[1] : ""); }
