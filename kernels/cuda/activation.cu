@@ -1,5 +1,6 @@
 // Elementwise operations: the gate of an MLP (SwiGLU, Shazeer 2020) and gated addition.
 #include <algorithm>
+#include <type_traits>
 
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/dependent_launch.cuh"
@@ -9,30 +10,41 @@
 namespace regatta {
 namespace {
 
-// Block x is the row; threads and blocks y run along it.
-template <typename T, int kSize>
-__global__ void SiluMulKernel(Tensor gate_up, Tensor out) {
+constexpr int kGateThreads = 256;
+
+// Block x is the row; threads and blocks y run along it. The output is plain or under a static
+// scale.
+template <typename T, typename Out, int kSize>
+__global__ void SiluMulKernel(Tensor gate_up, Activation out) {
   using P = Pack<T, kSize>;
   FollowPrevious();
-  const int64_t width = out.shape[1];
-  const T* row = static_cast<const T*>(gate_up.data) + int64_t{blockIdx.x} * gate_up.row_stride;
-  const P* gate = reinterpret_cast<const P*>(row);
-  const P* up = reinterpret_cast<const P*>(row + width);
-  P* to = reinterpret_cast<P*>(static_cast<T*>(out.data) + int64_t{blockIdx.x} * out.row_stride);
-  const int64_t i = int64_t{blockIdx.y} * blockDim.x + threadIdx.x;
-  if (i * kSize >= width) return;
-  const P g = gate[i];
-  const P u = up[i];
-  P result;
+  const int64_t width = out.values.shape[1], row = blockIdx.x;
+  const int64_t at = (int64_t{blockIdx.y} * kGateThreads + threadIdx.x) * kSize;
+  if (at >= width) return;
+  const T* gate = static_cast<const T*>(gate_up.data) + row * gate_up.row_stride + at;
+  const P g = *reinterpret_cast<const P*>(gate);
+  const P u = *reinterpret_cast<const P*>(gate + width);
+  float factor = 1;
+  if constexpr (std::is_same_v<Out, __nv_fp8_e4m3>) {
+    factor /= *static_cast<const float*>(out.scale.data);
+  }
+  Pack<Out, kSize> result;
 #pragma unroll
   for (int j = 0; j < kSize; ++j) {
-    const float x = Widen(g.at[j]);
-    result.at[j] = Narrow<T>(x * Sigmoid(x) * Widen(u.at[j]));
+    result.at[j] = Narrow<Out>(Gated<Out>(Widen(g.at[j]), Widen(u.at[j])) * factor);
   }
-  to[i] = result;
+  Out* to = static_cast<Out*>(out.values.data) + row * out.values.row_stride + at;
+  *reinterpret_cast<Pack<Out, kSize>*>(to) = result;
 }
 
-// The same with an output in E4M3.
+template <typename T, typename Out, int kSize>
+void LaunchSiluMul(const Tensor& gate_up, const Activation& out, cudaStream_t stream) {
+  const int blocks = CeilDiv(out.values.dim(1), int64_t{kGateThreads} * kSize);
+  const LaunchShape shape = {.grid = dim3(gate_up.dim(0), blocks), .block = dim3(kGateThreads)};
+  LaunchEarly<&SiluMulKernel<T, Out, kSize>>(shape, stream, gate_up, out);
+}
+
+// The same under scales that are found, or where rows are not aligned.
 template <typename T, bool kWide>
 __global__ void QuantizedSiluMulKernel(Tensor gate_up, Activation out) {
   FollowPrevious();
@@ -44,7 +56,7 @@ __global__ void QuantizedSiluMulKernel(Tensor gate_up, Activation out) {
     LoadFew<kWide>(gate, first, width, values);
     LoadFew<kWide>(gate + width, first, width, up);
 #pragma unroll
-    for (int j = 0; j < kPerLane; ++j) values[j] = values[j] * Sigmoid(values[j]) * up[j];
+    for (int j = 0; j < kPerLane; ++j) values[j] = Gated<__nv_fp8_e4m3>(values[j], up[j]);
   });
 }
 
@@ -98,12 +110,15 @@ void CudaOps::SiluMul(const Tensor& gate_up, const Activation& activation) {
   DispatchDevice(gate_up.dtype, [&](auto zero) {
     using T = decltype(zero);
     constexpr int kWide = 16 / sizeof(T);
-    if (activation.quantized()) {
+    const bool wide = WideRows(gate_up) && WideRows(out);
+    if (activation.quantized() && activation.is_static() && wide) {
+      LaunchSiluMul<T, __nv_fp8_e4m3, kWide>(gate_up, activation, stream_);
+    } else if (activation.quantized()) {
       LaunchQuantizedSiluMul<T>(gate_up, activation, stream_);
-    } else if (WideRows(gate_up) && WideRows(out)) {
-      LaunchEarly<&SiluMulKernel<T, kWide>>(ElementwiseShape(out, kWide), stream_, gate_up, out);
+    } else if (wide) {
+      LaunchSiluMul<T, T, kWide>(gate_up, activation, stream_);
     } else {
-      LaunchEarly<&SiluMulKernel<T, 1>>(ElementwiseShape(out, 1), stream_, gate_up, out);
+      LaunchSiluMul<T, T, 1>(gate_up, activation, stream_);
     }
   });
   Launched("SiluMul");

@@ -64,7 +64,7 @@ __global__ void PlainKernel(const __grid_constant__ AttentionCall call) {
 }  // namespace
 
 void LaunchPlainAttention(const AttentionCall& call, cudaStream_t stream) {
-  const int rows = call.batch.max_query_length * (call.num_heads / call.num_kv_heads);
+  const int rows = call.batch.max_query_length * call.group;
   const dim3 grid(CeilDiv(rows, kRowsPerBlock), call.num_kv_heads, call.batch.num_sequences);
   PlainKernel<<<grid, kRowsPerBlock * kWarp, 0, stream>>>(call);
 }
@@ -88,6 +88,7 @@ void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
   if (batch.num_tokens == 0) return;
   const auto block_size = static_cast<unsigned>(cache.k.dim(1));
   CHECK_EQ(cache.v.dim(1), cache.k.dim(1));
+  const int group = params.num_heads / params.num_kv_heads;
   AttentionCall call{q,
                      out,
                      activation.scale.as<const float>(),
@@ -98,6 +99,8 @@ void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
                      params.head_dim,
                      params.sliding_window,
                      params.scale * cache.k_scale,
+                     group,
+                     group == 1 ? 0 : static_cast<uint32_t>(((uint64_t{1} << 32) - 1) / group + 1),
                      static_cast<int>(block_size),
                      std::has_single_bit(block_size) ? std::countr_zero(block_size) : -1,
                      deterministic_ ? 0 : kDecodeRows,

@@ -25,21 +25,27 @@ struct AttentionCall {
   AttentionBatch batch;
   KvLayer cache;
   int num_heads, num_kv_heads, head_dim, sliding_window;
-  float scale;  // of scores, what cached keys stand for included
+  float scale;             // of scores, what cached keys stand for included
+  int group;               // heads that share a KV head
+  uint32_t group_inverse;  // 2^32 / group, rounded up; of a group of 1, 0
   int block_size;
   int block_shift;  // log2 of block_size, or -1
   int decode_rows;  // sequences of so many rows split their keys; more go to whole tiles, where a
                     // row's bits depend on nothing but its own query, keys and values
   PartialAttention partial;
 
-  __device__ int group() const { return num_heads / num_kv_heads; }
   __device__ int rows_of(int s) const {
-    return (batch.query_start[s + 1] - batch.query_start[s]) * group();
+    return (batch.query_start[s + 1] - batch.query_start[s]) * group;
   }
-  __device__ int token_of(int s, int row) const { return batch.query_start[s] + row / group(); }
+  // row / group, exactly for fewer than 2^32 / group rows.
+  __device__ int token_within(int row) const {
+    return group_inverse == 0 ? row : static_cast<int>(__umulhi(row, group_inverse));
+  }
+  __device__ int token_of(int s, int row) const { return batch.query_start[s] + token_within(row); }
   // Element offset of a row's head within q or out of the given stride.
   __device__ int64_t offset_of(int s, int kv_head, int row, int64_t stride) const {
-    return token_of(s, row) * stride + int64_t{kv_head * group() + row % group()} * head_dim;
+    const int token = token_within(row), head = kv_head * group + row - token * group;
+    return (batch.query_start[s] + token) * stride + int64_t{head} * head_dim;
   }
   // What a weighted mean of cached values is multiplied by to give the output's elements.
   __device__ float out_factor() const {

@@ -1,12 +1,9 @@
 // Decoding over the paged cache on tensor cores, for few rows per sequence and KV head (one token's
-// group of heads, as a rule). Transposed products waste nothing on rows that do not exist: scores
-// are keys times queries, [16, 8], and sums are values times weights, [16 dimensions, 8 rows].
-// Every warp streams its own keys through its own ring of copies, so warps never wait for one
-// another until the end.
+// group of heads, as a rule). Every warp streams its own keys through its own ring of copies, so
+// warps never wait for one another until the end.
 #include <algorithm>
 
-#include "kernels/cuda/attention_splits.cuh"
-#include "kernels/cuda/attention_tile.cuh"
+#include "kernels/cuda/attention_decode_warp.cuh"
 #include "kernels/cuda/cluster.cuh"
 #include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/shared_memory.cuh"
@@ -15,253 +12,53 @@ namespace regatta {
 namespace {
 
 constexpr int kRows = kTransposedRows;  // columns of a transposed product
-constexpr int kWarpKeys = 16;           // of one step of a warp
-constexpr int kWarps = kSplitKeys / kWarpKeys;
+constexpr int kMostWarps = kSplitKeys / kWarpKeys;
 constexpr int kMostCluster = 8;  // blocks; more are not on every device
 
-// Four 8 x 8 matrices of 16-bit elements, a row per lane; transposed when kTransposed.
-template <bool kTransposed>
-__device__ void LoadMatrices(const void* row_of_lane, uint32_t (&to)[4]) {
-  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row_of_lane));
-  if constexpr (kTransposed) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(address));
-  } else {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(address));
-  }
+// Tiles of a warp that are on their way, and warps that share a multiprocessor, by registers and
+// shared memory. What E4M3 saves in memory goes to more warps, not to longer rings: unpacking makes
+// them compute for longer, and prompts beside them find more room.
+inline constexpr int kStages = 2;
+template <typename S>
+inline constexpr int kWarpsAtOnce = sizeof(S) == 1 ? 20 : 13;
+// Blocks of `warps` warps.
+template <typename S>
+constexpr int BlocksAtOnce(int warps) {
+  return kWarpsAtOnce<S> / warps;
 }
 
-// An 8 x 8 matrix of 16-bit elements held by a warp, transposed.
-__device__ uint32_t Transposed(uint32_t pair) {
-  uint32_t result;
-  asm("movmatrix.sync.aligned.m8n8.trans.b16 %0, %1;" : "=r"(result) : "r"(pair));
-  return result;
-}
-
-// Keys and values of one step of a warp, as the cache holds them.
+// The ring of one warp: its tiles of [begin, end) are those of every 16 keys of the block's warps
+// in turn.
 template <typename S, int kDim>
-struct WarpTile {
-  static constexpr int kChunk = 16 / static_cast<int>(sizeof(S));  // elements of one copy
-  static constexpr int kChunks = kDim / kChunk;
-  static constexpr int kStride = kDim + kChunk;  // rows padded against bank conflicts
-  S k[kWarpKeys * kStride];
-  S v[kWarpKeys * kStride];
-
-  // Begins the copy of positions [position, position + kWarpKeys) of one block, zeros from `end`
-  // on.
-  __device__ void Copy(const AttentionCall& call, int block, int kv_head, int position, int end) {
-    const int64_t key = call.cached(call.cache.k, block, kv_head, position);
-    const int64_t value = call.cached(call.cache.v, block, kv_head, position);
-    const int64_t row_stride = int64_t{call.num_kv_heads} * kDim;
-#pragma unroll
-    for (int i = 0; i < kWarpKeys * kChunks / kWarp; ++i) {
-      const int at = i * kWarp + static_cast<int>(threadIdx.x) % kWarp;
-      const int row = at / kChunks, column = at % kChunks * kChunk;
-      const int held = position + row < end ? 16 : 0;
-      const int64_t from = held != 0 ? row * row_stride + column : 0;
-      CopyAsync(k + row * kStride + column, static_cast<const S*>(call.cache.k.data) + key + from,
-                held);
-      CopyAsync(v + row * kStride + column, static_cast<const S*>(call.cache.v.data) + value + from,
-                held);
-    }
-  }
-};
-
-// Fragments (PTX ISA, mma.m16n8k16) of a tile in T. Lane is 4 g + t.
-template <typename T, typename S, int kDim>
-struct Fragments {
-  using Tile = WarpTile<S, kDim>;
-
-  // Dimension of the first of two neighbouring query elements that register `i` of block k holds.
-  static __device__ int QueryDim(int k, int i) { return 16 * k + 8 * i + threadIdx.x % 4 * 2; }
-  // Dimension of a lane's row of sums: of g when `high` is 0, of g + 8 when it is 1.
-  static __device__ int SumDim(int j, int high) {
-    return 16 * j + static_cast<int>(threadIdx.x) % kWarp / 4 + 8 * high;
-  }
-  // Keys by dimensions [16 k, 16 k + 16).
-  static __device__ void Keys(const Tile& tile, int k, uint32_t (&a)[4]) {
-    const int lane = threadIdx.x % kWarp;
-    LoadMatrices<false>(tile.k + lane % 16 * Tile::kStride + 16 * k + lane / 16 * 8, a);
-  }
-  // Dimensions [32 i, 32 i + 32) by keys, in two blocks.
-  static __device__ void Values(const Tile& tile, int i, uint32_t (&a)[2][4]) {
-    const int lane = threadIdx.x % kWarp;
-    const T* row = tile.v + (lane % 8 + lane / 16 * 8) * Tile::kStride + 32 * i + lane / 8 % 2 * 8;
-    LoadMatrices<true>(row, a[0]);
-    LoadMatrices<true>(row + 16, a[1]);
-  }
-};
-
-// The same of E4M3. Dimensions are dealt to lanes in another order, in which four neighbouring
-// numbers are a lane's; a product does not mind as long as both sides agree.
-template <typename T, int kDim>
-struct Fragments<T, __nv_fp8_e4m3, kDim> {
-  using Tile = WarpTile<__nv_fp8_e4m3, kDim>;
-
-  static __device__ int QueryDim(int k, int i) { return 16 * k + 2 * i + threadIdx.x % 4 * 4; }
-  static __device__ int SumDim(int j, int high) {
-    return 16 * j + static_cast<int>(threadIdx.x) % kWarp / 4 * 2 + high;
-  }
-  static __device__ void Keys(const Tile& tile, int k, uint32_t (&a)[4]) {
-    const int lane = threadIdx.x % kWarp;
-    const auto* four = tile.k + lane / 4 * Tile::kStride + 16 * k + lane % 4 * 4;
-    const uint32_t low = *reinterpret_cast<const uint32_t*>(four);
-    const uint32_t high = *reinterpret_cast<const uint32_t*>(four + 8 * Tile::kStride);
-    a[0] = UnpackTwo<T, kBytes01>(low);
-    a[1] = UnpackTwo<T, kBytes01>(high);
-    a[2] = UnpackTwo<T, kBytes23>(low);
-    a[3] = UnpackTwo<T, kBytes23>(high);
-  }
-  // Pairs of dimensions count as 16-bit elements while they are transposed.
-  static __device__ void Values(const Tile& tile, int i, uint32_t (&a)[2][4]) {
-    const int lane = threadIdx.x % kWarp;
-    uint32_t fours[4];
-    LoadMatrices<true>(tile.v + lane % 16 * Tile::kStride + 32 * i + lane / 16 * 16, fours);
-#pragma unroll
-    for (int block = 0; block < 2; ++block) {
-      a[block][0] = UnpackTwo<T, kBytes02>(fours[2 * block]);
-      a[block][1] = UnpackTwo<T, kBytes13>(fours[2 * block]);
-      a[block][2] = UnpackTwo<T, kBytes02>(fours[2 * block + 1]);
-      a[block][3] = UnpackTwo<T, kBytes13>(fours[2 * block + 1]);
-    }
-  }
-};
-
-// What one warp knows of its keys: a lane holds queries of row g, and scores and sums of rows 2 t
-// and 2 t + 1. Sums are not divided yet; maxima are of scores in units of log 2.
-template <typename T, typename S, int kDim>
-struct WarpState {
-  using Part = Fragments<T, S, kDim>;
-  uint32_t query[kDim / 16][2];
-  float sum[kDim / 16][4] = {};
-  float max[2] = {-INFINITY, -INFINITY};
-  float weight[2] = {0, 0};
-  int2 visible[2];  // first and last position; none for rows that do not exist
-
-  __device__ void Load(const AttentionCall& call, int s, int kv_head, int num_rows) {
-    const int lane = threadIdx.x % kWarp, row = lane / 4;
-    const T* q = static_cast<const T*>(call.q.data);
-    if (row < num_rows) q += call.offset_of(s, kv_head, row, call.q.row_stride);
-#pragma unroll
-    for (int k = 0; k < kDim / 16; ++k) {
-#pragma unroll
-      for (int i = 0; i < 2; ++i) {
-        const T* pair = q + Part::QueryDim(k, i);
-        query[k][i] = row < num_rows ? *reinterpret_cast<const uint32_t*>(pair) : 0;
-      }
-    }
-    for (int r = 0; r < 2; ++r) {
-      const int own = lane % 4 * 2 + r;
-      visible[r] = own < num_rows ? call.visible(s, own) : int2{1, 0};
-    }
-  }
-
-  // Attends to the keys of a tile whose first position is `position`.
-  __device__ void Attend(const WarpTile<S, kDim>& tile, int position, float scale_log2) {
-    float score[4] = {};
-#pragma unroll
-    for (int k = 0; k < kDim / 16; ++k) {
-      uint32_t a[4];
-      Part::Keys(tile, k, a);
-      Mma<T>(score, a, query[k]);
-    }
-    Soften(score, position, scale_log2);
-    uint32_t weights[2], rest[2];
-#pragma unroll
-    for (int i = 0; i < 2; ++i) {
-      SplitPair<T>(score[2 * i], score[2 * i + 1], weights[i], rest[i]);
-      weights[i] = Transposed(weights[i]);
-      rest[i] = Transposed(rest[i]);
-    }
-#pragma unroll
-    for (int i = 0; i < kDim / 32; ++i) {
-      uint32_t a[2][4];
-      Part::Values(tile, i, a);
-#pragma unroll
-      for (int block = 0; block < 2; ++block) {
-        Mma<T>(sum[2 * i + block], a[block], weights);
-        Mma<T>(sum[2 * i + block], a[block], rest);
-      }
-    }
-  }
-
-  // Scores of keys g and g + 8 become weights relative to the new maxima; earlier sums are
-  // rescaled.
-  __device__ void Soften(float (&score)[4], int position, float scale_log2) {
-    const int key = position + static_cast<int>(threadIdx.x) % kWarp / 4;
-    float shrink[2];
-#pragma unroll
-    for (int r = 0; r < 2; ++r) {
-      float &near = score[r], &far = score[2 + r];
-      near = key >= visible[r].x && key <= visible[r].y ? near * scale_log2 : -INFINITY;
-      far = key + 8 >= visible[r].x && key + 8 <= visible[r].y ? far * scale_log2 : -INFINITY;
-      float new_max = fmaxf(max[r], fmaxf(near, far));
-      for (int lanes = 4; lanes < kWarp; lanes *= 2) {
-        new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, lanes));
-      }
-      const float base = new_max == -INFINITY ? 0 : new_max;
-      shrink[r] = exp2f(max[r] - base);
-      max[r] = new_max;
-      near = exp2f(near - base);
-      far = exp2f(far - base);
-      weight[r] = weight[r] * shrink[r] + near + far;
-    }
-    if (__all_sync(kAllLanes, shrink[0] == 1 && shrink[1] == 1)) return;
-#pragma unroll
-    for (int j = 0; j < kDim / 16; ++j) {
-#pragma unroll
-      for (int i = 0; i < 4; ++i) sum[j][i] *= shrink[i % 2];
-    }
-  }
-
-  __device__ void Keep(WarpResults<kRows, kDim>& results) const {
-    const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
-    for (int r = 0; r < 2; ++r) {
-      const int row = lane % 4 * 2 + r;
-      float whole = weight[r];
-      for (int lanes = 4; lanes < kWarp; lanes *= 2) {
-        whole += __shfl_xor_sync(kAllLanes, whole, lanes);
-      }
-      results.max[warp][row] = max[r];
-      results.weight[warp][row] = whole;
-#pragma unroll
-      for (int j = 0; j < kDim / 16; ++j) {
-        results.sum[warp][row][Part::SumDim(j, 0)] = sum[j][r];
-        results.sum[warp][row][Part::SumDim(j, 1)] = sum[j][2 + r];
-      }
-    }
-  }
-};
-
-// The ring of one warp: its tiles of [begin, end) are those of every kWarps-th 16 keys.
-template <typename S, int kDim, int kStages>
 struct WarpRing {
   WarpTile<S, kDim> stage[kStages];
 };
 
-template <typename S>
-inline constexpr int kStagesOf = sizeof(S) == 1 ? 3 : 2;
-template <typename S>
-inline constexpr int kBlocksOf = sizeof(S) == 1 ? 4 : 3;  // per multiprocessor, by shared memory
-
 // Positions of a warp's tiles, and the cache blocks that hold them: lane l has read that of tile
 // 32 n + l.
 struct WarpTiles {
-  int first, end, block = 0;
+  int first, end, stride, block = 0;
 
-  __device__ int position(int i) const { return first + i * kSplitKeys; }
-  __device__ int count() const { return first < end ? (end - first - 1) / kSplitKeys + 1 : 0; }
-  __device__ int BlockOf(const AttentionCall& call, int s, int i) {
-    if (i % kWarp == 0) {
-      const int own = position(i + static_cast<int>(threadIdx.x) % kWarp);
-      block = own < end ? call.block_of(s, own) : 0;
-    }
-    return __shfl_sync(kAllLanes, block, i % kWarp);
+  __device__ int position(int i) const { return first + i * stride; }
+  __device__ bool has(int i) const { return position(i) < end; }
+  // Reads those of the tiles from i on, a multiple of 32.
+  __device__ void ReadBlocks(const AttentionCall& call, int s, int i) {
+    const int own = position(i + static_cast<int>(threadIdx.x) % kWarp);
+    block = own < end ? call.block_of(s, own) : 0;
   }
+  __device__ int BlockOf(int i) const { return __shfl_sync(kAllLanes, block, i % kWarp); }
 };
+
+// The tiles of this warp, in this block's split of the keys that any row of the sequence sees.
+__device__ WarpTiles TilesOf(const AttentionCall& call, int s, int split, int num_tokens) {
+  const int warps = blockDim.x / kWarp, warp = threadIdx.x / kWarp;
+  const int end = call.batch.context_length[s], step = warps * kWarpKeys;
+  const int unseen = call.sliding_window > 0 ? end - num_tokens - call.sliding_window + 1 : 0;
+  const int begin = max(0, unseen) / kWarpKeys * kWarpKeys;
+  if (call.partial.num_splits == 1) return {begin + warp * kWarpKeys, end, step};
+  const int share = ((end - begin - 1) / step / call.partial.num_splits + 1) * step;
+  return {begin + split * share + warp * kWarpKeys, min(begin + (split + 1) * share, end), step};
+}
 
 // What a block found, for the other splits of its cluster to read.
 template <int kDim>
@@ -271,14 +68,14 @@ struct SplitResults {
   float weight[kRows];
 
   __device__ void Take(const WarpResults<kRows, kDim>& warps, int num_rows) {
-    for (int i = threadIdx.x; i < num_rows * kDim; i += blockDim.x) {
-      const int row = i / kDim, column = i % kDim;
-      float total, largest, weights;
-      warps.Join(row, column, total, largest, weights);
-      sum[row][column] = total;
+    for (int i = threadIdx.x; i < num_rows * kDim / 4; i += blockDim.x) {
+      const int row = i / (kDim / 4), column = i % (kDim / 4) * 4;
+      const auto joined = warps.Join(row, column);
+#pragma unroll
+      for (int j = 0; j < 4; ++j) sum[row][column + j] = joined.sum[j];
       if (column == 0) {
-        max[row] = largest;
-        weight[row] = weights;
+        max[row] = joined.max;
+        weight[row] = joined.weight;
       }
     }
   }
@@ -302,53 +99,50 @@ struct SplitResults {
   }
 };
 
-// Memory of a block after its rings: results of its warps, and of itself.
+// Memory of a block after its rings: its results, and those of as many warps as it has.
 template <int kDim>
 struct BlockResults {
-  WarpResults<kRows, kDim> warps;
   SplitResults<kDim> split;
+  WarpResults<kRows, kDim> warps;
 };
 
 // One split of the keys of one sequence and KV head per block; the splits are a cluster when
 // `joins`, else another kernel joins them. `beside`: the kernel in front is of
 // other sequences and nothing of it is needed.
 template <typename T, typename S, int kDim>
-__global__ void __launch_bounds__(kWarps* kWarp, kBlocksOf<S>)
+__global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
     DecodeKernel(const __grid_constant__ AttentionCall call, bool beside, bool joins) {
-  constexpr int kStages = kStagesOf<S>;
   extern __shared__ __align__(128) unsigned char memory[];
   LetNextBegin();
   const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
-  const int warp = threadIdx.x / kWarp;
   const int num_rows = call.rows_of(s);
   if (num_rows > kRows || num_rows == 0) return AwaitPrevious();
-  auto& ring = reinterpret_cast<WarpRing<S, kDim, kStages>*>(memory)[warp];
-  const int begin = call.visible(s, 0).x / kWarpKeys * kWarpKeys;
-  const int end = call.visible(s, num_rows - 1).y + 1;
-  const int share = ((end - begin - 1) / kSplitKeys / call.partial.num_splits + 1) * kSplitKeys;
-  WarpTiles tiles = {begin + split * share + warp * kWarpKeys,
-                     min(begin + (split + 1) * share, end)};
+  auto& ring = reinterpret_cast<WarpRing<S, kDim>*>(memory)[threadIdx.x / kWarp];
+  WarpTiles tiles = TilesOf(call, s, split, call.token_within(num_rows));
   const auto issue = [&](int i, WarpTile<S, kDim>& stage) {
-    if (i < tiles.count()) {
-      stage.Copy(call, tiles.BlockOf(call, s, i), kv_head, tiles.position(i), tiles.end);
+    if (tiles.has(i)) {
+      if (i > 0 && i % kWarp == 0) tiles.ReadBlocks(call, s, i);
+      stage.Copy(call, tiles.BlockOf(i), kv_head, tiles.position(i), tiles.end);
     }
     CommitCopies();
   };
+  tiles.ReadBlocks(call, s, 0);
   if (!beside) AwaitPrevious();
   for (int i = 0; i < kStages; ++i) issue(i, ring.stage[i]);
   WarpState<T, S, kDim> state;
   state.Load(call, s, kv_head, num_rows);
-  for (int i = 0, at = 0; i < tiles.count(); ++i, at = at + 1 == kStages ? 0 : at + 1) {
+  for (int i = 0; tiles.has(i); ++i) {
+    auto& stage = ring.stage[i % kStages];
     WaitCopies<kStages - 1>();
     __syncwarp();
-    state.Attend(ring.stage[at], tiles.position(i), call.scale * kLog2E);
+    state.Attend(stage, tiles.position(i), call.scale * kLog2E);
     __syncwarp();
-    issue(i + kStages, ring.stage[at]);
+    issue(i + kStages, stage);
   }
   WaitCopies<0>();
   __syncthreads();
   auto& results = *reinterpret_cast<BlockResults<kDim>*>(memory);
-  state.Keep(results.warps);
+  state.Keep(results.warps.of[threadIdx.x / kWarp], num_rows);
   __syncthreads();
   if (joins) {
     results.split.Take(results.warps, num_rows);
@@ -356,25 +150,44 @@ __global__ void __launch_bounds__(kWarps* kWarp, kBlocksOf<S>)
     results.split.Store(call, s, kv_head, split, num_rows);
     SyncCluster();  // what others read stays until they have
   } else {
-    results.warps.Store(call, s, kv_head, split, num_rows);
+    results.warps.template Store<T>(call, s, kv_head, split, num_rows);
   }
   AwaitPrevious();
+}
+
+// Warps of a block, which share the keys of one sequence and KV head: as many as let all of them
+// run at once. Where even blocks of one warp cannot, they are of one warp, for blocks that come and
+// go one by one keep the memory busy, but long sequences are shared so that none is left at the
+// end.
+template <typename S>
+int WarpsFor(const AttentionCall& call, int num_multiprocessors) {
+  constexpr int kKeysOfWarp = 512;
+  const int64_t blocks = int64_t{call.batch.num_sequences} * call.num_kv_heads;
+  for (int warps = kMostWarps; warps > 1; --warps) {
+    if (blocks <= int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors) return warps;
+  }
+  return std::clamp(call.batch.max_context_length / kKeysOfWarp, 1, kMostWarps);
 }
 
 template <typename T, typename S, int kDim>
 void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspace, bool beside,
             cudaStream_t stream) {
-  constexpr int kBytes = static_cast<int>(
-      std::max(kWarps * sizeof(WarpRing<S, kDim, kStagesOf<S>>), sizeof(BlockResults<kDim>)));
-  AllowSharedMemory<&DecodeKernel<T, S, kDim>>(kBytes);
-  SplitKeys(int64_t{kBlocksOf<S>} * num_multiprocessors, workspace, call);
-  const dim3 grid(call.partial.num_splits, call.num_kv_heads, call.batch.num_sequences);
+  const int warps = WarpsFor<S>(call, num_multiprocessors);
+  const auto bytes_of = [](int warps) {
+    return std::max(warps * sizeof(WarpRing<S, kDim>),
+                    sizeof(SplitResults<kDim>) + warps * sizeof(WarpResult<kRows, kDim>));
+  };
+  AllowSharedMemory<&DecodeKernel<T, S, kDim>>(static_cast<int>(bytes_of(kMostWarps)));
+  if (warps == kMostWarps) {
+    SplitKeys(int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors, workspace, call);
+  }
   const int splits = call.partial.num_splits;
+  const dim3 grid(splits, call.num_kv_heads, call.batch.num_sequences);
   const bool joins = splits > 1 && splits <= kMostCluster &&
                      ShareMultiprocessors<&DecodeKernel<T, S, kDim>>().has_clusters;
   LaunchEarly<&DecodeKernel<T, S, kDim>>({.grid = grid,
-                                          .block = kWarps * kWarp,
-                                          .shared_bytes = kBytes,
+                                          .block = static_cast<unsigned>(warps * kWarp),
+                                          .shared_bytes = bytes_of(warps),
                                           .cluster = joins ? splits : 1},
                                          stream, call, beside, joins);
   if (!joins) CombineSplits(call, stream);
@@ -383,8 +196,8 @@ void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspac
 }  // namespace
 
 bool DecodesTransposed(const AttentionCall& call) {
-  return call.num_heads / call.num_kv_heads <= kRows && call.block_shift >= 0 &&
-         call.block_size >= kWarpKeys && (call.head_dim == 64 || call.head_dim == 128);
+  return call.group <= kRows && call.block_shift >= 0 && call.block_size >= kWarpKeys &&
+         (call.head_dim == 64 || call.head_dim == 128);
 }
 
 void LaunchTransposedDecoding(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,

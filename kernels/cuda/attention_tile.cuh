@@ -23,35 +23,56 @@ __device__ void SplitPair(float low, float high, uint32_t& rounded, uint32_t& re
   rest = *reinterpret_cast<uint32_t*>(&lost);
 }
 
-// The fragment b of a tile [16 keys, 8 columns] stored row by row.
-__device__ inline void LoadTransposed(const void* row_of_lane, uint32_t (&b)[2]) {
+// Four 8 x 8 matrices of 16-bit elements, a row per lane; transposed when kTransposed.
+template <bool kTransposed>
+__device__ void LoadMatrices(const void* row_of_lane, uint32_t (&to)[4]) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row_of_lane));
-  asm volatile("ldmatrix.sync.aligned.m8n8.x2.trans.shared.b16 {%0,%1}, [%2];"
-               : "=r"(b[0]), "=r"(b[1])
-               : "r"(address));
+  if constexpr (kTransposed) {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(address));
+  } else {
+    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
+                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
+                 : "r"(address));
+  }
 }
 
-inline constexpr uint32_t kBytes01 = 0x1404, kBytes23 = 0x3424;
-inline constexpr uint32_t kBytes02 = 0x2404, kBytes13 = 0x3414;
-template <typename T>
-inline constexpr bool kIsHalf = std::is_same_v<T, __half>;
+// What products over a cache of S are computed in, for queries of T.
+template <typename T, typename S>
+using ComputeType = std::conditional_t<std::is_same_v<T, S>, T, __half>;
 
-// Two of four E4M3 numbers in T, exactly, by their bits: the exponent is too small by T's bias less
-// 7 until the product. `kBytes` is the selector of prmt that puts each into the upper half of 16
-// bits. (A NaN becomes 480: a cache holds none unless the model made it.)
-template <typename T, uint32_t kBytes>
-__device__ uint32_t UnpackTwo(uint32_t four) {
-  const uint32_t spread = __byte_perm(four, 0, kBytes);
-  const uint32_t magnitude = (spread & 0x7f007f00u) >> (kIsHalf<T> ? 1 : 4);
-  const uint32_t bits = (spread & 0x80008000u) | magnitude;
-  if constexpr (kIsHalf<T>) {
-    const auto pair = __hmul2(*reinterpret_cast<const __half2*>(&bits), __float2half2_rn(0x1p8f));
-    return *reinterpret_cast<const uint32_t*>(&pair);
+// Two neighbouring query elements; those beyond float16's range become its largest.
+template <typename C, typename T>
+__device__ uint32_t QueryPair(const T* from) {
+  if constexpr (std::is_same_v<C, T>) {
+    return *reinterpret_cast<const uint32_t*>(from);
   } else {
-    const auto pair =
-        __hmul2(*reinterpret_cast<const __nv_bfloat162*>(&bits), __float2bfloat162_rn(0x1p120f));
-    return *reinterpret_cast<const uint32_t*>(&pair);
+    const auto pair = *reinterpret_cast<const Pack<T, 2>*>(from);
+    uint32_t result;
+    asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;"
+        : "=r"(result)
+        : "f"(Widen(pair.at[1])), "f"(Widen(pair.at[0])));
+    return result;
   }
+}
+
+// Four E4M3 numbers in float16, exactly.
+__device__ inline void UnpackFour(uint32_t four, uint32_t& low, uint32_t& high) {
+#if __CUDA_ARCH__ >= 890
+  asm("{.reg .b16 first, second; mov.b32 {first, second}, %2;"
+      "cvt.rn.f16x2.e4m3x2 %0, first; cvt.rn.f16x2.e4m3x2 %1, second;}"
+      : "=r"(low), "=r"(high)
+      : "r"(four));
+#else
+  const auto unpack = [](uint32_t two) {
+    const __half2_raw pair =
+        __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(two), __NV_E4M3);
+    return uint32_t{pair.x} | uint32_t{pair.y} << 16;
+  };
+  low = unpack(four);
+  high = unpack(four >> 16);
+#endif
 }
 
 // Keys and values of one tile as the cache or the product has them, rows padded against bank
@@ -100,24 +121,22 @@ struct KvTile {
   }
 };
 
-// One side of a tile in E4M3 becomes the same in T.
-template <typename T, int kDim>
-__device__ void UnpackSide(const __nv_fp8_e4m3* from, T* to) {
+// One side of a tile in E4M3 becomes the same in float16.
+template <int kDim>
+__device__ void UnpackSide(const __nv_fp8_e4m3* from, __half* to) {
   using Stored = KvTile<__nv_fp8_e4m3, kDim>;
-  using Wide = KvTile<T, kDim>;
+  using Wide = KvTile<__half, kDim>;
   for (int i = threadIdx.x; i < kTileKeys * Stored::kChunks; i += kTileThreads) {
     const int row = i / Stored::kChunks, column = i % Stored::kChunks * Stored::kChunk;
     const auto bytes = *reinterpret_cast<const uint4*>(from + row * Stored::kStride + column);
-    const uint32_t fours[4] = {bytes.x, bytes.y, bytes.z, bytes.w};
-    uint32_t pairs[4][2];
-#pragma unroll
-    for (int j = 0; j < 4; ++j) {
-      pairs[j][0] = UnpackTwo<T, kBytes01>(fours[j]);
-      pairs[j][1] = UnpackTwo<T, kBytes23>(fours[j]);
-    }
+    uint4 wide[2];
+    UnpackFour(bytes.x, wide[0].x, wide[0].y);
+    UnpackFour(bytes.y, wide[0].z, wide[0].w);
+    UnpackFour(bytes.z, wide[1].x, wide[1].y);
+    UnpackFour(bytes.w, wide[1].z, wide[1].w);
     auto* out = reinterpret_cast<uint4*>(to + row * Wide::kStride + column);
-    out[0] = {pairs[0][0], pairs[0][1], pairs[1][0], pairs[1][1]};
-    out[1] = {pairs[2][0], pairs[2][1], pairs[3][0], pairs[3][1]};
+    out[0] = wide[0];
+    out[1] = wide[1];
   }
 }
 
@@ -131,13 +150,14 @@ struct WarpRows {
   float weight[2] = {0, 0};
   int2 visible[2];  // first and last position; none for rows that do not exist
 
+  template <typename Q>
   __device__ void Load(const AttentionCall& call, int s, int kv_head, int first_row) {
     const int lane = threadIdx.x % kWarp;
     for (int half = 0; half < 2; ++half) {
       const int row = first_row + lane / 4 + 8 * half;
       const bool held = row < call.rows_of(s);
       visible[half] = held ? call.visible(s, row) : int2{1, 0};
-      const T* q = static_cast<const T*>(call.q.data) +
+      const Q* q = static_cast<const Q*>(call.q.data) +
                    (held ? call.offset_of(s, kv_head, row, call.q.row_stride) : 0);
 #pragma unroll
       for (int k = 0; k < kDim / 16; ++k) {
@@ -145,7 +165,7 @@ struct WarpRows {
         for (int side = 0; side < 2; ++side) {
           const int at = 16 * k + 8 * side + lane % 4 * 2;
           const bool inside = held && at < call.head_dim;
-          query[k][half + 2 * side] = inside ? *reinterpret_cast<const uint32_t*>(q + at) : 0;
+          query[k][half + 2 * side] = inside ? QueryPair<T>(q + at) : 0;
         }
       }
     }
@@ -156,14 +176,15 @@ struct WarpRows {
   __device__ void Attend(const KvTile<T, kDim>& tile, int first, int position, float scale_log2) {
     const int lane = threadIdx.x % kWarp;
     float score[kKeys / 8][4] = {};
+    const T* key = tile.k + (first + lane % 8) * tile.kStride + lane / 8 * 8;
 #pragma unroll
-    for (int n = 0; n < kKeys / 8; ++n) {
-      const T* key = tile.k + (first + 8 * n + lane / 4) * tile.kStride + lane % 4 * 2;
+    for (int k = 0; k < kDim / 16; k += 2) {
 #pragma unroll
-      for (int k = 0; k < kDim / 16; ++k) {
-        const uint32_t b[2] = {*reinterpret_cast<const uint32_t*>(key + 16 * k),
-                               *reinterpret_cast<const uint32_t*>(key + 16 * k + 8)};
-        Mma<T>(score[n], query[k], b);
+      for (int n = 0; n < kKeys / 8; ++n) {  // sums that do not wait for one another
+        uint32_t b[4];
+        LoadMatrices<false>(key + 8 * n * tile.kStride + 16 * k, b);
+        Mma<T>(score[n], query[k], {b[0], b[1]});
+        Mma<T>(score[n], query[k + 1], {b[2], b[3]});
       }
     }
     Soften<kKeys>(score, position, scale_log2);
@@ -175,13 +196,15 @@ struct WarpRows {
         const float* pair = score[2 * k + i / 2] + i % 2 * 2;
         SplitPair<T>(pair[0], pair[1], a[i], rest[i]);
       }
-      const T* value = tile.v + (first + 16 * k + lane % 16) * tile.kStride;
+      const T* value = tile.v + (first + 16 * k + lane % 16) * tile.kStride + lane / 16 * 8;
 #pragma unroll
-      for (int n = 0; n < kDim / 8; ++n) {
-        uint32_t b[2];
-        LoadTransposed(value + 8 * n, b);
-        Mma<T>(sum[n], a, b);
-        Mma<T>(sum[n], rest, b);
+      for (int n = 0; n < kDim / 8; n += 2) {
+        uint32_t b[4];
+        LoadMatrices<true>(value + 8 * n, b);
+        Mma<T>(sum[n], a, {b[0], b[1]});
+        Mma<T>(sum[n + 1], a, {b[2], b[3]});
+        Mma<T>(sum[n], rest, {b[0], b[1]});
+        Mma<T>(sum[n + 1], rest, {b[2], b[3]});
       }
     }
   }

@@ -21,8 +21,8 @@ struct TileBuffers {
   KvTile<T, kDim> unpacked;
 
   __device__ const KvTile<T, kDim>& Ready(int i) {
-    UnpackSide<T, kDim>(stage[i].k, unpacked.k);
-    UnpackSide<T, kDim>(stage[i].v, unpacked.v);
+    UnpackSide<kDim>(stage[i].k, unpacked.k);
+    UnpackSide<kDim>(stage[i].v, unpacked.v);
     __syncthreads();
     return unpacked;
   }
@@ -44,13 +44,13 @@ __device__ void ClearBuffers(Buffers& buffers) {
   __syncthreads();
 }
 
-// Visits the tiles of positions [begin, end) with the next one on its way.
+// Visits the tiles of positions [begin, end) with the next one on its way; `blocks` holds the cache
+// blocks of the first.
 template <int kKeys, typename T, typename S, int kDim>
 __device__ void Visit(const AttentionCall& call, int s, int kv_head, int begin, int end,
-                      int first_key, TileBuffers<T, S, kDim>& buffers, WarpRows<T, kDim>& rows) {
+                      int first_key, typename KvTile<S, kDim>::Blocks& blocks,
+                      TileBuffers<T, S, kDim>& buffers, WarpRows<T, kDim>& rows) {
   const float scale_log2 = call.scale * kLog2E;
-  typename KvTile<S, kDim>::Blocks blocks;
-  blocks.Read(call, s, begin, end);
   buffers.stage[0].Copy(call, blocks, kv_head, begin, end);
   CommitCopies();
   blocks.Read(call, s, begin + kTileKeys, end);
@@ -68,37 +68,31 @@ __device__ void Visit(const AttentionCall& call, int s, int kv_head, int begin, 
   }
 }
 
-// Two neighbouring elements of the output, `at` counted from its first.
-template <typename T>
-__device__ void StorePair(const AttentionCall& call, int64_t at, float low, float high) {
-  if (call.out_scale == nullptr) {
-    *reinterpret_cast<Pack<T, 2>*>(static_cast<T*>(call.out.data) +
-                                   at) = {{Narrow<T>(low), Narrow<T>(high)}};
-  } else {
-    auto* out = static_cast<__nv_fp8_e4m3*>(call.out.data) + at;
-    *reinterpret_cast<Pack<__nv_fp8_e4m3, 2>*>(out) = {{__nv_fp8_e4m3(low), __nv_fp8_e4m3(high)}};
-  }
-}
-
 // 64 rows of one sequence and KV head per block, 16 per warp.
 template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kTileThreads)
     RowTilesKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
-  LetNextBegin();  // which decodes other sequences
-  auto& buffers = *reinterpret_cast<TileBuffers<T, S, kDim>*>(memory);
+  using C = ComputeType<T, S>;
+  auto& buffers = *reinterpret_cast<TileBuffers<C, S, kDim>*>(memory);
   const int s = call.batch.prompts != nullptr ? call.batch.prompts[blockIdx.z] : blockIdx.z;
   const int kv_head = blockIdx.y, lane = threadIdx.x % kWarp;
   const int num_rows = call.rows_of(s);
   const int block_row = blockIdx.x * 64;
-  if (num_rows <= call.decode_rows || block_row >= num_rows) return;
+  const bool skips = num_rows <= call.decode_rows || block_row >= num_rows;
+  // Tiles begin at the same keys whoever else is in the block.
+  const int begin = skips ? 0 : call.visible(s, block_row).x / kTileKeys * kTileKeys;
+  const int end = skips ? 0 : call.visible(s, min(block_row + 64, num_rows) - 1).y + 1;
+  typename KvTile<S, kDim>::Blocks blocks;
+  blocks.Read(call, s, begin, end);
+  AwaitPrevious();
+  LetNextBegin();  // which decodes other sequences, and finds done what this kernel awaited
+  if (skips) return;
   if (call.head_dim < kDim) ClearBuffers(buffers);
   const int first_row = block_row + threadIdx.x / kWarp * 16;
-  WarpRows<T, kDim> rows;
-  rows.Load(call, s, kv_head, first_row);
-  const int begin = call.visible(s, block_row).x / kTileKeys * kTileKeys;  // whoever else is here
-  const int end = call.visible(s, min(block_row + 64, num_rows) - 1).y + 1;
-  Visit<kTileKeys>(call, s, kv_head, begin, end, 0, buffers, rows);
+  WarpRows<C, kDim> rows;
+  rows.template Load<T>(call, s, kv_head, first_row);
+  Visit<kTileKeys>(call, s, kv_head, begin, end, 0, blocks, buffers, rows);
 #pragma unroll
   for (int half = 0; half < 2; ++half) {
     const float factor = call.out_factor() / rows.WholeWeight(half);
@@ -109,25 +103,25 @@ __global__ void __launch_bounds__(kTileThreads)
     for (int n = 0; n < kDim / 8; ++n) {
       const int at = 8 * n + lane % 4 * 2;
       if (at >= call.head_dim) continue;
-      StorePair<T>(call, out + at, rows.sum[n][2 * half] * factor,
+      StorePair<T>(call.out, out + at, rows.sum[n][2 * half] * factor,
                    rows.sum[n][2 * half + 1] * factor);
     }
   }
 }
 
 template <typename T, int kDim>
-__device__ void KeepRows(const WarpRows<T, kDim>& rows, WarpResults<kDecodeRows, kDim>& results) {
-  const int warp = threadIdx.x / kWarp, lane = threadIdx.x % kWarp;
+__device__ void KeepRows(const WarpRows<T, kDim>& rows, WarpResult<kDecodeRows, kDim>& result) {
+  const int lane = threadIdx.x % kWarp;
   for (int half = 0; half < 2; ++half) {
     const int row = lane / 4 + 8 * half;
     const float weight = rows.WholeWeight(half);
-    results.max[warp][row] = rows.max[half];
-    results.weight[warp][row] = weight;
+    result.max[row] = rows.max[half];
+    result.weight[row] = weight;
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
       const int at = 8 * n + lane % 4 * 2;
-      results.sum[warp][row][at] = rows.sum[n][2 * half];
-      results.sum[warp][row][at + 1] = rows.sum[n][2 * half + 1];
+      result.sum[row][at] = rows.sum[n][2 * half];
+      result.sum[row][at + 1] = rows.sum[n][2 * half + 1];
     }
   }
 }
@@ -137,14 +131,15 @@ template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
     KeySplitsKernel(const __grid_constant__ AttentionCall call) {
   extern __shared__ __align__(128) unsigned char memory[];
-  auto& buffers = *reinterpret_cast<TileBuffers<T, S, kDim>*>(memory);
+  using C = ComputeType<T, S>;
+  auto& buffers = *reinterpret_cast<TileBuffers<C, S, kDim>*>(memory);
   const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
   const int num_rows = call.rows_of(s);
   const int num_splits = call.partial.num_splits;
   if (num_rows > kDecodeRows || num_rows == 0) return;
   if (call.head_dim < kDim) ClearBuffers(buffers);
-  WarpRows<T, kDim> rows;
-  rows.Load(call, s, kv_head, 0);
+  WarpRows<C, kDim> rows;
+  rows.template Load<T>(call, s, kv_head, 0);
   const int begin = call.visible(s, 0).x;
   const int end = call.visible(s, num_rows - 1).y + 1;
   const int tiles = (end - begin + kTileKeys - 1) / kTileKeys;
@@ -152,34 +147,38 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
   const int own_begin = begin + split * share;
   const int own_end = min(own_begin + share, end);
   if (own_begin < own_end) {
-    Visit<16>(call, s, kv_head, own_begin, own_end, threadIdx.x / kWarp * 16, buffers, rows);
+    typename KvTile<S, kDim>::Blocks blocks;
+    blocks.Read(call, s, own_begin, own_end);
+    Visit<16>(call, s, kv_head, own_begin, own_end, threadIdx.x / kWarp * 16, blocks, buffers,
+              rows);
   }
   WaitCopies<0>();
   __syncthreads();
   auto& results = *reinterpret_cast<WarpResults<kDecodeRows, kDim>*>(memory);
-  KeepRows(rows, results);
+  KeepRows(rows, results.of[threadIdx.x / kWarp]);
   __syncthreads();
-  results.Store(call, s, kv_head, split, num_rows);
+  results.template Store<T>(call, s, kv_head, split, num_rows);
 }
 
 template <typename T, typename S, int kDim>
 void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
                  cudaStream_t stream) {
   const int sequences = call.batch.num_sequences;
-  constexpr int kBytes = static_cast<int>(
-      std::max(sizeof(TileBuffers<T, S, kDim>), sizeof(WarpResults<kDecodeRows, kDim>)));
+  constexpr int kBytes = static_cast<int>(std::max(sizeof(TileBuffers<ComputeType<T, S>, S, kDim>),
+                                                   sizeof(WarpResults<kDecodeRows, kDim>)));
   AllowSharedMemory<&RowTilesKernel<T, S, kDim>>(kBytes);
   AllowSharedMemory<&KeySplitsKernel<T, S, kDim>>(kBytes);
   const bool transposed = call.decode_rows > 0 && DecodesTransposed(call);
   if (transposed) call.decode_rows = kTransposedRows;
-  const int group = call.num_heads / call.num_kv_heads;
+  const int group = call.group;
   const bool tiles = call.batch.max_query_length * group > call.decode_rows;
   if (tiles) {
     // One token's heads may be many rows too: then no list tells which sequences are long.
     if (group > call.decode_rows) call.batch.prompts = nullptr;
     const dim3 grid(CeilDiv(call.batch.max_query_length * group, 64), call.num_kv_heads,
                     call.batch.prompts != nullptr ? call.batch.num_prompts : sequences);
-    RowTilesKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
+    LaunchEarly<&RowTilesKernel<T, S, kDim>>(
+        {.grid = grid, .block = kTileThreads, .shared_bytes = kBytes}, stream, call);
   }
   if (transposed) {
     LaunchTransposedDecoding(call, num_multiprocessors, workspace, /*beside=*/tiles, stream);

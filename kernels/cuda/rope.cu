@@ -8,7 +8,7 @@ namespace regatta {
 namespace {
 
 constexpr int kMaxHeadDim = 256;
-constexpr int kHeadsPerBlock = 4;  // one warp each
+constexpr int kWarpsPerBlock = 4;
 
 struct RopeCall {
   Tensor q, k, v;
@@ -27,22 +27,44 @@ __device__ int64_t PlaceOf(const Tensor& cache, int64_t slot, int head) {
   return place / block_size * cache.row_stride + row * cache.shape[3];
 }
 
-// A lane holds kSize neighbouring pairs of one head at a time: norm, rotation, and the rounded head
-// back in place.
-template <typename T, int kSize>
-__device__ void RotateHead(T* head, const Tensor& norm, float eps, const float* angles, int dim) {
+// The lanes of a warp that share a head, each with kSize neighbouring pairs at a time.
+template <int kSize>
+struct HeadLanes {
+  static constexpr int kLanes = kSize == 8 ? 8 : kWarp;
+  static constexpr int kHeads = kWarp / kLanes;  // of a warp
+
+  static __device__ int lane() { return static_cast<int>(threadIdx.x) % kLanes; }
+  static __device__ int head() { return static_cast<int>(threadIdx.x) / kLanes; }  // of the block
+  // Those that share this lane's head.
+  static __device__ unsigned mask() {
+    return kAllLanes >> (kWarp - kLanes) << (threadIdx.x % kWarp / kLanes * kLanes);
+  }
+  static __device__ float Sum(float x) {
+    for (int offset = kLanes / 2; offset > 0; offset /= 2) {
+      x += __shfl_xor_sync(mask(), x, offset);
+    }
+    return x;
+  }
+};
+
+// Norm, rotation, and the rounded head back in place; keep(i, pack) is told each pack as well.
+template <typename T, int kSize, typename Keep>
+__device__ void RotateHead(T* head, const Tensor& norm, float eps, const float* angles, int dim,
+                           const Keep& keep) {
   using P = Pack<T, kSize>;
   using A = Pack<float, kSize>;
-  const int lane = threadIdx.x % kWarp;
+  using Lanes = HeadLanes<kSize>;
   const int half = dim / 2;
   float inverse_rms = 1;
   if (norm.data != nullptr) {
     float squares = 0;
-    for (int i = lane; i < dim; i += kWarp) squares += Widen(head[i]) * Widen(head[i]);
-    inverse_rms = rsqrtf(WarpSum(squares) / static_cast<float>(dim) + eps);
+    for (int i = Lanes::lane(); i < dim; i += Lanes::kLanes) {
+      squares += Widen(head[i]) * Widen(head[i]);
+    }
+    inverse_rms = rsqrtf(Lanes::Sum(squares) / static_cast<float>(dim) + eps);
   }
   const T* scale = static_cast<const T*>(norm.data);
-  for (int i = lane * kSize; i < half; i += kWarp * kSize) {
+  for (int i = Lanes::lane() * kSize; i < half; i += Lanes::kLanes * kSize) {
     P low = *reinterpret_cast<const P*>(head + i);
     P high = *reinterpret_cast<const P*>(head + i + half);
     const A cosine = *reinterpret_cast<const A*>(angles + i);
@@ -59,46 +81,47 @@ __device__ void RotateHead(T* head, const Tensor& norm, float eps, const float* 
     }
     *reinterpret_cast<P*>(head + i) = low;
     *reinterpret_cast<P*>(head + i + half) = high;
+    keep(i, low);
+    keep(i + half, high);
   }
-  __syncwarp();
 }
 
-template <typename C, int kSize, typename T>
-__device__ void CopyHead(const T* head, void* cache, int64_t place, int dim, float factor) {
-  C* to = static_cast<C*>(cache) + place;
-  for (int i = threadIdx.x % kWarp * kSize; i < dim; i += kWarp * kSize) {
-    const auto from = *reinterpret_cast<const Pack<T, kSize>*>(head + i);
-    Pack<C, kSize> pack;
+template <typename C, typename P, int kSize>
+__device__ void StoreAs(void* cache, int64_t place, const P& from, float factor) {
+  Pack<C, kSize> pack;
 #pragma unroll
-    for (int j = 0; j < kSize; ++j) pack.at[j] = Narrow<C>(Widen(from.at[j]) * factor);
-    *reinterpret_cast<Pack<C, kSize>*>(to + i) = pack;
-  }
+  for (int j = 0; j < kSize; ++j) pack.at[j] = Narrow<C>(Widen(from.at[j]) * factor);
+  *reinterpret_cast<Pack<C, kSize>*>(static_cast<C*>(cache) + place) = pack;
 }
 
-template <int kSize, typename T>
-__device__ void StoreHead(const T* head, const Tensor& cache, int64_t place, int dim, float scale) {
-  const float factor = 1.0f / scale;
+template <typename T, int kSize>
+__device__ void StorePack(const Pack<T, kSize>& from, const Tensor& cache, int64_t place,
+                          float factor) {
+  using P = Pack<T, kSize>;
   switch (cache.dtype) {
     case DType::kBFloat16:
-      return CopyHead<__nv_bfloat16, kSize>(head, cache.data, place, dim, factor);
+      return StoreAs<__nv_bfloat16, P, kSize>(cache.data, place, from, factor);
     case DType::kFloat16:
-      return CopyHead<__half, kSize>(head, cache.data, place, dim, factor);
+      return StoreAs<__half, P, kSize>(cache.data, place, from, factor);
     case DType::kFloat8E4M3:
-      return CopyHead<__nv_fp8_e4m3, kSize>(head, cache.data, place, dim, factor);
+      return StoreAs<__nv_fp8_e4m3, P, kSize>(cache.data, place, from, factor);
     default:
-      return CopyHead<float, kSize>(head, cache.data, place, dim, factor);
+      return StoreAs<float, P, kSize>(cache.data, place, from, factor);
   }
 }
 
-// A warp per (token, head) of q, then k, then v. A token with a negative slot is not cached.
+// A warp, or a part of one, per (token, head) of q, then k, then v. A token with a negative slot is
+// not cached.
 template <typename T, int kSize>
 __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
+  using P = Pack<T, kSize>;
+  using Lanes = HeadLanes<kSize>;
   LetNextBegin();
   const int token = blockIdx.x;
   const int dim = call.params.head_dim;
   const int num_heads = call.params.num_heads;
   const int num_kv_heads = call.params.num_kv_heads;
-  int head = blockIdx.y * kHeadsPerBlock + threadIdx.x / kWarp;
+  int head = blockIdx.y * kWarpsPerBlock * Lanes::kHeads + Lanes::head();
   if (head >= num_heads + 2 * num_kv_heads) return AwaitPrevious();
   const float* angles = static_cast<const float*>(call.params.rope.data) +
                         call.positions[token] * call.params.rope.row_stride;
@@ -107,31 +130,45 @@ __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
   AwaitPrevious();
   if (head < num_heads) {
     T* q = static_cast<T*>(call.q.data) + token * call.q.row_stride + head * dim;
-    RotateHead<T, kSize>(q, call.params.q_norm, eps, angles, dim);
+    RotateHead<T, kSize>(q, call.params.q_norm, eps, angles, dim, [](int, const P&) {});
     return;
   }
   head -= num_heads;
-  if (head < num_kv_heads) {
+  const bool is_key = head < num_kv_heads;
+  if (!is_key) head -= num_kv_heads;
+  const Tensor& cache = is_key ? call.cache.k : call.cache.v;
+  const int64_t place = slot < 0 ? 0 : PlaceOf(cache, slot, head);
+  const float factor = 1.0f / (is_key ? call.cache.k_scale : call.cache.v_scale);
+  const auto keep = [&](int i, const P& pack) {
+    if (slot >= 0) StorePack<T, kSize>(pack, cache, place + i, factor);
+  };
+  if (is_key) {
     T* k = static_cast<T*>(call.k.data) + token * call.k.row_stride + head * dim;
-    RotateHead<T, kSize>(k, call.params.k_norm, eps, angles, dim);
-    if (slot < 0) return;
-    StoreHead<kSize>(k, call.cache.k, PlaceOf(call.cache.k, slot, head), dim, call.cache.k_scale);
-    return;
+    return RotateHead<T, kSize>(k, call.params.k_norm, eps, angles, dim, keep);
   }
-  head -= num_kv_heads;
   const T* v = static_cast<const T*>(call.v.data) + token * call.v.row_stride + head * dim;
-  if (slot < 0) return;
-  StoreHead<kSize>(v, call.cache.v, PlaceOf(call.cache.v, slot, head), dim, call.cache.v_scale);
+  for (int i = Lanes::lane() * kSize; i < dim; i += Lanes::kLanes * kSize) {
+    keep(i, *reinterpret_cast<const P*>(v + i));
+  }
 }
 
-// Whether heads may be read two elements at a time, halves of heads too.
-bool PairsOfHeads(const RopeCall& call) {
-  const auto even = [](const Tensor& x) {
-    return reinterpret_cast<uintptr_t>(x.data) % (2 * SizeOf(x.dtype)) == 0 &&
-           x.row_stride % 2 == 0;
+template <typename T, int kSize>
+void Launch(const RopeCall& call, int tokens, cudaStream_t stream) {
+  const int heads = call.params.num_heads + 2 * call.params.num_kv_heads;
+  const dim3 grid(tokens, CeilDiv(heads, kWarpsPerBlock * HeadLanes<kSize>::kHeads));
+  LaunchEarly<&RopeKernel<T, kSize>>({.grid = grid, .block = dim3(kWarpsPerBlock * kWarp)}, stream,
+                                     call);
+}
+
+// Whether halves of heads may be read and written `count` elements at a time.
+bool HalvesAligned(const RopeCall& call, int count) {
+  const auto aligned = [count](const Tensor& x) {
+    return reinterpret_cast<uintptr_t>(x.data) % (count * SizeOf(x.dtype)) == 0 &&
+           x.row_stride % count == 0;
   };
-  return call.params.head_dim % 4 == 0 && even(call.q) && even(call.k) && even(call.v) &&
-         even(call.cache.k) && even(call.cache.v) && even(call.params.rope);
+  return call.params.head_dim % (2 * count) == 0 && aligned(call.q) && aligned(call.k) &&
+         aligned(call.v) && aligned(call.cache.k) && aligned(call.cache.v) &&
+         aligned(call.params.rope);
 }
 
 void CheckCache(const Tensor& cache, const AttentionParams& params) {
@@ -158,15 +195,14 @@ void CudaOps::RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v,
   CheckCache(cache.v, params);
   if (batch.num_tokens == 0) return;
   const RopeCall call{q, k, v, batch.positions, batch.kv_slot, params, cache};
-  const LaunchShape shape = {
-      .grid = dim3(batch.num_tokens,
-                   CeilDiv(params.num_heads + 2 * params.num_kv_heads, kHeadsPerBlock)),
-      .block = dim3(kHeadsPerBlock * kWarp)};
   DispatchDevice(q.dtype, [&](auto zero) {
-    if (PairsOfHeads(call)) {
-      LaunchEarly<&RopeKernel<decltype(zero), 2>>(shape, stream_, call);
+    using T = decltype(zero);
+    if (sizeof(T) == 2 && HalvesAligned(call, 8)) {
+      Launch<T, 8>(call, batch.num_tokens, stream_);
+    } else if (HalvesAligned(call, 2)) {
+      Launch<T, 2>(call, batch.num_tokens, stream_);
     } else {
-      LaunchEarly<&RopeKernel<decltype(zero), 1>>(shape, stream_, call);
+      Launch<T, 1>(call, batch.num_tokens, stream_);
     }
   });
   Launched("RopeAndCache");

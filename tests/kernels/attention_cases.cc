@@ -116,6 +116,16 @@ void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
 const std::vector<SequenceShape> kMixed = {{129, 129}, {1, 1},  {200, 17}, {3, 3},
                                            {64, 1},    {65, 1}, {300, 1},  {63, 2}};
 
+// So many short decoding sequences that each has few warps, and some prompts between them.
+std::vector<SequenceShape> Many(int count, int longest = 113) {
+  std::vector<SequenceShape> sequences = {{longest, 1}};
+  while (static_cast<int>(sequences.size()) < count) {
+    const int i = static_cast<int>(sequences.size());
+    sequences.push_back({i * 37 % 113 + 1, i % 40 == 7 ? std::min(3, i * 37 % 113 + 1) : 1});
+  }
+  return sequences;
+}
+
 }  // namespace
 
 std::vector<OpCase> AttentionCases() {
@@ -145,6 +155,13 @@ std::vector<OpCase> AttentionCases() {
         {8, 2, 64, 16, 0, dtype, kMixed, 1, true},
         {4, 2, 80, 16, 0, dtype, {{1000, 1}, {130, 30}}, 1, true},
         {2, 1, 256, 16, 0, DType::kFloat8E4M3, {{90, 30}}, 0.7f, true},
+        {16, 8, 64, 16, 0, dtype, Many(60)},
+        {16, 8, 128, 16, 0, DType::kFloat8E4M3, Many(60)},
+        {16, 8, 128, 16, 0, dtype, Many(90), 1, true},
+        {32, 8, 64, 32, 33, DType::kFloat8E4M3, Many(90)},
+        {16, 8, 64, 16, 40, dtype, Many(130)},
+        {32, 8, 128, 16, 0, DType::kFloat8E4M3, Many(130), 0.5f, true},
+        {8, 8, 64, 16, 0, DType::kFloat8E4M3, Many(130, 1100)},
     };
     for (const AttentionShape& shape : shapes) {
       cases.push_back({CaseName("Attention", cases.size(), DTypeName(dtype), shape.num_heads,

@@ -6,6 +6,7 @@
 #include <cstdio>
 #include <functional>
 #include <memory>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -168,45 +169,130 @@ void BenchSkinny(Ops& ops, bool quantized, int64_t out_features, int64_t in) {
   UseSkinnyProducts(ops, SkinnyUse::kMeasured);
 }
 
-// Llama-3.1-8B's heads; sequences of one length, whole prompts or one token each.
-void BenchAttention(Ops& ops, int sequences, int context, int query) {
-  const int heads = 32, kv_heads = 8, dim = 128, block = 16;
-  const int blocks = sequences * ((context + block - 1) / block);
-  const int tokens = sequences * query;
-  std::vector<int32_t> positions, starts{0}, lengths(sequences, context), table;
-  for (int s = 0; s < sequences; ++s) {
-    for (int i = 0; i < query; ++i) positions.push_back(context - query + i);
-    starts.push_back((s + 1) * query);
+// The gate of Llama-3.1-8B, plain and under a static scale; layers take turns as below.
+void BenchGate(Ops& ops) {
+  constexpr int64_t kWidth = 14336;
+  for (const int64_t tokens : {64, 192, 512, 1024, 4096}) {
+    const int layers = tokens > 1024 ? 2 : 8;
+    std::vector<Matrix> inputs;
+    for (int i = 0; i < layers; ++i) inputs.emplace_back(ops, tokens, 2 * kWidth);
+    const Matrix out(ops, tokens, kWidth), numbers(ops, tokens, kWidth, DType::kFloat8E4M3);
+    const Matrix scale(ops, 1, 1, DType::kFloat32);
+    const float one = 1;
+    ops.CopyToDevice(scale.tensor().data, &one, sizeof(one));
+    const Tensor static_scale = Tensor::Of(scale.tensor().data, DType::kFloat32, 1);
+    for (const bool quantized : {false, true}) {
+      const Activation to =
+          quantized ? Activation(numbers.tensor(), static_scale) : Activation(out.tensor());
+      const auto issue = [&] {
+        for (const Matrix& input : inputs) ops.SiluMul(input.tensor(), to);
+      };
+      issue();
+      const std::unique_ptr<Graph> graph = ops.Capture(issue);
+      const double seconds = SecondsOf(ops, 10, [&](int) { graph->Replay(); }) / layers;
+      char name[64];
+      std::snprintf(name, sizeof(name), "SiluMul %ld x 14336, %s", tokens,
+                    quantized ? "static E4M3" : "bf16");
+      Report(name, seconds, tokens * kWidth * (quantized ? 5.0 : 6.0), 0);
+    }
   }
-  for (int i = 0; i < blocks; ++i) table.push_back(i);
-  std::shuffle(table.begin(), table.end(), std::mt19937(3));
-  std::vector<Buffer> arrays;
-  const auto upload = [&](const std::vector<int32_t>& values) {
-    arrays.push_back(ops.Allocate(values.size() * 4));
-    ops.CopyToDevice(arrays.back().data(), values.data(), values.size() * 4);
-    return static_cast<const int32_t*>(arrays.back().data());
+}
+
+// A step of sequences of one length with scattered blocks of 16, in device memory.
+class PagedSequences {
+ public:
+  PagedSequences(Ops& ops, int sequences, int context, int query)
+      : num_blocks_(sequences * ((context + kBlock - 1) / kBlock)),
+        batch_{sequences * query, sequences, query, context} {
+    std::vector<int32_t> positions, starts{0}, table(num_blocks_), block_starts;
+    for (int s = 0; s < sequences; ++s) {
+      for (int i = 0; i < query; ++i) positions.push_back(context - query + i);
+      starts.push_back((s + 1) * query);
+      block_starts.push_back(s * (num_blocks_ / sequences));
+    }
+    std::iota(table.begin(), table.end(), 0);
+    std::shuffle(table.begin(), table.end(), std::mt19937(3));
+    const auto upload = [&](const std::vector<int32_t>& values) {
+      arrays_.push_back(ops.Allocate(values.size() * 4));
+      ops.CopyToDevice(arrays_.back().data(), values.data(), values.size() * 4);
+      return static_cast<const int32_t*>(arrays_.back().data());
+    };
+    batch_.positions = upload(positions);
+    batch_.query_start = upload(starts);
+    batch_.context_length = upload(std::vector<int32_t>(sequences, context));
+    batch_.block_table = upload(table);
+    batch_.block_start = upload(block_starts);
+  }
+  static constexpr int kBlock = 16;
+  int num_blocks() const { return num_blocks_; }
+  const AttentionBatch& batch() const { return batch_; }
+
+ private:
+  const int num_blocks_;
+  std::vector<Buffer> arrays_;
+  AttentionBatch batch_;
+};
+
+// Llama-3.1-8B's heads; sequences of one length, whole prompts or one token each. Layers take turns
+// until their keys and values are more than the caches hold.
+void BenchAttention(Ops& ops, int sequences, int context, int query, DType cached = kType) {
+  constexpr int kHeads = 32, kKvHeads = 8, kDim = 128;
+  const PagedSequences paged(ops, sequences, context, query);
+  const int tokens = sequences * query, blocks = paged.num_blocks();
+  const double bytes = 2.0 * sequences * context * kKvHeads * kDim * SizeOf(cached);
+  const int layers = query > 1 ? 1 : std::clamp(static_cast<int>(4e8 / bytes), 1, 16);
+  std::vector<Matrix> sides;
+  std::vector<KvLayer> caches;
+  for (int i = 0; i < 2 * layers; ++i) {
+    sides.emplace_back(ops, blocks, paged.kBlock * kKvHeads * kDim, cached);
+    if (cached != kType) ops.FillDummy(sides.back().tensor(), {1, 0, 1u << 20, 1.0f});
+  }
+  for (int i = 0; i < layers; ++i) {
+    const auto side = [&](int j) {
+      return Tensor::Of(sides[j].tensor().data, cached, blocks, paged.kBlock, kKvHeads, kDim);
+    };
+    caches.push_back({side(2 * i), side(2 * i + 1)});
+  }
+  const Matrix q(ops, tokens, kHeads * kDim), out(ops, tokens, kHeads * kDim);
+  const AttentionParams params{kHeads, kKvHeads, kDim, 1 / std::sqrt(128.0f)};
+  const auto issue = [&] {
+    for (const KvLayer& cache : caches) {
+      ops.PagedAttention(q.tensor(), paged.batch(), params, cache, out.tensor());
+    }
   };
-  AttentionBatch batch{tokens, sequences, query, context};
-  batch.positions = upload(positions);
-  batch.query_start = upload(starts);
-  batch.context_length = upload(lengths);
-  batch.block_table = upload(table);
-  std::vector<int32_t> block_starts;
-  for (int i = 0; i < sequences; ++i) block_starts.push_back(i * (blocks / sequences));
-  batch.block_start = upload(block_starts);
-  const Matrix k(ops, blocks, block * kv_heads * dim), v(ops, blocks, block * kv_heads * dim);
-  const KvLayer cache{Tensor::Of(k.tensor().data, kType, blocks, block, kv_heads, dim),
-                      Tensor::Of(v.tensor().data, kType, blocks, block, kv_heads, dim)};
-  const Matrix q(ops, tokens, heads * dim), out(ops, tokens, heads * dim);
-  const AttentionParams params{heads, kv_heads, dim, 1 / std::sqrt(128.0f)};
-  const double seconds = SecondsOf(ops, query > 1 ? 10 : 50, [&](int) {
-    ops.PagedAttention(q.tensor(), batch, params, cache, out.tensor());
-  });
+  issue();  // what is made at first use cannot be while recording
+  const std::unique_ptr<Graph> graph = ops.Capture(issue);
+  const double seconds = SecondsOf(ops, 10, [&](int) { graph->Replay(); }) / layers;
   char name[64];
-  std::snprintf(name, sizeof(name), "attention %d x context %d, %d new", sequences, context, query);
-  const double bytes = 2.0 * sequences * context * kv_heads * dim * 2;
+  std::snprintf(name, sizeof(name), "attention %d x context %d, %d new, %s", sequences, context,
+                query, DTypeName(cached));
   const double pairs = 1.0 * sequences * query * (context - (query - 1) / 2.0);
-  Report(name, seconds, query > 1 ? 0 : bytes, query > 1 ? 4.0 * pairs * heads * dim : 0);
+  Report(name, seconds, query > 1 ? 0 : bytes, query > 1 ? 4.0 * pairs * kHeads * kDim : 0);
+}
+
+void BenchAttentions(Ops& ops) {
+  for (const DType cached : {kType, DType::kFloat8E4M3}) {
+    for (const auto& [sequences, context] : std::vector<std::pair<int, int>>{{1, 256},
+                                                                             {1, 1024},
+                                                                             {8, 1024},
+                                                                             {16, 256},
+                                                                             {64, 192},
+                                                                             {64, 256},
+                                                                             {64, 1024},
+                                                                             {128, 256},
+                                                                             {256, 192},
+                                                                             {256, 1024},
+                                                                             {512, 192},
+                                                                             {512, 256},
+                                                                             {1024, 192},
+                                                                             {1, 32768},
+                                                                             {16, 16384}}) {
+      BenchAttention(ops, sequences, context, 1, cached);
+    }
+    BenchAttention(ops, 1, 128, 128, cached);
+    BenchAttention(ops, 8, 1024, 1024, cached);
+    BenchAttention(ops, 1, 8192, 8192, cached);
+  }
 }
 
 // Routing and experts of one layer shaped like Qwen3-30B-A3B's.
@@ -289,7 +375,8 @@ void BenchLoading(Ops& ops) {
   Report("FillDummy 28672 x 4096", fill, bytes, 0);
 }
 
-int Main(bool only_skinny) {
+// `only`: skinny or attention; empty for all.
+int Main(const std::string& only) {
   std::string error;
   const std::unique_ptr<Ops> ops = MakeCudaOps(0, &error);
   if (ops == nullptr) {
@@ -300,21 +387,22 @@ int Main(bool only_skinny) {
   const double copy =
       SecondsOf(*ops, 10, [&](int) { ops->AddScaled(to.tensor(), from.tensor(), Tensor{}); });
   Report("y += x of 1 GiB (read 2, write 1)", copy, 3.0 * 65536 * 8192 * 2, 0);
+  if (only == "attention") {
+    BenchAttentions(*ops);
+    BenchGate(*ops);
+    return 0;
+  }
   for (const bool quantized : {false, true}) {
     for (const auto& [out, in] : std::vector<std::pair<int64_t, int64_t>>{
              {6144, 4096}, {4096, 4096}, {28672, 4096}, {4096, 14336}}) {
       BenchSkinny(*ops, quantized, out, in);
     }
   }
-  if (only_skinny) return 0;
+  if (only == "skinny") return 0;
   BenchLoading(*ops);
   BenchNorm(*ops);
-  for (const auto& [sequences, context] : std::vector<std::pair<int, int>>{
-           {1, 1024}, {8, 1024}, {64, 1024}, {256, 1024}, {512, 256}, {1, 32768}, {16, 16384}}) {
-    BenchAttention(*ops, sequences, context, 1);
-  }
-  BenchAttention(*ops, 8, 1024, 1024);
-  BenchAttention(*ops, 1, 8192, 8192);
+  BenchGate(*ops);
+  BenchAttentions(*ops);
   BenchExperts(*ops);
   for (const int rows : {1, 64, 256}) {
     BenchSample(*ops, rows, "greedy", {});
@@ -328,5 +416,5 @@ int Main(bool only_skinny) {
 }  // namespace
 }  // namespace regatta
 
-// With any argument: products of few tokens alone.
-int main(int argc, char**) { return regatta::Main(argc > 1); }
+// skinny: products of few tokens alone; attention: it and the gate.
+int main(int argc, char** argv) { return regatta::Main(argc > 1 ? argv[1] : ""); }

@@ -124,11 +124,13 @@ void CheckAddRmsNorm(Ops& ops, DType dtype, int64_t tokens, int64_t width) {
 
 double SigmoidReference(double x) { return 1 / (1 + std::exp(-x)); }
 
+// Rows are aligned to 16 bytes or not, as the width is.
 void CheckSiluMul(Ops& ops, DType dtype, int64_t tokens, int64_t width) {
   Random random(TestSeed());
+  const int64_t out_stride = width + (width % 16 == 0 ? 16 : 1);
   const DeviceTensor gate_up =
       DeviceTensor::Normal(ops, dtype, {tokens, 2 * width}, random, 10, 3 * width);
-  const DeviceTensor out(ops, dtype, {tokens, width}, width + 1);
+  const DeviceTensor out(ops, dtype, {tokens, width}, out_stride);
   ops.SiluMul(gate_up, out);
   const std::vector<double> x = gate_up.Read();
   std::vector<double> want;
@@ -167,6 +169,11 @@ std::vector<OpCase> ElementwiseCases() {
                      [=](Ops& ops) { check(ops, dtype, tokens, width); }});
   };
   for (const DType dtype : kActivationTypes) {
+    for (const int64_t width : {2320, 4096 + 8}) {
+      add("SiluMul", dtype, 5, width, CheckSiluMul);
+      add("RmsNorm", dtype, 270, width, CheckRmsNorm);
+      add("AddRmsNorm", dtype, 257, width, CheckAddRmsNorm);
+    }
     for (const int64_t tokens : kTokens) {
       for (const int64_t width : {64, 250}) {
         add("Embedding", dtype, tokens, width, CheckEmbedding);

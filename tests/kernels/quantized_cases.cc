@@ -150,8 +150,13 @@ std::vector<OpCase> QuantizedCases() {
   std::vector<OpCase> cases;
   for (const ActivationFormat format : kQuantizedFormats) {
     for (const DType dtype : kActivationTypes) {
-      for (const auto& [tokens, width] :
-           {std::pair<int64_t, int64_t>{1, 64}, {3, 250}, {17, 128}, {5, 1288}, {129, 384}}) {
+      for (const auto& [tokens, width] : {std::pair<int64_t, int64_t>{1, 64},
+                                          {3, 250},
+                                          {17, 128},
+                                          {5, 1288},
+                                          {129, 384},
+                                          {9, 2320},
+                                          {258, 1288}}) {
         const std::string suffix = CaseName(FormatName(format), DTypeName(dtype), tokens, width);
         cases.push_back({CaseName("Quantize", suffix), [=, t = tokens, w = width](Ops& ops) {
                            CheckQuantize(ops, dtype, format, t, w);

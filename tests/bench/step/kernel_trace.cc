@@ -3,10 +3,13 @@
 
 #ifdef REGATTA_CUDA
 #include <cupti.h>
+#include <cxxabi.h>
 #include <dlfcn.h>
 
 #include <algorithm>
 #include <cstdlib>
+#include <map>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -38,7 +41,10 @@ struct Cupti {
   }
 };
 
-using Interval = std::pair<uint64_t, uint64_t>;  // nanoseconds
+struct Interval {
+  uint64_t start, end;  // nanoseconds
+  std::string name;
+};
 
 Cupti cupti;
 std::vector<Interval> intervals;  // written by CUPTI's thread, read after a flush
@@ -50,9 +56,22 @@ void CUPTIAPI GiveBuffer(uint8_t** buffer, size_t* size, size_t* max_records) {
 }
 
 template <typename Record>
-void Keep(const CUpti_Activity* record) {
+void Keep(const CUpti_Activity* record, const char* name) {
   const auto* timed = reinterpret_cast<const Record*>(record);
-  if (timed->end > timed->start) intervals.push_back({timed->start, timed->end});
+  if (timed->end > timed->start) intervals.push_back({timed->start, timed->end, name});
+}
+
+const char* NameOf(const CUpti_Activity* record) {
+  return reinterpret_cast<const CUpti_ActivityKernel10*>(record)->name;
+}
+
+// As it was written, where it is a C++ name.
+std::string Readable(const std::string& name) {
+  int status = 0;
+  char* readable = abi::__cxa_demangle(name.c_str(), nullptr, nullptr, &status);
+  const std::string result = status == 0 ? readable : name;
+  std::free(readable);
+  return result;
 }
 
 void CUPTIAPI TakeBuffer(CUcontext, uint32_t, uint8_t* buffer, size_t, size_t valid) {
@@ -60,13 +79,13 @@ void CUPTIAPI TakeBuffer(CUcontext, uint32_t, uint8_t* buffer, size_t, size_t va
   while (cupti.next(buffer, valid, &record) == CUPTI_SUCCESS) {
     switch (record->kind) {
       case CUPTI_ACTIVITY_KIND_CONCURRENT_KERNEL:
-        Keep<CUpti_ActivityKernel10>(record);
+        Keep<CUpti_ActivityKernel10>(record, NameOf(record));
         break;
       case CUPTI_ACTIVITY_KIND_MEMCPY:
-        Keep<CUpti_ActivityMemcpy6>(record);
+        Keep<CUpti_ActivityMemcpy6>(record, "copy");
         break;
       default:
-        Keep<CUpti_ActivityMemset4>(record);
+        Keep<CUpti_ActivityMemset4>(record, "fill");
     }
   }
   std::free(buffer);
@@ -78,20 +97,31 @@ bool Available() {
   return available;
 }
 
-// The union of the intervals.
+// The union of the intervals, and what each adds to it.
 KernelTimes Sum(std::vector<Interval> all) {
-  std::sort(all.begin(), all.end());
+  std::sort(all.begin(), all.end(), [](const Interval& a, const Interval& b) {
+    return std::pair(a.start, a.end) < std::pair(b.start, b.end);
+  });
   KernelTimes times;
   times.records = static_cast<int>(all.size());
   if (all.empty()) return times;
-  uint64_t busy = 0, reached = all.front().first;
-  for (const auto& [start, end] : all) {
-    if (end <= reached) continue;
-    busy += end - std::max(start, reached);
-    reached = end;
+  std::map<std::string, KernelShare> by_name;
+  uint64_t reached = all.front().start;
+  for (const auto& [start, end, name] : all) {
+    KernelShare& share = by_name[name];
+    ++share.count;
+    if (start > reached) share.idle_s += (start - reached) * 1e-9;
+    if (end > reached) share.busy_s += (end - std::max(start, reached)) * 1e-9;
+    reached = std::max(reached, end);
   }
-  times.busy_s = busy * 1e-9;
-  times.span_s = (reached - all.front().first) * 1e-9;
+  for (auto& [name, share] : by_name) {
+    times.busy_s += share.busy_s;
+    share.name = Readable(name);
+    times.shares.push_back(std::move(share));
+  }
+  std::sort(times.shares.begin(), times.shares.end(),
+            [](const KernelShare& a, const KernelShare& b) { return a.busy_s > b.busy_s; });
+  times.span_s = (reached - all.front().start) * 1e-9;
   return times;
 }
 
@@ -108,9 +138,15 @@ KernelTrace::~KernelTrace() {
   for (const CUpti_ActivityKind kind : kKinds) cupti.disable(kind);
 }
 
+void KernelTrace::Restart() {
+  if (!Available()) return;
+  cupti.flush(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED);
+  intervals.clear();
+}
+
 std::optional<KernelTimes> KernelTrace::Stop() {
   if (!Available() || cupti.flush(CUPTI_ACTIVITY_FLAG_FLUSH_FORCED) != CUPTI_SUCCESS) return {};
-  const KernelTimes times = Sum(std::exchange(intervals, {}));
+  KernelTimes times = Sum(std::exchange(intervals, {}));
   if (times.records == 0) return {};
   return times;
 }
@@ -123,6 +159,7 @@ namespace regatta {
 
 KernelTrace::KernelTrace() = default;
 KernelTrace::~KernelTrace() = default;
+void KernelTrace::Restart() {}
 std::optional<KernelTimes> KernelTrace::Stop() { return {}; }
 
 }  // namespace regatta

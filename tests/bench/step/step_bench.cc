@@ -28,6 +28,7 @@ namespace {
 
 constexpr uint32_t kBlockSize = 16;
 constexpr uint32_t kTracedSteps = 16;
+constexpr size_t kListedKernels = 16;
 constexpr uint32_t kFormTimeoutMs = 300'000;
 
 struct Flags {
@@ -37,8 +38,8 @@ struct Flags {
   std::string dtype = "auto", kv_cache_dtype = "auto", quantization;
   std::vector<uint32_t> batches = {1, 2, 4, 8, 16, 32, 64, 128, 256};
   uint32_t context = 1024, max_num_tokens = 8192;
-  uint32_t warmup = 8, steps = 64, inflight = 2, output = 0;
-  bool trace = true;
+  uint32_t warmup = 8, steps = 64, inflight = 2, output = 0, max_graph = 0;
+  bool trace = true, list_kernels = false;
   double router_skew = 0;
   uint32_t threads = 1;
   std::string json, log_dir = ".";
@@ -66,9 +67,9 @@ StepLoad LoadOf(const Flags& flags, const ModelSpec& spec) {
   const uint32_t most = *std::max_element(flags.batches.begin(), flags.batches.end());
   load.shape = {.max_batch_size = most,
                 .max_num_tokens = std::max(flags.max_num_tokens, most),
-                .max_seq_len = flags.output > 0
-                                   ? flags.context + flags.output
-                                   : flags.context + flags.warmup + flags.steps + kTracedSteps,
+                .max_seq_len = flags.output > 0 ? flags.context + flags.output
+                                                : flags.context + flags.warmup + flags.steps +
+                                                      kFirstTraced + kTracedSteps,
                 .block_size = kBlockSize,
                 .vocab_size = static_cast<uint32_t>(spec.vocab_size)};
   return load;
@@ -95,6 +96,7 @@ FormRequest RequestOf(const Flags& flags, const Layout& layout, const StepLoad& 
   request.set_kv_cache_fraction(0.95);
   request.set_max_kv_blocks(load.shape.num_blocks());
   request.set_max_inflight(load.inflight);
+  request.mutable_graphs()->set_max_batch_size(flags.max_graph);
   request.set_timeout_ms(kFormTimeoutMs);
   return request;
 }
@@ -161,6 +163,18 @@ std::string Table(const std::vector<Row>& rows) {
          "floor: every product at the measured read or product rate, keys and values read "
          "once; prod: the products alone, one after another; dry: steps found done; "
          "idle: of the GPU while its kernels are traced, which adds to it.\n";
+}
+
+// Where the time of a step goes, longest first.
+std::string KernelTable(const StepTiming& timing) {
+  std::string text =
+      absl::StrFormat("%d sequences, us of a step: busy, idle before, launches\n", timing.batch);
+  for (size_t i = 0; i < std::min(timing.kernels.size(), kListedKernels); ++i) {
+    const KernelShare& share = timing.kernels[i];
+    absl::StrAppendFormat(&text, "%9.1f %9.1f %7d  %s\n", share.busy_s * 1e6, share.idle_s * 1e6,
+                          share.count, share.name.substr(0, 120));
+  }
+  return text;
 }
 
 // Tokens that a step multiplies: one of each sequence, but a prompt of those that begin.
@@ -250,6 +264,9 @@ absl::Status Lead(const Flags& flags, const std::vector<std::string>& arguments,
                                spec.name, formed.dtype(), flags.tp, flags.context,
                                formed.weight_bytes() / 1e9, formed.load_seconds())
             << Table(rows);
+  for (const Row& row : rows) {
+    if (flags.list_kernels) std::cout << KernelTable(row.timing);
+  }
   if (flags.json.empty()) return absl::OkStatus();
   std::ofstream file(flags.json);
   file << JsonOf(flags, device, rates, formed, rows).dump(2) << "\n";
@@ -311,8 +328,13 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(sizes)
       ->capture_default_str();
   app.add_flag("--trace,!--no-trace", flags.trace, "time kernels of some more steps (CUPTI)");
+  app.add_flag("--list-kernels", flags.list_kernels,
+               "also print where the traced steps' time goes");
   app.add_option("--warmup", flags.warmup, "decoding steps before those")
       ->check(CLI::Range(0u, 1u << 16))
+      ->capture_default_str();
+  app.add_option("--max-graph-batch", flags.max_graph,
+                 "sequences of the largest recorded step; 0 = the executor's default")
       ->capture_default_str();
   app.add_option("--inflight", flags.inflight, "steps launched ahead")
       ->check(CLI::Range(1u, 8u))

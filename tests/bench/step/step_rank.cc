@@ -12,7 +12,7 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr double kNoWait = 20e-6;  // seconds: Collect found the step done
+constexpr double kNoWait = 20e-6;     // seconds: Collect found the step done
 
 double SecondsSince(Steady::time_point start) {
   return std::chrono::duration<double>(Steady::now() - start).count();
@@ -83,10 +83,19 @@ absl::StatusOr<StepTiming> Measure(Pipeline& pipeline, StepPlans& plans, const S
   timing.launch_s = pipeline.launch_s() / load.steps;
   timing.dry_share = pipeline.dry_share();
   KernelTrace trace;
+  for (uint32_t i = 0; load.traced > 0 && i < kFirstTraced; ++i) {
+    RETURN_IF_ERROR(pipeline.Step(next()));
+  }
+  trace.Restart();
   for (uint32_t i = 0; i < load.traced; ++i) RETURN_IF_ERROR(pipeline.Step(next()));
   RETURN_IF_ERROR(pipeline.Drain());
-  if (const std::optional<KernelTimes> times = trace.Stop()) {
+  if (const std::optional<KernelTimes> times = trace.Stop(); times.has_value()) {
     timing.idle_share = times->idle_share();
+    timing.kernels = times->shares;
+    for (KernelShare& share : timing.kernels) {
+      share.busy_s /= load.traced;
+      share.idle_s /= load.traced;
+    }
   }
   timing.mean_context = load.output > 0 ? load.context + load.output / 2.0
                                         : load.context + load.warmup + (load.steps + 1) / 2.0;

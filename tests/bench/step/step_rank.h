@@ -5,10 +5,14 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "tests/bench/step/kernel_trace.h"
 #include "tests/bench/step/step_plans.h"
 #include "worker/executor.h"
 
 namespace regatta {
+
+// Traced steps that are not counted: the first launches take milliseconds then.
+inline constexpr uint32_t kFirstTraced = 4;
 
 struct StepLoad {
   LoadShape shape;
@@ -27,9 +31,10 @@ struct StepTiming {
   double launch_s = 0;  // of it, in Launch: what the host needs to issue a step
   double dry_share =
       0;  // steps that were done when the host came for them: the device may have idled
-  double idle_share = -1;    // of the device, in steps traced after those; negative: not traced
-  double mean_context = 0;   // while measured
-  double fill_tokens_s = 0;  // prompt tokens
+  double idle_share = -1;  // of the device, in steps traced after those; negative: not traced
+  std::vector<KernelShare> kernels;  // of the traced steps, seconds a step
+  double mean_context = 0;           // while measured
+  double fill_tokens_s = 0;          // prompt tokens
 };
 
 // Runs the load; every rank of the group must. Timings are of this rank's clock.
