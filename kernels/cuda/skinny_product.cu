@@ -8,6 +8,7 @@
 #include <type_traits>
 
 #include "kernels/cuda/dependent_launch.cuh"
+#include "kernels/cuda/skinny_norm.cuh"
 #include "kernels/cuda/skinny_product.h"
 #include "kernels/cuda/skinny_tiles.cuh"
 
@@ -29,14 +30,22 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int first_unit = blockIdx.x / call.cluster, clusters = gridDim.x / call.cluster;
   const int width = (end - begin) * kDepth, num_tokens = call.product.x.values.shape[0];
   const uint64_t policy = ReadOncePolicy();
+  const bool normed = call.product.norm.data != nullptr;
+  char* const norm = tokens + num_tokens * (width + kTokenPad);
   LetNextBegin();
+  if (normed) CopyNorm<T>(call, begin * kDepth, width, norm);
   Place copied = {first_unit, begin};
   for (int stage = 0; stage < kStages; ++stage) {
     CopyWeights(call, copied, policy, memory.ring[warp][stage]);
     copied.Advance(begin, end, clusters);
   }
   AwaitPrevious();
-  LoadTokens(call, begin * kDepth, width, tokens);
+  if (normed) {
+    WaitCopies<kStages - 1>();  // of the norm's weight, in the first group
+    NormTokens<T>(call, begin * kDepth, width, norm, memory.squares(), tokens);
+  } else {
+    LoadTokens(call, begin * kDepth, width, tokens);
+  }
   __syncthreads();
   int stage = 0, parity = 0;
   for (int unit = first_unit; unit < call.num_units; unit += clusters) {
@@ -82,7 +91,7 @@ void WithKernel(const SkinnyProduct& product, const Fn& fn) {
     if (tokens <= 2 * kTileTokens) return fn(Kernel<T, 2>{});
     return fn(Kernel<T, 4>{});
   };
-  switch (product.x.values.dtype) {
+  switch (product.weight.dtype) {
     case DType::kBFloat16:
       return with_type(__nv_bfloat16{});
     case DType::kFloat16:
@@ -112,8 +121,27 @@ int ClusterFor(int64_t units, int64_t steps, int num_multiprocessors) {
   return best;
 }
 
+// Of a token as it is multiplied.
 int64_t RowBytes(const SkinnyProduct& product) {
-  return product.x.values.dim(1) * static_cast<int64_t>(SizeOf(product.x.values.dtype));
+  return product.x.values.dim(1) * static_cast<int64_t>(SizeOf(product.weight.dtype));
+}
+
+bool Is16Bit(DType dtype) { return dtype == DType::kBFloat16 || dtype == DType::kFloat16; }
+
+// Bytes of the norm's weight beside kDepth bytes of tokens.
+int64_t NormStep(const SkinnyProduct& product) {
+  return kDepth * static_cast<int64_t>(SizeOf(product.norm.dtype) / SizeOf(product.weight.dtype));
+}
+
+// Whether tokens come in the form that is multiplied, or are made so with the norm.
+bool TakesTokens(const SkinnyProduct& product) {
+  const Activation& x = product.x;
+  const DType type = product.weight.dtype;
+  if (!product.norm)
+    return x.values.dtype == type && (!x.quantized() || x.group() == x.values.dim(1));
+  const bool is_static = type == DType::kFloat8E4M3 && x.scale && x.is_static();
+  return Is16Bit(x.values.dtype) && (x.values.dtype == type || is_static) &&
+         product.norm.dtype == x.values.dtype && WideRows(product.norm);
 }
 
 // Clusters that run at once, at most `most`: a block a multiprocessor, as more share what one
@@ -140,14 +168,11 @@ int ClustersAtOnce(const void* kernel, const SkinnyShape& shape, int most) {
 
 bool SkinnyFits(const SkinnyProduct& product) {
   const Tensor& x = product.x.values;
+  const DType type = product.weight.dtype;
   if (product.gated && (product.bias || product.out.dim(1) % (kUnitRows / 2) != 0)) return false;
-  const bool type =
-      x.dtype == DType::kBFloat16 || x.dtype == DType::kFloat16 || x.dtype == DType::kFloat8E4M3;
-  const bool scaled_rows =
-      !product.x.quantized() || product.x.is_static() || product.x.scale.dim(0) == 1;
-  return type && scaled_rows && product.scales.depth_shared == INT_MAX &&
-         x.dim(0) <= kSkinnyTokens && WideRows(x) && WideRows(product.weight) &&
-         std::max(product.weight.dim(0), RowBytes(product)) < kMostRows;
+  return (Is16Bit(type) || type == DType::kFloat8E4M3) && TakesTokens(product) &&
+         product.scales.depth_shared == INT_MAX && x.dim(0) <= kSkinnyTokens && WideRows(x) &&
+         WideRows(product.weight) && std::max(product.weight.dim(0), RowBytes(product)) < kMostRows;
 }
 
 SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiprocessors) {
@@ -158,7 +183,8 @@ SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiproces
   const int64_t token = CeilDiv(steps, shape.cluster) * kDepth + kTokenPad;
   WithKernel(product, [&](auto kernel) {
     using Kernel = decltype(kernel);
-    const int64_t bytes = Kernel::kBytes + product.x.values.dim(0) * token;
+    const int64_t norm = product.norm ? CeilDiv(steps, shape.cluster) * NormStep(product) : 0;
+    const int64_t bytes = Kernel::kBytes + product.x.values.dim(0) * token + norm;
     if (bytes > kMostSharedBytes) return;
     shape.shared_bytes = static_cast<int>(bytes);
     AllowSharedMemory<Kernel::kEntry>(kMostSharedBytes);
@@ -172,11 +198,13 @@ SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiproces
 void LaunchSkinnyProduct(const SkinnyProduct& product, const SkinnyShape& shape,
                          cudaStream_t stream) {
   CHECK_GT(shape.clusters, 0);
-  const int64_t size = static_cast<int64_t>(SizeOf(product.weight.dtype));
+  const auto stride = [](const Tensor& x) {
+    return x.row_stride * static_cast<int64_t>(SizeOf(x.dtype));
+  };
   const int64_t row_bytes = RowBytes(product);
   const SkinnyCall call = {.product = product,
-                           .weight_stride = product.weight.row_stride * size,
-                           .x_stride = product.x.values.row_stride * size,
+                           .weight_stride = stride(product.weight),
+                           .x_stride = stride(product.x.values),
                            .row_bytes = static_cast<int>(row_bytes),
                            .cluster = shape.cluster,
                            .num_units = CeilDiv(product.weight.dim(0), kUnitRows),

@@ -26,6 +26,7 @@ inline constexpr int kDepth = kWarps * kWarpDepth;  // bytes of a row that a blo
 inline constexpr int StagesOf(int tiles) { return tiles == 1 ? 8 : 5; }
 inline constexpr int kSumStride = kUnitRows + 4;  // padded against bank conflicts
 inline constexpr int kSums = kTileTokens * kUnitRows;
+inline constexpr int kResults = kSums / kThreads;  // of a tile that a thread stores, at most
 inline constexpr int kMaxCluster = 8;
 inline constexpr int kTokenPad = kWarpDepth / 2;        // between tokens, against bank conflicts
 inline constexpr int kTokenBytes = 112 << 10;           // of all tokens' parts of a depth, at most
@@ -50,12 +51,17 @@ struct WarpTile {
   __device__ uint4& At(int row, int column) { return chunk[row][column ^ (row % 2 * 4)]; }
 };
 
+using TokenSquares = float[kSkinnyTokens][kWarps];
+
 template <int kStages>
 struct alignas(128) BlockMemory {
   WarpTile ring[kWarps][kStages];
   float partial[kWarps][kTileTokens][kSumStride];  // sums of warps
   float whole[2][kSums];                           // of the block, read by its cluster
-  // Behind it: tokens' chunks, the part of the depth that is the block's.
+  // Behind it: tokens' chunks, the part of the depth that is the block's; then the norm's weight.
+
+  // Of tokens, by warps: while there are no sums yet.
+  __device__ TokenSquares& squares() { return reinterpret_cast<TokenSquares&>(partial); }
 };
 
 inline constexpr int kMostSharedBytes = 227 << 10;  // of a block on Hopper
@@ -180,9 +186,17 @@ __device__ inline float ClusterSum(const SkinnyCall& call, const float* own) {
   return sum;
 }
 
+// What a product is added to.
+__device__ inline float LoadAddend(const SkinnyCall& call, int unit, int row, int64_t token) {
+  const Tensor& out = call.product.out;
+  const int feature = FeatureOf(call, unit, row / 16) + row % 16;
+  if (!call.product.adds || feature >= out.shape[1]) return 0;
+  return LoadElement(out.data, out.dtype, token * out.row_stride + feature);
+}
+
 // The result of `row` of a unit, from the sums `whole` of one token.
 __device__ inline void StoreResult(const SkinnyCall& call, int unit, int row, int64_t token,
-                                   const float* whole) {
+                                   const float* whole, float addend) {
   const SkinnyProduct& product = call.product;
   const Tensor& out = product.out;
   const int feature = FeatureOf(call, unit, row / 16) + row % 16;
@@ -193,7 +207,7 @@ __device__ inline void StoreResult(const SkinnyCall& call, int unit, int row, in
     value *= Sigmoid(value) * ScaledSum(product, feature + out.shape[1], token, up);
   }
   if (product.out_scale != nullptr) value *= 1.0f / *product.out_scale;
-  StoreElement(out.data, out.dtype, token * out.row_stride + feature, value);
+  StoreElement(out.data, out.dtype, token * out.row_stride + feature, value + addend);
 }
 
 using WarpSums = float[kTileTokens][kSumStride];
@@ -203,6 +217,14 @@ using WarpSums = float[kTileTokens][kSumStride];
 __device__ inline void FinishTile(const SkinnyCall& call, int unit, int first_token, int rank,
                                   const WarpSums (&partial)[kWarps], float (&whole)[kSums]) {
   const int tokens = min(kTileTokens, static_cast<int>(call.product.out.shape[0]) - first_token);
+  const int rows = call.product.gated ? kUnitRows / 2 : kUnitRows;
+  const int first = threadIdx.x + rank * kThreads, stride = call.cluster * kThreads;
+  float addend[kResults];  // on their way while blocks wait for one another
+#pragma unroll
+  for (int k = 0; k < kResults; ++k) {
+    const int i = first + k * stride;
+    addend[k] = i < tokens * rows ? LoadAddend(call, unit, i % rows, first_token + i / rows) : 0;
+  }
   __syncthreads();
   for (int i = threadIdx.x; i < tokens * kUnitRows; i += kThreads) {
     float sum = 0;
@@ -211,10 +233,11 @@ __device__ inline void FinishTile(const SkinnyCall& call, int unit, int first_to
     whole[i] = sum;
   }
   SyncCluster();
-  const int rows = call.product.gated ? kUnitRows / 2 : kUnitRows;
-  for (int i = threadIdx.x + rank * kThreads; i < tokens * rows; i += call.cluster * kThreads) {
-    const int token = i / rows;
-    StoreResult(call, unit, i % rows, first_token + token, whole + token * kUnitRows);
+#pragma unroll
+  for (int k = 0; k < kResults; ++k) {
+    const int i = first + k * stride, token = i / rows;
+    if (i >= tokens * rows) return;
+    StoreResult(call, unit, i % rows, first_token + token, whole + token * kUnitRows, addend[k]);
   }
 }
 
