@@ -36,6 +36,16 @@ void Ops::NormLinear(const Tensor& x, const Norm& norm, const Weight& weight, co
   Linear(norm.out, weight, bias, out);
 }
 
+void Ops::NormLinearRope(const Tensor& x, const Norm& norm, const Weight& weight,
+                         const Tensor& bias, const Tensor& qkv, const AttentionBatch& batch,
+                         const AttentionParams& params, const KvLayer& cache) {
+  const int64_t q_width = int64_t{params.num_heads} * params.head_dim;
+  const int64_t kv_width = int64_t{params.num_kv_heads} * params.head_dim;
+  NormLinear(x, norm, weight, bias, qkv);
+  RopeAndCache(qkv.Columns(0, q_width), qkv.Columns(q_width, kv_width),
+               qkv.Columns(q_width + kv_width, kv_width), batch, params, cache);
+}
+
 void Ops::LinearAdd(const Activation& x, const Weight& weight, const Tensor& residual,
                     const Tensor& delta) {
   Linear(x, weight, Tensor{}, delta);

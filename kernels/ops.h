@@ -363,6 +363,11 @@ class Ops {
   // out = norm(x) W^T + bias. x [T, D], out [T, out]; bias [out] or empty.
   virtual void NormLinear(const Tensor& x, const Norm& norm, const Weight& weight,
                           const Tensor& bias, const Tensor& out);
+  // NormLinear to qkv [T, (H + 2G) * K], then RopeAndCache of its columns: q is in place
+  // afterwards, k and v are in the cache and their columns free.
+  virtual void NormLinearRope(const Tensor& x, const Norm& norm, const Weight& weight,
+                              const Tensor& bias, const Tensor& qkv, const AttentionBatch& batch,
+                              const AttentionParams& params, const KvLayer& cache);
   // residual += x W^T in place. x [T, in] in the form that the weight takes; residual and, as
   // memory for what is added, delta [T, D].
   virtual void LinearAdd(const Activation& x, const Weight& weight, const Tensor& residual,

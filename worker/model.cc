@@ -152,8 +152,8 @@ Norm Decoder::NormFor(const DeviceTensor& weight, const Weight& user, const Step
 void Decoder::RunFusedLayer(int layer, const AttentionBatch& batch, const Step& step) {
   const LayerWeights& weights = weights_.layers[layer];
   const MlpWeights mlp = ViewOf(weights.mlp);
-  ops_.NormLinear(step.residual, NormFor(weights.input_norm, *weights.qkv, step), *weights.qkv,
-                  weights.qkv_bias.tensor, step.qkv);
+  ops_.NormLinearRope(step.residual, NormFor(weights.input_norm, *weights.qkv, step), *weights.qkv,
+                      weights.qkv_bias.tensor, step.qkv, batch, attention_[layer], cache_[layer]);
   ops_.LinearAdd(AttendedBy(layer, batch, step), *weights.o, step.residual, step.delta);
   ops_.AddGatedMlp(step.residual, NormFor(weights.post_attention_norm, *mlp.gate_up, step), mlp,
                    ScratchOf(mlp, step), step.delta);
@@ -164,6 +164,7 @@ void Decoder::Attend(int layer, const AttentionBatch& batch, const Step& step) {
   const LayerWeights& weights = weights_.layers[layer];
   ops_.Linear(memory_.normed.For(*weights.qkv, step.tokens), *weights.qkv, weights.qkv_bias.tensor,
               step.qkv);
+  ops_.RopeAndCache(step.q, step.k, step.v, batch, attention_[layer], cache_[layer]);
   const Activation attended = AttendedBy(layer, batch, step);
   const bool is_moe = experts_[layer].router != nullptr;  // which takes it plain
   ops_.LinearReduceAddNorm(
@@ -178,8 +179,7 @@ Activation Decoder::AttendedBy(int layer, const AttentionBatch& batch, const Ste
   const Activation attended = memory_.attended.For(o, step.tokens);
   const bool direct = !attended.quantized() || attended.is_static();
   const Tensor plain = memory_.attended.plain.tensor.Rows(0, step.tokens);
-  ops_.Attention(step.q, step.k, step.v, batch, attention_[layer], cache_[layer],
-                 direct ? attended : plain);
+  ops_.PagedAttention(step.q, batch, attention_[layer], cache_[layer], direct ? attended : plain);
   if (!direct) ops_.Quantize(plain, attended);
   return attended;
 }

@@ -124,6 +124,9 @@ class CudaOps final : public Ops {
                             const Weight& to) const override;
   void NormLinear(const Tensor& x, const Norm& norm, const Weight& weight, const Tensor& bias,
                   const Tensor& out) override;
+  void NormLinearRope(const Tensor& x, const Norm& norm, const Weight& weight, const Tensor& bias,
+                      const Tensor& qkv, const AttentionBatch& batch, const AttentionParams& params,
+                      const KvLayer& cache) override;
   void LinearAdd(const Activation& x, const Weight& weight, const Tensor& residual,
                  const Tensor& delta) override;
   void AddGatedMlp(const Tensor& residual, const Norm& norm, const MlpWeights& weights,

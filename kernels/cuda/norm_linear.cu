@@ -73,6 +73,30 @@ void CudaOps::NormLinear(const Tensor& x, const Norm& norm, const Weight& weight
   Launched("NormLinear");
 }
 
+void CudaOps::NormLinearRope(const Tensor& x, const Norm& norm, const Weight& weight,
+                             const Tensor& bias, const Tensor& qkv, const AttentionBatch& batch,
+                             const AttentionParams& params, const KvLayer& cache) {
+  const auto& matrix = static_cast<const CudaWeight&>(weight);
+  CHECK_EQ(x.dim(0), batch.num_tokens);
+  CHECK_EQ(qkv.dim(1), int64_t{params.num_heads + 2 * params.num_kv_heads} * params.head_dim);
+  SkinnyProduct product = WithNorm(x, norm, matrix, qkv);
+  product.bias = bias;
+  product.heads = {.num_heads = params.num_heads,
+                   .num_kv_heads = params.num_kv_heads,
+                   .head_dim = params.head_dim,
+                   .positions = batch.positions,
+                   .kv_slot = batch.kv_slot,
+                   .rope = params.rope,
+                   .cache = cache};
+  const bool heads_normed = params.q_norm || params.k_norm;
+  if (x.dim(0) == 0 || heads_normed || !SkinnyFits(product) ||
+      !PlanNormLinear(product, norm, matrix, qkv).found) {
+    return Ops::NormLinearRope(x, norm, weight, bias, qkv, batch, params, cache);
+  }
+  LaunchSkinnyProduct(product, PlanNormLinear(product, norm, matrix, qkv).skinny, stream_);
+  Launched("NormLinearRope");
+}
+
 void CudaOps::LinearAdd(const Activation& x, const Weight& weight, const Tensor& residual,
                         const Tensor& delta) {
   const auto& matrix = static_cast<const CudaWeight&>(weight);

@@ -4,12 +4,16 @@
 // squares are summed.
 #pragma once
 
+#include <type_traits>
+
 #include "kernels/cuda/skinny_tiles.cuh"
 
 namespace regatta {
 namespace skinny {
 
-inline constexpr int kNormPack = 8;  // 16-bit elements that are read at once
+// The type of a token before it is normed to T.
+template <typename T>
+using NormedFrom = std::conditional_t<sizeof(T) == 2, T, __nv_bfloat16>;
 
 // Begins the copy of the norm's weight beside bytes [begin, begin + width) of the tokens, with the
 // thread's next group; zeros beyond what there is.
@@ -29,30 +33,37 @@ __device__ const X* TokenRow(const SkinnyCall& call, int token) {
                                     token * call.x_stride);
 }
 
-// Sums of squares of kCount tokens from `first` on, by warps; tokens that are not there give zero.
-template <typename X, int kCount>
-__device__ void SumSquares(const SkinnyCall& call, int first, TokenSquares& squares) {
+// Sums of squares of all tokens, by pieces of a warp's packs.
+template <typename X>
+__device__ void SumSquares(const SkinnyCall& call, int pieces, float* squares) {
   using P = Pack<X, kNormPack>;
   const int width = static_cast<int>(call.product.x.values.shape[1]);
-  const int count = static_cast<int>(call.product.x.values.shape[0]) - first;
-  float own[kCount] = {};
+  const int count = static_cast<int>(call.product.x.values.shape[0]) * pieces;
+  const int lane = threadIdx.x % kWarp;
 #pragma unroll 2
-  for (int i = threadIdx.x * kNormPack; i < width; i += kThreads * kNormPack) {
-    P packs[kCount];
+  for (int i = threadIdx.x / kWarp; i < count; i += kWarps) {
+    const int token = i / pieces, first = (i % pieces * kWarp + lane) * kNormPack;
+    const P pack =
+        first < width ? *reinterpret_cast<const P*>(TokenRow<X>(call, token) + first) : P{};
+    float own = 0;
 #pragma unroll
-    for (int k = 0; k < kCount; ++k) {
-      packs[k] = k < count ? *reinterpret_cast<const P*>(TokenRow<X>(call, first + k) + i) : P{};
-    }
-#pragma unroll
-    for (int k = 0; k < kCount; ++k) {
-#pragma unroll
-      for (int j = 0; j < kNormPack; ++j) own[k] += Widen(packs[k].at[j]) * Widen(packs[k].at[j]);
-    }
+    for (int j = 0; j < kNormPack; ++j) own += Widen(pack.at[j]) * Widen(pack.at[j]);
+    own = WarpSum(own);
+    if (lane == 0) squares[i] = own;
   }
-#pragma unroll
-  for (int k = 0; k < kCount; ++k) {
-    own[k] = WarpSum(own[k]);
-    if (threadIdx.x % kWarp == 0 && k < count) squares[first + k][threadIdx.x / kWarp] = own[k];
+}
+
+// 1 / rms of each token, from its pieces.
+__device__ inline void InvertRms(const SkinnyCall& call, int pieces, const float* squares,
+                                 float* inverse_rms) {
+  const int tokens = static_cast<int>(call.product.x.values.shape[0]);
+#pragma unroll 1
+  for (int token = threadIdx.x / kWarp; token < tokens; token += kWarps) {
+    float sum = 0;
+#pragma unroll 1
+    for (int i = threadIdx.x % kWarp; i < pieces; i += kWarp) sum += squares[token * pieces + i];
+    const float mean = WarpSum(sum) / static_cast<float>(call.product.x.values.shape[1]);
+    if (threadIdx.x % kWarp == 0) inverse_rms[token] = rsqrtf(mean + call.product.norm_eps);
   }
 }
 
@@ -76,45 +87,30 @@ __device__ uint4 NormChunk(const X* x, const X* norm, float scale, float factor)
 
 // LoadTokens of tokens that are normed on the way. `norm`: what CopyNorm began to copy, which this
 // thread has awaited.
-template <typename T, typename X>
-__device__ void NormTokensOf(const SkinnyCall& call, int begin, int width, const char* norm,
-                             TokenSquares& squares, char* to) {
-  const SkinnyProduct& product = call.product;
-  const auto* weights = reinterpret_cast<const X*>(norm);
-  const int tokens = static_cast<int>(product.x.values.shape[0]);
-  const auto* scale = static_cast<const float*>(product.x.scale.data);
-  const float factor = scale == nullptr ? 1.0f : 1.0f / *scale;
-  if (tokens == 1) {
-    SumSquares<X, 1>(call, 0, squares);
-  } else {
-    for (int first = 0; first < tokens; first += 4) SumSquares<X, 4>(call, first, squares);
-  }
-  __syncthreads();
-  for (int token = 0; token < tokens; ++token) {
-    float sum = 0;
-#pragma unroll
-    for (int w = 0; w < kWarps; ++w) sum += squares[token][w];
-    const float inverse_rms =
-        rsqrtf(sum / static_cast<float>(product.x.values.shape[1]) + product.norm_eps);
-    for (int i = threadIdx.x * kChunk; i < width; i += kThreads * kChunk) {
-      const int place = i / static_cast<int>(sizeof(T));
-      const X* x = TokenRow<X>(call, token) + begin / static_cast<int>(sizeof(T)) + place;
-      *reinterpret_cast<uint4*>(to + token * (width + kTokenPad) + i) =
-          begin + i < call.row_bytes ? NormChunk<T>(x, weights + place, inverse_rms, factor)
-                                     : uint4{0, 0, 0, 0};
-    }
-  }
-}
-
 template <typename T>
 __device__ void NormTokens(const SkinnyCall& call, int begin, int width, const char* norm,
-                           TokenSquares& squares, char* to) {
-  if constexpr (sizeof(T) == 2) {
-    NormTokensOf<T, T>(call, begin, width, norm, squares, to);
-  } else if (call.product.x.values.dtype == DType::kFloat16) {
-    NormTokensOf<T, __half>(call, begin, width, norm, squares, to);
-  } else {
-    NormTokensOf<T, __nv_bfloat16>(call, begin, width, norm, squares, to);
+                           NormSums& sums, char* to) {
+  using X = NormedFrom<T>;
+  const SkinnyProduct& product = call.product;
+  const auto* weights = reinterpret_cast<const X*>(norm);
+  const int pieces = NormPieces(product);
+  const auto* scale = static_cast<const float*>(product.x.scale.data);
+  const float factor = scale == nullptr ? 1.0f : 1.0f / *scale;
+  SumSquares<X>(call, pieces, sums.squares);
+  __syncthreads();
+  InvertRms(call, pieces, sums.squares, sums.inverse_rms);
+  __syncthreads();
+  const int chunks = width / kChunk;
+  const int count = static_cast<int>(product.x.values.shape[0]) * chunks;
+#pragma unroll 1
+  for (int i = threadIdx.x; i < count; i += kThreads) {
+    const int token = i / chunks, offset = i % chunks * kChunk;
+    const int place = offset / static_cast<int>(sizeof(T));
+    const X* x = TokenRow<X>(call, token) + begin / static_cast<int>(sizeof(T)) + place;
+    *reinterpret_cast<uint4*>(to + token * (width + kTokenPad) + offset) =
+        begin + offset < call.row_bytes
+            ? NormChunk<T>(x, weights + place, sums.inverse_rms[token], factor)
+            : uint4{0, 0, 0, 0};
   }
 }
 

@@ -9,10 +9,23 @@
 #include <cuda_runtime.h>
 
 #include "kernels/cuda/weight_scales.cuh"
+#include "kernels/ops.h"
 
 namespace regatta {
 
 inline constexpr int64_t kSkinnyTokens = 32;
+
+// Where queries, keys and values go, of whose heads a product's features are.
+struct RotatedHeads {
+  int num_heads = 0, num_kv_heads = 0;
+  int head_dim = 0;  // 0: the features are no heads
+  const int32_t* positions = nullptr;
+  const int64_t* kv_slot = nullptr;
+  Tensor rope = {};  // AttentionParams'
+  KvLayer cache = {};
+
+  constexpr explicit operator bool() const { return head_dim > 0; }
+};
 
 struct SkinnyProduct {
   // [T, in], T at most kSkinnyTokens; plain, static or scaled per token. With a norm plain numbers,
@@ -27,6 +40,8 @@ struct SkinnyProduct {
   Tensor norm = {};                  // [in] or empty: RmsNorm(x), of this weight, is multiplied
   float norm_eps = 0;
   bool adds = false;  // out += the product, rounded once
+  // RopeAndCache of the result, rounded once: `out` gets queries alone.
+  RotatedHeads heads = {};
 };
 
 // How the product is dealt out to the device.
@@ -38,7 +53,7 @@ struct SkinnyShape {
 
 // Whether the kernel takes the product: few tokens of 16-bit or E4M3 elements, rows of whole 16
 // bytes that begin at multiples of 16 bytes, no scales within the depth; gates of whole tiles;
-// norms of 16-bit elements.
+// norms of 16-bit elements; heads of multiples of 64 features.
 bool SkinnyFits(const SkinnyProduct& product);
 
 // For a product that fits; asks the driver.

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "tests/kernels/op_cases.h"
+#include "tests/kernels/paged_batch.h"
 #include "tests/kernels/quantized_tensor.h"
 
 namespace regatta {
@@ -178,6 +179,101 @@ void CheckAddGatedMlp(Ops& ops, DType dtype, int64_t tokens, int64_t hidden, int
              "AddGatedMlp");
 }
 
+struct HeadsShape {
+  int num_heads, num_kv_heads, head_dim;
+  DType cache_dtype;
+  float k_scale = 1, v_scale = 1;
+};
+
+// Rotates the head that begins at `head` (Su et al. 2021).
+void RotateReference(const double* angles, int dim, double* head) {
+  for (int i = 0; i < dim / 2; ++i) {
+    const double low = head[i], high = head[i + dim / 2];
+    head[i] = low * angles[i] - high * angles[dim / 2 + i];
+    head[i + dim / 2] = low * angles[dim / 2 + i] + high * angles[i];
+  }
+}
+
+// A side of the cache holds columns [first, first + width) of its tokens' rows, and NaN elsewhere.
+void ExpectCached(const DeviceTensor& cache, const std::vector<double>& rows, int64_t row_width,
+                  int64_t first, const std::vector<int64_t>& slots, double scale, double relative,
+                  double absolute) {
+  const std::vector<double> got = cache.Read();
+  const int64_t width = cache.tensor().dim(2) * cache.tensor().dim(3);
+  std::vector<double> want(got.size(), NAN);
+  for (size_t t = 0; t < slots.size(); ++t) {
+    for (int64_t i = 0; slots[t] >= 0 && i < width; ++i) {
+      want[slots[t] * width + i] = rows[static_cast<int64_t>(t) * row_width + first + i] / scale;
+    }
+  }
+  for (size_t i = 0; i < got.size(); ++i) {
+    ASSERT_EQ(std::isnan(got[i]), std::isnan(want[i])) << "element " << i;
+    if (std::isnan(want[i])) continue;
+    ASSERT_LE(std::abs(got[i] - want[i]), relative * std::abs(want[i]) + absolute / scale)
+        << "element " << i << ": " << got[i];
+  }
+}
+
+// Against the float32 product, rotated in float64; one of the tokens is not cached.
+void CheckNormLinearRope(Ops& ops, DType dtype, std::optional<WeightForm> form, bool with_bias,
+                         const HeadsShape& shape) {
+  constexpr int64_t kIn = 512;
+  constexpr int kBlock = 16;
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  const PagedBatch paged(ops, {{40, 1}, {1, 1}, {33, 1}, {50, 17}}, kBlock, random);
+  const int tokens = paged.num_tokens(), dim = shape.head_dim;
+  std::vector<int64_t> slots;
+  for (int t = 0; t < tokens; ++t) {
+    slots.push_back(paged.SlotOf(paged.sequence_of()[t], paged.positions()[t]));
+  }
+  if (ops.Name() != "cpu") slots[1] = -1;  // as recorded steps are padded
+  const DeviceArray<int64_t> device_slots(ops, slots);
+  AttentionBatch batch = paged.batch();
+  batch.kv_slot = device_slots.data();
+  const int heads = shape.num_heads + shape.num_kv_heads;  // that are rotated
+  const int64_t width = int64_t{heads + shape.num_kv_heads} * dim;
+  const TestWeight weight = MakeWeight(ops, dtype, form, width, kIn, random);
+  const DeviceTensor x = DeviceTensor::Normal(ops, dtype, {tokens, kIn}, random, 3);
+  const DeviceTensor scale = DeviceTensor::Normal(ops, dtype, {kIn}, random);
+  const DeviceTensor bias = DeviceTensor::Normal(ops, dtype, {width}, random);
+  const DeviceTensor angles = DeviceTensor::Normal(ops, DType::kFloat32, {64, dim}, random, 0.7);
+  const InputOf normed(ops, dtype, *weight.weight, tokens);
+  const Norm norm = {scale, kEps, normed.view()};
+  const DeviceTensor product(ops, DType::kFloat32, {tokens, width});
+  ops.NormLinear(x, norm, *weight.weight, Tensor{}, product);
+  std::vector<double> want = product.Read();
+  const std::vector<double> added = bias.Read(), table = angles.Read();
+  for (int t = 0; t < tokens; ++t) {
+    for (int64_t i = 0; with_bias && i < width; ++i) want[t * width + i] += added[i];
+    for (int h = 0; h < heads; ++h) {
+      RotateReference(&table[paged.positions()[t] * dim], dim, &want[t * width + h * dim]);
+    }
+  }
+  const std::vector<int64_t> cache = {paged.num_blocks(), kBlock, shape.num_kv_heads, dim};
+  const DeviceTensor k(ops, shape.cache_dtype, cache), v(ops, shape.cache_dtype, cache);
+  const DeviceTensor qkv(ops, dtype, {tokens, width});
+  const AttentionParams params{.num_heads = shape.num_heads,
+                               .num_kv_heads = shape.num_kv_heads,
+                               .head_dim = dim,
+                               .rope = angles};
+  ops.NormLinearRope(x, norm, *weight.weight, with_bias ? bias.tensor() : Tensor{}, qkv, batch,
+                     params, {k, v, shape.k_scale, shape.v_scale});
+  const std::vector<double> got = qkv.Read();
+  const int64_t q_width = int64_t{shape.num_heads} * dim, kv_width = width - int64_t{heads} * dim;
+  const double rounding = 1.01 * RoundingOf(dtype), absolute = 16 * RoundingOf(dtype) + 2e-5;
+  for (int t = 0; t < tokens; ++t) {
+    for (int64_t i = t * width; i < t * width + q_width; ++i) {
+      ASSERT_LE(std::abs(got[i] - want[i]), rounding * std::abs(want[i]) + absolute)
+          << "token " << t << " element " << i % width << ": " << got[i];
+    }
+  }
+  const double cached = rounding + 1.01 * RoundingOf(shape.cache_dtype);
+  const double least = shape.cache_dtype == DType::kFloat8E4M3 ? 0x1p-9 * shape.v_scale : 0;
+  ExpectCached(k, want, width, q_width, slots, shape.k_scale, cached, absolute + least);
+  ExpectCached(v, want, width, q_width + kv_width, slots, shape.v_scale, cached, absolute + least);
+}
+
 // Layers of norm, product, addition and MLP without attention; `after` runs after each operation.
 class Chain {
  public:
@@ -274,6 +370,26 @@ void AddProducts(const std::string& name, DType dtype, std::optional<WeightForm>
   }
 }
 
+void AddHeads(std::vector<OpCase>& cases) {
+  for (const DType dtype : kActivationTypes) {
+    for (const HeadsShape& shape : {HeadsShape{4, 2, 64, dtype},
+                                    {3, 1, 128, dtype},
+                                    {4, 4, 32, dtype},  // no whole units: one after another
+                                    {8, 2, 128, DType::kFloat8E4M3, 0.04f, 0.05f}}) {
+      for (const bool bias : {false, true}) {
+        const auto add = [&](const std::string& name, std::optional<WeightForm> form) {
+          cases.push_back(
+              {CaseName("NormLinearRope", name, DTypeName(dtype), shape.num_heads, shape.head_dim,
+                        DTypeName(shape.cache_dtype), bias ? "bias" : "plain"),
+               [=](Ops& ops) { CheckNormLinearRope(ops, dtype, form, bias, shape); }});
+        };
+        add("plain", std::nullopt);
+        if (dtype == DType::kBFloat16) add("tensor", WeightForm::kTensor);
+      }
+    }
+  }
+}
+
 }  // namespace
 
 std::vector<OpCase> NormLinearCases() {
@@ -289,6 +405,7 @@ std::vector<OpCase> NormLinearCases() {
       }
     }
   }
+  AddHeads(cases);
   for (const DType dtype : {DType::kBFloat16, DType::kFloat16}) {
     AddProducts(FormName(WeightForm::kTensor), dtype, WeightForm::kTensor, cases);
   }
