@@ -1,10 +1,13 @@
-// Sampling on the device, one block per row, without sorting. In order: bias, penalties, suppressed
+// Sampling on the device, one block per row, without sorting; where rows are few, a cluster of
+// blocks looks for a row's most likely token. In order: bias, penalties, suppressed
 // ids and mask, then greedy, or temperature, min-p, top-k, top-p and one draw; log-probabilities
 // are of the raw row.
 #include <algorithm>
 #include <cstring>
 
+#include "kernels/cuda/cluster.cuh"
 #include "kernels/cuda/cuda_backend.h"
+#include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/sample_row.cuh"
 #include "kernels/philox.h"
 
@@ -173,13 +176,43 @@ __device__ void Suppress(const RowPlan& plan, const SampleArrays& arrays, float*
   __syncthreads();
 }
 
+// Whether a draw is made from the logits as they are.
+__device__ bool IsPlain(const SampleRow& row) {
+  return row.penalty_row < 0 && row.mask_row < 0 && row.num_bias == 0 && row.num_suppressed == 0;
+}
+
+// The most likely token of a row of which each block of the cluster searches its part.
+__device__ Ranked MostLikelyOfCluster(const PlainRow& row, int vocab) {
+  __shared__ Ranked part;
+  const int blocks = static_cast<int>(gridDim.x);
+  const int share = (vocab + blocks - 1) / blocks;
+  const int begin = min(static_cast<int>(blockIdx.x) * share, vocab);
+  Ranked first = MostLikely({row.logits + begin}, min(share, vocab - begin));
+  first.id += begin;
+  if (threadIdx.x == 0) part = first;
+  SyncCluster();
+  for (int block = 0; block < blocks; ++block) {
+    const float id = LoadOfBlock(reinterpret_cast<const float*>(&part.id), block);
+    const Ranked other{LoadOfBlock(&part.logit, block), __float_as_int(id)};
+    if (Before(other, first)) first = other;
+  }
+  SyncCluster();  // what others read stays until they have
+  return first;
+}
+
+// Blocks along x are a cluster of one row; the first of them draws.
 __global__ void __launch_bounds__(kSampleThreads)
     SampleKernel(Tensor logits, SamplePool pool, SampleArrays arrays, const int32_t* slots,
                  int32_t* drawn) {
-  const RowPlan& plan = arrays.plans[blockIdx.x];
+  FollowPrevious();
+  const RowPlan& plan = arrays.plans[blockIdx.y];
   const SampleRow& row = plan.row;
   const int vocab = static_cast<int>(logits.shape[1]);
-  float* raw = static_cast<float*>(logits.data) + blockIdx.x * logits.row_stride;
+  float* raw = static_cast<float*>(logits.data) + blockIdx.y * logits.row_stride;
+  const bool plain = IsPlain(row);
+  Ranked first{};
+  if (plain) first = MostLikelyOfCluster({raw}, vocab);
+  if (blockIdx.x > 0) return;
   AdjustedRow adjusted{raw,
                        nullptr,
                        nullptr,
@@ -201,7 +234,7 @@ __global__ void __launch_bounds__(kSampleThreads)
   }
   Bias(row, pool, raw, true);
   Suppress(plan, arrays, raw, true);
-  const Ranked first = NextRanked(adjusted, vocab, {INFINITY, -1});
+  if (!plain) first = NextRanked(adjusted, vocab, {INFINITY, -1});
   int token = first.logit == -INFINITY ? LowestAllowed(adjusted.mask, vocab) : first.id;
   if (row.temperature > 0 && first.logit > -INFINITY) token = Draw(row, adjusted, first, vocab);
   if (row.random_next && adjusted.mask == nullptr) {
@@ -218,9 +251,9 @@ __global__ void __launch_bounds__(kSampleThreads)
                    arrays.listed_ids + plan.listed_at, arrays.listed_logprobs + plan.listed_at);
   }
   if (threadIdx.x == 0) {
-    arrays.tokens[blockIdx.x] = token;
-    drawn[slots[blockIdx.x]] = token;
-    arrays.logprobs[blockIdx.x] = logprob;
+    arrays.tokens[blockIdx.y] = token;
+    drawn[slots[blockIdx.y]] = token;
+    arrays.logprobs[blockIdx.y] = logprob;
     if (counts != nullptr) ++counts[token];
   }
 }
@@ -265,6 +298,15 @@ struct SampleLayout {
     return arrays;
   }
 };
+
+// Blocks that search one row: as many as find a multiprocessor of their own.
+int ClusterFor(int64_t rows, int num_multiprocessors) {
+  constexpr int kMost = 8;
+  if (!ShareMultiprocessors<&SampleKernel>().has_clusters) return 1;
+  int cluster = 1;
+  while (cluster < kMost && 2 * cluster * rows <= num_multiprocessors) cluster *= 2;
+  return cluster;
+}
 
 int64_t NumListed(const SampleRow& row, int64_t vocab) {
   return std::clamp<int64_t>(row.num_logprobs, 0, vocab);
@@ -342,7 +384,9 @@ void CudaOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
   WritePlans(rows, vocab, layout.In(host));
   const size_t results = layout.results_at();
   Check(cudaMemcpyAsync(device, host, results, cudaMemcpyHostToDevice, stream_), "Sample");
-  SampleKernel<<<static_cast<unsigned>(rows.size()), kSampleThreads, 0, stream_>>>(
+  const int cluster = ClusterFor(layout.rows, num_multiprocessors_);
+  LaunchEarly<&SampleKernel>(
+      {.grid = dim3(cluster, layout.rows), .block = kSampleThreads, .cluster = cluster}, stream_,
       logits, pool, layout.In(device), slots, drawn);
   Launched("Sample");
   Check(cudaMemcpyAsync(host + results, device + results, layout.num_bytes() - results,
