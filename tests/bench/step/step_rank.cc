@@ -12,7 +12,7 @@ namespace {
 
 using Steady = std::chrono::steady_clock;
 
-constexpr double kNoWait = 20e-6;     // seconds: Collect found the step done
+constexpr double kNoWait = 20e-6;  // seconds: Collect found the step done
 
 double SecondsSince(Steady::time_point start) {
   return std::chrono::duration<double>(Steady::now() - start).count();
