@@ -309,7 +309,7 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   context.mutable_regatta()->set_cut_short(result.cut_short);
   *context.mutable_regatta()->mutable_client() = std::move(result.client);
   PointReport report = CompletePoint(std::move(context), result.samples);
-  if (report.regatta().load().arrival() == kClosedLoop) {
+  if (report.regatta().load().arrival() == kClosedLoop && report.regatta().concurrency() > 0) {
     *report.mutable_regatta()->mutable_offered() =
         FindOfferedLoad(result.samples.requests, report.regatta(), timeline);
   }

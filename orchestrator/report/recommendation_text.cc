@@ -15,6 +15,10 @@ std::string Header() {
          "\n";
 }
 
+double RanAtOnce(const LoadFigures& figures) {
+  return figures.offered_running() > 0 ? figures.offered_running() : figures.mean_running();
+}
+
 // While all users were there and, in brackets, with ramp and drain.
 std::string Running(const LoadFigures& figures) {
   if (figures.mean_running() <= 0) return "-";
@@ -47,7 +51,7 @@ std::string Difference(const LoadFigures& a, const LoadFigures& b) {
              Change(a.user_speed_tok_s(), b.user_speed_tok_s()),
              Change(a.p5_user_speed_tok_s(), b.p5_user_speed_tok_s()),
              Change(a.avg_ttft_ms(), b.avg_ttft_ms()), Change(a.p95_ttft_ms(), b.p95_ttft_ms()),
-             Change(a.avg_tpot_ms(), b.avg_tpot_ms()), Change(a.mean_running(), b.mean_running())) +
+             Change(a.avg_tpot_ms(), b.avg_tpot_ms()), Change(RanAtOnce(a), RanAtOnce(b))) +
          "\n";
 }
 

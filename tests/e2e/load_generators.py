@@ -10,18 +10,21 @@ import subprocess
 import sys
 
 from cluster import DENSE, Cluster
+from side_by_side import write_inputs
 
 REQUESTS, OUTPUT_TOKENS = 24, 16
 
 
 def try_aiperf(program, cluster):
-    """Streamed chats of a fixed length, four at a time."""
+    """Streamed chats of a fixed length, four at a time. Answers without any text are errors to aiperf, and on random prompts the small
+    model has some: it is asked what it can repeat."""
     out = cluster.folder / "aiperf"
+    write_inputs(cluster.folder, REQUESTS)
     subprocess.run([program, "profile", "--model", DENSE.name, "--url", cluster.url, "--endpoint-type", "chat", "--streaming",
                     "--tokenizer", DENSE, "--use-server-token-count", "--concurrency", "4", "--request-count", str(REQUESTS),
-                    "--synthetic-input-tokens-mean", "60", "--output-tokens-mean", str(OUTPUT_TOKENS),
-                    # A small model ends at once on random prompts, and answers without text are errors to aiperf.
-                    "--extra-inputs", "ignore_eos:true", "--extra-inputs", f"min_tokens:{OUTPUT_TOKENS}", "--artifact-dir", out, "--ui", "none"],
+                    "--input-file", cluster.folder / "aiperf.jsonl", "--custom-dataset-type", "single_turn",
+                    "--extra-inputs", "ignore_eos:true", "--extra-inputs", f"min_tokens:{OUTPUT_TOKENS}",
+                    "--extra-inputs", f"max_tokens:{OUTPUT_TOKENS}", "--artifact-dir", out, "--ui", "none"],
                    check=True, timeout=300, stdin=subprocess.DEVNULL)
     report = json.loads((out / "profile_export_aiperf.json").read_text())
     assert report["request_count"]["avg"] == REQUESTS, report["request_count"]

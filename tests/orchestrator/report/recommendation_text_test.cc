@@ -56,6 +56,8 @@ TEST(RecommendationTextTest, AnswersInWordsAndHoldsThePredictionAgainstWhatWasCo
 TEST(RecommendationTextTest, TellsTheTunedLimitsAndWhatBecameOfThem) {
   SweepReport sweep = Recommended();
   Recommendation& recommendation = *sweep.mutable_recommendation();
+  recommendation.mutable_confirmed()->set_mean_running(90);
+  recommendation.mutable_confirmed()->set_offered_running(99);
   recommendation.mutable_measured_limits()->set_max_batch_size(3840);
   recommendation.mutable_measured_limits()->set_max_num_tokens(7680);
   recommendation.mutable_tuned_limits()->add_reasons("max_batch_size 100: all run");
@@ -66,6 +68,7 @@ TEST(RecommendationTextTest, TellsTheTunedLimitsAndWhatBecameOfThem) {
   const std::string text = RecommendationText(sweep);
   EXPECT_THAT(text,
               AllOf(HasSubstr("tuned (5 runs)"), HasSubstr("-5.0 %"), HasSubstr("tuned, 1.25 x")));
+  EXPECT_THAT(text, HasSubstr("99.0 (90.0)\n")) << "with ramp and drain in brackets";
   EXPECT_THAT(text, HasSubstr("Tuned limits, in tuned.yaml (measured with max_batch_size 3840, "
                               "max_num_tokens 7680):\n  max_batch_size 100: all run\n"
                               "NOT applied: p95 TTFT rose; the limits of before were put back\n"));
