@@ -48,6 +48,15 @@ int RefuseUnknown(const CLI::App& command, const std::string& what) {
   return 2;
 }
 
+// Prints what help, or what is wrong; the exit code. Hidden flags, which the library names "", name
+// themselves.
+int Refuse(const CLI::App& app, const CLI::ParseError& error) {
+  const absl::string_view what = error.what();
+  if (!absl::StartsWith(what, ": ")) return app.exit(error) == 0 ? 0 : 2;
+  std::cerr << what.substr(2) << "\nRun with --help for more information.\n";
+  return 2;
+}
+
 // A flag that was given "", as shells do with a variable that is not set; empty when there is none.
 std::string EmptyFlag(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
@@ -97,9 +106,9 @@ int ParseFlags(CLI::App& app, int argc, char** argv) {
     const std::vector<std::string> words = app.remaining();
     const bool has_command = !app.get_subcommands().empty() || words.empty();
     if (!has_command) return RefuseUnknown(app, absl::StrCat("There is no command ", words[0]));
-    return app.exit(error) == 0 ? 0 : 2;
+    return Refuse(app, error);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : 2;
+    return Refuse(app, error);
   }
   const std::string empty = EmptyFlag(ActiveCommand(app));
   if (empty.empty()) return -1;

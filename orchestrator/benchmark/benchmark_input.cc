@@ -54,6 +54,19 @@ void Shuffle(uint64_t seed, std::vector<DatasetEntry>& entries) {
   }
 }
 
+// A cluster that is launched here reads texts with the model's own tokenizer.
+absl::Status CheckTexts(const BenchmarkOptions& options, const Dataset& dataset) {
+  const std::string& model = options.cluster.model;
+  if (!options.url.empty() || model.empty() || HasTokenizer(model)) return absl::OkStatus();
+  for (const DatasetEntry& entry : dataset.entries) {
+    if (!entry.input_ids.empty()) continue;
+    return absl::InvalidArgumentError(
+        absl::StrCat(PlaceOf(dataset, entry), ": a prompt of text, and ", model,
+                     " has no tokenizer.json; copy it there, or give input_ids"));
+  }
+  return absl::OkStatus();
+}
+
 // Over HTTP a session's prompts must be text: its answers come as text.
 absl::Status CheckSessions(const BenchmarkOptions& options, const Dataset& dataset) {
   if (!absl::StartsWith(options.url, "http")) return absl::OkStatus();
@@ -106,6 +119,7 @@ absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, ui
   if (options.dataset.empty()) return MakeSynthetic(options, requests);
   ASSIGN_OR_RETURN(Dataset dataset, LoadDataset(options.dataset));
   RETURN_IF_ERROR(CheckSessions(options, dataset));
+  RETURN_IF_ERROR(CheckTexts(options, dataset));
   if (options.load.fixed_schedule) {
     RETURN_IF_ERROR(PutInOrderOfTime(dataset));
   } else if (options.protocol != kTrtllmBenchProtocol) {  // which keeps the file's order

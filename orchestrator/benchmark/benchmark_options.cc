@@ -46,6 +46,7 @@ void AddInputFlags(CLI::App& command, BenchmarkOptions& options) {
       .add_option("--random-seed", options.random_seed,
                   "of synthetic prompts and of the data set's order")
       ->capture_default_str()
+      ->check(WholeRange(0, int64_t{1} << 53))
       ->group("Input");
 }
 

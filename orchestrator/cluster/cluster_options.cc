@@ -57,7 +57,8 @@ void AddLimitFlags(CLI::App& command, ClusterOptions& options) {
   // vLLM's, not shown.
   command.add_option_function<double>("--gpu-memory-utilization", [](double) {})
       ->check([](const std::string&) -> std::string {
-        return "is a share of all memory; give --kv-cache-free-gpu-mem-fraction, a share of what "
+        return "--gpu-memory-utilization is a share of all memory; give "
+               "--kv-cache-free-gpu-mem-fraction, a share of what "
                "weights leave";
       })
       ->group("");

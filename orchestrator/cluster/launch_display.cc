@@ -13,8 +13,13 @@ constexpr absl::Duration kRefreshEvery = absl::Milliseconds(100);
 }  // namespace
 
 std::string FormatLaunchStage(const std::string& stage, double fraction, absl::Duration elapsed) {
-  const std::string percent = fraction > 0 ? absl::StrFormat("%.0f %%", fraction * 100) : "";
-  return absl::StrFormat("  %-10s %5s %7.1f s", stage, percent, absl::ToDoubleSeconds(elapsed));
+  const double seconds = absl::ToDoubleSeconds(elapsed);
+  const std::string done = fraction >= 1  ? "done"
+                           : fraction > 0 ? absl::StrFormat("%.0f %%", fraction * 100)
+                                          : "";
+  return absl::StrFormat("  %-10s %5s ", stage, done) +
+         (seconds < 1 ? absl::StrFormat("%6.0f ms", seconds * 1e3)
+                      : absl::StrFormat("%7.1f s", seconds));
 }
 
 void LaunchDisplay::Update(const std::string& stage, double fraction) {

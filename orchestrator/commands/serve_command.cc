@@ -40,7 +40,8 @@ void AddServeHttpFlags(CLI::App& command, ServeOptions& options) {
   // vLLM's, not shown.
   command.add_option_function<std::string>("--api-key", [](const std::string&) {})
       ->check([](const std::string&) -> std::string {
-        return "everybody on this machine can read command lines; put the key into a file and give "
+        return "--api-key: everybody on this machine can read command lines; put the key into a "
+               "file and give "
                "--api-key-file";
       })
       ->group("");

@@ -3,6 +3,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <sstream>
 #include <utility>
 
 #include "absl/strings/match.h"
@@ -13,6 +14,7 @@
 #include "orchestrator/benchmark/benchmark_session.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/benchmark/run_order.h"
+#include "orchestrator/benchmark/serving.h"
 
 namespace regatta {
 namespace {
@@ -71,6 +73,9 @@ absl::StatusOr<LiveRuns> MeasureInTurn(const LivePlan& plan, const std::atomic<b
   RETURN_IF_ERROR(CheckCaches(plan.a.options, plan.b.options));
   for (BenchmarkOptions options : {plan.a.options, plan.b.options}) {  // before one is launched
     RETURN_IF_ERROR(TakeModel(options, stop));
+    if (!options.url.empty() || options.cluster.model.empty()) continue;
+    std::ostringstream notes;  // its session prints them
+    RETURN_IF_ERROR(LayoutToLaunch(options.cluster, notes).status());
   }
   const Loads loads = LoadsOf(plan);
   ASSIGN_OR_RETURN(const RunDirectory directory,

@@ -175,6 +175,7 @@ TEST(FormProgress, ALineIsReadBack) {
 }
 
 TEST(LaunchDisplay, AStageHasALine) {
+  EXPECT_EQ(FormatLaunchStage("load", 1, absl::Milliseconds(48)), "  load        done     48 ms");
   EXPECT_EQ(FormatLaunchStage("load", 0.42, absl::Milliseconds(12'400)),
             "  load        42 %    12.4 s");
   EXPECT_EQ(FormatLaunchStage("start", 0, absl::Seconds(1)), "  start                1.0 s");
