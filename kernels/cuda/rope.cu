@@ -3,7 +3,6 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/element.cuh"
-#include "kernels/cuda/kv_place.cuh"
 
 namespace regatta {
 namespace {
@@ -18,6 +17,15 @@ struct RopeCall {
   AttentionParams params;
   KvLayer cache;
 };
+
+// Element offset of a slot's head in the cache. Slots are below 2^32 (CheckCache), as 64-bit
+// division is slow.
+__device__ int64_t PlaceOf(const Tensor& cache, int64_t slot, int head) {
+  const auto block_size = static_cast<uint32_t>(cache.shape[1]);
+  const auto place = static_cast<uint32_t>(slot);
+  const int64_t row = place % block_size * cache.shape[2] + head;
+  return place / block_size * cache.row_stride + row * cache.shape[3];
+}
 
 // A lane holds kSize neighbouring pairs of one head at a time: norm, rotation, and the rounded head
 // back in place.
@@ -107,15 +115,13 @@ __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
     T* k = static_cast<T*>(call.k.data) + token * call.k.row_stride + head * dim;
     RotateHead<T, kSize>(k, call.params.k_norm, eps, angles, dim);
     if (slot < 0) return;
-    StoreHead<kSize>(k, call.cache.k, PlaceInCache(call.cache.k, slot, head), dim,
-                     call.cache.k_scale);
+    StoreHead<kSize>(k, call.cache.k, PlaceOf(call.cache.k, slot, head), dim, call.cache.k_scale);
     return;
   }
   head -= num_kv_heads;
   const T* v = static_cast<const T*>(call.v.data) + token * call.v.row_stride + head * dim;
   if (slot < 0) return;
-  StoreHead<kSize>(v, call.cache.v, PlaceInCache(call.cache.v, slot, head), dim,
-                   call.cache.v_scale);
+  StoreHead<kSize>(v, call.cache.v, PlaceOf(call.cache.v, slot, head), dim, call.cache.v_scale);
 }
 
 // Whether heads may be read two elements at a time, halves of heads too.
