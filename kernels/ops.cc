@@ -30,33 +30,4 @@ void Ops::GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScra
   Linear(activated, *weights.down, Tensor{}, out);
 }
 
-void Ops::NormLinear(const Tensor& x, const Norm& norm, const Weight& weight, const Tensor& bias,
-                     const Tensor& out) {
-  RmsNorm(x, norm.weight, norm.eps, norm.out);
-  Linear(norm.out, weight, bias, out);
-}
-
-void Ops::NormLinearRope(const Tensor& x, const Norm& norm, const Weight& weight,
-                         const Tensor& bias, const Tensor& qkv, const AttentionBatch& batch,
-                         const AttentionParams& params, const KvLayer& cache) {
-  const int64_t q_width = int64_t{params.num_heads} * params.head_dim;
-  const int64_t kv_width = int64_t{params.num_kv_heads} * params.head_dim;
-  NormLinear(x, norm, weight, bias, qkv);
-  RopeAndCache(qkv.Columns(0, q_width), qkv.Columns(q_width, kv_width),
-               qkv.Columns(q_width + kv_width, kv_width), batch, params, cache);
-}
-
-void Ops::LinearAdd(const Activation& x, const Weight& weight, const Tensor& residual,
-                    const Tensor& delta) {
-  Linear(x, weight, Tensor{}, delta);
-  AddScaled(residual, delta, Tensor{});
-}
-
-void Ops::AddGatedMlp(const Tensor& residual, const Norm& norm, const MlpWeights& weights,
-                      const MlpScratch& scratch, const Tensor& delta) {
-  RmsNorm(residual, norm.weight, norm.eps, norm.out);
-  GatedMlp(norm.out, weights, scratch, delta);
-  AddScaled(residual, delta, Tensor{});
-}
-
 }  // namespace regatta

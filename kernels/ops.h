@@ -117,15 +117,6 @@ struct MlpScratch {
   Activation activated;  // [T, F], in the form that `down` takes
 };
 
-// RMSNorm of a residual on its way into a product.
-struct Norm {
-  Tensor weight;  // [D]
-  float eps = 0;
-  // Memory for the normed [T, D] in the form that the product takes. What it holds afterwards is
-  // free: the product may norm its input by itself.
-  Activation out;
-};
-
 struct MoeWeights {
   const Weight* router = nullptr;       // [E, D]
   std::vector<MlpWeights> experts;      // num_local
@@ -356,30 +347,6 @@ class Ops {
   // `gate_up` takes.
   virtual void GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
                         const Tensor& out);
-
-  // --- A dense layer of few tokens: norms go with the products behind them, additions to the
-  // residual with those in front
-  // Whether that is faster than AddRmsNorm between the products `from` and `to`. residual [T, D];
-  // T, the weights and what was measured decide.
-  virtual bool NormGoesWithProducts(const Tensor& residual, const Weight& from,
-                                    const Weight& to) const {
-    return false;
-  }
-  // out = norm(x) W^T + bias. x [T, D], out [T, out]; bias [out] or empty.
-  virtual void NormLinear(const Tensor& x, const Norm& norm, const Weight& weight,
-                          const Tensor& bias, const Tensor& out);
-  // NormLinear to qkv [T, (H + 2G) * K], then RopeAndCache of its columns: q is in place
-  // afterwards, k and v are in the cache and their columns free.
-  virtual void NormLinearRope(const Tensor& x, const Norm& norm, const Weight& weight,
-                              const Tensor& bias, const Tensor& qkv, const AttentionBatch& batch,
-                              const AttentionParams& params, const KvLayer& cache);
-  // residual += x W^T in place. x [T, in] in the form that the weight takes; residual and, as
-  // memory for what is added, delta [T, D].
-  virtual void LinearAdd(const Activation& x, const Weight& weight, const Tensor& residual,
-                         const Tensor& delta);
-  // residual += GatedMlp(norm(residual)) in place; residual and delta as before.
-  virtual void AddGatedMlp(const Tensor& residual, const Norm& norm, const MlpWeights& weights,
-                           const MlpScratch& scratch, const Tensor& delta);
 
   // --- Scratch sizes
   // ------------------------------------------------------------------------------------------------------------

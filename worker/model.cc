@@ -28,7 +28,7 @@ struct Activations {
   DeviceTensor router_logits;                      // [T, E] float32
   DeviceTensor expert_ids, expert_weights;         // [T, k] int32, float32
   DeviceTensor shared_out, shared_gate;            // [T, D]; [T, 1] float32
-  DeviceTensor last_hidden, last_normed;           // [N, D]
+  DeviceTensor last_hidden;                        // [N, D]
   DeviceTensor shard_logits, rank_logits, logits;  // float32 [N, V / tp], [tp, N, V / tp], [N, V]
 };
 
@@ -61,14 +61,9 @@ class Decoder final : public Model {
   };
   Step StepOf(int num_tokens) const;
   void Embed(const ForwardInput& input, const Step& step);
-  // Whether norms go with the products of this step.
-  bool NormsGoWithProducts(const Step& step) const;
-  Norm NormFor(const DeviceTensor& weight, const Weight& user, const Step& step) const;
-  void RunFusedLayer(int layer, const AttentionBatch& batch, const Step& step);
   void Attend(int layer, const AttentionBatch& batch, const Step& step);
   Activation AttendedBy(int layer, const AttentionBatch& batch, const Step& step);
   void RunMlp(const Activation& x, const MlpWeights& weights, const Step& step, const Tensor& out);
-  MlpScratch ScratchOf(const MlpWeights& weights, const Step& step) const;
   void MixExperts(int layer, const Step& step);
   void AddToResidual(int layer, const Step& step);
 
@@ -103,17 +98,11 @@ Tensor Decoder::Forward(const ForwardInput& input) {
   } else {
     pipeline_.Recv(step.residual, pipeline_.rank() - 1, kActivationChannel);
   }
-  const bool fused = NormsGoWithProducts(step);
-  if (!fused) {
-    const LayerWeights& first = weights_.layers.front();
-    ops_.RmsNorm(step.residual, first.input_norm.tensor, eps_,
-                 memory_.normed.For(*first.qkv, step.tokens));
-  }
+  const LayerWeights& first = weights_.layers.front();
+  ops_.RmsNorm(step.residual, first.input_norm.tensor, eps_,
+               memory_.normed.For(*first.qkv, step.tokens));
+
   for (int layer = 0; layer < static_cast<int>(weights_.layers.size()); ++layer) {
-    if (fused) {
-      RunFusedLayer(layer, input.attention, step);
-      continue;
-    }
     Attend(layer, input.attention, step);
     if (experts_[layer].router != nullptr) {
       MixExperts(layer, step);
@@ -136,35 +125,11 @@ void Decoder::Embed(const ForwardInput& input, const Step& step) {
   tp_.AllReduceSum(step.residual);
 }
 
-// Sums over ranks take additions and norms along instead.
-bool Decoder::NormsGoWithProducts(const Step& step) const {
-  const LayerWeights& layer = weights_.layers.front();
-  return tp_.size() == 1 && !spec_.is_moe() &&
-         ops_.NormGoesWithProducts(step.residual, *layer.o, *layer.mlp.gate_up) &&
-         ops_.NormGoesWithProducts(step.residual, *layer.mlp.down, *layer.qkv);
-}
-
-Norm Decoder::NormFor(const DeviceTensor& weight, const Weight& user, const Step& step) const {
-  return {.weight = weight.tensor, .eps = eps_, .out = memory_.normed.For(user, step.tokens)};
-}
-
-// residual += attention(norm(residual)), then residual += MLP(norm(residual)).
-void Decoder::RunFusedLayer(int layer, const AttentionBatch& batch, const Step& step) {
-  const LayerWeights& weights = weights_.layers[layer];
-  const MlpWeights mlp = ViewOf(weights.mlp);
-  ops_.NormLinearRope(step.residual, NormFor(weights.input_norm, *weights.qkv, step), *weights.qkv,
-                      weights.qkv_bias.tensor, step.qkv, batch, attention_[layer], cache_[layer]);
-  ops_.LinearAdd(AttendedBy(layer, batch, step), *weights.o, step.residual, step.delta);
-  ops_.AddGatedMlp(step.residual, NormFor(weights.post_attention_norm, *mlp.gate_up, step), mlp,
-                   ScratchOf(mlp, step), step.delta);
-}
-
 // residual += attention(normed); normed = the MLP's input.
 void Decoder::Attend(int layer, const AttentionBatch& batch, const Step& step) {
   const LayerWeights& weights = weights_.layers[layer];
   ops_.Linear(memory_.normed.For(*weights.qkv, step.tokens), *weights.qkv, weights.qkv_bias.tensor,
               step.qkv);
-  ops_.RopeAndCache(step.q, step.k, step.v, batch, attention_[layer], cache_[layer]);
   const Activation attended = AttendedBy(layer, batch, step);
   const bool is_moe = experts_[layer].router != nullptr;  // which takes it plain
   ops_.LinearReduceAddNorm(
@@ -179,18 +144,16 @@ Activation Decoder::AttendedBy(int layer, const AttentionBatch& batch, const Ste
   const Activation attended = memory_.attended.For(o, step.tokens);
   const bool direct = !attended.quantized() || attended.is_static();
   const Tensor plain = memory_.attended.plain.tensor.Rows(0, step.tokens);
-  ops_.PagedAttention(step.q, batch, attention_[layer], cache_[layer], direct ? attended : plain);
+  ops_.Attention(step.q, step.k, step.v, batch, attention_[layer], cache_[layer],
+                 direct ? attended : plain);
   if (!direct) ops_.Quantize(plain, attended);
   return attended;
 }
 
 void Decoder::RunMlp(const Activation& x, const MlpWeights& weights, const Step& step,
                      const Tensor& out) {
-  ops_.GatedMlp(x, weights, ScratchOf(weights, step), out);
-}
-
-MlpScratch Decoder::ScratchOf(const MlpWeights& weights, const Step& step) const {
-  return {memory_.gate_up.tensor, memory_.activated.For(*weights.down, step.tokens)};
+  ops_.GatedMlp(x, weights,
+                {memory_.gate_up.tensor, memory_.activated.For(*weights.down, step.tokens)}, out);
 }
 
 // delta = this rank's part of the routed experts and of the shared one (Shazeer et al. 2017).
@@ -217,11 +180,15 @@ void Decoder::MixExperts(int layer, const Step& step) {
   ops_.AddScaled(step.delta, shared, gate);
 }
 
-// residual += delta of all ranks; normed = the next layer's input, where there is one here.
+// residual += delta of all ranks; normed = the input of what follows this layer.
 void Decoder::AddToResidual(int layer, const Step& step) {
   tp_.AllReduceSum(step.delta);
   const bool last_here = layer + 1 == static_cast<int>(weights_.layers.size());
-  if (last_here) return ops_.AddScaled(step.residual, step.delta, {});
+  if (last_here && !position_.last_stage) return ops_.AddScaled(step.residual, step.delta, {});
+  if (last_here) {  // the head takes it plain
+    return ops_.AddRmsNorm(step.residual, step.delta, weights_.final_norm.tensor, eps_,
+                           step.normed);
+  }
   const LayerWeights& next = weights_.layers[layer + 1];
   ops_.AddRmsNorm(step.residual, step.delta, next.input_norm.tensor, eps_,
                   memory_.normed.For(*next.qkv, step.tokens));
@@ -231,15 +198,12 @@ Tensor Decoder::Logits(const int32_t* rows, int num_rows) {
   if (num_rows == 0) return {};
   CHECK_LE(num_rows, memory_.last_hidden.tensor.dim(0));
   const Tensor hidden = memory_.last_hidden.tensor.Rows(0, num_rows);
-  ops_.GatherRows(memory_.residual.tensor, rows, hidden);
+  ops_.GatherRows(memory_.normed.plain.tensor, rows, hidden);
   const int64_t ranks = tp_.size();
   const int64_t width = weights_.shape.vocab_rows;
   const Tensor shard =
       Tensor::Of(memory_.shard_logits.buffer.data(), DType::kFloat32, num_rows, width);
-  const Norm norm = {.weight = weights_.final_norm.tensor,
-                     .eps = eps_,
-                     .out = memory_.last_normed.tensor.Rows(0, num_rows)};
-  ops_.NormLinear(hidden, norm, *weights_.lm_head, Tensor{}, shard);
+  ops_.Linear(hidden, *weights_.lm_head, Tensor{}, shard);
   if (ranks == 1) return shard;
 
   const Tensor by_rank =
@@ -316,8 +280,6 @@ absl::Status Decoder::AllocateHead(int64_t max_rows) {
   const DType f32 = DType::kFloat32;
   RETURN_IF_ERROR(
       AllocateTensor(ops_, weights_.dtype, max_rows, spec_.hidden_size, memory_.last_hidden));
-  RETURN_IF_ERROR(
-      AllocateTensor(ops_, weights_.dtype, max_rows, spec_.hidden_size, memory_.last_normed));
   RETURN_IF_ERROR(AllocateTensor(ops_, f32, max_rows, width, memory_.shard_logits));
   if (ranks == 1) return absl::OkStatus();
   RETURN_IF_ERROR(AllocateTensor(ops_, f32, ranks * max_rows, width, memory_.rank_logits));

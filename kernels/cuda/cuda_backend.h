@@ -43,7 +43,6 @@ struct Staging {
 
 struct LinearPlan;     // linear_plan.h
 struct SkinnyProduct;  // skinny_product.h
-struct SkinnyShape;
 
 // Tokens of a step grouped by expert, on the device; sized by Reserve.
 struct ExpertScratch {
@@ -121,23 +120,12 @@ class CudaOps final : public Ops {
   void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                            const Tensor& residual, const Tensor& delta, const Tensor& norm_weight,
                            float eps, const Activation& out) override;
-  bool NormGoesWithProducts(const Tensor& residual, const Weight& from,
-                            const Weight& to) const override;
-  void NormLinear(const Tensor& x, const Norm& norm, const Weight& weight, const Tensor& bias,
-                  const Tensor& out) override;
-  void NormLinearRope(const Tensor& x, const Norm& norm, const Weight& weight, const Tensor& bias,
-                      const Tensor& qkv, const AttentionBatch& batch, const AttentionParams& params,
-                      const KvLayer& cache) override;
-  void LinearAdd(const Activation& x, const Weight& weight, const Tensor& residual,
-                 const Tensor& delta) override;
-  void AddGatedMlp(const Tensor& residual, const Norm& norm, const MlpWeights& weights,
-                   const MlpScratch& scratch, const Tensor& delta) override;
 
  private:
   // Output features, tokens, input features, strides of x and out, form of the weight's input,
-  // dtypes of x and out, LinearExtras, and alignments of x and out in bytes.
+  // dtypes of x and out, bias, and alignments of x and out in bytes.
   using LinearKey = std::tuple<int64_t, int64_t, int64_t, int64_t, int64_t, ActivationFormat, DType,
-                               DType, int, int, int>;
+                               DType, bool, int, int>;
 
   // Rows of a matrix, of host memory (read on return) or this device's, to the device.
   void PlaceRows(void* device, size_t device_stride, const HostRows& from);
@@ -150,24 +138,16 @@ class CudaOps final : public Ops {
                 const Tensor& out);
   std::unique_ptr<Weight> QuantizeRows(const Tensor& host_matrix,
                                        std::unique_ptr<CudaWeight> weight);
-  static LinearKey KeyOf(const Tensor& x, const CudaWeight& weight, const Tensor& out, int extras);
-  static LinearShape ShapeOf(int64_t tokens, DType x, const Weight& weight, DType out, int extras);
   LinearPlan& PlanLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                          const Tensor& out);
   // `skinny` names the operands; the choice may be cuBLASLt's all the same.
   void ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight, LinearPlan& plan);
-  // Of a product with a norm in front: not found where the two run apart. `plain_out` is memory for
-  // the product without a gate.
-  const LinearPlan& PlanNormLinear(const SkinnyProduct& product, const Norm& norm,
-                                   const CudaWeight& weight, const Tensor& plain_out);
   void MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weight,
                       const cublasLtMatmulHeuristicResult_t* candidates, int count,
                       LinearPlan& plan);
   void ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight& weight, LinearPlan& plan);
   bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
                 const CudaWeight& weight, const Tensor& out);
-  LinearWay MeasureNormLinear(const SkinnyProduct& product, const SkinnyShape& shape,
-                              const Norm& norm, const CudaWeight& weight, const Tensor& plain_out);
   float SecondsOf(const std::function<bool()>& issue);
   bool GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
                    const Activation& activated);

@@ -159,27 +159,21 @@ LinearPlan::~LinearPlan() {
   if (product != nullptr) cublasLtMatmulDescDestroy(product);
 }
 
-CudaOps::LinearKey CudaOps::KeyOf(const Tensor& x, const CudaWeight& weight, const Tensor& out,
-                                  int extras) {
-  return {weight.out_features, x.dim(0), weight.in_features, x.row_stride, out.row_stride,
-          weight.input,        x.dtype,  out.dtype,          extras,       AlignmentOf(x),
-          AlignmentOf(out)};
-}
-
-LinearShape CudaOps::ShapeOf(int64_t tokens, DType x, const Weight& weight, DType out, int extras) {
-  return {.out_features = weight.out_features,
-          .in_features = weight.in_features,
-          .tokens = TokenClass(tokens),
-          .input_format = static_cast<int8_t>(weight.input),
-          .x_dtype = static_cast<int8_t>(x),
-          .out_dtype = static_cast<int8_t>(out),
-          .extras = static_cast<int8_t>(extras)};
-}
-
 LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& weight,
                                 const Tensor& bias, const Tensor& out) {
   const Tensor& x = activation.values;
-  std::unique_ptr<LinearPlan>& plan = linear_plans_[KeyOf(x, weight, out, bias ? kWithBias : 0)];
+  const LinearKey key{weight.out_features,
+                      x.dim(0),
+                      weight.in_features,
+                      x.row_stride,
+                      out.row_stride,
+                      weight.input,
+                      x.dtype,
+                      out.dtype,
+                      static_cast<bool>(bias),
+                      AlignmentOf(x),
+                      AlignmentOf(out)};
+  std::unique_ptr<LinearPlan>& plan = linear_plans_[key];
   if (plan == nullptr) {
     plan = std::make_unique<LinearPlan>();
     const SkinnyProduct skinny = {activation, weight.matrix, weight.scales, bias, out};
@@ -198,8 +192,13 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
                            LinearPlan& plan) {
   const Tensor& x = skinny.x.values;
   const bool bias = static_cast<bool>(skinny.bias);
-  const LinearShape shape =
-      ShapeOf(x.dim(0), x.dtype, weight, skinny.out.dtype, bias ? kWithBias : 0);
+  const LinearShape shape{weight.out_features,
+                          weight.in_features,
+                          TokenClass(x.dim(0)),
+                          static_cast<int8_t>(weight.input),
+                          static_cast<int8_t>(x.dtype),
+                          static_cast<int8_t>(skinny.out.dtype),
+                          bias};
   const size_t workspace = blas_workspace_.num_bytes();
   const std::optional<LinearChoice> chosen = linear_choices_->Find(shape);
   const bool takes_skinny = plan.skinny.clusters > 0;

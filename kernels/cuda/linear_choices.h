@@ -13,14 +13,11 @@
 
 namespace regatta {
 
-// What else a product takes on, as bits.
-enum LinearExtra : int8_t { kWithBias = 1, kWithNorm = 2, kGated = 4 };
-
 // A product up to its number of tokens, which is that of the class it falls in.
 struct LinearShape {
   int64_t out_features = 0, in_features = 0;
   int32_t tokens = 0;  // TokenClass of the product's
-  int8_t input_format = 0, x_dtype = 0, out_dtype = 0, extras = 0;
+  int8_t input_format = 0, x_dtype = 0, out_dtype = 0, bias = 0;
 
   auto operator<=>(const LinearShape&) const = default;
 };
@@ -30,7 +27,7 @@ struct LinearShape {
 int32_t TokenClass(int64_t tokens);
 
 enum class LinearWay : int64_t {
-  kLibrary,  // cuBLASLt; of a product with a norm: both apart, the product in its own best way
+  kLibrary,  // cuBLASLt
   kSkinny,   // our own kernel for few tokens (skinny_product.h)
 };
 

@@ -35,11 +35,6 @@ __global__ void LeadKernel() {
   }
 }
 
-void Lead(cudaStream_t stream) {
-  LeadKernel<<<1, kWarp, 0, stream>>>();
-  newest_lets_next_begin = true;
-}
-
 }  // namespace
 
 void CudaOps::MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weight,
@@ -58,35 +53,20 @@ void CudaOps::MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weig
     }
   }
   if (plan.skinny.clusters == 0) return;
+  const auto lead = [&] {
+    LeadKernel<<<1, kWarp, 0, stream_>>>();
+    newest_lets_next_begin = true;
+  };
   const float library = SecondsOf([&] {
-    Lead(stream_);
+    lead();
     return multiply(plan.choice.algorithm);
   });
   const float own = SecondsOf([&] {
-    Lead(stream_);
+    lead();
     LaunchSkinnyProduct(skinny, plan.skinny, stream_);
     return true;
   });
   if (own < kSkinnyCredit * library) plan.choice.way = LinearWay::kSkinny;
-}
-
-LinearWay CudaOps::MeasureNormLinear(const SkinnyProduct& product, const SkinnyShape& shape,
-                                     const Norm& norm, const CudaWeight& weight,
-                                     const Tensor& plain_out) {
-  const Tensor& x = product.x.values;
-  const auto apart = [&] {
-    Lead(stream_);
-    Ops::NormLinear(x, norm, weight, product.bias, plain_out);
-    return true;
-  };
-  apart();  // so that the product's own way is known
-  const float seconds_apart = SecondsOf(apart);
-  const float together = SecondsOf([&] {
-    Lead(stream_);
-    LaunchSkinnyProduct(product, shape, stream_);
-    return true;
-  });
-  return together < seconds_apart ? LinearWay::kSkinny : LinearWay::kLibrary;
 }
 
 // The least of a few runs, each with the operands out of the cache, as they are in a step.

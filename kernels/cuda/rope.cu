@@ -3,7 +3,6 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/element.cuh"
-#include "kernels/cuda/kv_place.cuh"
 
 namespace regatta {
 namespace {
@@ -18,6 +17,15 @@ struct RopeCall {
   AttentionParams params;
   KvLayer cache;
 };
+
+// Element offset of a slot's head in the cache. Slots are below 2^32 (CheckCache), as 64-bit
+// division is slow.
+__device__ int64_t PlaceOf(const Tensor& cache, int64_t slot, int head) {
+  const auto block_size = static_cast<uint32_t>(cache.shape[1]);
+  const auto place = static_cast<uint32_t>(slot);
+  const int64_t row = place % block_size * cache.shape[2] + head;
+  return place / block_size * cache.row_stride + row * cache.shape[3];
+}
 
 // The lanes of a warp that share a head, each with kSize neighbouring pairs at a time.
 template <int kSize>
@@ -129,7 +137,7 @@ __global__ void RopeKernel(const __grid_constant__ RopeCall call) {
   const bool is_key = head < num_kv_heads;
   if (!is_key) head -= num_kv_heads;
   const Tensor& cache = is_key ? call.cache.k : call.cache.v;
-  const int64_t place = slot < 0 ? 0 : PlaceInCache(cache, slot, head);
+  const int64_t place = slot < 0 ? 0 : PlaceOf(cache, slot, head);
   const float factor = 1.0f / (is_key ? call.cache.k_scale : call.cache.v_scale);
   const auto keep = [&](int i, const P& pack) {
     if (slot >= 0) StorePack<T, kSize>(pack, cache, place + i, factor);

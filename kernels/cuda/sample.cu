@@ -300,7 +300,7 @@ struct SampleLayout {
 };
 
 // Blocks that search one row: as many as find a multiprocessor of their own.
-int ClusterFor(int64_t rows, int num_multiprocessors) {
+int BlocksOfRow(int64_t rows, int num_multiprocessors) {
   constexpr int kMost = 8;
   if (!ShareMultiprocessors<&SampleKernel>().has_clusters) return 1;
   int cluster = 1;
@@ -384,7 +384,7 @@ void CudaOps::Sample(const Tensor& logits, const std::vector<SampleRow>& rows,
   WritePlans(rows, vocab, layout.In(host));
   const size_t results = layout.results_at();
   Check(cudaMemcpyAsync(device, host, results, cudaMemcpyHostToDevice, stream_), "Sample");
-  const int cluster = ClusterFor(layout.rows, num_multiprocessors_);
+  const int cluster = BlocksOfRow(layout.rows, num_multiprocessors_);
   LaunchEarly<&SampleKernel>(
       {.grid = dim3(cluster, layout.rows), .block = kSampleThreads, .cluster = cluster}, stream_,
       logits, pool, layout.In(device), slots, drawn);

@@ -8,7 +8,6 @@
 #include <type_traits>
 
 #include "kernels/cuda/dependent_launch.cuh"
-#include "kernels/cuda/skinny_norm.cuh"
 #include "kernels/cuda/skinny_product.h"
 #include "kernels/cuda/skinny_tiles.cuh"
 
@@ -17,9 +16,8 @@ namespace {
 
 using namespace skinny;  // NOLINT: the parts of this file
 
-// kTiles: tiles of 8 tokens. kFused: what surrounds the product goes with it; apart, as code that
-// is not run is in the way of the code that is.
-template <typename T, int kTiles, bool kFused>
+// kTiles: tiles of 8 tokens.
+template <typename T, int kTiles>
 __global__ void __launch_bounds__(kThreads, 1)
     SkinnyKernel(const __grid_constant__ SkinnyCall call) {
   extern __shared__ __align__(128) unsigned char bytes[];
@@ -31,46 +29,18 @@ __global__ void __launch_bounds__(kThreads, 1)
   const int first_unit = blockIdx.x / call.cluster, clusters = gridDim.x / call.cluster;
   const int width = (end - begin) * kDepth, num_tokens = call.product.x.values.shape[0];
   const uint64_t policy = ReadOncePolicy();
-  const bool normed = kFused && call.product.norm.data != nullptr;
-  char* const norm = tokens + num_tokens * (width + kTokenPad);
   LetNextBegin();
-  if constexpr (kFused) {
-    if (normed) CopyNorm<T>(call, begin * kDepth, width, norm);
-  }
   Place copied = {first_unit, begin};
-#pragma unroll 1
   for (int stage = 0; stage < kStages; ++stage) {
-    CopyWeights<kFused>(call, copied, policy, memory.ring[warp][stage]);
+    CopyWeights(call, copied, policy, memory.ring[warp][stage]);
     copied.Advance(begin, end, clusters);
   }
-  const SkinnyCall& known = kFused ? memory.call : call;
-  Beside beside[kTiles][kResults];
-  const auto load_besides = [&](int unit) {
-#pragma unroll
-    for (int n = 0; n < kTiles; ++n) {
-      LoadBesides<kFused>(known, unit, n * kTileTokens, rank, beside[n]);
-    }
-  };
-  if constexpr (kFused) {
-    CopyParameters(call, memory.call);
-    __syncthreads();
-    if (known.product.heads) load_besides(first_unit);
-  }
   AwaitPrevious();
-  if constexpr (kFused) {
-    if (normed) {
-      WaitCopies<kStages - 1>();  // of the norm's weight, in the first group
-      NormTokens<T>(known, begin * kDepth, width, norm, memory.norm_sums(), tokens);
-    }
-  }
-  if (!normed) LoadTokens(known, begin * kDepth, width, tokens);
+  LoadTokens(call, begin * kDepth, width, tokens);
   __syncthreads();
   int stage = 0, parity = 0;
-#pragma unroll 1
   for (int unit = first_unit; unit < call.num_units; unit += clusters) {
     float sums[kRowTiles][kTiles][4] = {};
-    if (kFused && (known.product.adds || unit != first_unit)) load_besides(unit);
-#pragma unroll 1
     for (int depth = warp * kWarpDepth; depth < width; depth += kDepth) {
       TokenChunks<kTiles> chunks;
       chunks.Read(tokens, width + kTokenPad, num_tokens, depth);
@@ -80,7 +50,7 @@ __global__ void __launch_bounds__(kThreads, 1)
         __syncwarp();
         MultiplyTile<T, kTiles>(memory.ring[warp][stage], chunks, sums[r]);
         __syncwarp();
-        CopyWeights<kFused>(call, copied, policy, memory.ring[warp][stage]);
+        CopyWeights(call, copied, policy, memory.ring[warp][stage]);
         copied.Advance(begin, end, clusters);
         stage = stage + 1 == kStages ? 0 : stage + 1;
       }
@@ -88,8 +58,7 @@ __global__ void __launch_bounds__(kThreads, 1)
 #pragma unroll
     for (int n = 0; n < kTiles; ++n) {
       for (int r = 0; r < kRowTiles; ++r) KeepSums(sums[r][n], r, memory.partial[warp]);
-      FinishTile<kFused>(known, unit, n * kTileTokens, rank, beside[n], memory.partial,
-                         memory.whole[parity]);
+      FinishTile(call, unit, n * kTileTokens, rank, memory.partial, memory.whole[parity]);
       parity ^= 1;
     }
   }
@@ -97,27 +66,23 @@ __global__ void __launch_bounds__(kThreads, 1)
 }
 
 // A kernel as a type, and the memory of its blocks but for tokens.
-template <typename T, int kTiles, bool kFused>
+template <typename T, int kTiles>
 struct Kernel {
-  static constexpr auto kEntry = &SkinnyKernel<T, kTiles, kFused>;
+  static constexpr auto kEntry = &SkinnyKernel<T, kTiles>;
   static constexpr int kBytes = static_cast<int>(sizeof(BlockMemory<StagesOf(kTiles)>));
 };
 
-// Calls fn with the Kernel of a product's type, number of tokens and surroundings.
+// Calls fn with the Kernel of a product's type and number of tokens.
 template <typename Fn>
 void WithKernel(const SkinnyProduct& product, const Fn& fn) {
   const int64_t tokens = product.x.values.dim(0);
   const auto with_type = [&](auto zero) {
     using T = decltype(zero);
-    const auto with_tiles = [&](auto fused) {
-      if (tokens <= kTileTokens) return fn(Kernel<T, 1, fused.value>{});
-      if (tokens <= 2 * kTileTokens) return fn(Kernel<T, 2, fused.value>{});
-      return fn(Kernel<T, 4, fused.value>{});
-    };
-    const bool fused = product.norm || product.adds || product.heads;
-    return fused ? with_tiles(std::true_type{}) : with_tiles(std::false_type{});
+    if (tokens <= kTileTokens) return fn(Kernel<T, 1>{});
+    if (tokens <= 2 * kTileTokens) return fn(Kernel<T, 2>{});
+    return fn(Kernel<T, 4>{});
   };
-  switch (product.weight.dtype) {
+  switch (product.x.values.dtype) {
     case DType::kBFloat16:
       return with_type(__nv_bfloat16{});
     case DType::kFloat16:
@@ -147,35 +112,8 @@ int ClusterFor(int64_t units, int64_t steps, int num_multiprocessors) {
   return best;
 }
 
-// Of a token as it is multiplied.
 int64_t RowBytes(const SkinnyProduct& product) {
-  return product.x.values.dim(1) * static_cast<int64_t>(SizeOf(product.weight.dtype));
-}
-
-bool Is16Bit(DType dtype) { return dtype == DType::kBFloat16 || dtype == DType::kFloat16; }
-
-// SkinnyCall's.
-int PairDistance(const SkinnyProduct& product) {
-  if (product.heads) return product.heads.head_dim / 2;
-  return product.gated ? static_cast<int>(product.out.dim(1)) : 0;
-}
-
-// Bytes of the norm's weight beside kDepth bytes of tokens.
-int64_t NormStep(const SkinnyProduct& product) {
-  return kDepth * static_cast<int64_t>(SizeOf(product.norm.dtype) / SizeOf(product.weight.dtype));
-}
-
-// Whether tokens come in the form that is multiplied, or are made so with the norm.
-bool TakesTokens(const SkinnyProduct& product) {
-  const Activation& x = product.x;
-  const DType type = product.weight.dtype;
-  if (!product.norm)
-    return x.values.dtype == type && (!x.quantized() || x.group() == x.values.dim(1));
-  const bool becomes_type = Is16Bit(type)
-                                ? x.values.dtype == type
-                                : x.values.dtype == DType::kBFloat16 && x.scale && x.is_static();
-  return becomes_type && product.norm.dtype == x.values.dtype && WideRows(product.norm) &&
-         x.values.dim(0) * NormPieces(product) <= kMostPieces;
+  return product.x.values.dim(1) * static_cast<int64_t>(SizeOf(product.x.values.dtype));
 }
 
 // Clusters that run at once, at most `most`: a block a multiprocessor, as more share what one
@@ -202,12 +140,14 @@ int ClustersAtOnce(const void* kernel, const SkinnyShape& shape, int most) {
 
 bool SkinnyFits(const SkinnyProduct& product) {
   const Tensor& x = product.x.values;
-  const DType type = product.weight.dtype;
-  if (product.gated && product.bias) return false;
-  if (PairDistance(product) % (kUnitRows / 2) != 0) return false;
-  return (Is16Bit(type) || type == DType::kFloat8E4M3) && TakesTokens(product) &&
-         product.scales.depth_shared == INT_MAX && x.dim(0) <= kSkinnyTokens && WideRows(x) &&
-         WideRows(product.weight) && std::max(product.weight.dim(0), RowBytes(product)) < kMostRows;
+  if (product.gated && (product.bias || product.out.dim(1) % (kUnitRows / 2) != 0)) return false;
+  const bool type =
+      x.dtype == DType::kBFloat16 || x.dtype == DType::kFloat16 || x.dtype == DType::kFloat8E4M3;
+  const bool scaled_rows =
+      !product.x.quantized() || product.x.is_static() || product.x.scale.dim(0) == 1;
+  return type && scaled_rows && product.scales.depth_shared == INT_MAX &&
+         x.dim(0) <= kSkinnyTokens && WideRows(x) && WideRows(product.weight) &&
+         std::max(product.weight.dim(0), RowBytes(product)) < kMostRows;
 }
 
 SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiprocessors) {
@@ -218,8 +158,7 @@ SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiproces
   const int64_t token = CeilDiv(steps, shape.cluster) * kDepth + kTokenPad;
   WithKernel(product, [&](auto kernel) {
     using Kernel = decltype(kernel);
-    const int64_t norm = product.norm ? CeilDiv(steps, shape.cluster) * NormStep(product) : 0;
-    const int64_t bytes = Kernel::kBytes + product.x.values.dim(0) * token + norm;
+    const int64_t bytes = Kernel::kBytes + product.x.values.dim(0) * token;
     if (bytes > kMostSharedBytes) return;
     shape.shared_bytes = static_cast<int>(bytes);
     AllowSharedMemory<Kernel::kEntry>(kMostSharedBytes);
@@ -233,17 +172,14 @@ SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiproces
 void LaunchSkinnyProduct(const SkinnyProduct& product, const SkinnyShape& shape,
                          cudaStream_t stream) {
   CHECK_GT(shape.clusters, 0);
-  const auto stride = [](const Tensor& x) {
-    return x.row_stride * static_cast<int64_t>(SizeOf(x.dtype));
-  };
+  const int64_t size = static_cast<int64_t>(SizeOf(product.weight.dtype));
   const int64_t row_bytes = RowBytes(product);
   const SkinnyCall call = {.product = product,
-                           .weight_stride = stride(product.weight),
-                           .x_stride = stride(product.x.values),
+                           .weight_stride = product.weight.row_stride * size,
+                           .x_stride = product.x.values.row_stride * size,
                            .row_bytes = static_cast<int>(row_bytes),
                            .cluster = shape.cluster,
                            .num_units = CeilDiv(product.weight.dim(0), kUnitRows),
-                           .pair_distance = PairDistance(product),
                            .steps = CeilDiv(row_bytes, kDepth)};
   WithKernel(product, [&](auto kernel) {
     using Kernel = decltype(kernel);

@@ -5,10 +5,8 @@
 #include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/cluster.cuh"
 #include "kernels/cuda/gate.cuh"
-#include "kernels/cuda/kv_place.cuh"
 #include "kernels/cuda/mma.cuh"
 #include "kernels/cuda/skinny_product.h"
-#include "kernels/host_device.h"
 
 namespace regatta {
 
@@ -28,8 +26,6 @@ inline constexpr int kDepth = kWarps * kWarpDepth;  // bytes of a row that a blo
 inline constexpr int StagesOf(int tiles) { return tiles == 1 ? 8 : 5; }
 inline constexpr int kSumStride = kUnitRows + 4;  // padded against bank conflicts
 inline constexpr int kSums = kTileTokens * kUnitRows;
-inline constexpr int kResults = kSums / kThreads;  // of a tile that a thread stores, at most
-static_assert(kResults == 2);
 inline constexpr int kMaxCluster = 8;
 inline constexpr int kTokenPad = kWarpDepth / 2;        // between tokens, against bank conflicts
 inline constexpr int kTokenBytes = 112 << 10;           // of all tokens' parts of a depth, at most
@@ -40,8 +36,7 @@ struct SkinnyCall {
   int64_t weight_stride, x_stride;  // bytes between rows
   int row_bytes;                    // that are multiplied
   int cluster, num_units;
-  int pair_distance;  // of the features that make a result, or two, together; 0 = none do
-  int steps;          // of a unit's whole depth
+  int steps;  // of a unit's whole depth
 
   // Of block `rank` of a cluster: [first_step(rank), first_step(rank + 1)).
   __device__ int first_step(int rank) const { return rank * steps / cluster; }
@@ -55,30 +50,12 @@ struct WarpTile {
   __device__ uint4& At(int row, int column) { return chunk[row][column ^ (row % 2 * 4)]; }
 };
 
-inline constexpr int kNormPack = 8;  // 16-bit elements of a token that are normed at once
-inline constexpr int kMostPieces = 4096;
-
-// On the way to tokens that are normed: sums of squares by runs of a warp's packs, and what they
-// come to.
-struct NormSums {
-  float squares[kMostPieces];  // [T, pieces]
-  float inverse_rms[kSkinnyTokens];
-};
-REGATTA_HOST_DEVICE inline int NormPieces(const SkinnyProduct& product) {
-  constexpr int kPiece = kWarp * kNormPack;
-  return static_cast<int>((product.x.values.shape[1] + kPiece - 1) / kPiece);
-}
-
 template <int kStages>
 struct alignas(128) BlockMemory {
   WarpTile ring[kWarps][kStages];
   float partial[kWarps][kTileTokens][kSumStride];  // sums of warps
   float whole[2][kSums];                           // of the block, read by its cluster
-  SkinnyCall call;  // read before the wait: parameters of a kernel are slow when first met
-  // Behind it: tokens' chunks, the part of the depth that is the block's; then the norm's weight.
-
-  // While there are no sums yet.
-  __device__ NormSums& norm_sums() { return reinterpret_cast<NormSums&>(partial); }
+  // Behind it: tokens' chunks, the part of the depth that is the block's.
 };
 
 inline constexpr int kMostSharedBytes = 227 << 10;  // of a block on Hopper
@@ -96,28 +73,24 @@ struct Place {
   }
 };
 
-// The first of 16 neighbouring features of a unit. Where features make pairs, gates and what they
-// are for or the halves of heads, a unit has the first ones and, behind them, the others.
-template <bool kFused>
-__device__ int FeatureOf(const SkinnyCall& call, int unit, int row_tile) {
-  if (call.pair_distance == 0) return unit * kUnitRows + row_tile * 16;
+// The first of 16 neighbouring features of a unit. A gated product's unit has gates and, behind
+// them, what they are for.
+__device__ inline int FeatureOf(const SkinnyCall& call, int unit, int row_tile) {
+  if (!call.product.gated) return unit * kUnitRows + row_tile * 16;
   constexpr int kTiles = kRowTiles / 2;
-  const auto distance = static_cast<uint32_t>(call.pair_distance);
-  const auto pair = static_cast<uint32_t>(unit * kTiles + row_tile % kTiles) * 16;
-  const uint32_t pairs_before = kFused ? pair / distance : 0;  // gates are all of one run
-  return static_cast<int>(pair + (pairs_before + row_tile / kTiles) * distance);
+  const int half = static_cast<int>(call.product.out.shape[1]);
+  return row_tile / kTiles * half + (unit * kTiles + row_tile % kTiles) * 16;
 }
 
 // Begins the copies of one row tile, zeros where there is nothing.
-template <bool kFused>
-__device__ void CopyWeights(const SkinnyCall& call, const Place& place, uint64_t policy,
-                            WarpTile& tile) {
+__device__ inline void CopyWeights(const SkinnyCall& call, const Place& place, uint64_t policy,
+                                   WarpTile& tile) {
   constexpr int kRows = kWarp / kChunks;  // at once
   const Tensor& weight = call.product.weight;
   const int lane = threadIdx.x % kWarp, warp = threadIdx.x / kWarp;
   if (place.unit < call.num_units) {
     const int depth = place.step * kDepth + warp * kWarpDepth + lane % kChunks * kChunk;
-    const int first = FeatureOf<kFused>(call, place.unit, place.row_tile) + lane / kChunks;
+    const int first = FeatureOf(call, place.unit, place.row_tile) + lane / kChunks;
     const int rows = depth < call.row_bytes ? static_cast<int>(weight.shape[0]) - first : 0;
     const char* from = static_cast<const char*>(weight.data) + first * call.weight_stride + depth;
 #pragma unroll
@@ -131,38 +104,15 @@ __device__ void CopyWeights(const SkinnyCall& call, const Place& place, uint64_t
   CommitCopies();
 }
 
-// Parameters where they are near.
-__device__ inline void CopyParameters(const SkinnyCall& from, SkinnyCall& to) {
-  constexpr int kWords = sizeof(SkinnyCall) / sizeof(uint32_t);
-  const auto* words = reinterpret_cast<const uint32_t*>(&from);
-#pragma unroll 1
-  for (int i = threadIdx.x; i < kWords; i += kThreads) {
-    reinterpret_cast<uint32_t*>(&to)[i] = words[i];
-  }
-}
-
 // The block's part of the tokens, bytes [begin, begin + width) of each, zeros beyond what there is.
-// Several chunks are on their way at once.
 __device__ inline void LoadTokens(const SkinnyCall& call, int begin, int width, char* to) {
-  constexpr int kAtOnce = 4;
   const Tensor& x = call.product.x.values;
   const int chunks = width / kChunk, count = static_cast<int>(x.shape[0]) * chunks;
-#pragma unroll 1
-  for (int first = threadIdx.x; first < count; first += kAtOnce * kThreads) {
-    uint4 loaded[kAtOnce];
-#pragma unroll
-    for (int k = 0; k < kAtOnce; ++k) {
-      const int i = first + k * kThreads, token = i / chunks, place = begin + i % chunks * kChunk;
-      const char* from = static_cast<const char*>(x.data) + token * call.x_stride + place;
-      const bool held = i < count && place < call.row_bytes;
-      loaded[k] = held ? *reinterpret_cast<const uint4*>(from) : uint4{0, 0, 0, 0};
-    }
-#pragma unroll
-    for (int k = 0; k < kAtOnce; ++k) {
-      const int i = first + k * kThreads, token = i / chunks, offset = i % chunks * kChunk;
-      if (i >= count) break;
-      *reinterpret_cast<uint4*>(to + token * (width + kTokenPad) + offset) = loaded[k];
-    }
+  for (int i = threadIdx.x; i < count; i += kThreads) {
+    const int token = i / chunks, offset = i % chunks * kChunk;
+    const char* from = static_cast<const char*>(x.data) + token * call.x_stride + begin + offset;
+    *reinterpret_cast<uint4*>(to + token * (width + kTokenPad) + offset) =
+        begin + offset < call.row_bytes ? *reinterpret_cast<const uint4*>(from) : uint4{0, 0, 0, 0};
   }
 }
 
@@ -226,146 +176,45 @@ __device__ inline float ScaledSum(const SkinnyProduct& product, int64_t feature,
 // The sum of a row of a unit over the blocks of the cluster, in order of rank.
 __device__ inline float ClusterSum(const SkinnyCall& call, const float* own) {
   float sum = 0;
-#pragma unroll 1
   for (int rank = 0; rank < call.cluster; ++rank) sum += LoadOfBlock(own, rank);
   return sum;
 }
 
-// What a result needs beside its sums: cosine and sine that rotate it, or the bits of what it is
-// added to, which nothing converts before they are needed: that would wait for them.
-struct Beside {
-  float first = 0, second = 0;
-};
-
-__device__ inline float LoadBits(const void* array, DType dtype, int64_t i) {
-  if (dtype == DType::kFloat32) return static_cast<const float*>(array)[i];
-  return __uint_as_float(static_cast<const uint16_t*>(array)[i]);
-}
-
-__device__ inline float FromBits(float bits, DType dtype) {
-  const uint32_t low = __float_as_uint(bits);
-  if (dtype == DType::kBFloat16) return __uint_as_float(low << 16);
-  if (dtype == DType::kFloat16) return __half2float(__ushort_as_half(static_cast<uint16_t>(low)));
-  return bits;
-}
-
-// Two features of a head half of it apart: queries and keys rotated by `angle` (Su et al. 2021),
-// keys and values to the cache. A token with a negative slot is not cached.
-__device__ inline void StorePair(const SkinnyCall& call, int feature, int64_t token, float low,
-                                 float high, const Beside& angle) {
-  const RotatedHeads& heads = call.product.heads;
-  const int head = feature / heads.head_dim - heads.num_heads;  // of keys, then values
-  const bool is_value = head >= heads.num_kv_heads;
-  if (!is_value) {
-    const float x = low;
-    low = x * angle.first - high * angle.second;
-    high = high * angle.first + x * angle.second;
-  }
-  const Tensor& to = head < 0 ? call.product.out : is_value ? heads.cache.v : heads.cache.k;
-  int64_t place = token * to.row_stride + feature;
-  if (head >= 0) {
-    const int64_t slot = heads.kv_slot[token];
-    if (slot < 0) return;
-    place = PlaceInCache(to, slot, head % heads.num_kv_heads) + feature % heads.head_dim;
-    const float factor = 1.0f / (is_value ? heads.cache.v_scale : heads.cache.k_scale);
-    low *= factor;
-    high *= factor;
-  }
-  StoreElement(to.data, to.dtype, place, low);
-  StoreElement(to.data, to.dtype, place + call.pair_distance, high);
-}
-
-// What the result of `row` of a unit needs of one token. What rotates may be read before the wait.
-template <bool kFused>
-__device__ Beside LoadBeside(const SkinnyCall& call, int unit, int row, int64_t token) {
-  if constexpr (!kFused) return {};
-  const SkinnyProduct& product = call.product;
-  const int feature = FeatureOf<kFused>(call, unit, row / 16) + row % 16;
-  if (feature >= product.weight.shape[0]) return {};
-  if (product.adds) {
-    const Tensor& out = product.out;
-    return {LoadBits(out.data, out.dtype, token * out.row_stride + feature)};
-  }
-  if (!product.heads) return {};
-  const Tensor& rope = product.heads.rope;
-  const float* angles = static_cast<const float*>(rope.data) +
-                        product.heads.positions[token] * rope.row_stride +
-                        feature % product.heads.head_dim;
-  return {angles[0], angles[call.pair_distance]};
-}
-
 // The result of `row` of a unit, from the sums `whole` of one token.
-template <bool kFused>
-__device__ void StoreResult(const SkinnyCall& call, int unit, int row, int64_t token,
-                            const float* whole, const Beside& beside) {
+__device__ inline void StoreResult(const SkinnyCall& call, int unit, int row, int64_t token,
+                                   const float* whole) {
   const SkinnyProduct& product = call.product;
   const Tensor& out = product.out;
-  const int feature = FeatureOf<kFused>(call, unit, row / 16) + row % 16;
-  if (feature >= product.weight.shape[0]) return;
+  const int feature = FeatureOf(call, unit, row / 16) + row % 16;
+  if (feature >= out.shape[1]) return;
   float value = ScaledSum(product, feature, token, ClusterSum(call, whole + row));
-  if (call.pair_distance > 0) {
-    const int other_feature = feature + call.pair_distance;
-    const float other =
-        ScaledSum(product, other_feature, token, ClusterSum(call, whole + row + kUnitRows / 2));
-    if (kFused && !product.gated) return StorePair(call, feature, token, value, other, beside);
-    value *= Sigmoid(value) * other;
+  if (product.gated) {
+    const float up = ClusterSum(call, whole + row + kUnitRows / 2);
+    value *= Sigmoid(value) * ScaledSum(product, feature + out.shape[1], token, up);
   }
   if (product.out_scale != nullptr) value *= 1.0f / *product.out_scale;
-  if (kFused && product.adds) value += FromBits(beside.first, out.dtype);
   StoreElement(out.data, out.dtype, token * out.row_stride + feature, value);
 }
 
 using WarpSums = float[kTileTokens][kSumStride];
 
-// Which results of a tile of tokens a thread stores.
-struct OwnResults {
-  int rows;   // of a unit that have results
-  int count;  // of the tile
-  int first, stride;
-
-  __device__ OwnResults(const SkinnyCall& call, int first_token, int rank)
-      : rows(call.pair_distance > 0 ? kUnitRows / 2 : kUnitRows),
-        count(min(kTileTokens, static_cast<int>(call.product.out.shape[0]) - first_token) * rows),
-        first(threadIdx.x + rank * kThreads),
-        stride(call.cluster * kThreads) {}
-};
-
-// Begins to load what the results of a tile need, long before they do.
-template <bool kFused>
-__device__ void LoadBesides(const SkinnyCall& call, int unit, int first_token, int rank,
-                            Beside (&beside)[kResults]) {
-  const OwnResults own(call, first_token, rank);
-#pragma unroll
-  for (int k = 0; k < kResults; ++k) {
-    const int i = own.first + k * own.stride;
-    if (i < own.count)
-      beside[k] = LoadBeside<kFused>(call, unit, i % own.rows, first_token + i / own.rows);
-  }
-}
-
 // The sums of one tile of tokens over the warps, then over the cluster. `whole` alternates from
-// call to call: a block may write it while another reads that of before. Loops are not unrolled:
-// what runs once a tile had better not push the kernel out of the cache of instructions.
-template <bool kFused>
-__device__ void FinishTile(const SkinnyCall& call, int unit, int first_token, int rank,
-                           const Beside (&beside)[kResults], const WarpSums (&partial)[kWarps],
-                           float (&whole)[kSums]) {
-  const OwnResults own(call, first_token, rank);
+// call to call: a block may write it while another reads that of before.
+__device__ inline void FinishTile(const SkinnyCall& call, int unit, int first_token, int rank,
+                                  const WarpSums (&partial)[kWarps], float (&whole)[kSums]) {
+  const int tokens = min(kTileTokens, static_cast<int>(call.product.out.shape[0]) - first_token);
   __syncthreads();
-#pragma unroll 1
-  for (int i = threadIdx.x; i < own.count / own.rows * kUnitRows; i += kThreads) {
+  for (int i = threadIdx.x; i < tokens * kUnitRows; i += kThreads) {
     float sum = 0;
 #pragma unroll
     for (int w = 0; w < kWarps; ++w) sum += partial[w][i / kUnitRows][i % kUnitRows];
     whole[i] = sum;
   }
   SyncCluster();
-#pragma unroll 1
-  for (int k = 0; k < kResults; ++k) {
-    const int i = own.first + k * own.stride, token = i / own.rows;
-    if (i >= own.count) return;
-    StoreResult<kFused>(call, unit, i % own.rows, first_token + token, whole + token * kUnitRows,
-                        k == 0 ? beside[0] : beside[1]);
+  const int rows = call.product.gated ? kUnitRows / 2 : kUnitRows;
+  for (int i = threadIdx.x + rank * kThreads; i < tokens * rows; i += call.cluster * kThreads) {
+    const int token = i / rows;
+    StoreResult(call, unit, i % rows, first_token + token, whole + token * kUnitRows);
   }
 }
 

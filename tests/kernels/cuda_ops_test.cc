@@ -67,7 +67,6 @@ TEST_P(CudaSkinnyTest, MatchesReference) {
       Cases, CudaSkinnyTest, testing::ValuesIn(Cases()), \
       [](const testing::TestParamInfo<OpCase>& info) { return info.param.name; })
 REGATTA_INSTANTIATE_SKINNY(SkinnyCases);
-REGATTA_INSTANTIATE_SKINNY(NormLinearCases);
 REGATTA_INSTANTIATE_SKINNY(LinearCases);
 REGATTA_INSTANTIATE_SKINNY(QuantizedCases);
 REGATTA_INSTANTIATE_SKINNY(CoarseCases);

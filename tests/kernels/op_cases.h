@@ -26,8 +26,6 @@ std::vector<OpCase> LinearCases();
 std::vector<OpCase> QuantizedCases();  // E4M3 activations and weights
 // Linear of few tokens. Rows do not depend on one another where our own products are used.
 std::vector<OpCase> SkinnyCases();
-// Norms and residual additions together with products. Rows and shapes as of SkinnyCases.
-std::vector<OpCase> NormLinearCases();
 std::vector<OpCase> RopeCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> MoeCases();
