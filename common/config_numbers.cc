@@ -25,7 +25,7 @@ constexpr ConfigNumber kNumbers[] = {
     {"max_inflight", Whole(1, kMaxInflight), "max(2, pp)"},
     {"max_queue_size", Whole(1, kMaxBatch), "16384"},
     {"queue_timeout_ms", Whole(0, kMaxMilliseconds), "0, none"},
-    {"kv_cache_config.free_gpu_memory_fraction", {0.01, 1}, "0.9"},
+    {"kv_cache_config.free_gpu_memory_fraction", {1e-06, 1}, "0.9"},
     {"kv_cache_config.tokens_per_block", Whole(1, kMaxTokens), "16"},
     {"kv_cache_config.max_tokens", Whole(1, kMaxCacheTokens), "what memory holds"},
     {"cuda_graph_config.max_batch_size", Whole(1, kMaxBatch), "max_batch_size"},

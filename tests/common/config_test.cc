@@ -135,10 +135,10 @@ TEST(ConfigTest, WrongTypesAndRanges) {
     return ErrorOf("kv_cache_config: {free_gpu_memory_fraction: " + value + "}");
   };
   for (const char* value : {"high", ".nan", "nan"}) {
-    EXPECT_THAT(fraction(value), HasSubstr("is no number; expected 0.01 to 1"));
+    EXPECT_THAT(fraction(value), HasSubstr("is no number; expected 1e-06 to 1"));
   }
-  for (const char* value : {"inf", "-0.5", "0", "0.001", "1.01"}) {
-    EXPECT_THAT(fraction(value), HasSubstr(std::string(value) + " is outside 0.01 to 1"));
+  for (const char* value : {"inf", "-0.5", "0", "1.01"}) {
+    EXPECT_THAT(fraction(value), HasSubstr(std::string(value) + " is outside 1e-06 to 1"));
   }
   EXPECT_THAT(fraction("[0.9]"), HasSubstr("expected a number, got a list"));
   EXPECT_THAT(ErrorOf("enable_chunked_prefill: maybe"), HasSubstr("true or false, got 'maybe'"));
@@ -205,7 +205,7 @@ TEST(ConfigTest, MergedNumbersAreCheckedAlike) {
   config.set_max_batch_size(1);
   config.mutable_kv_cache_config()->set_free_gpu_memory_fraction(std::nan(""));
   EXPECT_EQ(CheckServerConfig(config).message(),
-            "kv_cache_config.free_gpu_memory_fraction: 'nan' is no number; expected 0.01 to 1");
+            "kv_cache_config.free_gpu_memory_fraction: 'nan' is no number; expected 1e-06 to 1");
   config.mutable_kv_cache_config()->set_free_gpu_memory_fraction(0.5);
   config.mutable_cuda_graph_config()->add_batch_sizes(0);
   EXPECT_EQ(CheckServerConfig(config).message(),

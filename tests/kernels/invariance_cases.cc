@@ -235,7 +235,7 @@ std::vector<OpCase> InvarianceCases() {
   for (const DType dtype : kActivationTypes) {
     const std::string type = DTypeName(dtype);
     for (const auto& [in, out] : std::vector<std::pair<int64_t, int64_t>>{
-             {128, 192}, {192, 256}, {256, 768}, {256, 8}, {512, 256}, {2048, 1536}, {1100, 33}}) {
+             {128, 192}, {192, 256}, {256, 768}, {256, 8}, {512, 256}, {1100, 33}}) {
       cases.push_back({CaseName("LinearRows", type, in, out), [=, in = in, out = out](Ops& ops) {
                          CheckLinearRows(ops, dtype, in, out);
                        }});
@@ -251,8 +251,8 @@ std::vector<OpCase> InvarianceCases() {
     }
   }
   for (const WeightForm form : kWeightForms) {
-    for (const auto& [in, out] : std::vector<std::pair<int64_t, int64_t>>{
-             {128, 192}, {1024, 768}, {2048, 256}, {200, 72}}) {
+    for (const auto& [in, out] :
+         std::vector<std::pair<int64_t, int64_t>>{{128, 192}, {1024, 128}, {200, 72}}) {
       cases.push_back(
           {CaseName("QuantizedLinearRows", FormName(form), in, out),
            [=, in = in, out = out](Ops& ops) { CheckQuantizedLinearRows(ops, form, in, out); }});

@@ -256,10 +256,10 @@ TEST_F(BadInputTest, NumbersOfFlagsAndOfTheConfigurationAreRefusedAlike) {
                                Number{"--max-batch-size", "max_batch_size", "1 to 1048576"},
                                Number{"--max-seq-len", "max_seq_len", "1 to 16777216"},
                                Number{"--kv-cache-free-gpu-mem-fraction",
-                                      "kv_cache_config.free_gpu_memory_fraction", "0.01 to 1"}}) {
+                                      "kv_cache_config.free_gpu_memory_fraction", "1e-06 to 1"}}) {
     for (const char* value : {"0", "nan"}) {
       const bool is_number = std::string(value).find_first_of("0123456789") != std::string::npos;
-      const bool whole = number.range[0] == '1';
+      const bool whole = std::string(number.range).find('e') == std::string::npos;
       const std::string problem = is_number
                                       ? absl::StrCat(value, " is outside ", number.range)
                                       : absl::StrCat("'", value, "' is no ", whole ? "whole " : "",
