@@ -125,6 +125,7 @@ struct Tokenizer::Parts {
   Decoder decoder;
   std::vector<int32_t> prefix;
   std::vector<int32_t> suffix;
+  size_t max_token_bytes = 0;
   ScratchPool scratches;  // Guarded by itself.
 };
 
@@ -143,6 +144,9 @@ absl::Status Tokenizer::Parts::Build(const TokenizerSpec& spec) {
   RETURN_IF_ERROR(CheckTemplate(spec.suffix, vocabulary));
   prefix = spec.prefix;
   suffix = spec.suffix;
+  for (int32_t id = 0; id < vocabulary.size(); ++id) {
+    max_token_bytes = std::max(max_token_bytes, decoder.TokenBytes(id).size());
+  }
   return absl::OkStatus();
 }
 
@@ -219,6 +223,8 @@ std::vector<int32_t> Tokenizer::Encode(std::string_view text, bool add_special_t
 }
 
 std::string_view Tokenizer::TokenBytes(int32_t id) const { return parts_->decoder.TokenBytes(id); }
+
+size_t Tokenizer::max_token_bytes() const { return parts_->max_token_bytes; }
 
 bool Tokenizer::IsSpecial(int32_t id) const { return parts_->vocabulary.IsSpecial(id); }
 

@@ -47,6 +47,10 @@ class Tokenizer {
   // long as the tokenizer.
   std::string_view TokenBytes(int32_t id) const;
 
+  // Bytes of the longest token: a text has at least its length / these tokens, unless
+  // normalisation makes it shorter (composed characters: to a third at most).
+  size_t max_token_bytes() const;
+
   bool IsSpecial(int32_t id) const;
 
   // The text of `ids` as the decoder puts it together, ill-formed UTF-8 replaced by U+FFFD. Unknown

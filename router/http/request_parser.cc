@@ -25,6 +25,10 @@ constexpr uint64_t kMaxReserve = 64 << 10;
 
 std::string ToString(beast::string_view text) { return {text.data(), text.size()}; }
 
+bool HasFold(std::string_view lines) {
+  return absl::StrContains(View(lines), "\n ") || absl::StrContains(View(lines), "\n\t");
+}
+
 struct Fault {
   unsigned status = 0;
   std::string message;
@@ -45,6 +49,8 @@ class RequestParser::Impl final : public http::basic_parser<true> {
       const size_t body_bytes = request_.body.size();
       error_code error;
       const size_t used = put(boost::asio::const_buffer(input.data(), input.size()), error);
+      // A field goes by whole, with the lines that it is folded over.
+      if (!was_header_done && HasFold(input.substr(0, used))) Fail(400, "a field is folded");
       input.remove_prefix(used);
       if (!was_header_done) header_bytes_ += used;
       // Beast's own limit is above ours: CheckSizes says which one it is.

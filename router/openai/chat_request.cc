@@ -169,7 +169,8 @@ ChatPrompt ReadChatPrompt(RequestFields& fields) {
 
 absl::StatusOr<std::vector<uint32_t>> ChatPromptTokens(const OpenAiContext& context,
                                                        const ChatPrompt& prompt,
-                                                       bool add_special_tokens) {
+                                                       bool add_special_tokens,
+                                                       uint32_t max_tokens) {
   if (!context.render_chat) {
     return absl::InvalidArgumentError(absl::StrCat("messages: the model ",
                                                    context.model_names.front(),
@@ -185,13 +186,15 @@ absl::StatusOr<std::vector<uint32_t>> ChatPromptTokens(const OpenAiContext& cont
   if (!text.ok()) {
     return absl::InvalidArgumentError(absl::StrCat("messages: ", text.status().message()));
   }
-  return TextTokens(context, "messages", *text, add_special_tokens);
+  return TextTokens(context, "messages", *text, add_special_tokens, max_tokens);
 }
 
 absl::StatusOr<PreparedRequest> PrepareChat(const OpenAiContext& context, const HttpRequest& http) {
   ASSIGN_OR_RETURN(const OrderedJson body, ReadJson(http.body));
   ASSIGN_OR_RETURN(ChatFields chat, ReadChatFields(context, body));
-  ASSIGN_OR_RETURN(std::vector<uint32_t> tokens, ChatPromptTokens(context, chat.prompt));
+  ASSIGN_OR_RETURN(
+      std::vector<uint32_t> tokens,
+      ChatPromptTokens(context, chat.prompt, /*add_special_tokens=*/false, context.max_seq_len()));
   SharedFields& shared = chat.shared;
   const uint64_t max_tokens = shared.request.max_tokens();
   const uint32_t max_seq_len = context.max_seq_len();

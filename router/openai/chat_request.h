@@ -29,9 +29,11 @@ ChatPrompt ReadChatPrompt(RequestFields& fields);
 
 // The prompt's tokens. Special tokens written in the rendered text become tokens: those of the
 // template must, and once rendered a user's text cannot be told from it (the same in vLLM).
-// INVALID_ARGUMENT: the model has no chat template or tokenizer, or the template refuses.
+// INVALID_ARGUMENT: the model has no chat template or tokenizer, the template refuses, or the text
+// is too long for `max_tokens` (see TextTokens).
 absl::StatusOr<std::vector<uint32_t>> ChatPromptTokens(const OpenAiContext& context,
                                                        const ChatPrompt& prompt,
-                                                       bool add_special_tokens = false);
+                                                       bool add_special_tokens,
+                                                       uint32_t max_tokens);
 
 }  // namespace regatta

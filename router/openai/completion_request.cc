@@ -92,7 +92,8 @@ absl::StatusOr<Prompt> ReadPrompt(const OpenAiContext& context, const std::strin
   if (given.is_string()) {
     prompt.text = given.get<std::string>();
     ASSIGN_OR_RETURN(prompt.tokens,
-                     TextTokens(context, field, prompt.text, completion.add_special_tokens));
+                     TextTokens(context, field, prompt.text, completion.add_special_tokens,
+                                context.max_seq_len()));
   } else if (given.is_array()) {
     ASSIGN_OR_RETURN(prompt.tokens, GivenTokens(context, field, given));
     if (completion.echo) {

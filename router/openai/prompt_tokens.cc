@@ -2,23 +2,39 @@
 #include "router/openai/prompt_tokens.h"
 
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
 #include "common/string_views.h"
+#include "router/openai/error.h"
 #include "router/request.h"
 
 namespace regatta {
 namespace {
 
 constexpr size_t kIdSuffixBytes = 8;  // "-1023" and to spare
+constexpr size_t kMostShrinking = 4;  // of a text by normalisation, and to spare
+
+absl::Status CheckTextBytes(std::string_view field, size_t bytes, uint32_t max_tokens,
+                            size_t max_token_bytes) {
+  const size_t limit = kMostShrinking * max_token_bytes * max_tokens;
+  if (max_tokens == 0 || bytes <= limit) return absl::OkStatus();
+  return WithApiCode(
+      absl::InvalidArgumentError(absl::StrCat(
+          View(field), ": this model's maximum context length is ", max_tokens,
+          " tokens; a text of ", bytes, " bytes has more (at most ", limit, " bytes are read)")),
+      "context_length_exceeded");
+}
 
 }  // namespace
 
 absl::StatusOr<std::vector<uint32_t>> TextTokens(const OpenAiContext& context,
                                                  std::string_view field, std::string_view text,
-                                                 bool add_special_tokens) {
+                                                 bool add_special_tokens, uint32_t max_tokens) {
   if (context.tokenizer == nullptr) {
     return absl::InvalidArgumentError(absl::StrCat(
         View(field), ": the model ", context.model_names.front(), " has no tokenizer.json"));
   }
+  RETURN_IF_ERROR(
+      CheckTextBytes(field, text.size(), max_tokens, context.tokenizer->max_token_bytes()));
   const std::vector<int32_t> ids = context.tokenizer->Encode(text, add_special_tokens);
   return std::vector<uint32_t>(ids.begin(), ids.end());
 }

@@ -15,10 +15,11 @@
 namespace regatta {
 
 // The tokens of `text`, special tokens in it parsed. INVALID_ARGUMENT naming `field`: the model has
-// no tokenizer.
+// no tokenizer, or the text is so long that it cannot be `max_tokens` or fewer (0 = any number),
+// which is told without reading it.
 absl::StatusOr<std::vector<uint32_t>> TextTokens(const OpenAiContext& context,
                                                  std::string_view field, std::string_view text,
-                                                 bool add_special_tokens);
+                                                 bool add_special_tokens, uint32_t max_tokens);
 
 // Token ids from JSON, each below the vocabulary size. INVALID_ARGUMENT names `field` and index.
 absl::StatusOr<std::vector<uint32_t>> GivenTokens(const OpenAiContext& context,

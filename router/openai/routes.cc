@@ -1,6 +1,7 @@
 // Which path means what, and on which thread it is read.
 #include "router/openai/routes.h"
 
+#include <atomic>
 #include <memory>
 #include <utility>
 
@@ -58,8 +59,14 @@ HttpHandler BySize(ContextPtr context, std::shared_ptr<LongPromptPool> pool, Wor
     if (exchange->request().body.size() <= context->inline_body_bytes) {
       return work(context, exchange);
     }
+    const auto gone = std::make_shared<std::atomic<bool>>(false);
+    exchange->OnGone([gone] { gone->store(true); });
     // Not the pool itself: its last user must not be one of its threads.
-    if (pool->TryRun([context, work, exchange] { work(context, exchange); })) return;
+    if (pool->TryRun([context, work, exchange, gone] {
+          if (!gone->load()) work(context, exchange);
+        })) {
+      return;
+    }
     ReplyError(*exchange,
                absl::ResourceExhaustedError(absl::StrCat(context->max_waiting_long_prompts,
                                                          " long prompts are waiting already")),

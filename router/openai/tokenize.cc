@@ -51,7 +51,8 @@ absl::StatusOr<std::string> TokenizeJson(const OpenAiContext& context, const Htt
     fields.Refuse("messages", "prompt is given");
     fields.RefuseOthers();
     RETURN_IF_ERROR(status);
-    ASSIGN_OR_RETURN(const auto tokens, TextTokens(context, "prompt", *text, add_special_tokens));
+    ASSIGN_OR_RETURN(const auto tokens,
+                     TextTokens(context, "prompt", *text, add_special_tokens, /*max_tokens=*/0));
     return TokensJson(context, tokens, with_strings);
   }
   const bool add_special_tokens = fields.Bool("add_special_tokens", false);
@@ -61,7 +62,8 @@ absl::StatusOr<std::string> TokenizeJson(const OpenAiContext& context, const Htt
   fields.Refuse("chat_template", "the model's own is used");
   fields.RefuseOthers();
   RETURN_IF_ERROR(status);
-  ASSIGN_OR_RETURN(const auto tokens, ChatPromptTokens(context, prompt, add_special_tokens));
+  ASSIGN_OR_RETURN(const auto tokens,
+                   ChatPromptTokens(context, prompt, add_special_tokens, /*max_tokens=*/0));
   return TokensJson(context, tokens, with_strings);
 }
 

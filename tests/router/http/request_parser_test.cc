@@ -54,6 +54,19 @@ TEST(RequestParserTest, AnySplitGivesTheSameRequest) {
   }
 }
 
+TEST(RequestParserTest, FoldedFieldsAreRefusedInAnySplit) {
+  for (const std::string field :
+       {"Transfer-Encoding:\r\n chunked", "X: a\r\n\tb", "Content-Length: 5,\r\n 5"}) {
+    const std::string bytes = "POST / HTTP/1.1\r\nHost: a\r\n" + field + "\r\n\r\n0\r\n\r\n";
+    for (size_t piece = 1; piece <= bytes.size(); ++piece) {
+      RequestParser parser(HttpLimits{});
+      std::string rest;
+      ASSERT_EQ(FeedPieces(parser, bytes, piece, rest), Step::kError) << field << ", " << piece;
+      EXPECT_EQ(parser.error_status(), 400u);
+    }
+  }
+}
+
 TEST(RequestParserTest, FramingOfChunksIsLimitedInAnySplit) {
   HttpLimits limits;
   limits.max_header_bytes = 100;

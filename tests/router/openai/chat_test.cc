@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include <algorithm>
+#include <atomic>
 
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
@@ -474,6 +475,37 @@ TEST_F(ChatTest, LongRequestsAreReadElsewhere) {
   ASSERT_EQ(sink_.size(), 1u);
   Push(*exchange, 0, LastDelta("a", {1}));
   EXPECT_EQ(exchange->status(), 200u);
+}
+
+TEST_F(ChatTest, TextsThatCannotFitAreRefusedUnread) {
+  max_seq_len_ = 100;
+  const auto exchange =
+      Chat({{"messages", {{{"role", "user"}, {"content", std::string(1 << 20, 'x')}}}}});
+  EXPECT_EQ(exchange->status(), 400u);
+  EXPECT_THAT(exchange->body(), HasSubstr("context_length_exceeded"));
+  EXPECT_THAT(exchange->body(), HasSubstr("maximum context length is 100 tokens; a text of 10"));
+}
+
+TEST_F(ChatTest, LongRequestsOfClientsThatLeftAreNotRead) {
+  context_.inline_body_bytes = 10;
+  context_.long_prompt_threads = 1;
+  std::atomic<int> rendered = 0;
+  absl::Notification entered, go_on;
+  context_.render_chat = [&](const ChatInput&) -> absl::StatusOr<std::string> {
+    if (++rendered == 1) {
+      entered.Notify();
+      go_on.WaitForNotificationWithTimeout(absl::Seconds(20));
+    }
+    return "x";
+  };
+  const auto running = Chat();
+  ASSERT_TRUE(entered.WaitForNotificationWithTimeout(absl::Seconds(20)));
+  Chat()->Leave();
+  const auto last = Chat();
+  go_on.Notify();
+  for (int i = 0; i < 2000 && sink_.size() < 2; ++i) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_EQ(sink_.size(), 2u);
+  EXPECT_EQ(rendered.load(), 2);
 }
 
 TEST_F(ChatTest, TooManyLongRequestsAreRefused) {
