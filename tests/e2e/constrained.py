@@ -5,18 +5,14 @@ be JSON that its schema allows, or say that its length ended it.
 usage: constrained.py --bin-dir build/host/bin [--requests 64] [--model DIR] [-- FLAG OF regatta serve ...]
 """
 import argparse
-import http.client
 import json
 import pathlib
 import sys
-import threading
 import time
-import urllib.parse
 
 from cluster import DENSE
+from crowd import Client, share
 from served import Served
-
-TIMEOUT_S = 300
 
 
 def schema_of(number):
@@ -32,15 +28,6 @@ def allows(schema, value):
             and count["minimum"] <= value["count"] <= count["maximum"] and len(value["tags"]) <= 3 and set(value["tags"]) <= {"a", "b"})
 
 
-def ask(url, body):
-    connection = http.client.HTTPConnection(urllib.parse.urlparse(url).netloc, timeout=TIMEOUT_S)
-    connection.request("POST", "/v1/chat/completions", json.dumps(body), {"Content-Type": "application/json"})
-    answer = connection.getresponse()
-    text = answer.read().decode()
-    assert answer.status == 200, text
-    return json.loads(text)["choices"][0]
-
-
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bin-dir", type=pathlib.Path, required=True)
@@ -48,25 +35,22 @@ def main():
     parser.add_argument("--requests", type=int, default=64, help="constrained ones; as many free ones are beside them")
     parser.add_argument("flags", nargs="*", help="of regatta serve, after --")
     options = parser.parse_args()
-    answers = {}
 
-    def run(server, number):
-        constrained = number % 2 == 0
+    def ask(client, number):
         body = {"model": options.model.name, "messages": [{"role": "user", "content": f"{number} + {number}"}], "max_tokens": 200,
                 "temperature": 1 if number % 4 == 0 else 0, "seed": number}
-        if constrained:
+        if number % 2 == 0:
             body["response_format"] = {"type": "json_schema", "json_schema": {"name": "answer", "strict": True, "schema": schema_of(number)}}
-        answers[number] = ask(server.http_url, body)
+        return json.loads(client.post("/v1/chat/completions", **body))["choices"][0]
+
+    def arrive(url):
+        client = Client(url)
+        return lambda number: ask(client, number)
 
     with Served(options.bin_dir, options.model, options.flags) as server:
         begin = time.monotonic()
-        threads = [threading.Thread(target=run, args=(server, number)) for number in range(2 * options.requests)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        answers = share(range(2 * options.requests), 2 * options.requests, lambda: arrive(server.http_url))
         took = time.monotonic() - begin
-    assert len(answers) == 2 * options.requests, f"{2 * options.requests - len(answers)} requests failed"
     wrong, cut = [], 0
     for number in range(0, 2 * options.requests, 2):
         choice = answers[number]

@@ -5,91 +5,44 @@ with prompts of all lengths. Tokens and log-probabilities must be the same to th
 usage: same_bytes.py --bin-dir build/host/bin [--prompts 12] [--company 24] [--model DIR] [-- FLAG OF regatta serve ...]
 """
 import argparse
-import http.client
 import json
 import pathlib
 import random
 import sys
-import threading
-import urllib.parse
 
 from cluster import DENSE
+from crowd import Client, Crowd, share
 from served import Served
 
+PATH = "/v1/completions"
 TOKENS = 40  # of an answer
-TIMEOUT_S = 300
-
-
-class Client:
-    """Keeps one connection."""
-
-    def __init__(self, url):
-        self._connection = http.client.HTTPConnection(urllib.parse.urlparse(url).netloc, timeout=TIMEOUT_S)
-
-    def get(self, path):
-        self._connection.request("GET", path)
-        return json.loads(self._connection.getresponse().read())
-
-    def complete(self, **body):
-        """The answer's choices, as bytes."""
-        self._connection.request("POST", "/v1/completions", json.dumps({"ignore_eos": True, **body}), {"Content-Type": "application/json"})
-        answer = self._connection.getresponse()
-        text = answer.read()
-        assert answer.status == 200, text
-        return json.dumps(json.loads(text)["choices"])
 
 
 def random_prompt(draw, most):
     return [draw.randrange(100, 1000) for _ in range(draw.randint(1, most))]
 
 
-class Company:
-    """`clients` people whose requests come and go until they are told to stop."""
-
-    def __init__(self, url, model, clients, longest):
-        self.answered = 0
-        self._arguments = url, model, longest
-        self._stop = threading.Event()
-        self._lock = threading.Lock()
-        self._threads = [threading.Thread(target=self._send, args=(number,)) for number in range(clients)]
-        for thread in self._threads:
-            thread.start()
-
-    def _send(self, number):
-        url, model, longest = self._arguments
-        draw, client = random.Random(number), Client(url)
-        while not self._stop.is_set():
-            client.complete(model=model, prompt=random_prompt(draw, longest), max_tokens=draw.randint(1, 30))
-            with self._lock:
-                self.answered += 1
-
-    def end(self):
-        self._stop.set()
-        for thread in self._threads:
-            thread.join()
+def stranger(url, model, longest, number):
+    """Sends requests of all kinds."""
+    draw, client = random.Random(number), Client(url)
+    return lambda _: client.post(PATH, model=model, prompt=random_prompt(draw, longest), max_tokens=draw.randint(1, 30), ignore_eos=True)
 
 
 def answers(url, model, prompts, at_once):
-    """Of each prompt, likeliest tokens for even ones and drawn ones for odd ones."""
-    found, left, lock = {}, list(enumerate(prompts)), threading.Lock()
+    """Of each prompt the choices, as bytes: likeliest tokens for even ones and drawn ones for odd ones."""
 
-    def ask():
+    def arrive():
         client = Client(url)
-        while True:
-            with lock:
-                if not left:
-                    return
-                number, prompt = left.pop()
-            found[number] = client.complete(model=model, prompt=prompt, max_tokens=TOKENS, logprobs=5, seed=number,
-                                            temperature=0.8 if number % 2 else 0)
 
-    threads = [threading.Thread(target=ask) for _ in range(at_once)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert len(found) == len(prompts), f"{len(prompts) - len(found)} of {len(prompts)} requests failed"
-    return [found[number] for number in range(len(prompts))]
+        def ask(item):
+            number, prompt = item
+            text = client.post(PATH, model=model, prompt=prompt, max_tokens=TOKENS, logprobs=5, seed=number, temperature=0.8 if number % 2 else 0,
+                               ignore_eos=True)
+            return json.dumps(json.loads(text)["choices"])
+
+        return ask
+
+    return share(list(enumerate(prompts)), at_once, arrive)
 
 
 def main():
@@ -107,11 +60,8 @@ def main():
         draw = random.Random("prompts")
         prompts = [random_prompt(draw, longest) for _ in range(options.prompts)]
         alone = answers(server.http_url, model["id"], prompts, at_once=1)
-        company = Company(server.http_url, model["id"], options.company, longest)
-        try:
+        with Crowd(options.company, lambda number: stranger(server.http_url, model["id"], longest, number)) as company:
             amid = answers(server.http_url, model["id"], prompts, at_once=4)
-        finally:
-            company.end()
     differ = [number for number in range(options.prompts) if alone[number] != amid[number]]
     for number in differ[:3]:
         print(f"prompt {number}, alone:\n  {alone[number]}\namid others:\n  {amid[number]}")

@@ -27,3 +27,13 @@ stage() {
 save_logs() {
   tar -C "$OUT" -czf "$OUT.tar.gz" --exclude='*.jsonl' --exclude='*.html' . && rm -rf "${OUT:?}"/* && mv "$OUT.tar.gz" "$OUT/logs.tar.gz"
 }
+
+# text_shape SHAPE: a directory with the shape's configuration and the bundled model's tokenizer, as text is served only where there is one.
+text_shape() {
+  local model
+  model=$(mktemp -d)/$1
+  mkdir -p "$model"
+  cp "tests/testing/configs/$1"/*.json "$model"
+  cp tests/models/regatta-dense/tokenizer*.json tests/models/regatta-dense/special_tokens_map.json "$model"
+  echo "$model"
+}

@@ -6,14 +6,7 @@ set -uo pipefail
 source "$(dirname "$0")/common.sh"
 command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,noheader
 
-model=${MODEL:-}
-if [ -z "$model" ]; then
-  # The shape, with the bundled model's tokenizer: text is served only where there is one.
-  model=$(mktemp -d)/llama-3.1-8b
-  mkdir -p "$model"
-  cp tests/testing/configs/llama-3.1-8b/*.json "$model"
-  cp tests/models/regatta-dense/tokenizer*.json tests/models/regatta-dense/special_tokens_map.json "$model"
-fi
+model=${MODEL:-$(text_shape llama-3.1-8b)}
 declare -A precision=([bf16]="" [fp8]="--quantization fp8_static --kv-cache-dtype fp8")
 
 for kind in "${@:-bf16}"; do

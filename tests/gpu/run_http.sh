@@ -6,14 +6,7 @@ set -uo pipefail
 source "$(dirname "$0")/common.sh"
 command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,noheader
 
-model=${MODEL:-}
-if [ -z "$model" ]; then
-  # The shape, with the bundled model's tokenizer: text is served only where there is one, and what dummy weights say is no text.
-  model=$(mktemp -d)/llama-3.1-8b
-  mkdir -p "$model"
-  cp tests/testing/configs/llama-3.1-8b/*.json "$model"
-  cp tests/models/regatta-dense/tokenizer*.json tests/models/regatta-dense/special_tokens_map.json "$model"
-fi
+model=${MODEL:-$(text_shape llama-3.1-8b)}
 flags=${FLAGS:---dummy-weights --max-batch-size 256 --max-num-tokens 2048 --max-seq-len 256}
 # shellcheck disable=SC2086 # several flags
 stage http "${HTTP_TIMEOUT:-540}" python3 tests/e2e/frontend_overhead.py --bin-dir "$BIN" --model "$model" --concurrency 1,64,256 \
