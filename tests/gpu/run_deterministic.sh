@@ -1,23 +1,34 @@
 #!/usr/bin/env bash
-# Whether answers keep their bytes in company with --deterministic, on a real device, and what that costs: the 8B shape with dummy weights,
-# bf16 and fp8, at 1, 64 and 256 users with and without. tests/gpu/pack.sh makes the programs.   tests/gpu/run_deterministic.sh [bf16|fp8 ...]
-# MODEL and FLAGS (of regatta serve and sweep) replace the shape: MODEL=tests/models/regatta-dense FLAGS="--device cpu" tries it anywhere.
+# Whether answers keep their bytes in company with --deterministic, on a real device, and without; and what it costs. Bytes: random checkpoints
+# that transformers writes here (with dummy weights drawn tokens are replaced by others, by slot). Cost: the 8B shape at 1, 64 and 256 users.
+# tests/gpu/pack.sh makes the programs.   tests/gpu/run_deterministic.sh [bytes | cost ...]
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
 command -v nvidia-smi >/dev/null && nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,noheader
 
-model=${MODEL:-$(text_shape llama-3.1-8b)}
-declare -A precision=([bf16]="" [fp8]="--quantization fp8_static --kv-cache-dtype fp8")
-
-for kind in "${@:-bf16}"; do
-  flags="${FLAGS:---dummy-weights --max-seq-len 1024} ${precision[$kind]}"
-  # shellcheck disable=SC2086 # several flags
-  for way in "--deterministic" ""; do
-    stage "bytes-$kind$way" 100 python3 tests/e2e/same_bytes.py --bin-dir "$BIN" --model "$model" --prompts 32 --company 48 -- $flags $way
-    tail -1 "$OUT/bytes-$kind$way.log"
-    stage "sweep-$kind$way" 100 "$BIN/regatta" sweep --model "$model" --target-input-len 128 --target-output-len 128 \
-      --concurrency "${CONCURRENCY:-1,64,256}" --max-time-per-point "${POINT_SECONDS:-5}" --output "$OUT/results" $flags $way
-    grep -A6 'req/s   out tok/s' "$OUT/sweep-$kind$way.log"
+bytes() {
+  for shape in llama-3.1-8b:4 qwen3-30b-a3b:2; do
+    local model=${shape%:*} layers=${shape#*:} folder=/tmp/random/${shape%:*}
+    stage "checkpoint-$model" 120 python3 tests/gpu/make_reference.py "tests/testing/configs/$model" "$layers" "$folder" ||
+      { tail -5 "$OUT/checkpoint-$model.log"; continue; }
+    cp tests/models/regatta-dense/tokenizer*.json tests/models/regatta-dense/special_tokens_map.json "$folder/model"
+    for flags in "--deterministic" "" "--deterministic --quantization fp8"; do
+      stage "bytes-$model${flags// /}" 90 python3 tests/e2e/same_bytes.py --bin-dir "$BIN" --model "$folder/model" --prompts 32 --company 48 -- \
+        --max-seq-len 2048 $flags
+      tail -1 "$OUT/bytes-$model${flags// /}.log"
+    done
+    rm -rf "$folder"
   done
-done
+}
+
+cost() {
+  for flags in "--deterministic" ""; do
+    stage "cost$flags" 100 "$BIN/regatta" sweep --model tests/testing/configs/llama-3.1-8b --dummy-weights --max-seq-len 256 $flags \
+      --target-input-len 128 --target-output-len 128 --concurrency "${CONCURRENCY:-1,64,256}" \
+      --max-time-per-point "${POINT_SECONDS:-5}" --output "$OUT/results"
+    grep -A4 'req/s   out tok/s' "$OUT/cost$flags.log"
+  done
+}
+
+for name in "${@:-bytes}"; do "$name"; done
 save_logs
