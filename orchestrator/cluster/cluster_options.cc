@@ -26,7 +26,7 @@ void AddConfigFlag(CLI::App& command, const char* names, const char* key, const 
   Noted(command.add_option(names, value, number.Help(text))->check(InRange(number.range)), options);
 }
 
-void AddLayoutFlags(CLI::App& command, ClusterOptions& options) {
+void AddLayoutAndLimitFlags(CLI::App& command, ClusterOptions& options) {
   const auto add = [&](const char* names, const char* key, auto& value, const char* text) {
     AddConfigFlag(command, names, key, text, value, options);
   };
@@ -38,12 +38,6 @@ void AddLayoutFlags(CLI::App& command, ClusterOptions& options) {
       "expert parallel ranks; divides --tp");
   add("--dp,--dp-size,--data-parallel-size", "data_parallel_size", options.dp,
       "independent copies of the model");
-}
-
-void AddLimitFlags(CLI::App& command, ClusterOptions& options) {
-  const auto add = [&](const char* names, const char* key, auto& value, const char* text) {
-    AddConfigFlag(command, names, key, text, value, options);
-  };
   add("--max-batch-size,--max-num-seqs", "max_batch_size", options.max_batch_size,
       "sequences in one step");
   add("--max-num-tokens,--max-num-batched-tokens", "max_num_tokens", options.max_num_tokens,
@@ -67,8 +61,7 @@ void AddLimitFlags(CLI::App& command, ClusterOptions& options) {
 }  // namespace
 
 void AddClusterFlags(CLI::App& command, ClusterOptions& options) {
-  AddLayoutFlags(command, options);
-  AddLimitFlags(command, options);
+  AddLayoutAndLimitFlags(command, options);
   const auto add = [&](const char* names, auto& value, const char* text) {
     return Noted(command.add_option(names, value, text), options);
   };
