@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <grpcpp/grpcpp.h>
 #include <gtest/gtest.h>
+#include <malloc.h>
 
 #include <filesystem>
 #include <fstream>
@@ -404,14 +405,16 @@ TEST_F(ServiceTest, DissolveEndsAFormThatWaitsForItsPeers) {
   forming.join();
 }
 
-// Fourteen rounds that leaked a model would take 20 MB. Sanitizers hold freed memory back.
+// Fourteen rounds that leaked a model would take 20 MB; threads' free lists take some. Sanitizers
+// hold freed memory back.
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 constexpr int64_t kAllowedGrowth = 64 << 20;
 #else
-constexpr int64_t kAllowedGrowth = 4 << 20;
+constexpr int64_t kAllowedGrowth = 10 << 20;
 #endif
 
 int64_t ResidentBytes() {
+  malloc_trim(0);  // What is freed does not count.
   int64_t total = 0, resident = 0;
   std::ifstream("/proc/self/statm") >> total >> resident;
   return resident * 4096;
