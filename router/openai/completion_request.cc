@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "router/openai/answer_limits.h"
 #include "router/openai/completion_answer.h"
 #include "router/openai/json_reader.h"
 #include "router/openai/prompt_tokens.h"
@@ -24,10 +25,20 @@ namespace {
 
 constexpr uint32_t kDefaultMaxTokens = 16;  // the API's
 
-// One prompt, its text as given or as its tokens read.
+// One prompt, its text as given or, with echo, as its tokens read.
 struct Prompt {
   std::vector<uint32_t> tokens;
   std::string text;
+  bool given_as_text = false;
+};
+
+// What the prompts read so far ask for, each once.
+struct Volume {
+  uint64_t prompt_tokens = 0;
+  uint64_t output_tokens = 0;
+  uint64_t echoed_bytes = 0;
+  uint64_t longest_echo = 0;  // in tokens
+  uint64_t echoed_tokens = 0;
 };
 
 struct CompletionFields {
@@ -90,16 +101,13 @@ absl::StatusOr<Prompt> ReadPrompt(const OpenAiContext& context, const std::strin
                                   const OrderedJson& given, const CompletionFields& completion) {
   Prompt prompt;
   if (given.is_string()) {
+    prompt.given_as_text = true;
     prompt.text = given.get<std::string>();
     ASSIGN_OR_RETURN(prompt.tokens,
                      TextTokens(context, field, prompt.text, completion.add_special_tokens,
                                 context.max_seq_len()));
   } else if (given.is_array()) {
     ASSIGN_OR_RETURN(prompt.tokens, GivenTokens(context, field, given));
-    if (completion.echo) {
-      prompt.text = TextOf(*context.tokenizer, prompt.tokens,
-                           completion.shared.request.skip_special_tokens());
-    }
   } else {
     return absl::InvalidArgumentError(absl::StrCat(field, ": is ", ShownValue(given),
                                                    "; expected a string or an array of token ids"));
@@ -109,40 +117,61 @@ absl::StatusOr<Prompt> ReadPrompt(const OpenAiContext& context, const std::strin
   return prompt;
 }
 
+absl::Status CheckVolume(const SharedFields& shared, const Volume& volume) {
+  RETURN_IF_ERROR(CheckRequestTokens(shared, volume.prompt_tokens, volume.output_tokens));
+  RETURN_IF_ERROR(CheckSum("echo", shared.n * volume.echoed_bytes, "bytes of all choices' prompts",
+                           kMaxEchoedBytes));
+  return CheckLogprobs(shared, volume.longest_echo,
+                       shared.n * (volume.echoed_tokens + volume.output_tokens));
+}
+
+// Adds a prompt that has been read, once its volume is known to be within the limits.
+absl::Status AddPrompt(const OpenAiContext& context, const CompletionFields& completion,
+                       Prompt prompt, Volume& volume, std::vector<Prompt>& prompts) {
+  const GenerateRequest& request = completion.shared.request;
+  volume.prompt_tokens += prompt.tokens.size();
+  volume.output_tokens += request.max_tokens();
+  if (completion.echo) {
+    volume.echoed_tokens += prompt.tokens.size();
+    volume.longest_echo = std::max<uint64_t>(volume.longest_echo, prompt.tokens.size());
+    volume.echoed_bytes +=
+        prompt.given_as_text ? prompt.text.size() : BytesOf(*context.tokenizer, prompt.tokens);
+  }
+  RETURN_IF_ERROR(CheckVolume(completion.shared, volume));
+  if (completion.echo && !prompt.given_as_text) {
+    prompt.text = TextOf(*context.tokenizer, prompt.tokens, request.skip_special_tokens());
+  }
+  prompts.push_back(std::move(prompt));
+  return absl::OkStatus();
+}
+
 // A text, an array of texts, of token ids, or of arrays of token ids.
 absl::StatusOr<std::vector<Prompt>> ReadPrompts(const OpenAiContext& context,
                                                 const CompletionFields& completion) {
   const OrderedJson& given = *completion.prompt;
   std::vector<Prompt> prompts;
+  Volume volume;
   const bool many = given.is_array() && !given.empty() && !given[0].is_number();
   if (!many) {
     ASSIGN_OR_RETURN(Prompt prompt, ReadPrompt(context, "prompt", given, completion));
-    prompts.push_back(std::move(prompt));
+    RETURN_IF_ERROR(AddPrompt(context, completion, std::move(prompt), volume, prompts));
     return prompts;
   }
-  if (given.size() * completion.shared.n > kMaxPrompts) {
+  const uint64_t choices = given.size() * completion.shared.n;
+  if (choices > kMaxPrompts) {
     return absl::InvalidArgumentError(absl::StrCat("prompt: ", given.size(), " prompts times n ",
                                                    completion.shared.n, " are over the limit of ",
                                                    kMaxPrompts));
   }
+  RETURN_IF_ERROR(CheckSum("response_format",
+                           choices * completion.shared.request.constraint().json_schema().size(),
+                           "bytes of all choices' schemas", kMaxSchemasBytes));
   for (size_t i = 0; i < given.size(); ++i) {
     ASSIGN_OR_RETURN(Prompt prompt,
                      ReadPrompt(context, absl::StrCat("prompt[", i, "]"), given[i], completion));
-    prompts.push_back(std::move(prompt));
+    RETURN_IF_ERROR(AddPrompt(context, completion, std::move(prompt), volume, prompts));
   }
   return prompts;
-}
-
-absl::Status CheckVolume(const CompletionFields& completion, const std::vector<Prompt>& prompts) {
-  const SharedFields& shared = completion.shared;
-  uint64_t longest = 0;
-  uint64_t tokens = 0;
-  for (const Prompt& prompt : prompts) {
-    const uint64_t echoed = completion.echo ? prompt.tokens.size() : 0;
-    longest = std::max(longest, echoed);
-    tokens += shared.n * (echoed + shared.request.max_tokens());
-  }
-  return CheckLogprobs(shared, longest, tokens);
 }
 
 }  // namespace
@@ -156,7 +185,6 @@ absl::StatusOr<PreparedRequest> PrepareCompletion(const OpenAiContext& context,
                                                    " has no tokenizer.json and can write no text"));
   }
   ASSIGN_OR_RETURN(std::vector<Prompt> prompts, ReadPrompts(context, completion));
-  RETURN_IF_ERROR(CheckVolume(completion, prompts));
   SharedFields& shared = completion.shared;
   const bool logprobs = shared.request.sampling().logprobs();
   shared.request.set_return_token_ids(shared.return_token_ids || logprobs);
