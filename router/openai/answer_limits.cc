@@ -1,7 +1,10 @@
 // Sums and their refusal; see answer_limits.h.
 #include "router/openai/answer_limits.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
+#include "common/status_macros.h"
 #include "common/string_views.h"
 
 namespace regatta {
@@ -13,12 +16,29 @@ absl::Status CheckSum(std::string_view field, uint64_t count, std::string_view w
       absl::StrCat(View(field), ": ", count, " ", View(what), " are over the limit of ", limit));
 }
 
-absl::Status CheckRequestTokens(const SharedFields& shared, uint64_t prompts, uint64_t outputs) {
-  const uint64_t tokens = shared.n * (prompts + (shared.stream ? 0 : outputs));
-  if (tokens <= kMaxRequestTokens) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      "n: all choices together have up to ", tokens, " tokens, their prompts included; at most ",
-      kMaxRequestTokens, shared.stream ? "" : ": set max_tokens, or stream"));
+absl::Status RequestVolume::Add(uint64_t prompt_tokens, uint64_t output_tokens,
+                                std::optional<uint64_t> echoed_bytes) {
+  const uint64_t n = shared_.n;
+  prompts_ += 1;
+  prompt_tokens_ += prompt_tokens;
+  output_tokens_ += output_tokens;
+  if (echoed_bytes) {
+    echoed_tokens_ += prompt_tokens;
+    echoed_bytes_ += *echoed_bytes;
+    longest_echo_ = std::max(longest_echo_, prompt_tokens);
+  }
+  const uint64_t tokens = n * (prompt_tokens_ + (shared_.stream ? 0 : output_tokens_));
+  if (tokens > kMaxRequestTokens) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "n: all choices together have up to ", tokens, " tokens, their prompts included; at most ",
+        kMaxRequestTokens, shared_.stream ? "" : ": set max_tokens, or stream"));
+  }
+  RETURN_IF_ERROR(
+      CheckSum("echo", n * echoed_bytes_, "bytes of all choices' prompts", kMaxEchoedBytes));
+  RETURN_IF_ERROR(CheckSum("response_format",
+                           n * prompts_ * shared_.request.constraint().json_schema().size(),
+                           "bytes of all choices' schemas", kMaxSchemasBytes));
+  return CheckLogprobs(shared_, longest_echo_, n * (echoed_tokens_ + output_tokens_));
 }
 
 uint64_t BytesOf(const Tokenizer& tokenizer, absl::Span<const uint32_t> tokens) {

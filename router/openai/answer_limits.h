@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string_view>
 
 #include "absl/status/status.h"
@@ -25,9 +26,27 @@ inline constexpr uint64_t kMaxDetokenizedBytes = 16 << 20;
 absl::Status CheckSum(std::string_view field, uint64_t count, std::string_view what,
                       uint64_t limit);
 
-// INVALID_ARGUMENT when all choices have more than kMaxRequestTokens. `prompts`: tokens of all
-// prompts, each once; `outputs`: the most that one choice of each can write.
-absl::Status CheckRequestTokens(const SharedFields& shared, uint64_t prompts, uint64_t outputs);
+// What one request asks for, prompt by prompt; choices are counted in.
+class RequestVolume {
+ public:
+  // `shared` must outlive this.
+  explicit RequestVolume(const SharedFields& shared) : shared_(shared) {}
+
+  // A prompt of so many tokens, up to `output_tokens` behind it, and with echo the bytes of its
+  // text. INVALID_ARGUMENT when it makes the sum more than a limit above, or log-probabilities too
+  // many (CheckLogprobs).
+  absl::Status Add(uint64_t prompt_tokens, uint64_t output_tokens,
+                   std::optional<uint64_t> echoed_bytes);
+
+ private:
+  const SharedFields& shared_;
+  uint64_t prompts_ = 0;  // each once
+  uint64_t prompt_tokens_ = 0;
+  uint64_t output_tokens_ = 0;
+  uint64_t echoed_tokens_ = 0;
+  uint64_t echoed_bytes_ = 0;
+  uint64_t longest_echo_ = 0;  // in tokens
+};
 
 // Bytes of tokens, about as many as their text has, which is not made.
 uint64_t BytesOf(const Tokenizer& tokenizer, absl::Span<const uint32_t> tokens);

@@ -25,20 +25,10 @@ namespace {
 
 constexpr uint32_t kDefaultMaxTokens = 16;  // the API's
 
-// One prompt, its text as given or, with echo, as its tokens read.
+// One prompt, its text as given or as its tokens read.
 struct Prompt {
   std::vector<uint32_t> tokens;
   std::string text;
-  bool given_as_text = false;
-};
-
-// What the prompts read so far ask for, each once.
-struct Volume {
-  uint64_t prompt_tokens = 0;
-  uint64_t output_tokens = 0;
-  uint64_t echoed_bytes = 0;
-  uint64_t longest_echo = 0;  // in tokens
-  uint64_t echoed_tokens = 0;
 };
 
 struct CompletionFields {
@@ -97,79 +87,57 @@ absl::StatusOr<CompletionFields> ReadCompletionFields(const OpenAiContext& conte
   return completion;
 }
 
+// Adds the prompt to `volume`, whose limits are kept before the text of tokens is made.
 absl::StatusOr<Prompt> ReadPrompt(const OpenAiContext& context, const std::string& field,
-                                  const OrderedJson& given, const CompletionFields& completion) {
+                                  const OrderedJson& given, const CompletionFields& completion,
+                                  RequestVolume& volume) {
   Prompt prompt;
+  uint64_t text_bytes = 0;
   if (given.is_string()) {
-    prompt.given_as_text = true;
     prompt.text = given.get<std::string>();
+    text_bytes = prompt.text.size();
     ASSIGN_OR_RETURN(prompt.tokens,
                      TextTokens(context, field, prompt.text, completion.add_special_tokens,
                                 context.max_seq_len()));
   } else if (given.is_array()) {
     ASSIGN_OR_RETURN(prompt.tokens, GivenTokens(context, field, given));
+    if (completion.echo) text_bytes = BytesOf(*context.tokenizer, prompt.tokens);
   } else {
     return absl::InvalidArgumentError(absl::StrCat(field, ": is ", ShownValue(given),
                                                    "; expected a string or an array of token ids"));
   }
-  RETURN_IF_ERROR(CheckContextLength(
-      field, prompt.tokens.size(), completion.shared.request.max_tokens(), context.max_seq_len()));
-  return prompt;
-}
-
-absl::Status CheckVolume(const SharedFields& shared, const Volume& volume) {
-  RETURN_IF_ERROR(CheckRequestTokens(shared, volume.prompt_tokens, volume.output_tokens));
-  RETURN_IF_ERROR(CheckSum("echo", shared.n * volume.echoed_bytes, "bytes of all choices' prompts",
-                           kMaxEchoedBytes));
-  return CheckLogprobs(shared, volume.longest_echo,
-                       shared.n * (volume.echoed_tokens + volume.output_tokens));
-}
-
-// Adds a prompt that has been read, once its volume is known to be within the limits.
-absl::Status AddPrompt(const OpenAiContext& context, const CompletionFields& completion,
-                       Prompt prompt, Volume& volume, std::vector<Prompt>& prompts) {
   const GenerateRequest& request = completion.shared.request;
-  volume.prompt_tokens += prompt.tokens.size();
-  volume.output_tokens += request.max_tokens();
-  if (completion.echo) {
-    volume.echoed_tokens += prompt.tokens.size();
-    volume.longest_echo = std::max<uint64_t>(volume.longest_echo, prompt.tokens.size());
-    volume.echoed_bytes +=
-        prompt.given_as_text ? prompt.text.size() : BytesOf(*context.tokenizer, prompt.tokens);
-  }
-  RETURN_IF_ERROR(CheckVolume(completion.shared, volume));
-  if (completion.echo && !prompt.given_as_text) {
+  RETURN_IF_ERROR(
+      CheckContextLength(field, prompt.tokens.size(), request.max_tokens(), context.max_seq_len()));
+  RETURN_IF_ERROR(volume.Add(prompt.tokens.size(), request.max_tokens(),
+                             completion.echo ? std::optional(text_bytes) : std::nullopt));
+  if (completion.echo && given.is_array()) {
     prompt.text = TextOf(*context.tokenizer, prompt.tokens, request.skip_special_tokens());
   }
-  prompts.push_back(std::move(prompt));
-  return absl::OkStatus();
+  return prompt;
 }
 
 // A text, an array of texts, of token ids, or of arrays of token ids.
 absl::StatusOr<std::vector<Prompt>> ReadPrompts(const OpenAiContext& context,
                                                 const CompletionFields& completion) {
   const OrderedJson& given = *completion.prompt;
+  RequestVolume volume(completion.shared);
   std::vector<Prompt> prompts;
-  Volume volume;
   const bool many = given.is_array() && !given.empty() && !given[0].is_number();
   if (!many) {
-    ASSIGN_OR_RETURN(Prompt prompt, ReadPrompt(context, "prompt", given, completion));
-    RETURN_IF_ERROR(AddPrompt(context, completion, std::move(prompt), volume, prompts));
+    ASSIGN_OR_RETURN(Prompt prompt, ReadPrompt(context, "prompt", given, completion, volume));
+    prompts.push_back(std::move(prompt));
     return prompts;
   }
-  const uint64_t choices = given.size() * completion.shared.n;
-  if (choices > kMaxPrompts) {
+  if (given.size() * completion.shared.n > kMaxPrompts) {
     return absl::InvalidArgumentError(absl::StrCat("prompt: ", given.size(), " prompts times n ",
                                                    completion.shared.n, " are over the limit of ",
                                                    kMaxPrompts));
   }
-  RETURN_IF_ERROR(CheckSum("response_format",
-                           choices * completion.shared.request.constraint().json_schema().size(),
-                           "bytes of all choices' schemas", kMaxSchemasBytes));
   for (size_t i = 0; i < given.size(); ++i) {
-    ASSIGN_OR_RETURN(Prompt prompt,
-                     ReadPrompt(context, absl::StrCat("prompt[", i, "]"), given[i], completion));
-    RETURN_IF_ERROR(AddPrompt(context, completion, std::move(prompt), volume, prompts));
+    ASSIGN_OR_RETURN(Prompt prompt, ReadPrompt(context, absl::StrCat("prompt[", i, "]"), given[i],
+                                               completion, volume));
+    prompts.push_back(std::move(prompt));
   }
   return prompts;
 }
