@@ -22,6 +22,7 @@
 #include "router/grammar/json_constraint.h"
 #include "router/http_edge.h"
 #include "router/inference_service.h"
+#include "router/memory_return.h"
 #include "router/metrics/metrics_route.h"
 #include "router/openai/routes.h"
 #include "router/openai_front.h"
@@ -32,6 +33,7 @@ namespace {
 
 // For answers that are complete to reach their clients.
 constexpr absl::Duration kLastAnswers = absl::Seconds(2);
+constexpr absl::Duration kLookAtMemoryEvery = absl::Seconds(1);
 
 void LogLine(const std::string& line) {
   std::fprintf(stderr, "regatta-router: %s\n", line.c_str());
@@ -61,7 +63,10 @@ class Signals {
   }
   // Until then there is nothing to drain and a signal ends the process.
   void SetServing() { serving_ = true; }
-  void Await() { first_.WaitForNotification(); }
+  // From then on, until the first has come.
+  bool serving() const { return serving_ && !first_.HasBeenNotified(); }
+  // Waits for the first; false when `timeout` passed before.
+  bool Await(absl::Duration timeout) { return first_.WaitForNotificationWithTimeout(timeout); }
 
  private:
   sigset_t set_;
@@ -117,6 +122,13 @@ absl::Status StartHttp(const RouterOptions& options, const ModelSpec& spec,
   return http.Start(options.http_address_file);
 }
 
+void AwaitSignal(Signals& signals, const HttpServer& http) {
+  MemoryReturn memory;
+  while (!signals.Await(kLookAtMemoryEvery)) {
+    memory.Look(http.body_bytes_held(), http.body_bytes_freed());
+  }
+}
+
 absl::Status Serve(RouterOptions& options, Signals& signals) {
   ASSIGN_OR_RETURN(ModelSpec spec, LoadModelSpec(options.model_dir));
   const ModelSource& model = options.coordinator.former.model;
@@ -143,7 +155,7 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
                    StartServer(options, inference, cluster, address));
   health = server->GetHealthCheckService();
   // Early, so that probes hear of a model that is being loaded.
-  HttpEdge http(options.http, [&serving] { return serving.load(); });
+  HttpEdge http(options.http, [&] { return signals.serving() && serving; });
   if (!options.http.listen.empty()) {
     RETURN_IF_ERROR(StartHttp(options, spec, tokenizer.get(), coordinator, http));
   }
@@ -154,7 +166,7 @@ absl::Status Serve(RouterOptions& options, Signals& signals) {
   if (status.ok()) {
     LogLine(absl::StrCat("serving ", spec.name, " on ", address));
     signals.SetServing();
-    signals.Await();
+    AwaitSignal(signals, http.server());
     LogLine("draining; a second signal ends at once");
     http.BeginDrain();
     absl::Notification drained;

@@ -17,6 +17,7 @@
 #include "absl/strings/str_split.h"
 #include "common/config.h"
 #include "common/config_numbers.h"
+#include "common/edge/http_ranges.h"
 #include "common/flags.h"
 #include "common/layout.h"
 #include "common/limits.h"
@@ -167,13 +168,14 @@ void AddHttpFlags(CLI::App& app, RouterOptions& options) {
       "origins whose web pages may call the API, comma separated; * = all. Default none");
   add("--http-max-body", http.limits.max_body_bytes, "bytes of one request")
       ->capture_default_str()
-      ->check(WholeRange(1, int64_t{1} << 30));
+      ->check(InRange(kHttpBodyBytesRange));
   add("--http-max-connections", http.limits.max_connections, "of all clients together")
       ->capture_default_str()
-      ->check(WholeRange(1, int64_t{1} << 20));
+      ->check(InRange(kHttpConnectionsRange));
   add("--http-max-connections-per-peer", http.limits.max_connections_per_peer,
       "of one client address; 0 = as many as there are")
-      ->capture_default_str();
+      ->capture_default_str()
+      ->check(InRange(kHttpConnectionsPerPeerRange));
 }
 
 void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {

@@ -2,6 +2,8 @@
 #include <CLI/CLI.hpp>
 #include <memory>
 
+#include "common/config_numbers.h"
+#include "common/edge/http_ranges.h"
 #include "common/flags.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/hub/model_argument.h"
@@ -37,6 +39,17 @@ void AddServeHttpFlags(CLI::App& command, ServeOptions& options) {
       ->check(CLI::IsMember({"auto", "llama3_json", "hermes", "none"}));
   add("--http-cors-origin,--allowed-origins", options.cors_origin,
       "origins whose web pages may call the API, comma separated; * = all");
+  add("--http-max-body", options.max_body, "bytes of one request (default: 16 MiB)")
+      ->check(InRange(kHttpBodyBytesRange));
+  add("--http-max-connections", options.max_connections, "of all clients together (default: 8192)")
+      ->check(InRange(kHttpConnectionsRange));
+  add("--http-max-connections-per-peer", options.max_connections_per_peer,
+      "of one client address; 0 = as many as there are (default)")
+      ->check(InRange(kHttpConnectionsPerPeerRange));
+  command
+      .add_flag("--metrics-vllm-names", options.metrics_vllm_names,
+                "show the series of /metrics under vLLM's names too (vllm:...)")
+      ->group("HTTP");
   // vLLM's, not shown.
   command.add_option_function<std::string>("--api-key", [](const std::string&) {})
       ->check([](const std::string&) -> std::string {
@@ -67,6 +80,12 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       ->capture_default_str()
       ->check(FiniteRange(0.0, 86400.0))
       ->group("Server");
+  const ConfigNumber& queue = ConfigNumberOf("max_queue_size");
+  command
+      .add_option("--max-queue-size", options->max_queue_size,
+                  queue.Help("waiting requests, beyond which clients get 429"))
+      ->check(InRange(queue.range))
+      ->group("Server");
   command.add_flag("--verbose", options->verbose, "say every ten seconds how busy it is")
       ->group("Server");
   command
@@ -80,8 +99,9 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       "    --extra_llm_api_options llm_api_options.yml\n"
       "  regatta serve MODEL --host 0.0.0.0 --http-tls-cert server.crt --http-tls-key server.key "
       "--api-key-file keys\n"
-      "Exit codes: 0 drained after Ctrl-C or SIGTERM, 1 could not serve, 2 bad input, 130 "
-      "interrupted before it served.");
+      "Exit codes: 0 ended by Ctrl-C or SIGTERM, running requests drained, 1 could not serve, 2 "
+      "bad "
+      "input.");
   command.callback([options, &context] { context.chosen = [options] { return Serve(*options); }; });
 }
 

@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <chrono>
 #include <cstdio>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <future>
 #include <iostream>
 #include <memory>
 #include <optional>
@@ -37,6 +39,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr absl::Duration kPollEvery = absl::Milliseconds(50);
 constexpr absl::Duration kLookEvery = absl::Seconds(1);
 constexpr absl::Duration kSayLoadEvery = absl::Seconds(10);
 constexpr absl::Duration kServerTimeout = absl::Seconds(5);
@@ -68,32 +71,42 @@ uint32_t RunningGroups(const ClusterDescription& cluster) {
                        [](const auto& group) { return group.state() == "running"; });
 }
 
+// What the router says of itself.
+struct Look {
+  absl::StatusOr<ClusterDescription> cluster;
+  std::optional<absl::StatusOr<ClusterState>> load;  // when asked for
+};
+
 class Server {
  public:
   explicit Server(ServeOptions options) : options_(std::move(options)), stop_(InterruptFlag()) {}
 
-  // OK after a drain; CANCELLED when interrupted before it served.
+  // OK after a drain; CANCELLED when told to end before it served.
   absl::Status Run();
 
  private:
   absl::Status TakeModel();
+  absl::Status LaunchAndServe(const Layout& layout);
   absl::Status Launch(const Layout& layout);
   // Where the router tells the port that --port 0 has become.
   std::string HttpAddressFile() const { return log_dir_ + "/http.address"; }
   void TakeHttpAddress();
   absl::Status AwaitHttp();
   absl::Status Watch();
-  absl::Status LookAtGroups();
-  void SayLoad();
+  void BeginLook();
+  absl::Status LookAtGroups(const absl::StatusOr<ClusterDescription>& cluster);
+  void SayLoad(const absl::StatusOr<ClusterState>& state);
   void Drain();
 
   ServeOptions options_;
   const std::atomic<bool>& stop_;
   std::string log_dir_;
   std::unique_ptr<LocalCluster> cluster_;
-  uint32_t running_groups_ = 0;       // seen last
-  std::optional<absl::Time> down_;    // since when no group runs
-  std::optional<ClusterState> load_;  // said last
+  uint32_t running_groups_ = 0;                   // seen last
+  std::optional<absl::Time> down_;                // since when no group runs
+  std::optional<ClusterState> load_;              // said last
+  absl::Time say_load_ = absl::InfiniteFuture();  // when next
+  std::future<Look> look_;  // on a thread of its own: a busy router must hear of Ctrl-C at once
 };
 
 absl::Status Server::Run() {
@@ -102,14 +115,21 @@ absl::Status Server::Run() {
   RETURN_IF_ERROR(TakeModel());
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
   ASSIGN_OR_RETURN(log_dir_, MakeLogDirectory(options_.log_dir));
+  const absl::Status status = LaunchAndServe(layout);
+  cluster_.reset();
+  const bool went_well = status.ok() || absl::IsCancelled(status);
+  std::error_code ignored;
+  if (options_.log_dir.empty() && went_well) fs::remove_all(log_dir_, ignored);
+  return status;
+}
+
+absl::Status Server::LaunchAndServe(const Layout& layout) {
   RETURN_IF_ERROR(Launch(layout));
   TakeHttpAddress();
   RETURN_IF_ERROR(AwaitHttp());
   std::cerr << ReadyText(options_, cluster_->description(), cluster_->router_address());
   RETURN_IF_ERROR(Watch());
   Drain();
-  std::error_code ignored;
-  if (options_.log_dir.empty()) fs::remove_all(log_dir_, ignored);  // nothing went wrong
   return absl::OkStatus();
 }
 
@@ -174,33 +194,43 @@ absl::Status Server::AwaitHttp() {
       return absl::UnavailableError(absl::StrCat("the router serves, but ", call.url.ToString(),
                                                  " does not: ", why, "; logs in ", log_dir_));
     }
-    absl::SleepFor(absl::Milliseconds(50));
+    absl::SleepFor(kPollEvery);
   }
 }
 
 // Until told to stop, or until the cluster cannot be expected to serve again.
 absl::Status Server::Watch() {
-  absl::Time look = absl::Now() + kLookEvery, say = absl::Now() + kSayLoadEvery;
+  absl::Time next_look = absl::Now() + kLookEvery;
+  if (options_.verbose) say_load_ = absl::Now() + kSayLoadEvery;
   while (!stop_.load()) {
-    absl::SleepFor(absl::Milliseconds(50));
+    absl::SleepFor(kPollEvery);
     if (stop_.load()) break;  // service managers may signal the children at the same time
     RETURN_IF_ERROR(cluster_->Check());
-    const absl::Time now = absl::Now();
-    if (now >= look) {
-      RETURN_IF_ERROR(LookAtGroups());
-      look = absl::Now() + kLookEvery;
-    }
-    if (options_.verbose && now >= say) {
-      SayLoad();
-      say = absl::Now() + kSayLoadEvery;
+    if (!look_.valid()) {
+      if (absl::Now() >= next_look) BeginLook();
+    } else if (look_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
+      const Look look = look_.get();
+      RETURN_IF_ERROR(LookAtGroups(look.cluster));
+      if (look.load.has_value()) SayLoad(*look.load);
+      next_look = absl::Now() + kLookEvery;
     }
   }
   return absl::OkStatus();
 }
 
+void Server::BeginLook() {
+  const bool with_load = absl::Now() >= say_load_;
+  if (with_load) say_load_ = absl::Now() + kSayLoadEvery;
+  look_ = std::async(std::launch::async, [channel = cluster_->channel(), with_load]() mutable {
+    Look look{DescribeCluster(channel, kServerTimeout), std::nullopt};
+    if (with_load) look.load = ReadClusterState(channel, kServerTimeout);
+    channel.reset();  // A router that ends waits for its clients to leave.
+    return look;
+  });
+}
+
 // Says when copies of the model come and go: the router forms them again from restarted workers.
-absl::Status Server::LookAtGroups() {
-  const auto cluster = DescribeCluster(cluster_->channel(), kServerTimeout);
+absl::Status Server::LookAtGroups(const absl::StatusOr<ClusterDescription>& cluster) {
   const uint32_t running = cluster.ok() ? RunningGroups(*cluster) : 0;
   const uint32_t all = cluster.ok() ? std::max(1u, cluster->layout().copies()) : running_groups_;
   if (running != running_groups_) {
@@ -226,8 +256,7 @@ absl::Status Server::LookAtGroups() {
                    cluster_->RouterLogTail(15)));
 }
 
-void Server::SayLoad() {
-  const auto state = ReadClusterState(cluster_->channel(), kServerTimeout);
+void Server::SayLoad(const absl::StatusOr<ClusterState>& state) {
   if (!state.ok()) return;
   if (load_.has_value()) std::cerr << LoadText(*load_, *state) << "\n";
   load_ = *state;
@@ -259,9 +288,22 @@ std::vector<std::string> ServeRouterArguments(const ServeOptions& options,
   add("--served-model-name", options.served_model_name);
   add("--tool-call-syntax", options.tool_call_syntax);
   add("--http-cors-origin", options.cors_origin);
+  const auto add_number = [&](const char* flag, const auto& value) {
+    if (value.has_value()) add(flag, absl::StrCat(*value));
+  };
+  add_number("--http-max-body", options.max_body);
+  add_number("--http-max-connections", options.max_connections);
+  add_number("--http-max-connections-per-peer", options.max_connections_per_peer);
+  add_number("--max-queue-size", options.max_queue_size);
+  if (options.metrics_vllm_names) arguments.push_back("--metrics-vllm-names");
   return arguments;
 }
 
-int Serve(ServeOptions options) { return ExitCodeOf(Server(std::move(options)).Run()); }
+int Serve(ServeOptions options) {
+  const absl::Status status = Server(std::move(options)).Run();
+  if (!absl::IsCancelled(status)) return ExitCodeOf(status);
+  std::cerr << "\nEnded before it served.\n";
+  return kExitOk;
+}
 
 }  // namespace regatta

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -18,13 +19,18 @@ struct ServeOptions {
   std::string served_model_name;  // empty = the model's
   std::string tool_call_syntax;   // empty = the router finds out
   std::string cors_origin;        // whose web pages may call; empty = none
-  std::string log_dir;            // parent of the run's own; empty = a temporary directory
-  double drain_timeout_s = 30;    // for running requests, after Ctrl-C
+  // Limits of the HTTP port; unset = the router's.
+  std::optional<uint64_t> max_body, max_connections, max_connections_per_peer;
+  std::optional<uint32_t> max_queue_size;  // waiting requests; unset = as the configuration says
+  bool metrics_vllm_names = false;         // on /metrics
+  std::string log_dir;                     // parent of the run's own; empty = a temporary directory
+  double drain_timeout_s = 30;             // for running requests, after Ctrl-C
   bool verbose = false;
 };
 
 // Serves until the first SIGINT or SIGTERM, then drains. Progress, what is served and notes go to
-// stderr. Returns the exit code; no process is left then. Call from the main thread.
+// stderr. Returns the exit code, which is 0 when it was told to end, even before it served; no
+// process is left then. Call from the main thread.
 int Serve(ServeOptions options);
 
 // Those of the router beside what options.cluster determines.

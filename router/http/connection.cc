@@ -8,8 +8,6 @@ namespace {
 
 // Other connections of the thread get their turn after so many reads of one.
 constexpr int kReadsInTurn = 16;
-// What a client may send ahead while its request is being answered; then reading stops.
-constexpr size_t kMaxInputAhead = 64 << 10;
 // Buffers that have grown beyond this are given back when they are empty.
 constexpr size_t kKeptBytes = 16 << 10;
 
@@ -89,8 +87,7 @@ void Connection::OnWritable() {
 
 void Connection::Read() {
   for (int reads = 0; phase_ == Phase::kRequest || phase_ == Phase::kAnswer; ++reads) {
-    const bool full = phase_ == Phase::kAnswer && input_.size() >= kMaxInputAhead;
-    if (awaits_readable_ || end_of_input_ || full) return;
+    if (awaits_readable_ || end_of_input_ || (answer_ends_ && IsAhead())) return;
     if (reads == kReadsInTurn) {
       return thread_.Post([self = shared_from_this()] { self->Read(); });
     }
@@ -100,10 +97,17 @@ void Connection::Read() {
     if (io != Io::kDone) return Await(io);
     input_.append(thread_.read_buffer(), count);
     if (phase_ == Phase::kRequest) Parse();
+    // While somebody works for the client reading cannot stop, for only so is it seen to go.
+    if (!answer_ends_ && IsAhead()) return Close(true);
     // The kernel has nothing more now; TLS may.
     const bool all = count < IoThread::kReadBytes && !transport_.is_tls();
     if (all && (phase_ == Phase::kRequest || phase_ == Phase::kAnswer)) return AwaitReadable();
   }
+}
+
+// The client has sent more behind the request that is being answered than it may.
+bool Connection::IsAhead() const {
+  return phase_ == Phase::kAnswer && input_.size() > state_.options.limits.max_ahead_bytes;
 }
 
 void Connection::OnEnd(bool broken) {

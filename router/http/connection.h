@@ -53,6 +53,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void AwaitReadable();
   void AwaitWritable();
   void Read();
+  bool IsAhead() const;
   void OnEnd(bool broken);
   bool Write();
   void Linger();
@@ -68,7 +69,7 @@ class Connection final : public std::enable_shared_from_this<Connection>, privat
   void OnRequest();
   void Answer(const HttpAnswer& answer);
   void OnExchangeReady() override;
-  void Frame(const HttpExchange::Taken& taken);
+  void Frame(HttpExchange::Taken taken);
   void KeepAlive();
   void FinishAnswer();
   HeadContext Context();

@@ -108,7 +108,7 @@ void Connection::OnRequest() {
   answer_ends_ = false;
   streaming_ = false;
   exchange_ = std::make_shared<HttpExchange>(std::move(parser_->request()), *std::move(body_share_),
-                                             thread_.mailbox(), limits.max_stream_bytes);
+                                             thread_.mailbox(), limits);
   parser_.reset();
   body_share_.reset();
   const auto exchange = exchange_;  // It may be over before its handler returns.
@@ -174,18 +174,18 @@ void Connection::OnExchangeReady() {
     if (exchange_ != nullptr && exchange_->too_slow()) return Close(true);
     if (!Write()) return;
     if (answer_ends_) return FinishAnswer();
-    const HttpExchange::Taken taken = exchange_->Take(output_);
+    HttpExchange::Taken taken = exchange_->Take(output_);
     if (!taken.answer && output_.empty() && !taken.ended) {
       deadline_ns_ = kNever;
       if (streaming_) SetDeadline(state_.options.limits.event_silence);
       return;
     }
-    Frame(taken);
+    Frame(std::move(taken));
   }
 }
 
 // Makes what was taken, of which output_ has the events, the bytes to be sent.
-void Connection::Frame(const HttpExchange::Taken& taken) {
+void Connection::Frame(HttpExchange::Taken taken) {
   streaming_ = taken.streaming;
   answer_ends_ = taken.ended;
   const bool chunked = streaming_ && !http10_;
@@ -193,7 +193,7 @@ void Connection::Frame(const HttpExchange::Taken& taken) {
   if (answer_ends_ && chunked) output_.append(kLastChunk.data(), kLastChunk.size());
   if (is_head_) output_used_ = output_.size();
   if (!taken.answer) return;
-  HttpAnswer answer = *taken.answer;
+  HttpAnswer& answer = *taken.answer;
   if (streaming_) AddEventHeaders(answer.headers);
   std::string bytes;
   AddHead(answer, bytes);

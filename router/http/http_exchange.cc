@@ -14,6 +14,10 @@ void HttpExchange::Reply(unsigned status, HttpHeaders headers, std::string body)
   if (phase_ != Phase::kOpen) return;
   phase_ = Phase::kComplete;
   answer_ = HttpAnswer{status, std::move(headers), std::move(body)};
+  const size_t bytes = answer_->body.size();
+  if (bytes > limits_.large_answer_bytes && !bodies_.Grow(bytes, limits_.max_bodies_bytes)) {
+    answer_ = ErrorAnswer(503, "too many answers wait for their clients");
+  }
   dropped.swap(gone_);
   Notify();
 }
@@ -33,7 +37,7 @@ bool HttpExchange::SendEvents(std::string_view bytes) {
   if (bytes.empty()) return true;
   const size_t gathered = events_.empty() ? 0 : events_.size() - kChunkGap;
   const size_t waiting = gathered + unsent_.load(std::memory_order_relaxed);
-  if (waiting > 0 && waiting + bytes.size() > max_stream_bytes_) {
+  if (waiting > 0 && waiting + bytes.size() > limits_.max_stream_bytes) {
     too_slow_ = true;
   } else {
     if (gathered == 0) events_.resize(kChunkGap);

@@ -36,12 +36,12 @@ class HttpExchange final : public Exchange {
     bool ended = false;                // nothing comes after these events
   };
 
-  HttpExchange(HttpRequest request, BodyShare body, std::shared_ptr<Mailbox> mailbox,
-               size_t max_stream_bytes)
+  HttpExchange(HttpRequest request, BodyShare bodies, std::shared_ptr<Mailbox> mailbox,
+               const HttpLimits& limits)
       : request_(std::move(request)),
-        body_(std::move(body)),
+        limits_(limits),
         mailbox_(std::move(mailbox)),
-        max_stream_bytes_(max_stream_bytes) {}
+        bodies_(std::move(bodies)) {}
 
   const HttpRequest& request() const override { return request_; }
   void Reply(unsigned status, HttpHeaders headers, std::string body) override;
@@ -72,14 +72,14 @@ class HttpExchange final : public Exchange {
   void Notify() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
   const HttpRequest request_;
-  const BodyShare body_;
+  const HttpLimits limits_;  // a copy, as the server may end before
   const std::shared_ptr<Mailbox> mailbox_;
-  const size_t max_stream_bytes_;
   ExchangeOwner* owner_ = nullptr;  // of its thread
   std::atomic<size_t> unsent_ = 0;
   std::atomic<bool> too_slow_ = false;  // written with the lock
 
   mutable absl::Mutex mutex_;
+  BodyShare bodies_ ABSL_GUARDED_BY(mutex_);  // the request's, and a large answer
   Phase phase_ ABSL_GUARDED_BY(mutex_) = Phase::kOpen;
   std::optional<HttpAnswer> answer_ ABSL_GUARDED_BY(mutex_);  // not taken yet
   bool streaming_ ABSL_GUARDED_BY(mutex_) = false;

@@ -10,13 +10,16 @@ namespace regatta {
 
 struct HttpLimits {
   // Sizes. A value equal to its limit passes.
-  size_t max_target_bytes = 8 << 10;    // 414
-  size_t max_header_bytes = 32 << 10;   // 431: the header; one chunk's line; the trailers
-  size_t max_headers = 100;             // 431
-  size_t max_body_bytes = 16 << 20;     // 413
-  size_t max_bodies_bytes = 1 << 30;    // 503: bodies of all requests that are not answered yet
-  size_t max_connections = 8192;        // 503
-  size_t max_connections_per_peer = 0;  // 503, by address; 0 = as many as there are
+  size_t max_target_bytes = 8 << 10;     // 414
+  size_t max_header_bytes = 32 << 10;    // 431: the header; one chunk's line; the trailers
+  size_t max_headers = 100;              // 431
+  size_t max_body_bytes = 16 << 20;      // 413
+  size_t max_bodies_bytes = 1 << 30;     // 503: bodies of all requests that are not answered yet,
+                                         // and large answers that wait for their clients
+  size_t large_answer_bytes = 64 << 10;  // larger ones count there
+  size_t max_ahead_bytes = 64 << 10;     // cut off: sent while an earlier request is worked on
+  size_t max_connections = 8192;         // 503
+  size_t max_connections_per_peer = 0;   // 503, by address; 0 = as many as there are
   // Bytes of an event stream that may wait for its client. More cut it off, unless they are one
   // call's and nothing else waits.
   size_t max_stream_bytes = 1 << 20;

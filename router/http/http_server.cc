@@ -162,6 +162,10 @@ void HttpServer::Log(const std::string& line) const { state_->Log(line); }
 
 size_t HttpServer::num_connections() const { return state_->gate.count(); }
 
+size_t HttpServer::body_bytes_held() const { return state_->body_bytes->held; }
+
+uint64_t HttpServer::body_bytes_freed() const { return state_->body_bytes->freed; }
+
 std::vector<RouteCount> HttpServer::Counts() const { return state_->routes.Counts(); }
 
 }  // namespace regatta

@@ -62,6 +62,9 @@ class HttpServer {
   void Stop();
 
   size_t num_connections() const;
+  // Bytes of request bodies and of large answers. Thread-safe.
+  size_t body_bytes_held() const;     // in memory now
+  uint64_t body_bytes_freed() const;  // let go of since the start
   // Requests whose answers have begun. Thread-safe.
   std::vector<RouteCount> Counts() const;
   // A line for people, to where the server's own go.

@@ -100,10 +100,12 @@ class RequestParser::Impl final : public http::basic_parser<true> {
 
   // What Beast lets pass and two servers could read in two ways.
   Step FinishHeader() {
-    size_t hosts = 0, keys = 0, codings = 0;
+    size_t hosts = 0, keys = 0, lengths = 0, codings = 0;
     for (const auto& [name, value] : request_.headers) {
       hosts += name == "host";
       keys += name == "authorization";
+      // Beast takes several that are equal, as RFC 9110, 8.6 allows.
+      lengths += name == "content-length" ? 1 + absl::StrContains(value, ",") : 0;
       if (name != "transfer-encoding") continue;
       ++codings;
       if (!absl::EqualsIgnoreCase(value, "chunked")) {
@@ -114,6 +116,7 @@ class RequestParser::Impl final : public http::basic_parser<true> {
     if (http10_ && codings > 0) Fail(400, "HTTP/1.0 has no transfer-encoding");
     if (hosts > 1 || (hosts == 0 && !http10_)) Fail(400, "there must be one host header");
     if (keys > 1) Fail(400, "there must be at most one authorization header");
+    if (lengths > 1) Fail(400, "there must be one content-length, of one value");
     expects_continue_ =
         !http10_ && absl::EqualsIgnoreCase(View(request_.Header("expect")), "100-continue");
     return fault_.status == 0 ? Step::kHeader : Step::kError;

@@ -4,6 +4,7 @@
 #include <openssl/ssl.h>
 
 #include <atomic>
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <utility>
@@ -35,8 +36,11 @@ class Exchangeable {
   std::shared_ptr<T> value_ ABSL_GUARDED_BY(mutex_);
 };
 
-// Bytes of request bodies in memory, over all connections. May outlive the server.
-using BodyBytes = std::atomic<size_t>;
+// Bytes of request bodies, and of large answers, over all connections. May outlive the server.
+struct BodyBytes {
+  std::atomic<size_t> held = 0;     // in memory
+  std::atomic<uint64_t> freed = 0;  // since the start
+};
 
 // What one request holds of them.
 class BodyShare {
@@ -46,14 +50,17 @@ class BodyShare {
       : total_(std::move(other.total_)), held_(std::exchange(other.held_, 0)) {}
   BodyShare& operator=(BodyShare&&) = delete;
   ~BodyShare() {
-    if (held_ > 0) total_->fetch_sub(held_);
+    if (held_ == 0) return;
+    total_->held.fetch_sub(held_);
+    total_->freed.fetch_add(held_);
   }
-  // Holds `bytes` in all; false when that makes the total more than `limit`.
-  bool GrowTo(size_t bytes, size_t limit) {
-    const size_t more = bytes - held_;
-    held_ = bytes;
-    return more == 0 || total_->fetch_add(more) + more <= limit;
+  // Holds `more` bytes; false when that makes the total more than `limit`.
+  bool Grow(size_t more, size_t limit) {
+    held_ += more;
+    return more == 0 || total_->held.fetch_add(more) + more <= limit;
   }
+  // The same, for `bytes` in all.
+  bool GrowTo(size_t bytes, size_t limit) { return Grow(bytes - held_, limit); }
 
  private:
   std::shared_ptr<BodyBytes> total_;
@@ -75,7 +82,7 @@ class ServerState {
   ConnectionGate gate;
   Exchangeable<const ApiKeys> keys;  // null: none are needed
   Exchangeable<SSL_CTX> tls;         // null: plain text
-  const std::shared_ptr<BodyBytes> body_bytes = std::make_shared<BodyBytes>(0);
+  const std::shared_ptr<BodyBytes> body_bytes = std::make_shared<BodyBytes>();
   std::atomic<bool> draining = false;  // answers end their connections
 };
 

@@ -11,6 +11,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
+#include "router/openai/answer_limits.h"
 #include "router/openai/chat_answer.h"
 #include "router/openai/chat_messages.h"
 #include "router/openai/prompt_tokens.h"
@@ -199,8 +200,9 @@ absl::StatusOr<PreparedRequest> PrepareChat(const OpenAiContext& context, const 
   const uint64_t max_tokens = shared.request.max_tokens();
   const uint32_t max_seq_len = context.max_seq_len();
   RETURN_IF_ERROR(CheckContextLength("messages", tokens.size(), max_tokens, max_seq_len));
-  RETURN_IF_ERROR(CheckLogprobs(shared, /*prompt_tokens=*/0,
-                                shared.n * (max_tokens > 0 ? max_tokens : max_seq_len)));
+  const uint64_t context_left = max_seq_len - std::min<uint64_t>(max_seq_len, tokens.size());
+  RETURN_IF_ERROR(RequestVolume(shared).Add(
+      tokens.size(), max_tokens > 0 ? max_tokens : context_left, /*echoed_bytes=*/std::nullopt));
   const bool logprobs = shared.request.sampling().logprobs();
   shared.request.set_return_token_ids(shared.return_token_ids || logprobs);
   ChatAnswer answer{.identity = MakeIdentity("chatcmpl-", context),

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "router/openai/answer_limits.h"
 #include "router/openai/completion_answer.h"
 #include "router/openai/json_reader.h"
 #include "router/openai/prompt_tokens.h"
@@ -86,26 +87,33 @@ absl::StatusOr<CompletionFields> ReadCompletionFields(const OpenAiContext& conte
   return completion;
 }
 
+// Adds the prompt to `volume`, whose limits are kept before the text of tokens is made.
 absl::StatusOr<Prompt> ReadPrompt(const OpenAiContext& context, const std::string& field,
-                                  const OrderedJson& given, const CompletionFields& completion) {
+                                  const OrderedJson& given, const CompletionFields& completion,
+                                  RequestVolume& volume) {
   Prompt prompt;
+  uint64_t text_bytes = 0;
   if (given.is_string()) {
     prompt.text = given.get<std::string>();
+    text_bytes = prompt.text.size();
     ASSIGN_OR_RETURN(prompt.tokens,
                      TextTokens(context, field, prompt.text, completion.add_special_tokens,
                                 context.max_seq_len()));
   } else if (given.is_array()) {
     ASSIGN_OR_RETURN(prompt.tokens, GivenTokens(context, field, given));
-    if (completion.echo) {
-      prompt.text = TextOf(*context.tokenizer, prompt.tokens,
-                           completion.shared.request.skip_special_tokens());
-    }
+    if (completion.echo) text_bytes = BytesOf(*context.tokenizer, prompt.tokens);
   } else {
     return absl::InvalidArgumentError(absl::StrCat(field, ": is ", ShownValue(given),
                                                    "; expected a string or an array of token ids"));
   }
-  RETURN_IF_ERROR(CheckContextLength(
-      field, prompt.tokens.size(), completion.shared.request.max_tokens(), context.max_seq_len()));
+  const GenerateRequest& request = completion.shared.request;
+  RETURN_IF_ERROR(
+      CheckContextLength(field, prompt.tokens.size(), request.max_tokens(), context.max_seq_len()));
+  RETURN_IF_ERROR(volume.Add(prompt.tokens.size(), request.max_tokens(),
+                             completion.echo ? std::optional(text_bytes) : std::nullopt));
+  if (completion.echo && given.is_array()) {
+    prompt.text = TextOf(*context.tokenizer, prompt.tokens, request.skip_special_tokens());
+  }
   return prompt;
 }
 
@@ -113,10 +121,11 @@ absl::StatusOr<Prompt> ReadPrompt(const OpenAiContext& context, const std::strin
 absl::StatusOr<std::vector<Prompt>> ReadPrompts(const OpenAiContext& context,
                                                 const CompletionFields& completion) {
   const OrderedJson& given = *completion.prompt;
+  RequestVolume volume(completion.shared);
   std::vector<Prompt> prompts;
   const bool many = given.is_array() && !given.empty() && !given[0].is_number();
   if (!many) {
-    ASSIGN_OR_RETURN(Prompt prompt, ReadPrompt(context, "prompt", given, completion));
+    ASSIGN_OR_RETURN(Prompt prompt, ReadPrompt(context, "prompt", given, completion, volume));
     prompts.push_back(std::move(prompt));
     return prompts;
   }
@@ -126,23 +135,11 @@ absl::StatusOr<std::vector<Prompt>> ReadPrompts(const OpenAiContext& context,
                                                    kMaxPrompts));
   }
   for (size_t i = 0; i < given.size(); ++i) {
-    ASSIGN_OR_RETURN(Prompt prompt,
-                     ReadPrompt(context, absl::StrCat("prompt[", i, "]"), given[i], completion));
+    ASSIGN_OR_RETURN(Prompt prompt, ReadPrompt(context, absl::StrCat("prompt[", i, "]"), given[i],
+                                               completion, volume));
     prompts.push_back(std::move(prompt));
   }
   return prompts;
-}
-
-absl::Status CheckVolume(const CompletionFields& completion, const std::vector<Prompt>& prompts) {
-  const SharedFields& shared = completion.shared;
-  uint64_t longest = 0;
-  uint64_t tokens = 0;
-  for (const Prompt& prompt : prompts) {
-    const uint64_t echoed = completion.echo ? prompt.tokens.size() : 0;
-    longest = std::max(longest, echoed);
-    tokens += shared.n * (echoed + shared.request.max_tokens());
-  }
-  return CheckLogprobs(shared, longest, tokens);
 }
 
 }  // namespace
@@ -156,7 +153,6 @@ absl::StatusOr<PreparedRequest> PrepareCompletion(const OpenAiContext& context,
                                                    " has no tokenizer.json and can write no text"));
   }
   ASSIGN_OR_RETURN(std::vector<Prompt> prompts, ReadPrompts(context, completion));
-  RETURN_IF_ERROR(CheckVolume(completion, prompts));
   SharedFields& shared = completion.shared;
   const bool logprobs = shared.request.sampling().logprobs();
   shared.request.set_return_token_ids(shared.return_token_ids || logprobs);

@@ -34,8 +34,10 @@ struct OpenAiContext {
   int64_t created_s = 0;    // Unix time, for /v1/models
 
   // Requests with larger bodies are read, rendered and tokenised on threads of their own, so that a
-  // long prompt delays nobody else; more of them than wait at once are refused.
+  // long prompt delays nobody else. Huge ones, which take milliseconds, have one of these threads
+  // and wait apart; more of either kind than may wait at once are refused.
   size_t inline_body_bytes = size_t{16} << 10;
+  size_t huge_body_bytes = size_t{128} << 10;
   uint32_t long_prompt_threads = 2;
   size_t max_waiting_long_prompts = 64;
 };

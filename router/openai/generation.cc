@@ -30,6 +30,7 @@ void Generation::Submit() {
   for (size_t i = 0; i < num_choices_; ++i) {
     const absl::StatusOr<uint64_t> id =
         context_->sink.Submit(request_.choices[i], i, shared_from_this());
+    request_.choices[i] = GenerateRequest();  // Its prompt is the cluster's now.
     if (!id.ok()) {
       Fail(i, id.status());
       return Flush();

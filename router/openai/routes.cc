@@ -62,11 +62,10 @@ HttpHandler BySize(ContextPtr context, std::shared_ptr<LongPromptPool> pool, Wor
     const auto gone = std::make_shared<std::atomic<bool>>(false);
     exchange->OnGone([gone] { gone->store(true); });
     // Not the pool itself: its last user must not be one of its threads.
-    if (pool->TryRun([context, work, exchange, gone] {
-          if (!gone->load()) work(context, exchange);
-        })) {
-      return;
-    }
+    LongPromptPool::Task task = [context, work, exchange, gone] {
+      if (!gone->load()) work(context, exchange);
+    };
+    if (pool->TryRun(exchange->request().body.size(), std::move(task))) return;
     ReplyError(*exchange,
                absl::ResourceExhaustedError(absl::StrCat(context->max_waiting_long_prompts,
                                                          " long prompts are waiting already")),
@@ -91,8 +90,8 @@ Work Answering(Answer answer) {
 void AddOpenAiRoutes(const AddRoute& add, OpenAiContext given) {
   CHECK(!given.model_names.empty());
   const ContextPtr context = std::make_shared<const OpenAiContext>(std::move(given));
-  const auto pool = std::make_shared<LongPromptPool>(context->long_prompt_threads,
-                                                     context->max_waiting_long_prompts);
+  const auto pool = std::make_shared<LongPromptPool>(
+      context->long_prompt_threads, context->max_waiting_long_prompts, context->huge_body_bytes);
   add("POST", "/v1/chat/completions", BySize(context, pool, Generating(PrepareChat)));
   add("POST", "/v1/completions", BySize(context, pool, Generating(PrepareCompletion)));
   add("POST", "/tokenize", BySize(context, pool, Answering(TokenizeJson)));

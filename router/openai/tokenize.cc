@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/text/utf8.h"
+#include "router/openai/answer_limits.h"
 #include "router/openai/answer_parts.h"
 #include "router/openai/chat_request.h"
 #include "router/openai/json_text.h"
@@ -53,6 +54,7 @@ absl::StatusOr<std::string> TokenizeJson(const OpenAiContext& context, const Htt
     RETURN_IF_ERROR(status);
     ASSIGN_OR_RETURN(const auto tokens,
                      TextTokens(context, "prompt", *text, add_special_tokens, /*max_tokens=*/0));
+    RETURN_IF_ERROR(CheckSum("prompt", tokens.size(), "tokens", kMaxTokenizedTokens));
     return TokensJson(context, tokens, with_strings);
   }
   const bool add_special_tokens = fields.Bool("add_special_tokens", false);
@@ -64,6 +66,7 @@ absl::StatusOr<std::string> TokenizeJson(const OpenAiContext& context, const Htt
   RETURN_IF_ERROR(status);
   ASSIGN_OR_RETURN(const auto tokens,
                    ChatPromptTokens(context, prompt, add_special_tokens, /*max_tokens=*/0));
+  RETURN_IF_ERROR(CheckSum("messages", tokens.size(), "tokens", kMaxTokenizedTokens));
   return TokensJson(context, tokens, with_strings);
 }
 
@@ -81,6 +84,8 @@ absl::StatusOr<std::string> DetokenizeJson(const OpenAiContext& context, const H
         absl::StrCat("tokens: the model ", context.model_names.front(), " has no tokenizer.json"));
   }
   ASSIGN_OR_RETURN(const std::vector<uint32_t> tokens, GivenTokens(context, "tokens", *given));
+  RETURN_IF_ERROR(CheckSum("tokens", BytesOf(*context.tokenizer, tokens), "bytes of text",
+                           kMaxDetokenizedBytes));
   std::string out = "{\"prompt\":";
   AppendJsonString(TextOf(*context.tokenizer, tokens, /*skip_special_tokens=*/false), out);
   out += "}";

@@ -25,6 +25,10 @@ class Served:
         self.http_url = re.search(r"^Serving .* on (https?://\S+)", self.log(), re.MULTILINE).group(1)
         self.grpc_url = re.search(r"grpc://[\w.:\[\]]+", self.log()).group(0)
 
+    @property
+    def pid(self):
+        return self._process.pid
+
     def log(self):
         return pathlib.Path(self._log.name).read_text(encoding="utf-8", errors="replace")
 

@@ -240,15 +240,62 @@ TEST_F(ServeTest, ASecondCtrlCEndsAtOnce) {
   load.join();
 }
 
-TEST_F(ServeTest, CtrlCWhileStartingIsAnInterruption) {
+TEST_F(ServeTest, CtrlCWhileStartingEndsItToo) {
   dir_.Write("regatta-worker", "#!/bin/bash\nexec sleep 1000\n");
   fs::permissions(dir_.File("regatta-worker"), fs::perms::owner_all);
   Start(
       {BundledModel("regatta-dense"), "--device", "cpu", "--port", "0", "--bin-dir", dir_.path()});
   ASSERT_TRUE(AwaitLog("Starting 1 worker and a router (tp1)")) << Log();
   absl::SleepFor(absl::Milliseconds(300));
+  const std::string logs = FromLog("logs in (\\S+)");
+  EXPECT_TRUE(fs::exists(logs)) << logs;
   ::kill(child_->pid(), SIGINT);
-  EXPECT_EQ(AwaitEnd(), "exit code 130") << Log();
+  EXPECT_EQ(AwaitEnd(), "exit code 0") << Log();
+  EXPECT_THAT(Log(), HasSubstr("Ended before it served."));
+  EXPECT_FALSE(fs::exists(logs)) << "nothing went wrong";
+}
+
+// Before it has told people so: who waits for /ready may be faster.
+TEST_F(ServeTest, CtrlCAsSoonAsItIsReadyEndsIt) {
+  Start({BundledModel("regatta-dense"), "--device", "cpu", "--threads", "1", "--port", "0",
+         "--log-dir", dir_.File("logs")});
+  ASSERT_TRUE(AwaitLog("logs in ")) << Log();
+  const std::string address_file = FromLog("logs in (\\S+)") + "/http.address";
+  HttpCall call;
+  for (int i = 0; i < 6000; ++i) {
+    absl::SleepFor(absl::Milliseconds(5));
+    std::string address;
+    if (!std::getline(std::ifstream(address_file), address)) continue;
+    call.url = *ParseHttpUrl("http://" + address + "/ready");
+    const auto answer = PerformHttp(call);
+    if (answer.ok() && answer->status == 200) break;
+  }
+  ::kill(child_->pid(), SIGINT);
+  EXPECT_EQ(AwaitEnd(), "exit code 0") << Log();
+}
+
+// Kept open, so that it is answered while new connections are refused.
+TEST_F(ServeTest, ItIsNotReadyFromCtrlCOn) {
+  StartModel({"--drain-timeout", "60", "--http-max-connections", "9", "--max-queue-size", "500"});
+  const auto channel = Dial();
+  std::vector<GenerateRequest> requests(64, testing::GreedyRequest("1 + 1 ="));
+  for (GenerateRequest& request : requests) {
+    request.set_max_tokens(900);
+    request.set_ignore_eos(true);
+  }
+  std::thread load([&] { testing::GenerateAll(channel, requests, 64, absl::Seconds(60)); });
+  absl::SleepFor(absl::Seconds(1));
+  EXPECT_EQ(Get("/ready"), 200u);
+  ::kill(child_->pid(), SIGINT);
+  const absl::Time signal = absl::Now();
+  absl::Time last_ready = signal;
+  while (absl::Now() - signal < absl::Seconds(2) && !child_->Ended().has_value()) {
+    if (Get("/ready") == 200) last_ready = absl::Now();
+  }
+  EXPECT_LT(last_ready - signal, absl::Milliseconds(500));
+  ::kill(child_->pid(), SIGINT);
+  EXPECT_THAT(AwaitEnd(), ::testing::AnyOf(HasSubstr("signal 2"), "exit code 0"));
+  load.join();
 }
 
 TEST_F(ServeTest, APortInUseIsNamedWithItsFlag) {

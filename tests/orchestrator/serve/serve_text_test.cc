@@ -120,6 +120,20 @@ TEST(ServeRouterArguments, OnlyWhatWasGiven) {
               ::testing::IsSupersetOf({"--api-key-file", "k", "--served-model-name", "n"}));
 }
 
+TEST(ServeRouterArguments, LimitsAreThoseOfTheRouter) {
+  ServeOptions options;
+  options.max_body = 1000;
+  options.max_connections = 20;
+  options.max_connections_per_peer = 0;
+  options.max_queue_size = 7;
+  options.metrics_vllm_names = true;
+  std::vector<std::string> arguments = ServeRouterArguments(options, "f");
+  arguments.erase(arguments.begin(), arguments.begin() + 6);
+  EXPECT_THAT(arguments, ElementsAre("--http-max-body", "1000", "--http-max-connections", "20",
+                                     "--http-max-connections-per-peer", "0", "--max-queue-size",
+                                     "7", "--metrics-vllm-names"));
+}
+
 TEST(ClusterFlags, TheSpellingsOfOtherServersAreKnown) {
   CLI::App app;
   ClusterOptions options;

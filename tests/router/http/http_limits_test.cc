@@ -16,6 +16,13 @@ class HttpLimitsTest : public HttpFixture {
     client.Send(request);
     return client.ReadResponse().status;
   }
+  // What was answered is let go of a moment after the client has it.
+  bool AwaitNoBodies() {
+    for (int i = 0; i < 500 && server_->body_bytes_held() > 0; ++i) {
+      std::this_thread::sleep_for(std::chrono::milliseconds(10));
+    }
+    return server_->body_bytes_held() == 0;
+  }
   // Sends `head`, then `piece` again and again until the server answers.
   RawResponse Drip(const std::string& head, const std::string& piece, absl::Duration every) {
     RawClient client(address());
@@ -119,6 +126,40 @@ TEST_F(HttpLimitsTest, ChunkLinesAndTrailersAreBounded) {
   EXPECT_EQ(StatusOf(head + "0\r\nx: " + std::string(64 << 10, 'x')), 431);
 }
 
+TEST_F(HttpLimitsTest, BytesSentAhead) {
+  Serve();
+  const size_t limit = options_.limits.max_ahead_bytes;
+  const auto ahead = [](size_t bytes) {
+    const std::string request = Post("/echo", "", "x-a: \r\n");
+    const std::string more = "x-a: " + std::string(1000, 'x') + "\r\n";
+    std::string all;
+    while (all.size() + 2 * Post("/echo", "", more).size() < bytes) all += Post("/echo", "", more);
+    const size_t rest = bytes - all.size() - request.size();
+    return all + Post("/echo", "", "x-a: " + std::string(rest, 'x') + "\r\n");
+  };
+  for (const size_t bytes : {limit - 1, limit}) {
+    ASSERT_EQ(ahead(bytes).size(), bytes);
+    RawClient client(address());
+    client.Send(Get("/hold"));
+    const auto held = NextHeld();
+    ASSERT_NE(held, nullptr);
+    client.Send(ahead(bytes));
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    held->Reply(200, {}, "held");
+    EXPECT_EQ(client.ReadResponse().body, "held") << bytes;
+    EXPECT_EQ(client.ReadResponse().status, 200) << bytes;
+  }
+  RawClient client(address());
+  client.Send(Get("/hold"));
+  const auto held = NextHeld();
+  ASSERT_NE(held, nullptr);
+  absl::Notification gone;
+  held->OnGone([&gone] { gone.Notify(); });
+  client.Send(ahead(limit + 1));
+  EXPECT_TRUE(gone.WaitForNotificationWithTimeout(absl::Seconds(5)));
+  EXPECT_TRUE(client.IsClosed());
+}
+
 TEST_F(HttpLimitsTest, BodiesTogether) {
   options_.limits.max_bodies_bytes = 1000;
   Serve();
@@ -129,12 +170,37 @@ TEST_F(HttpLimitsTest, BodiesTogether) {
   EXPECT_EQ(StatusOf(Post("/echo", std::string(400, 'x'))), 200);
   EXPECT_EQ(StatusOf(Post("/echo", std::string(401, 'x'))), 503);
   EXPECT_EQ(StatusOf(Get("/hello")), 200);
+  EXPECT_EQ(server_->body_bytes_held(), 600u);
   held->Reply(200, {}, "");
   EXPECT_EQ(holder.ReadResponse().status, 200);
   EXPECT_EQ(StatusOf(Post("/echo", std::string(401, 'x'))), 503) << "the handler still has it";
   held.reset();
   EXPECT_EQ(holder.Ask(Get("/hello")).status, 200);
   EXPECT_EQ(StatusOf(Post("/echo", std::string(1000, 'x'))), 200);
+  EXPECT_TRUE(AwaitNoBodies());
+  EXPECT_GE(server_->body_bytes_freed(), 400u + 600u + 1000u);
+}
+
+TEST_F(HttpLimitsTest, LargeAnswersCountAsBodies) {
+  options_.limits.max_bodies_bytes = 1000;
+  options_.limits.large_answer_bytes = 100;
+  Serve();
+  const auto status = [this](size_t body, size_t answer) {
+    RawClient client(address());
+    client.Send(Post("/hold", std::string(body, 'x')));
+    auto held = NextHeld();
+    if (held == nullptr) return 0;
+    held->Reply(200, {}, std::string(answer, 'x'));
+    held.reset();
+    const int status = client.ReadResponse().status;
+    EXPECT_TRUE(AwaitNoBodies());
+    return status;
+  };
+  EXPECT_EQ(status(600, 399), 200);
+  EXPECT_EQ(status(600, 400), 200);
+  EXPECT_EQ(status(600, 401), 503);
+  EXPECT_EQ(status(1000, 100), 200) << "small ones do not count";
+  EXPECT_EQ(status(1000, 101), 503);
 }
 
 TEST_F(HttpLimitsTest, Connections) {

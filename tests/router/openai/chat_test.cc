@@ -8,6 +8,7 @@
 #include "absl/strings/match.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
+#include "router/openai/answer_limits.h"
 #include "tests/router/openai/api_fixture.h"
 
 namespace regatta {
@@ -484,6 +485,46 @@ TEST_F(ChatTest, TextsThatCannotFitAreRefusedUnread) {
   EXPECT_EQ(exchange->status(), 400u);
   EXPECT_THAT(exchange->body(), HasSubstr("context_length_exceeded"));
   EXPECT_THAT(exchange->body(), HasSubstr("maximum context length is 100 tokens; a text of 10"));
+}
+
+TEST_F(ChatTest, TokensOfAllChoicesAreLimited) {
+  max_seq_len_ = kMaxRequestTokens / 64;
+  EXPECT_EQ(Chat({{"n", 64}})->status(), 0u) << "all that the context allows";
+  max_seq_len_ *= 2;
+  const uint32_t most = kMaxRequestTokens / 64 - sink_.at(0).request.token_ids().ids_size();
+  EXPECT_EQ(Chat({{"n", 64}, {"max_tokens", most - 1}})->status(), 0u);
+  EXPECT_EQ(Chat({{"n", 64}, {"max_tokens", most}})->status(), 0u);
+  EXPECT_EQ(Chat({{"n", 64}, {"max_tokens", most + 1}})->status(), 400u);
+  EXPECT_EQ(Chat({{"n", 64}, {"max_tokens", most + 1}, {"stream", true}})->status(), 0u);
+  EXPECT_THAT(Chat({{"n", 64}})->body(), HasSubstr("at most 8388608: set max_tokens, or stream"));
+}
+
+TEST_F(ChatTest, HugeRequestsDelayNoOthers) {
+  context_.inline_body_bytes = 1000;
+  max_seq_len_ = 1 << 20;
+  std::atomic<int> huge = 0;
+  absl::Notification entered, go_on;
+  context_.render_chat = [&](const ChatInput& input) -> absl::StatusOr<std::string> {
+    if (input.messages[0].at("content").get_ref<const std::string&>().size() < (100 << 10)) {
+      return "x";
+    }
+    if (++huge == 1) entered.Notify();
+    go_on.WaitForNotificationWithTimeout(absl::Seconds(20));
+    return "x";
+  };
+  const auto chat = [this](size_t bytes) {
+    return Chat({{"messages", {{{"role", "user"}, {"content", std::string(bytes, 'x')}}}}});
+  };
+  std::vector<std::shared_ptr<FakeExchange>> exchanges;
+  for (int i = 0; i < 8; ++i) exchanges.push_back(chat(1 << 20));
+  ASSERT_TRUE(entered.WaitForNotificationWithTimeout(absl::Seconds(20)));
+  const auto small = chat(18 << 10);
+  for (int i = 0; i < 2000 && sink_.size() == 0; ++i) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_EQ(sink_.size(), 1u);
+  EXPECT_EQ(huge.load(), 1) << "one at a time";
+  go_on.Notify();
+  for (int i = 0; i < 2000 && sink_.size() < 9; ++i) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_EQ(sink_.size(), 9u);
 }
 
 TEST_F(ChatTest, LongRequestsOfClientsThatLeftAreNotRead) {

@@ -2,6 +2,7 @@
 // evaluation harnesses read them, streams.
 #include <gmock/gmock.h>
 
+#include "router/openai/answer_limits.h"
 #include "router/openai/completion_request.h"
 #include "router/openai/sampling_fields.h"
 #include "tests/router/openai/api_fixture.h"
@@ -178,6 +179,68 @@ TEST_F(CompletionTest, VolumeOfLogprobsIsLimited) {
   EXPECT_EQ(Complete(changes)->status(), 0u);
   EXPECT_EQ(Chat({{"logprobs", true}})->status(), 400u);  // Up to a context of 2^30 tokens.
   EXPECT_EQ(Chat({{"logprobs", true}, {"max_tokens", 9}})->status(), 0u);
+}
+
+TEST_F(CompletionTest, TokensOfAllChoicesAreLimited) {
+  max_seq_len_ = 1 << 30;
+  const size_t most = kMaxRequestTokens / 64;  // of one of 64 choices
+  const auto status = [&](size_t prompt, size_t output, bool stream) {
+    const auto exchange = Complete({{"prompt", std::vector<int>(prompt, 5)},
+                                    {"n", 64},
+                                    {"max_tokens", output},
+                                    {"stream", stream}});
+    return exchange->status();
+  };
+  EXPECT_EQ(status(9, most - 10, false), 0u);
+  EXPECT_EQ(status(9, most - 9, false), 0u);
+  EXPECT_EQ(status(9, most - 8, false), 400u);
+  EXPECT_EQ(status(9, most - 8, true), 0u) << "a stream's output goes as it comes";
+  EXPECT_EQ(status(most - 1, 9, true), 0u);
+  EXPECT_EQ(status(most, 9, true), 0u);
+  EXPECT_EQ(status(most + 1, 9, true), 400u);
+  const json prompt = std::vector<int>(most / 2 + 1, 5);
+  EXPECT_THAT(ErrorOf({{"prompt", {prompt, prompt}}, {"n", 64}, {"stream", true}}),
+              HasSubstr("n: all choices together have up to 8388736 tokens, their prompts "
+                        "included; at most 8388608"));
+}
+
+TEST_F(CompletionTest, EchoedBytesAreLimited) {
+  max_seq_len_ = 1 << 30;
+  const size_t most = kMaxEchoedBytes / 64;  // of one of 64 choices
+  const auto echo = [&](const json& prompt) {
+    return json{{"prompt", prompt}, {"n", 64}, {"echo", true}, {"stream", true}};
+  };
+  const auto text = [](size_t bytes) {
+    std::string hello;
+    while (hello.size() + 5 <= bytes) hello += "hello";
+    return json(hello + std::string(bytes - hello.size(), 'x'));
+  };
+  EXPECT_EQ(Complete(echo(text(most - 1)))->status(), 0u);
+  EXPECT_EQ(Complete(echo(text(most)))->status(), 0u);
+  EXPECT_THAT(ErrorOf(echo(text(most + 1))),
+              HasSubstr("echo: 16777280 bytes of all choices' prompts are over the limit of "));
+  EXPECT_THAT(ErrorOf(echo({text(most - 1), "xx"})), HasSubstr("echo: 16777280 bytes"));
+  // "hello" is one token of five bytes.
+  EXPECT_EQ(Complete(echo(std::vector<int>(most / 5, 259)))->status(), 0u);
+  EXPECT_THAT(ErrorOf(echo(std::vector<int>(most / 5 + 1, 259))), HasSubstr("echo: 16777"));
+}
+
+TEST_F(CompletionTest, SchemasOfAllChoicesAreLimited) {
+  const auto status = [&](size_t schema_bytes, size_t prompts) {
+    json schema = {{"description", ""}};
+    schema["description"] = std::string(schema_bytes - schema.dump().size(), 'x');
+    return Complete({{"prompt", std::vector<std::string>(prompts, "x")},
+                     {"response_format",
+                      {{"type", "json_schema"},
+                       {"json_schema", {{"name", "s"}, {"schema", std::move(schema)}}}}}})
+        ->status();
+  };
+  const size_t bytes = kMaxSchemasBytes / 512;
+  EXPECT_EQ(status(bytes - 1, 512), 0u);
+  EXPECT_EQ(LastRequest().constraint().json_schema().size(), bytes - 1);
+  EXPECT_EQ(status(bytes, 512), 0u);
+  EXPECT_EQ(status(bytes + 1, 512), 400u);
+  EXPECT_EQ(status(bytes, 513), 400u);
 }
 
 TEST_F(CompletionTest, MaxTokensZeroDropsTheOutput) {

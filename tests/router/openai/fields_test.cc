@@ -78,12 +78,15 @@ TEST_F(FieldsTest, WholeNumbersHaveRanges) {
     json beside;
   };
   max_seq_len_ = UINT32_MAX;
+  const json streamed = {{"stream", true}};  // whole answers of so many tokens are refused
   const json logprobs = {{"logprobs", true}, {"max_tokens", 9}};
   for (const Range& range :
-       {Range{"n", 1, kMaxChoices, {}}, Range{"top_k", -1, INT32_MAX, {}},
-        Range{"max_tokens", 1, INT32_MAX, {}}, Range{"max_completion_tokens", 1, INT32_MAX, {}},
-        Range{"min_tokens", 0, INT32_MAX, {}}, Range{"top_logprobs", 0, 20, logprobs},
-        Range{"priority", -(1 << 20), 1 << 20, {}}, Range{"seed", INT64_MIN, INT64_MAX, {}}}) {
+       {Range{"n", 1, kMaxChoices, streamed}, Range{"top_k", -1, INT32_MAX, streamed},
+        Range{"max_tokens", 1, INT32_MAX, streamed},
+        Range{"max_completion_tokens", 1, INT32_MAX, streamed},
+        Range{"min_tokens", 0, INT32_MAX, streamed}, Range{"top_logprobs", 0, 20, logprobs},
+        Range{"priority", -(1 << 20), 1 << 20, streamed},
+        Range{"seed", INT64_MIN, INT64_MAX, streamed}}) {
     Takes(range.field, range.min, range.beside);
     Takes(range.field, range.max, range.beside);
     Takes(range.field, range.max - 1, range.beside);

@@ -3,6 +3,7 @@
 
 #include <cmath>
 
+#include "router/openai/answer_limits.h"
 #include "router/openai/error.h"
 #include "router/openai/json_text.h"
 #include "tests/router/openai/api_fixture.h"
@@ -71,6 +72,37 @@ TEST_F(EndpointsTest, TokensAreDetokenized) {
   EXPECT_EQ(Post("/detokenize", {{"tokens", {303}}})->status(), 400u);
   EXPECT_EQ(Post("/detokenize", {{"tokens", {-1}}})->error()["param"], "tokens[0]");
   EXPECT_EQ(Post("/detokenize", json::object())->status(), 400u);
+}
+
+TEST_F(EndpointsTest, AnswersOfTokenizeAreLimited) {
+  const auto tokenize = [this](size_t tokens) {  // each "x " two, as spaces are tokens here
+    std::string text;
+    while (text.size() + 2 <= tokens) text += "x ";
+    text.resize(tokens, 'x');
+    return Post("/tokenize", {{"prompt", text}, {"add_special_tokens", false}});
+  };
+  EXPECT_EQ(tokenize(kMaxTokenizedTokens - 1)->json()["count"], kMaxTokenizedTokens - 1);
+  EXPECT_EQ(tokenize(kMaxTokenizedTokens)->json()["count"], kMaxTokenizedTokens);
+  const auto refused = tokenize(kMaxTokenizedTokens + 1);
+  EXPECT_EQ(refused->status(), 400u);
+  EXPECT_EQ(refused->error()["message"], "prompt: 1048577 tokens are over the limit of 1048576");
+  const json message = {{"role", "user"}, {"content", std::string(kMaxTokenizedTokens, 'x')}};
+  EXPECT_EQ(Post("/tokenize", {{"messages", {message}}})->error()["param"], "messages");
+}
+
+TEST_F(EndpointsTest, AnswersOfDetokenizeAreLimited) {
+  const auto detokenize = [this](size_t bytes) {  // tokens of five bytes, then of one
+    std::vector<int> tokens(bytes / 5, 259);
+    tokens.resize(tokens.size() + bytes % 5, 'x');
+    return Post("/detokenize", {{"tokens", tokens}});
+  };
+  EXPECT_EQ(detokenize(kMaxDetokenizedBytes - 1)->status(), 200u);
+  EXPECT_EQ(detokenize(kMaxDetokenizedBytes)->body().size(),
+            kMaxDetokenizedBytes + std::string(R"({"prompt":""})").size());
+  const auto refused = detokenize(kMaxDetokenizedBytes + 1);
+  EXPECT_EQ(refused->status(), 400u);
+  EXPECT_EQ(refused->error()["message"],
+            "tokens: 16777217 bytes of text are over the limit of 16777216");
 }
 
 TEST_F(EndpointsTest, TokenizeRefusesWhatItDoesNotKnow) {
