@@ -65,7 +65,8 @@ absl::StatusOr<std::unique_ptr<StepGraphs>> StepGraphs::Record(
       const ForwardInput input = inputs.Upload(batch, staging);
       Recorded recorded;
       recorded.graph = ops.Capture([&] { recorded.logits = model.Forward(input); });
-      if (recorded.graph == nullptr || !ops.Healthy(&error)) {
+      if (!ops.Healthy(&error) || recorded.graph == nullptr) {
+        if (error.empty()) error = "no memory left";
         return absl::InternalError(
             absl::StrCat("recording a step of ", sizes[i], " sequences: ", error));
       }

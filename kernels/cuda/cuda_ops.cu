@@ -43,7 +43,7 @@ class EventMarker final : public Marker {
 class CudaGraph final : public Graph {
  public:
   CudaGraph(cudaGraphExec_t graph, cudaStream_t stream) : graph_(graph), stream_(stream) {}
-  ~CudaGraph() override { cudaGraphExecDestroy(graph_); }
+  ~CudaGraph() override { cudaGraphExecDestroy(graph_); }  // what runs of it ends first
   // A failure is the stream's: the next check of it tells.
   void Replay() override { cudaGraphLaunch(graph_, stream_); }
 
@@ -191,7 +191,13 @@ std::unique_ptr<Graph> CudaOps::Capture(const std::function<void()>& record) {
   cudaGraph_t graph = nullptr;
   cudaGraphExec_t executable = nullptr;
   Check(cudaStreamEndCapture(stream_, &graph), "end of capture");
-  if (failure_.empty()) Check(cudaGraphInstantiate(&executable, graph, 0), "graph");
+  const cudaError_t status =
+      failure_.empty() ? cudaGraphInstantiate(&executable, graph, 0) : cudaSuccess;
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // running out of memory is an answer, not a fault
+  } else {
+    Check(status, "graph");
+  }
   if (graph != nullptr) cudaGraphDestroy(graph);
   if (executable == nullptr) return nullptr;
   return std::make_unique<CudaGraph>(executable, stream_);

@@ -141,6 +141,13 @@ Candidates CandidatesFor(cublasLtHandle_t blas, size_t workspace, bool whole, in
   return candidates;
 }
 
+// Some tokens of an activation that is plain, static or scaled per token.
+Activation TokensOf(const Activation& x, int64_t first, int64_t count) {
+  Activation some = {x.values.Rows(first, count), x.scale};
+  if (x.quantized() && !x.is_static()) some.scale = x.scale.Columns(first, count);
+  return some;
+}
+
 // Whether a choice that was measured with another number of tokens can run this plan.
 bool Runs(cublasLtHandle_t blas, const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
           size_t workspace) {
@@ -229,29 +236,36 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
   linear_choices_->Set(shape, plan.choice);
 }
 
-// Of the ways to multiply kTypicalTokens without splitting sums, the first that takes any number:
-// a token's sums then run in one order whatever their number is. Nothing is measured, so that the
-// choice is the same at every start.
+// Of the ways to multiply kTypicalTokens, the first that takes any number: a token's sums then run
+// in one order whatever their number is. Of a split product that is as many as have room for their
+// partial sums. Nothing is measured, so that the choice is the same at every start.
 void CudaOps::ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight& weight,
                                  LinearPlan& plan) {
-  constexpr int64_t kTypicalTokens = 64, kManyTokens = 8192;
+  constexpr int64_t kTypicalTokens = 128, kManyTokens = 8192;
   const bool bias = static_cast<bool>(product.bias);
+  const bool grouped = weight.input == ActivationFormat::kPerGroup;  // scales are not cut by tokens
   const size_t workspace = blas_workspace_.num_bytes();
-  LinearPlan typical, many;
   const auto describe = [&](int64_t tokens, LinearPlan& other) {
     Activation x = product.x;
     Tensor out = product.out;
     x.values.shape[0] = out.shape[0] = tokens;
     return Describe(other, x.values, weight.matrix, bias, out) && DescribeScales(other, weight, x);
   };
-  if (!describe(kTypicalTokens, typical) || !describe(kManyTokens, many)) return;
+  const auto runs = [&](int64_t tokens, const cublasLtMatmulAlgo_t& algorithm) {
+    LinearPlan other;
+    return describe(tokens, other) && Runs(blas_, other, algorithm, workspace);
+  };
+  LinearPlan typical;
+  if (!describe(kTypicalTokens, typical)) return;
   const Candidates candidates =
-      CandidatesFor(blas_, workspace, /*whole=*/true, AlignmentOf(product.x.values),
+      CandidatesFor(blas_, workspace, /*whole=*/bias || grouped, AlignmentOf(product.x.values),
                     AlignmentOf(product.out), typical, kMostCandidates);
   for (int i = 0; i < candidates.count && !plan.found; ++i) {
     plan.choice.algorithm = candidates.at[i].algo;
-    plan.found = Runs(blas_, many, plan.choice.algorithm, workspace) &&
-                 Runs(blas_, plan, plan.choice.algorithm, workspace);
+    int64_t most = kManyTokens;
+    while (!grouped && most > kTypicalTokens && !runs(most, plan.choice.algorithm)) most /= 2;
+    if (most < kManyTokens) plan.most_tokens = most;
+    plan.found = runs(kGroupRows, plan.choice.algorithm) && runs(most, plan.choice.algorithm);
   }
 }
 
@@ -275,6 +289,14 @@ bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weig
   }
   LinearPlan& plan = PlanLinear(x, weight, bias, out);
   if (!plan.found) return false;
+  if (const int64_t tokens = x.values.dim(0), most = plan.most_tokens; tokens > most) {
+    for (int64_t first = 0; first < tokens; first += most) {
+      const Activation some = TokensOf(x, first, std::min(most, tokens - first));
+      const Tensor rows = out.Rows(first, some.values.dim(0));
+      if (!PlannedLinear(some, weight, bias, rows)) return false;
+    }
+    return true;
+  }
   if (plan.choice.way == LinearWay::kSkinny) {
     LaunchSkinnyProduct({x, weight.matrix, weight.scales, bias, out}, plan.skinny, stream_);
     return true;
