@@ -157,8 +157,8 @@ Tensor ShardExecutor::Forward(const StepFlight& flight, const int32_t** sample_s
   return recorded.logits ? recorded.logits.Rows(0, draws) : Tensor{};
 }
 
-// As a graph of this step alone: its kernels wait half as long for their launch. Recording ends
-// before the step in front does; where there is none, the device would wait for it. NCCL keeps
+// As a graph of this step alone: its kernels wait half as long for their launch. The device is busy
+// with the step in front while this one is recorded; where there is none, it would wait. NCCL keeps
 // memory for every graph that it is in, so groups launch one by one.
 Tensor ShardExecutor::ForwardInOne(const ForwardInput& input) {
   if (!HasGraphs() || group_ != nullptr || flights_->none_under_way()) {

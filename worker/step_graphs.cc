@@ -15,7 +15,7 @@ constexpr int kLargestSize = 256;
 constexpr int kShortestContext = 512;
 constexpr int kContextFactor = 4;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
-constexpr uint64_t kGraphBytes = 2 * kMiB, kLoadedBytes = 64 * kMiB;
+constexpr uint64_t kGraphBytes = 2 * kMiB, kLoadedBytes = 96 * kMiB;
 
 }  // namespace
 

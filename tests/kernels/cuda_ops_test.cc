@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "kernels/dummy_values.h"
 #include "tests/kernels/device_tensor.h"
 #include "tests/kernels/op_cases.h"
 #include "tests/kernels/quantized_tensor.h"
