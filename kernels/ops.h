@@ -202,7 +202,7 @@ class Marker {
   virtual bool Passed(std::string* error) = 0;
 };
 
-// Recorded operations, replayed with the addresses and sizes that they were recorded with.
+// Recorded operations, with their addresses and sizes. May be destroyed while a replay is running.
 class Graph {
  public:
   virtual ~Graph() = default;
@@ -234,7 +234,7 @@ class Ops {
   virtual std::unique_ptr<Marker> MakeMarker() = 0;
   virtual void Mark(Marker& marker) = 0;
   // Records what `record` issues, which is not run; it may neither wait nor allocate. Null where
-  // the backend records nothing: then run it each time.
+  // the backend records nothing or has no memory left: then run it each time.
   virtual std::unique_ptr<Graph> Capture(const std::function<void()>& record) { return nullptr; }
   virtual bool HasGraphs() const { return false; }
   // Bytes of device memory that are free; 0 where it is the host's.

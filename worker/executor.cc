@@ -75,6 +75,7 @@ class ShardExecutor final : public Executor {
 
   // Issues the forward pass of batch_. Gives the logits of its draws, and where drawn tokens go.
   Tensor Forward(const StepFlight& flight, const int32_t** sample_slots);
+  Tensor ForwardInOne(const ForwardInput& input);
   absl::Status Draw(const Tensor& logits, const int32_t* sample_slots, SampleInputs& inputs,
                     StepFlight& flight);
   // Waits for the masks that plan_ awaits, if any, and takes them.
@@ -150,10 +151,24 @@ Tensor ShardExecutor::Forward(const StepFlight& flight, const int32_t** sample_s
   if (size > 0) PadDecode(size, batch_);
   const ForwardInput input = inputs_->Upload(batch_, flight.staging);
   *sample_slots = input.sample_slots;
-  if (size == 0) return model_->Forward(input);
+  if (size == 0) return ForwardInOne(input);
   const StepGraphs::Recorded& recorded = graphs_->For(batch_);
   recorded.graph->Replay();
   return recorded.logits ? recorded.logits.Rows(0, draws) : Tensor{};
+}
+
+// As a graph of this step alone: its kernels wait half as long for their launch. The device is busy
+// with the step in front while this one is recorded; where there is none, it would wait. NCCL keeps
+// memory for every graph that it is in, so groups launch one by one.
+Tensor ShardExecutor::ForwardInOne(const ForwardInput& input) {
+  if (!HasGraphs() || group_ != nullptr || flights_->none_under_way()) {
+    return model_->Forward(input);
+  }
+  Tensor logits;
+  const std::unique_ptr<Graph> graph = ops_->Capture([&] { logits = model_->Forward(input); });
+  if (graph == nullptr) return model_->Forward(input);
+  graph->Replay();
+  return logits;
 }
 
 absl::Status ShardExecutor::Draw(const Tensor& logits, const int32_t* sample_slots,

@@ -63,6 +63,11 @@ void StepFlights::Collected() {
   ++collected_;
 }
 
+bool StepFlights::none_under_way() const {
+  absl::MutexLock lock(&mutex_);
+  return launched_ == collected_;
+}
+
 void StepFlights::Abort(const std::string& reason) {
   absl::MutexLock lock(&mutex_);
   if (aborted_.ok()) aborted_ = absl::UnavailableError(reason);

@@ -44,6 +44,8 @@ class StepFlights {
       ABSL_LOCKS_EXCLUDED(mutex_);
   // What Oldest gave is done with.
   void Collected() ABSL_LOCKS_EXCLUDED(mutex_);
+  // Whether all that was launched is collected.
+  bool none_under_way() const ABSL_LOCKS_EXCLUDED(mutex_);
   // Ends waits.
   void Abort(const std::string& reason) ABSL_LOCKS_EXCLUDED(mutex_);
   // UNAVAILABLE after Abort.

@@ -15,7 +15,7 @@ constexpr int kLargestSize = 256;
 constexpr int kShortestContext = 512;
 constexpr int kContextFactor = 4;
 constexpr uint64_t kMiB = uint64_t{1} << 20;
-constexpr uint64_t kGraphBytes = 2 * kMiB, kLoadedBytes = 64 * kMiB;
+constexpr uint64_t kGraphBytes = 2 * kMiB, kLoadedBytes = 96 * kMiB;
 
 }  // namespace
 
@@ -65,7 +65,8 @@ absl::StatusOr<std::unique_ptr<StepGraphs>> StepGraphs::Record(
       const ForwardInput input = inputs.Upload(batch, staging);
       Recorded recorded;
       recorded.graph = ops.Capture([&] { recorded.logits = model.Forward(input); });
-      if (recorded.graph == nullptr || !ops.Healthy(&error)) {
+      if (!ops.Healthy(&error) || recorded.graph == nullptr) {
+        if (error.empty()) error = "no memory left";
         return absl::InternalError(
             absl::StrCat("recording a step of ", sizes[i], " sequences: ", error));
       }

@@ -34,7 +34,8 @@ class StepGraphs {
   };
 
   // Device memory that recording may take, to be left free for it. Generous: a graph of a dense
-  // layer stack takes about 0.8 MiB, kernels that are loaded on the way a few tens.
+  // layer stack takes about 0.8 MiB; kernels loaded on the way, and graphs of single steps, some
+  // tens.
   static uint64_t ReservedBytes(const Shapes& shapes);
 
   // Records every size and context; all ranks of a group must do so at once. `report` is told the

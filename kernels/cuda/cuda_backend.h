@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "kernels/cuda/cuda_ops.h"
+#include "kernels/cuda/graph_pool.h"
 #include "kernels/cuda/linear_choices.h"
 #include "kernels/cuda/uploader.h"
 #include "kernels/cuda/weight_scales.cuh"
@@ -159,6 +160,7 @@ class CudaOps final : public Ops {
   int num_multiprocessors_ = 0;
   cudaStream_t stream_ = nullptr;
   std::unique_ptr<Uploader> uploader_;  // once something large was copied
+  GraphPool graphs_;
   cublasLtHandle_t blas_ = nullptr;
   Buffer blas_workspace_;
   Buffer attention_workspace_;

@@ -42,13 +42,15 @@ class EventMarker final : public Marker {
 
 class CudaGraph final : public Graph {
  public:
-  CudaGraph(cudaGraphExec_t graph, cudaStream_t stream) : graph_(graph), stream_(stream) {}
-  ~CudaGraph() override { cudaGraphExecDestroy(graph_); }
+  CudaGraph(const ExecutableGraph& own, GraphPool& pool, cudaStream_t stream)
+      : own_(own), pool_(pool), stream_(stream) {}
+  ~CudaGraph() override { pool_.GiveBack(own_); }
   // A failure is the stream's: the next check of it tells.
-  void Replay() override { cudaGraphLaunch(graph_, stream_); }
+  void Replay() override { cudaGraphLaunch(own_.graph, stream_); }
 
  private:
-  const cudaGraphExec_t graph_;
+  const ExecutableGraph own_;
+  GraphPool& pool_;
   const cudaStream_t stream_;
 };
 
@@ -189,12 +191,18 @@ std::unique_ptr<Graph> CudaOps::Capture(const std::function<void()>& record) {
   Check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "begin of capture");
   record();
   cudaGraph_t graph = nullptr;
-  cudaGraphExec_t executable = nullptr;
+  ExecutableGraph executable;
   Check(cudaStreamEndCapture(stream_, &graph), "end of capture");
-  if (failure_.empty()) Check(cudaGraphInstantiate(&executable, graph, 0), "graph");
+  const cudaError_t status =
+      failure_.empty() ? graphs_.MakeExecutable(graph, executable) : cudaSuccess;
+  if (status == cudaErrorMemoryAllocation) {
+    cudaGetLastError();  // running out of memory is an answer, not a fault
+  } else {
+    Check(status, "graph");
+  }
   if (graph != nullptr) cudaGraphDestroy(graph);
-  if (executable == nullptr) return nullptr;
-  return std::make_unique<CudaGraph>(executable, stream_);
+  if (executable.graph == nullptr) return nullptr;
+  return std::make_unique<CudaGraph>(executable, graphs_, stream_);
 }
 
 uint64_t CudaOps::FreeDeviceMemory() {

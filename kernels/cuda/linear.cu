@@ -141,6 +141,23 @@ Candidates CandidatesFor(cublasLtHandle_t blas, size_t workspace, bool whole, in
   return candidates;
 }
 
+// Whether tiles are of other shapes than 128 outputs and 64 tokens, which read the weight of one
+// token nearly as fast as memory does, and lose little on hundreds.
+bool IsWide(const cublasLtMatmulAlgo_t& algorithm) {
+  uint32_t tile = 0;
+  size_t written = 0;
+  return cublasLtMatmulAlgoConfigGetAttribute(&algorithm, CUBLASLT_ALGO_CONFIG_TILE_ID, &tile,
+                                              sizeof(tile), &written) != CUBLAS_STATUS_SUCCESS ||
+         tile != CUBLASLT_MATMUL_TILE_128x64;
+}
+
+// Some tokens of an activation that is plain, static or scaled per token.
+Activation TokensOf(const Activation& x, int64_t first, int64_t count) {
+  Activation some = {x.values.Rows(first, count), x.scale};
+  if (x.quantized() && !x.is_static()) some.scale = x.scale.Columns(first, count);
+  return some;
+}
+
 // Whether a choice that was measured with another number of tokens can run this plan.
 bool Runs(cublasLtHandle_t blas, const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
           size_t workspace) {
@@ -229,29 +246,42 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
   linear_choices_->Set(shape, plan.choice);
 }
 
-// Of the ways to multiply kTypicalTokens without splitting sums, the first that takes any number:
-// a token's sums then run in one order whatever their number is. Nothing is measured, so that the
-// choice is the same at every start.
+// Of the ways to multiply some tokens, the first that takes any number: a token's sums then run in
+// one order whatever their number is. Of a split product that is as many as have room for their
+// partial sums. Nothing is measured, so that the choice is the same at every start.
 void CudaOps::ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight& weight,
                                  LinearPlan& plan) {
-  constexpr int64_t kTypicalTokens = 64, kManyTokens = 8192;
+  constexpr int64_t kManyTokens = 8192;
+  const int64_t typical_tokens = 64 * static_cast<int64_t>(SizeOf(weight.matrix.dtype));
   const bool bias = static_cast<bool>(product.bias);
+  const bool grouped = weight.input == ActivationFormat::kPerGroup;  // scales are not cut by tokens
   const size_t workspace = blas_workspace_.num_bytes();
-  LinearPlan typical, many;
   const auto describe = [&](int64_t tokens, LinearPlan& other) {
     Activation x = product.x;
     Tensor out = product.out;
     x.values.shape[0] = out.shape[0] = tokens;
     return Describe(other, x.values, weight.matrix, bias, out) && DescribeScales(other, weight, x);
   };
-  if (!describe(kTypicalTokens, typical) || !describe(kManyTokens, many)) return;
+  const auto runs = [&](int64_t tokens, const cublasLtMatmulAlgo_t& algorithm) {
+    LinearPlan other;
+    return describe(tokens, other) && Runs(blas_, other, algorithm, workspace);
+  };
+  LinearPlan typical;
+  if (!describe(typical_tokens, typical)) return;
   const Candidates candidates =
-      CandidatesFor(blas_, workspace, /*whole=*/true, AlignmentOf(product.x.values),
+      CandidatesFor(blas_, workspace, /*whole=*/bias || grouped, AlignmentOf(product.x.values),
                     AlignmentOf(product.out), typical, kMostCandidates);
-  for (int i = 0; i < candidates.count && !plan.found; ++i) {
-    plan.choice.algorithm = candidates.at[i].algo;
-    plan.found = Runs(blas_, many, plan.choice.algorithm, workspace) &&
-                 Runs(blas_, plan, plan.choice.algorithm, workspace);
+  const auto take = [&](const cublasLtMatmulAlgo_t& algorithm) {
+    int64_t most = kManyTokens;
+    while (!grouped && most > typical_tokens && !runs(most, algorithm)) most /= 2;
+    plan.found = runs(kGroupRows, algorithm) && runs(most, algorithm);
+    plan.choice.algorithm = algorithm;
+    plan.most_tokens = most < kManyTokens ? most : INT64_MAX;
+  };
+  for (const bool wide : {false, true}) {
+    for (int i = 0; i < candidates.count && !plan.found; ++i) {
+      if (IsWide(candidates.at[i].algo) == wide) take(candidates.at[i].algo);
+    }
   }
 }
 
@@ -275,6 +305,14 @@ bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weig
   }
   LinearPlan& plan = PlanLinear(x, weight, bias, out);
   if (!plan.found) return false;
+  if (const int64_t tokens = x.values.dim(0), most = plan.most_tokens; tokens > most) {
+    for (int64_t first = 0; first < tokens; first += most) {
+      const Activation some = TokensOf(x, first, std::min(most, tokens - first));
+      const Tensor rows = out.Rows(first, some.values.dim(0));
+      if (!PlannedLinear(some, weight, bias, rows)) return false;
+    }
+    return true;
+  }
   if (plan.choice.way == LinearWay::kSkinny) {
     LaunchSkinnyProduct({x, weight.matrix, weight.scales, bias, out}, plan.skinny, stream_);
     return true;

@@ -3,6 +3,8 @@
 
 #include <cublasLt.h>
 
+#include <cstdint>
+
 #include "kernels/cuda/linear_choices.h"
 #include "kernels/cuda/skinny_product.h"
 
@@ -16,6 +18,7 @@ struct LinearPlan {
   SkinnyShape skinny;      // of no clusters where our kernel does not take it
   LinearChoice choice;
   bool found = false;
+  int64_t most_tokens = INT64_MAX;  // of one call; more go in pieces
 
   LinearPlan() = default;
   LinearPlan(const LinearPlan&) = delete;

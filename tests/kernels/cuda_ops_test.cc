@@ -6,8 +6,10 @@
 
 #include <algorithm>
 
+#include "kernels/dummy_values.h"
 #include "tests/kernels/device_tensor.h"
 #include "tests/kernels/op_cases.h"
+#include "tests/kernels/quantized_tensor.h"
 
 namespace regatta {
 namespace {
@@ -99,6 +101,49 @@ TEST(CudaOps, TheSameBitsInEveryRun) {
     const std::vector<uint8_t> want = LayerBits(*ops, dtype);
     for (int run = 0; run < 5; ++run) EXPECT_EQ(LayerBits(*ops, dtype), want) << DTypeName(dtype);
   }
+}
+
+// Long sums of few outputs are split, and more tokens than partial sums have room for come in
+// pieces.
+TEST(CudaOps, DeterministicRowsKeepTheirBitsWhereSumsAreSplit) {
+  REGATTA_OPS_OR_SKIP(ops);
+  constexpr int64_t kRows = 6000, kIn = 8192, kOut = 1024;
+  Random random(TestSeed());
+  std::vector<TestWeight> weights;
+  weights.push_back(NormalWeight(*ops, DType::kBFloat16, kOut, kIn, random));
+  for (const WeightForm form : kWeightForms) {
+    weights.push_back(QuantizedWeight(*ops, form, kOut, kIn, random));
+  }
+  const DeviceTensor x(*ops, DType::kBFloat16, {kRows, kIn});
+  ops->FillDummy(x, {.key = TestSeed(), .pitch = kIn, .deviation = 1});
+  const auto product = [&](const Weight& weight, int64_t first, int64_t count) {
+    const Tensor rows = x.tensor().Rows(first, count);
+    const int64_t written = (count + kGroupRows - 1) / kGroupRows * kGroupRows;
+    const DeviceTensor memory(*ops, DType::kBFloat16, {written, kOut});
+    const Tensor out = memory.tensor().Rows(0, count);
+    if (weight.input == ActivationFormat::kPlain) {
+      ops->Linear(rows, weight, Tensor{}, out);
+    } else {
+      const QuantizedActivation quantized(*ops, weight.input, count, kIn);
+      ops->Quantize(rows, quantized);
+      ops->Linear(quantized, weight, Tensor{}, out);
+    }
+    std::vector<uint8_t> bits = memory.Bits();
+    bits.resize(count * kOut * SizeOf(DType::kBFloat16));
+    return bits;
+  };
+  ops->SetDeterministic(true);
+  for (const auto& [weight, values] : weights) {
+    const std::vector<uint8_t> whole = product(*weight, 0, kRows);
+    for (const auto& [first, count] : std::vector<std::pair<int64_t, int64_t>>{
+             {0, 1}, {5999, 1}, {700, 64}, {101, 130}, {1000, 4100}}) {
+      const std::vector<uint8_t> part = product(*weight, first, count);
+      const auto there = whole.begin() + static_cast<int64_t>(whole.size()) / kRows * first;
+      EXPECT_TRUE(std::equal(part.begin(), part.end(), there))
+          << FormatName(weight->input) << ": " << count << " rows from row " << first;
+    }
+  }
+  ops->SetDeterministic(false);
 }
 
 // A whole layer in float32, where rounding moves no token to another expert.

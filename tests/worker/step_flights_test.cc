@@ -57,6 +57,7 @@ class StepFlightsTest : public ::testing::Test {
 };
 
 TEST_F(StepFlightsTest, StepsAreCollectedInOrderOnceTheDeviceHasPassedThem) {
+  EXPECT_TRUE(flights_->none_under_way());
   Launch(1);
   Launch(2);
   std::thread device([this] {
@@ -70,6 +71,9 @@ TEST_F(StepFlightsTest, StepsAreCollectedInOrderOnceTheDeviceHasPassedThem) {
   EXPECT_EQ((*Oldest())->step_id, 2u);
   flights_->Collected();
   EXPECT_EQ((*Oldest())->step_id, 3u);
+  EXPECT_FALSE(flights_->none_under_way());
+  flights_->Collected();
+  EXPECT_TRUE(flights_->none_under_way());
   device.join();
 }
 

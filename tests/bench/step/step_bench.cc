@@ -39,7 +39,7 @@ struct Flags {
   std::vector<uint32_t> batches = {1, 2, 4, 8, 16, 32, 64, 128, 256};
   uint32_t context = 1024, max_num_tokens = 8192;
   uint32_t warmup = 8, steps = 64, inflight = 2, output = 0, max_graph = 0;
-  bool trace = true, list_kernels = false;
+  bool trace = true, list_kernels = false, deterministic = false;
   double router_skew = 0;
   uint32_t threads = 1;
   std::string json, log_dir = ".";
@@ -97,6 +97,7 @@ FormRequest RequestOf(const Flags& flags, const Layout& layout, const StepLoad& 
   request.set_max_kv_blocks(load.shape.num_blocks());
   request.set_max_inflight(load.inflight);
   request.mutable_graphs()->set_max_batch_size(flags.max_graph);
+  request.set_deterministic(flags.deterministic);
   request.set_timeout_ms(kFormTimeoutMs);
   return request;
 }
@@ -195,6 +196,7 @@ nlohmann::ordered_json JsonOf(const Flags& flags, const Device& device, const De
                                    {"dtype", formed.dtype()},
                                    {"quantization", flags.quantization},
                                    {"kv_cache_dtype", formed.kv_cache_dtype()},
+                                   {"deterministic", flags.deterministic},
                                    {"output", flags.output},
                                    {"context", flags.context},
                                    {"inflight", flags.inflight},
@@ -309,6 +311,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--kv-cache-dtype", flags.kv_cache_dtype, "of keys and values")
       ->capture_default_str();
   app.add_option("--quantization", flags.quantization, "fp8, fp8_static; empty = none");
+  app.add_flag("--deterministic", flags.deterministic, "a token's bits whatever shares its step");
   app.add_option("--output", flags.output,
                  "tokens of a sequence before a prompt takes its place, as in a closed loop; 0 = "
                  "decoding alone")
