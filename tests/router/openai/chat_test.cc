@@ -416,9 +416,11 @@ TEST_F(ChatTest, MessagesReachTheTemplateAsItWantsThem) {
 TEST_F(ChatTest, TemplateSwitchesAndVariablesArePassedOn) {
   Chat({{"chat_template_kwargs", {{"enable_thinking", false}}}, {"add_generation_prompt", false}});
   EXPECT_EQ(PromptText(), "{\"enable_thinking\":false}user:hello|");
+  EXPECT_FALSE(LastRequest().continue_text());
   Chat({{"messages", {{{"role", "assistant"}, {"content", "x"}}}},
         {"continue_final_message", true}});
   EXPECT_EQ(PromptText(), "assistant:x|");
+  EXPECT_TRUE(LastRequest().continue_text());
 }
 
 TEST_F(ChatTest, EarlyFailuresHaveTheirHttpStatus) {

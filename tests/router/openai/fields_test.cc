@@ -366,6 +366,8 @@ TEST_F(FieldsTest, MessagesAreChecked) {
   EXPECT_THAT(refuses({{"role", "user"}}), HasSubstr("messages[0].content: is missing"));
   refuses({{"role", "user"}, {"content", nullptr}});
   refuses({{"role", "assistant"}});
+  refuses({{"role", "assistant"}, {"refusal", nullptr}});
+  Takes("messages", {{{"role", "assistant"}, {"refusal", "no"}}});  // As OpenAI's own answers.
   refuses({{"role", "user"}, {"content", 3}});
   refuses({{"role", "user"}, {"content", json::array()}});
   EXPECT_THAT(refuses({{"role", "user"}, {"content", "x"}, {"tool_calls", json::array()}}),
