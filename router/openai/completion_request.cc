@@ -102,7 +102,8 @@ void PlaceTokens(const Tokenizer& tokenizer, bool add_special_tokens, Prompt& pr
   const size_t dropped = CharacterCount(prompt.text) - characters;
   prompt.offsets.assign(before, 0);
   for (const uint64_t offset : OffsetsOf(tokenizer, own, /*skip_special_tokens=*/false)) {
-    prompt.offsets.push_back(offset == 0 ? 0 : offset + dropped);
+    const bool first = prompt.offsets.size() == before;
+    prompt.offsets.push_back(first ? 0 : offset + dropped);
   }
   prompt.offsets.resize(prompt.tokens.size(), characters + dropped);
 }

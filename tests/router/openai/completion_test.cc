@@ -204,6 +204,11 @@ TEST_F(CompletionTest, EchoedTextIsThatOfItsTokens) {
   EXPECT_EQ(dropped["text"], " the the");
   EXPECT_EQ(dropped["logprobs"]["text_offset"].size(), 3u);
   EXPECT_EQ(dropped["logprobs"]["text_offset"], json({0, 0, 4}));
+  // So it does where it is a token of its own.
+  const json apart = echoed("mistral_style", " 7");
+  EXPECT_EQ(apart["text"], " 7");
+  EXPECT_EQ(apart["logprobs"]["tokens"], json({"<s>", " ", "7"}));
+  EXPECT_EQ(apart["logprobs"]["text_offset"], json({0, 0, 1}));
   // Composed characters are shown composed.
   const json composed = echoed("qwen2_style", "e\u0301\u0020!");
   EXPECT_EQ(composed["text"], "\u00E9 !");
