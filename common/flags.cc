@@ -58,6 +58,15 @@ int Refuse(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 // A flag that was given "", as shells do with a variable that is not set; empty when there is none.
+// "--flag=" would take the argument behind it.
+std::string EmptyFlag(const std::vector<std::string>& arguments) {
+  for (const std::string& argument : arguments) {
+    if (absl::StartsWith(argument, "--") && argument.find('=') == argument.size() - 1) {
+      return argument.substr(0, argument.size() - 1);
+    }
+  }
+  return "";
+}
 std::string EmptyFlag(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     const std::vector<std::string>& values = option->results();
@@ -65,6 +74,11 @@ std::string EmptyFlag(const CLI::App& command) {
     if (empty) return option->get_name();
   }
   return "";
+}
+
+int RefuseEmpty(const std::string& flag) {
+  std::cerr << flag << ": the value is empty; give one, or leave the flag out\n";
+  return 2;
 }
 
 }  // namespace
@@ -97,9 +111,11 @@ void AddTlsFlags(CLI::App& app, TlsOptions& tls) {
 }
 
 int ParseFlags(CLI::App& app, int argc, char** argv) {
+  const std::vector<std::string> arguments = NormalizeArguments(argc, argv);
+  if (const std::string empty = EmptyFlag(arguments); !empty.empty()) return RefuseEmpty(empty);
   app.set_version_flag("--version", std::string(kVersion) + " (" + BuildCommit() + ")");
   try {
-    app.parse(NormalizeArguments(argc, argv));
+    app.parse(std::vector<std::string>(arguments));
   } catch (const CLI::ExtrasError& error) {
     return RefuseUnknown(ActiveCommand(app), error.what());
   } catch (const CLI::RequiredError& error) {
@@ -111,9 +127,7 @@ int ParseFlags(CLI::App& app, int argc, char** argv) {
     return Refuse(app, error);
   }
   const std::string empty = EmptyFlag(ActiveCommand(app));
-  if (empty.empty()) return -1;
-  std::cerr << empty << ": the value is empty; give one, or leave the flag out\n";
-  return 2;
+  return empty.empty() ? -1 : RefuseEmpty(empty);
 }
 
 }  // namespace regatta

@@ -42,6 +42,7 @@ OutputProcessor::OutputProcessor(OutputOptions options, const Tokenizer* tokeniz
   if (!options_.return_text && options_.stops.empty()) return;
   CHECK(tokenizer != nullptr);
   detokenizer_.emplace(*tokenizer, options_.skip_special_tokens);
+  if (options_.continue_text) detokenizer_->Continue();
   if (!options_.stops.empty()) matcher_.emplace(std::move(options_.stops), options_.include_stop);
 }
 

@@ -19,6 +19,7 @@ struct OutputOptions {
   bool return_text = false;
   bool return_token_ids = false;
   bool skip_special_tokens = true;  // in the text
+  bool continue_text = false;       // it goes on with the prompt's
   bool include_stop = false;        // show the stop string, or the text of the token that stopped
   std::vector<std::string> stops;
   uint32_t min_tokens = 0;  // stop strings do not count before

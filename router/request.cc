@@ -228,6 +228,7 @@ absl::StatusOr<std::unique_ptr<Request>> MakeRequest(const GenerateRequest& requ
   output.return_text = request.return_text();
   output.return_token_ids = request.return_token_ids();
   output.skip_special_tokens = !request.has_skip_special_tokens() || request.skip_special_tokens();
+  output.continue_text = request.continue_text();
   output.include_stop = request.include_stop_in_output();
   output.stops.assign(request.stop().begin(), request.stop().end());
   output.min_tokens = request.sampling().min_tokens();

@@ -14,6 +14,7 @@ namespace regatta {
 namespace {
 
 constexpr std::string_view kReplacementCharacter = "\uFFFD";
+constexpr size_t kBegun = SIZE_MAX;  // Held::count of a Strip behind whose beginning the text is
 
 // The byte of "<0xE2>"; -1 for other strings.
 int ByteOfToken(std::string_view text) {
@@ -121,13 +122,13 @@ void Decoder::Prepare() {
       text = std::string(next);
     }
     if (text != written) prepared_[id] = arena_.emplace_back(text);
-    std::string middle = Middle(text);
+    std::string middle = InMiddle(text);
     bytes_[id] = middle == prepared_[id] ? prepared_[id] : arena_.emplace_back(std::move(middle));
   }
 }
 
 // What the steps that are not prepared make of a string that is not the first.
-std::string Decoder::Middle(std::string text) const {
+std::string Decoder::InMiddle(std::string text) const {
   std::string storage;
   for (size_t i = prepared_steps_; i < steps_.size(); ++i) {
     const Step& step = steps_[i];
@@ -149,7 +150,7 @@ std::string Decoder::Middle(std::string text) const {
 void Decoder::Append(absl::Span<const int32_t> ids, bool skip_special_tokens, State& state,
                      std::string& out) const {
   state.steps.resize(steps_.size());
-  bool bytes = prepared_steps_ < steps_.size() && steps_[prepared_steps_].kind == Kind::kByteLevel;
+  const bool bytes = is_byte_level();
   std::string together;  // Bytes need not come one token at a time.
   for (int32_t id : ids) {
     if (!vocabulary_->Contains(id) || (skip_special_tokens && vocabulary_->IsSpecial(id))) continue;
@@ -166,6 +167,23 @@ void Decoder::Finish(State& state, std::string& out) const {
   state.steps.resize(steps_.size());
   for (size_t i = prepared_steps_; i < steps_.size(); ++i) FinishStep(i, state, out);
   state.steps.clear();
+}
+
+Decoder::State Decoder::Middle() const {
+  State state;
+  for (const Step& step : steps_) {
+    state.steps.push_back(
+        {.text = {}, .count = step.kind == Kind::kStrip && step.fused ? kBegun : 1});
+  }
+  return state;
+}
+
+bool Decoder::HoldsBytes(const State& state) const {
+  for (size_t i = 0; i < state.steps.size(); ++i) {
+    const bool bytes = steps_[i].kind == Kind::kByteLevel || steps_[i].kind == Kind::kByteFallback;
+    if (bytes && !state.steps[i].text.empty()) return true;
+  }
+  return false;
 }
 
 void Decoder::Push(size_t index, std::string_view text, State& state, std::string& out) const {
@@ -277,7 +295,6 @@ void Decoder::PushStrip(size_t index, std::string_view text, State& state, std::
 // goes if nothing comes behind it.
 void Decoder::StripStream(size_t index, std::string_view text, State& state,
                           std::string& out) const {
-  constexpr size_t kBegun = SIZE_MAX;
   const DecoderStrip& strip = steps_[index].strip;
   Held& held = state.steps[index];
   if (held.count != kBegun) {

@@ -37,8 +37,20 @@ class Decoder {
   void Append(absl::Span<const int32_t> ids, bool skip_special_tokens, State& state,
               std::string& out) const;
 
+  // The state in the middle of a text, where nothing is held back: what some tokenizers write at
+  // the beginning of every text (a space) is not taken off.
+  State Middle() const;
+
   // Appends what is held back; the state begins anew.
   void Finish(State& state, std::string& out) const;
+
+  // Whether `state` holds bytes back about which later ids decide.
+  bool HoldsBytes(const State& state) const;
+
+  // Whether tokens are pieces of one string of bytes.
+  bool is_byte_level() const {
+    return prepared_steps_ < steps_.size() && steps_[prepared_steps_].kind == Kind::kByteLevel;
+  }
 
   // What a token adds in the middle of a text: maybe only a part of a UTF-8 sequence; empty for
   // unknown ids.
@@ -60,7 +72,7 @@ class Decoder {
   static absl::StatusOr<Step> CreateStep(const DecoderStep& spec);
   absl::Status CheckOrder(bool byte_level) const;
   void Prepare();
-  std::string Middle(std::string text) const;
+  std::string InMiddle(std::string text) const;
   void Push(size_t index, std::string_view text, State& state, std::string& out) const;
   void FinishStep(size_t index, State& state, std::string& out) const;
   void PushByteLevel(size_t index, std::string_view bytes, State& state, std::string& out) const;

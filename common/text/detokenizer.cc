@@ -3,11 +3,15 @@
 
 namespace regatta {
 
+void Detokenizer::Continue() { state_ = tokenizer_->decoder().Middle(); }
+
 std::string Detokenizer::Append(absl::Span<const int32_t> ids) {
   std::string text;
   tokenizer_->decoder().Append(ids, skip_special_tokens_, state_, text);
   return text;
 }
+
+bool Detokenizer::HoldsBytes() const { return tokenizer_->decoder().HoldsBytes(state_); }
 
 std::string Detokenizer::Finish() {
   std::string text;

@@ -19,6 +19,9 @@ class Detokenizer {
   Detokenizer(const Tokenizer& tokenizer, bool skip_special_tokens)
       : tokenizer_(&tokenizer), skip_special_tokens_(skip_special_tokens) {}
 
+  // Before any Append: what comes is the middle of a text, not its beginning (see Decoder::Middle).
+  void Continue();
+
   // The text that `ids` complete: whole characters only. Byte-level tokenizers hold back at most
   // three bytes, the beginning of a character that later ids may complete; ill-formed UTF-8 becomes
   // U+FFFD at once. Where bytes are tokens of their own ("<0xE2>"), a run of them is held until
@@ -27,6 +30,9 @@ class Detokenizer {
 
   // What Append holds back, ill-formed UTF-8 as U+FFFD (or nothing). The sequence then begins anew.
   std::string Finish();
+
+  // Whether Append holds bytes back about which later ids decide.
+  bool HoldsBytes() const;
 
  private:
   const Tokenizer* tokenizer_;

@@ -222,6 +222,10 @@ std::vector<int32_t> Tokenizer::Encode(std::string_view text, bool add_special_t
   return ids;
 }
 
+size_t Tokenizer::prefix_size() const { return parts_->prefix.size(); }
+
+size_t Tokenizer::suffix_size() const { return parts_->suffix.size(); }
+
 std::string_view Tokenizer::TokenBytes(int32_t id) const { return parts_->decoder.TokenBytes(id); }
 
 size_t Tokenizer::max_token_bytes() const { return parts_->max_token_bytes; }

@@ -42,6 +42,10 @@ class Tokenizer {
   std::vector<int32_t> Encode(std::string_view text, bool add_special_tokens,
                               bool parse_special = true) const;
 
+  // How many tokens `add_special_tokens` puts before and behind a text.
+  size_t prefix_size() const;
+  size_t suffix_size() const;
+
   // Bytes of one token in the middle of a text, maybe only a part of a UTF-8 sequence; the content
   // of an added token (in normal form where it is `normalized`); empty for unknown ids. Lives as
   // long as the tokenizer.

@@ -121,16 +121,18 @@ absl::StatusOr<SchemaDocument> SchemaDocument::Parse(std::string_view text) {
 
 absl::StatusOr<Schema> SchemaDocument::Resolve(const std::string& reference) const {
   const absl::Status unknown = absl::InvalidArgumentError(
-      absl::StrCat("$ref \"", reference.substr(0, 200),
-                   "\" points to nothing; only \"#\" and \"#/...\" within the schema work"));
+      "points to nothing: only \"#\" and \"#/...\" within the schema work");
   if (reference == "#") return Root();
   if (reference.substr(0, 2) != "#/") return unknown;
   const OrderedJson* json = &root_;
+  std::string pointer = "#";
   for (absl::string_view part : absl::StrSplit(absl::string_view(reference).substr(2), '/')) {
-    json = Member(*json, absl::StrReplaceAll(PercentDecode(part), {{"~1", "/"}, {"~0", "~"}}));
+    const std::string name = absl::StrReplaceAll(PercentDecode(part), {{"~1", "/"}, {"~0", "~"}});
+    json = Member(*json, name);
     if (json == nullptr) return unknown;
+    absl::StrAppend(&pointer, "/", EscapePointer(name));
   }
-  return Schema{*json, reference.substr(0, 200)};
+  return Schema{*json, std::move(pointer)};
 }
 
 }  // namespace regatta::grammar

@@ -42,7 +42,7 @@ absl::StatusOr<SchemaFlattener::Alternatives> SchemaFlattener::FlattenReference(
     return schema.Error("$ref", "leads back to itself without any text in between");
   }
   absl::StatusOr<Schema> resolved = document_.Resolve(target);
-  if (!resolved.ok()) return schema.Error(resolved.status().message());
+  if (!resolved.ok()) return schema.Error("$ref", resolved.status().message());
   references_.push_back(target);
   absl::StatusOr<Alternatives> result = Flatten(*resolved);
   references_.pop_back();

@@ -111,7 +111,8 @@ OrderedJson ReadMessage(RequestFields& fields, const OrderedJson& given, size_t 
   if (role == "tool") {
     out["tool_call_id"] = message.String("tool_call_id", kMaxNameBytes).value_or("");
   }
-  if (!content && !out.contains("tool_calls")) message.Fail("content", "is missing");
+  const bool says = content || out.contains("tool_calls") || out.contains("refusal");
+  if (!says) message.Fail("content", "is missing");
   message.RefuseOthers();
   return out;
 }

@@ -205,6 +205,7 @@ absl::StatusOr<PreparedRequest> PrepareChat(const OpenAiContext& context, const 
       tokens.size(), max_tokens > 0 ? max_tokens : context_left, /*echoed_bytes=*/std::nullopt));
   const bool logprobs = shared.request.sampling().logprobs();
   shared.request.set_return_token_ids(shared.return_token_ids || logprobs);
+  shared.request.set_continue_text(chat.prompt.continue_final_message);
   ChatAnswer answer{.identity = MakeIdentity("chatcmpl-", context),
                     .tokenizer = *context.tokenizer,
                     .n = shared.n,

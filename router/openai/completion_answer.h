@@ -14,8 +14,10 @@ namespace regatta {
 // How a completion request is answered. Choice i belongs to prompt i / n.
 struct CompletionAnswer {
   struct Prompt {
-    std::string text;           // with echo
-    std::vector<uint32_t> ids;  // with echo and logprobs, or return_token_ids
+    std::string text;               // with echo
+    bool shows_text = false;        // not only tokens that are hidden: the output goes on with it
+    std::vector<uint32_t> ids;      // with echo and logprobs, or return_token_ids
+    std::vector<uint64_t> offsets;  // where each begins in the text; with echo and logprobs
   };
 
   AnswerIdentity identity;

@@ -11,6 +11,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "common/text/utf8.h"
 #include "router/openai/answer_limits.h"
 #include "router/openai/completion_answer.h"
 #include "router/openai/json_reader.h"
@@ -29,6 +30,7 @@ constexpr uint32_t kDefaultMaxTokens = 16;  // the API's
 struct Prompt {
   std::vector<uint32_t> tokens;
   std::string text;
+  std::vector<uint64_t> offsets;  // of the tokens in the text; with echo and logprobs
 };
 
 struct CompletionFields {
@@ -46,7 +48,7 @@ void ReadCompletionLogprobs(RequestFields& fields, SamplingParams& sampling) {
 }
 
 void RefuseOtherApis(RequestFields& fields, uint32_t n) {
-  fields.Refuse("suffix");
+  if (!fields.String("suffix").value_or("").empty()) fields.Fail("suffix", "is not supported");
   const auto best_of = fields.Integer("best_of", 1, kMaxChoices);
   if (best_of && *best_of != n) {
     fields.Fail("best_of", absl::StrCat("is ", *best_of, "; only n (", n, ") is supported"));
@@ -87,6 +89,34 @@ absl::StatusOr<CompletionFields> ReadCompletionFields(const OpenAiContext& conte
   return completion;
 }
 
+// Where the tokens of a text begin in it. What the tokenizer dropped at its beginning (a space) is
+// shown; where it changed more (composed characters), the text becomes what the tokens say.
+void PlaceTokens(const Tokenizer& tokenizer, bool add_special_tokens, Prompt& prompt) {
+  const size_t before = add_special_tokens ? tokenizer.prefix_size() : 0;
+  const size_t behind = add_special_tokens ? tokenizer.suffix_size() : 0;
+  const absl::Span<const uint32_t> own =
+      absl::MakeConstSpan(prompt.tokens).subspan(before, prompt.tokens.size() - before - behind);
+  std::string read = TextOf(tokenizer, own, /*skip_special_tokens=*/false);
+  const size_t characters = CharacterCount(read);
+  if (!prompt.text.ends_with(read)) prompt.text = std::move(read);
+  const size_t dropped = CharacterCount(prompt.text) - characters;
+  prompt.offsets.assign(before, 0);
+  for (const uint64_t offset : OffsetsOf(tokenizer, own, /*skip_special_tokens=*/false)) {
+    const bool first = prompt.offsets.size() == before;
+    prompt.offsets.push_back(first ? 0 : offset + dropped);
+  }
+  prompt.offsets.resize(prompt.tokens.size(), characters + dropped);
+}
+
+// Whether output is the middle of a text that these tokens begin.
+bool ShowsText(const Tokenizer& tokenizer, absl::Span<const uint32_t> tokens,
+               bool skip_special_tokens) {
+  return std::any_of(tokens.begin(), tokens.end(), [&](uint32_t token) {
+    const bool hidden = skip_special_tokens && tokenizer.IsSpecial(static_cast<int32_t>(token));
+    return !hidden && !tokenizer.TokenBytes(static_cast<int32_t>(token)).empty();
+  });
+}
+
 // Adds the prompt to `volume`, whose limits are kept before the text of tokens is made.
 absl::StatusOr<Prompt> ReadPrompt(const OpenAiContext& context, const std::string& field,
                                   const OrderedJson& given, const CompletionFields& completion,
@@ -111,8 +141,14 @@ absl::StatusOr<Prompt> ReadPrompt(const OpenAiContext& context, const std::strin
       CheckContextLength(field, prompt.tokens.size(), request.max_tokens(), context.max_seq_len()));
   RETURN_IF_ERROR(volume.Add(prompt.tokens.size(), request.max_tokens(),
                              completion.echo ? std::optional(text_bytes) : std::nullopt));
+  const Tokenizer& tokenizer = *context.tokenizer;
+  const bool placed = request.prompt_logprobs();
   if (completion.echo && given.is_array()) {
-    prompt.text = TextOf(*context.tokenizer, prompt.tokens, request.skip_special_tokens());
+    const bool skip_special_tokens = request.skip_special_tokens();
+    prompt.text = TextOf(tokenizer, prompt.tokens, skip_special_tokens);
+    if (placed) prompt.offsets = OffsetsOf(tokenizer, prompt.tokens, skip_special_tokens);
+  } else if (placed) {
+    PlaceTokens(tokenizer, completion.add_special_tokens, prompt);
   }
   return prompt;
 }
@@ -173,8 +209,14 @@ absl::StatusOr<PreparedRequest> PrepareCompletion(const OpenAiContext& context,
                            .schema_places = {{"#", kResponseSchema}}};
   for (Prompt& prompt : prompts) {
     answer.prompt_tokens += prompt.tokens.size();
+    const bool shows_text =
+        ShowsText(*context.tokenizer, prompt.tokens, shared.request.skip_special_tokens());
+    shared.request.set_continue_text(shows_text);
     AddChoices(shared, prompt.tokens, http.id, prepared.choices);
-    answer.prompts.push_back({.text = std::move(prompt.text), .ids = std::move(prompt.tokens)});
+    answer.prompts.push_back({.text = std::move(prompt.text),
+                              .shows_text = shows_text,
+                              .ids = std::move(prompt.tokens),
+                              .offsets = std::move(prompt.offsets)});
   }
   prepared.writer = MakeCompletionWriter(std::move(answer), shared.stream);
   return prepared;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/string_views.h"
+#include "common/text/utf8.h"
 #include "router/openai/completion_answer.h"
 #include "router/openai/json_text.h"
 #include "router/openai/logprobs.h"
@@ -65,10 +66,12 @@ class CompletionWriter final : public ResponseWriter {
   struct Choice {
     Choice(const CompletionAnswer& answer, std::string_view identity, uint32_t index)
         : head(absl::StrCat(View(identity), ",\"choices\":[{\"index\":", index, ",\"text\":\"")),
-          logprobs(answer.tokenizer, answer.skip_special_tokens) {}
+          logprobs(answer.tokenizer, answer.skip_special_tokens,
+                   answer.prompts[index / answer.n].shows_text) {}
 
     bool HasNews() const {
-      return !text.empty() || has_logprobs || !prompt_ids.empty() || finish != FINISH_REASON_NONE;
+      return !text.empty() || logprobs.ready() || !prompt_ids.empty() ||
+             finish != FINISH_REASON_NONE;
     }
 
     std::string head;
@@ -76,7 +79,6 @@ class CompletionWriter final : public ResponseWriter {
     // What has come; in a stream, since the last event.
     std::string text;
     CompletionLogprobs logprobs;
-    bool has_logprobs = false;
     std::vector<uint32_t> ids;
     std::vector<uint32_t> prompt_ids;
     FinishReason finish = FINISH_REASON_NONE;
@@ -89,17 +91,14 @@ class CompletionWriter final : public ResponseWriter {
     if (!answer_.echo) return;
     choice.text = prompt.text;
     if (!answer_.logprobs) return;
-    choice.logprobs.AddPrompt(prompt.ids, delta.prompt_logprobs());
-    choice.has_logprobs = true;
+    choice.logprobs.AddPrompt(prompt.ids, prompt.offsets, CharacterCount(prompt.text),
+                              delta.prompt_logprobs());
   }
 
   void TakeOutput(Choice& choice, uint32_t index, const TokenDelta& delta) {
     usage_.Add(delta, index % answer_.n == 0);
     choice.text += delta.text();
-    if (answer_.logprobs && delta.logprobs_size() > 0) {
-      choice.logprobs.Add(delta);
-      choice.has_logprobs = true;
-    }
+    if (answer_.logprobs) choice.logprobs.Add(delta);
     if (answer_.return_token_ids) {
       choice.ids.insert(choice.ids.end(), delta.token_ids().begin(), delta.token_ids().end());
     }
@@ -119,14 +118,13 @@ class CompletionWriter final : public ResponseWriter {
     choice.text.clear();
     choice.ids.clear();
     choice.prompt_ids.clear();
-    choice.has_logprobs = false;
   }
 
   // From within the text on, with the closing brace.
   void AppendChoice(Choice& choice, std::string& out) const {
     AppendEscaped(choice.text, out);
     out += "\",\"logprobs\":";
-    if (answer_.logprobs) {
+    if (answer_.logprobs && (!stream_ || choice.logprobs.ready())) {
       choice.logprobs.TakeJson(out);
     } else {
       out += "null";

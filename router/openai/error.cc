@@ -74,10 +74,7 @@ size_t EndOfPath(std::string_view message) {
 std::string_view ParamOf(std::string_view message) {
   const size_t colon = EndOfPath(message);
   if (colon == 0 || message.substr(colon, 2) != ": ") return {};
-  std::string_view field = message.substr(0, colon);
-  // Our own API groups fields; this one is flat.
-  if (field.substr(0, kGroup.size()) == kGroup) field.remove_prefix(kGroup.size());
-  return field;
+  return message.substr(0, colon);
 }
 
 std::string_view DroppedReason(absl::StatusCode code) {
@@ -106,7 +103,9 @@ std::string ErrorJson(const absl::Status& status) {
   const Kind kind = KindOf(status.code());
   const auto payload = status.GetPayload(View(kCodePayload));
   const std::string code = payload ? std::string(*payload) : std::string(kind.code);
-  const std::string_view message = kind.message.empty() ? StdView(status.message()) : kind.message;
+  std::string_view message = kind.message.empty() ? StdView(status.message()) : kind.message;
+  // Our own API groups fields; this one is flat.
+  if (message.starts_with(kGroup)) message.remove_prefix(kGroup.size());
   return ErrorBody(message, kind.type,
                    kind.http == 400 || kind.http == 404 ? ParamOf(message) : std::string_view(),
                    code);

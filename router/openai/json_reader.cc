@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "router/openai/json_text.h"
 
 namespace regatta {
 namespace {
@@ -35,7 +36,8 @@ class DocumentBuilder final : public nlohmann::json_sax<OrderedJson> {
     if (++keys_ > kMaxJsonKeys) return Fail(absl::StrCat("more than ", kMaxJsonKeys, " keys"));
     if (!open_.back().keys.insert(key).second) {
       return Fail(absl::StrCat("the key \"", absl::Utf8SafeCHexEscape(key.substr(0, kMaxShownKey)),
-                               "\" is given twice"));
+                               "\" is given twice"),
+                  PathOfOpen());
     }
     key_ = std::move(key);
     return true;
@@ -50,7 +52,7 @@ class DocumentBuilder final : public nlohmann::json_sax<OrderedJson> {
 
   absl::StatusOr<OrderedJson> Take(bool complete) {
     if (complete) return std::move(root_);
-    return absl::InvalidArgumentError(absl::StrCat("body: ", error_));
+    return absl::InvalidArgumentError(absl::StrCat(place_, ": ", error_));
   }
 
  private:
@@ -93,9 +95,27 @@ class DocumentBuilder final : public nlohmann::json_sax<OrderedJson> {
     return true;
   }
 
-  bool Fail(std::string what) {
-    if (error_.empty()) error_ = std::move(what);
+  bool Fail(std::string what, std::string place = "body") {
+    if (error_.empty()) {
+      error_ = std::move(what);
+      place_ = std::move(place);
+    }
     return false;
+  }
+
+  // Of the innermost value that is being read, as in "messages[0]"; "body" for the whole.
+  std::string PathOfOpen() const {
+    std::string path;
+    for (size_t i = 0; i + 1 < open_.size(); ++i) {
+      const OrderedJson& value = *open_[i].value;
+      if (value.is_array()) {
+        absl::StrAppend(&path, "[", value.size() - 1, "]");
+      } else {
+        const std::string& key = value.get_ref<const OrderedJson::object_t&>().back().first;
+        AppendPathName(std::string_view(key).substr(0, kMaxShownKey), path);
+      }
+    }
+    return path.empty() ? "body" : path;
   }
 
   OrderedJson root_;
@@ -103,6 +123,7 @@ class DocumentBuilder final : public nlohmann::json_sax<OrderedJson> {
   std::string key_;
   size_t keys_ = 0;
   std::string error_;
+  std::string place_;
 };
 
 }  // namespace

@@ -1,9 +1,12 @@
 // Escaping by table: runs of ordinary bytes are copied whole.
 #include "router/openai/json_text.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cmath>
+
+#include "absl/strings/ascii.h"
 
 namespace regatta {
 namespace {
@@ -56,6 +59,20 @@ void AppendJsonString(std::string_view text, std::string& out) {
   out.push_back('"');
   AppendEscaped(text, out);
   out.push_back('"');
+}
+
+void AppendPathName(std::string_view name, std::string& path) {
+  const bool plain = !name.empty() && std::all_of(name.begin(), name.end(), [](char c) {
+    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '$';
+  });
+  if (plain) {
+    if (!path.empty()) path.push_back('.');
+    path += name;
+    return;
+  }
+  path.push_back('[');
+  AppendJsonString(name, path);
+  path.push_back(']');
 }
 
 void AppendJsonNumber(uint64_t value, std::string& out) {

@@ -62,11 +62,6 @@ std::string NameOf(const Tokenizer& tokenizer, uint32_t token) {
   return name;
 }
 
-uint64_t CountCharacters(std::string_view text) {
-  return std::count_if(text.begin(), text.end(),
-                       [](char c) { return (static_cast<uint8_t>(c) & 0xC0) != 0x80; });
-}
-
 }  // namespace
 
 void AppendChatLogprobs(const TokenDelta& delta, const Tokenizer& tokenizer, std::string& out) {
@@ -78,6 +73,7 @@ void AppendChatLogprobs(const TokenDelta& delta, const Tokenizer& tokenizer, std
 }
 
 void CompletionLogprobs::AddPrompt(absl::Span<const uint32_t> tokens,
+                                   absl::Span<const uint64_t> offsets, uint64_t characters,
                                    const PromptLogprobs& logprobs) {
   for (size_t i = 0; i < tokens.size(); ++i) {
     const int column = static_cast<int>(i) - 1;
@@ -86,22 +82,35 @@ void CompletionLogprobs::AddPrompt(absl::Span<const uint32_t> tokens,
     AddToken(tokens[i], known ? &logprobs.logprobs().Get(column) : nullptr,
              has_top ? &logprobs.top_logprobs(column) : nullptr);
   }
+  AddOffsets(offsets);
+  output_at_ = characters;
 }
 
 void CompletionLogprobs::Add(const TokenDelta& delta) {
   const int count = std::min(delta.token_ids_size(), delta.logprobs_size());
+  std::vector<uint64_t> offsets;
   for (int i = 0; i < count; ++i) {
     AddToken(delta.token_ids(i), &delta.logprobs().Get(i),
              i < delta.top_logprobs_size() ? &delta.top_logprobs(i) : nullptr);
+    places_.Append(static_cast<int32_t>(delta.token_ids(i)), offsets);
   }
+  if (delta.finish_reason() != FINISH_REASON_NONE) places_.Finish(offsets);
+  for (uint64_t& offset : offsets) offset += output_at_;
+  AddOffsets(offsets);
+}
+
+void CompletionLogprobs::AddOffsets(absl::Span<const uint64_t> offsets) {
+  for (const uint64_t offset : offsets) {
+    Separate(offsets_);
+    AppendJsonNumber(offset, offsets_);
+  }
+  num_offsets_ += offsets.size();
 }
 
 void CompletionLogprobs::AddToken(uint32_t token, const float* logprob, const TopLogprobs* top) {
+  ++num_tokens_;
   Separate(tokens_);
   AppendJsonString(NameOf(*tokenizer_, token), tokens_);
-  Separate(offsets_);
-  AppendJsonNumber(offset_, offsets_);
-  offset_ += CountCharacters(text_.Append({static_cast<int32_t>(token)}));
   Separate(logprobs_);
   Separate(tops_);
   if (logprob == nullptr) {
@@ -136,6 +145,7 @@ void CompletionLogprobs::TakeJson(std::string& out) {
   absl::StrAppend(&out, "{\"tokens\":[", tokens_, "],\"token_logprobs\":[", logprobs_,
                   "],\"top_logprobs\":[", tops_, "],\"text_offset\":[", offsets_, "]}");
   for (std::string* column : {&tokens_, &logprobs_, &tops_, &offsets_}) column->clear();
+  num_tokens_ = num_offsets_ = 0;
 }
 
 }  // namespace regatta

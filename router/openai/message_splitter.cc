@@ -8,9 +8,12 @@ namespace regatta {
 std::vector<ToolEvent> MessageSplitter::Split(std::string_view text, bool last) {
   std::vector<ToolEvent> events;
   if (use_.forced) {
-    if (text.empty()) return events;
-    if (!called_) events.push_back({.kind = ToolEvent::kCall, .call = 0, .text = *use_.forced});
-    events.push_back({.kind = ToolEvent::kArguments, .call = 0, .text = std::string(text)});
+    if (!called_ && (last || !text.empty())) {
+      events.push_back({.kind = ToolEvent::kCall, .call = 0, .text = *use_.forced});
+    }
+    if (!text.empty()) {
+      events.push_back({.kind = ToolEvent::kArguments, .call = 0, .text = std::string(text)});
+    }
   } else {
     parser_.Append(text, events);
     if (last) parser_.Finish(events);

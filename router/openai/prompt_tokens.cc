@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "common/string_views.h"
+#include "common/text/token_offsets.h"
 #include "router/openai/error.h"
 #include "router/request.h"
 
@@ -60,6 +61,15 @@ std::string TextOf(const Tokenizer& tokenizer, absl::Span<const uint32_t> tokens
                    bool skip_special_tokens) {
   const std::vector<int32_t> ids(tokens.begin(), tokens.end());
   return tokenizer.Decode(ids, skip_special_tokens);
+}
+
+std::vector<uint64_t> OffsetsOf(const Tokenizer& tokenizer, absl::Span<const uint32_t> tokens,
+                                bool skip_special_tokens) {
+  TokenOffsets places(tokenizer, skip_special_tokens);
+  std::vector<uint64_t> offsets;
+  for (const uint32_t token : tokens) places.Append(static_cast<int32_t>(token), offsets);
+  places.Finish(offsets);
+  return offsets;
 }
 
 void AddChoices(const SharedFields& shared, absl::Span<const uint32_t> prompt,

@@ -29,6 +29,10 @@ absl::StatusOr<std::vector<uint32_t>> GivenTokens(const OpenAiContext& context,
 std::string TextOf(const Tokenizer& tokenizer, absl::Span<const uint32_t> tokens,
                    bool skip_special_tokens);
 
+// Where each of them begins in that text, in characters (see TokenOffsets).
+std::vector<uint64_t> OffsetsOf(const Tokenizer& tokenizer, absl::Span<const uint32_t> tokens,
+                                bool skip_special_tokens);
+
 // Appends `shared.n` requests for one prompt: alike but for seed and id, which is `http_id`, with
 // "-1", "-2" ... from the second request of `choices` on.
 void AddChoices(const SharedFields& shared, absl::Span<const uint32_t> prompt,

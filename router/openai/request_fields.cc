@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/config.h"
 #include "common/string_views.h"
+#include "router/openai/json_text.h"
 
 namespace regatta {
 namespace {
@@ -34,7 +35,9 @@ RequestFields::RequestFields(const OrderedJson& object, std::string path, absl::
 }
 
 std::string RequestFields::PathOf(std::string_view name) const {
-  return path_.empty() ? std::string(name) : absl::StrCat(path_, ".", View(name));
+  std::string path = path_;
+  AppendPathName(name, path);
+  return path;
 }
 
 void RequestFields::Fail(std::string_view name, std::string_view what) {

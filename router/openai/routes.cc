@@ -29,7 +29,8 @@ constexpr std::string_view kModelsPath = "/v1/models/";
 
 absl::Status CheckContentType(const HttpRequest& request) {
   const std::string_view type = request.Header("content-type");
-  if (type.empty() || absl::StartsWithIgnoreCase(View(type), "application/json")) {
+  const std::string_view media = type.substr(0, type.find_first_of("; \t"));
+  if (type.empty() || absl::EqualsIgnoreCase(View(media), "application/json")) {
     return absl::OkStatus();
   }
   return absl::InvalidArgumentError(

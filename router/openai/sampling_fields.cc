@@ -6,6 +6,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
 #include "absl/random/random.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
@@ -23,7 +24,11 @@ constexpr double kMaxBias = 100;
 
 float NumberOr(RequestFields& fields, const char* name, float fallback, double min, double max,
                bool above = false) {
-  return static_cast<float>(fields.Number(name, min, max, above).value_or(fallback));
+  const std::optional<double> given = fields.Number(name, min, max, above);
+  if (!given) return fallback;
+  const auto number = static_cast<float>(*given);
+  // 0 would mean another thing than the least number above it.
+  return above ? std::max(number, std::numeric_limits<float>::min()) : number;
 }
 
 // `key` as vocabulary index; nullopt when it is none.
@@ -42,11 +47,15 @@ void ReadLogitBias(RequestFields& fields, uint32_t vocab_size, SamplingParams& s
     return fields.Fail("logit_bias", absl::StrCat("has ", biases->size(), " entries; at most ",
                                                   kMaxLogitBiasEntries));
   }
+  absl::flat_hash_set<uint32_t> seen;
   for (const auto& [key, value] : biases->get_ref<const OrderedJson::object_t&>()) {
     const std::optional<uint32_t> token = TokenOf(key, vocab_size);
     if (!token) {
       return fields.Fail("logit_bias", absl::StrCat("has the key '", key.substr(0, 32),
                                                     "'; expected token ids below ", vocab_size));
+    }
+    if (!seen.insert(*token).second) {  // "5" and "05".
+      return fields.Fail("logit_bias", absl::StrCat("of token ", *token, " is given twice"));
     }
     const double bias = value.is_number() ? value.get<double>() : kMaxBias + 1;
     if (!(bias >= -kMaxBias && bias <= kMaxBias)) {
@@ -111,6 +120,18 @@ void ReadStops(RequestFields& fields, uint32_t vocab_size, GenerateRequest& requ
   request.set_ignore_eos(fields.Bool("ignore_eos", false));
 }
 
+// Any number of 64 bits, with a sign or without; negative ones count modulo 2^64.
+std::optional<uint64_t> ReadSeed(RequestFields& fields) {
+  const OrderedJson* seed = fields.Find("seed");
+  if (seed == nullptr) return std::nullopt;
+  if (seed->is_number_unsigned()) return seed->get<uint64_t>();
+  if (seed->is_number_integer()) return static_cast<uint64_t>(seed->get<int64_t>());
+  fields.Fail("seed", absl::StrCat("is ", ShownValue(*seed), "; expected a whole number from ",
+                                   std::numeric_limits<int64_t>::min(), " to ",
+                                   std::numeric_limits<uint64_t>::max()));
+  return std::nullopt;
+}
+
 void ReadStreaming(RequestFields& fields, SharedFields& shared) {
   shared.stream = fields.Bool("stream", false);
   const OrderedJson* options = fields.Object("stream_options");
@@ -160,10 +181,7 @@ void ReadSharedFields(RequestFields& fields, const OpenAiContext& context, Share
   ReadStops(fields, static_cast<uint32_t>(context.model.vocab_size), request);
   ReadStreaming(fields, shared);
   shared.n = fields.Integer("n", 1, kMaxChoices).value_or(1);
-  if (const auto seed = fields.Integer("seed", std::numeric_limits<int64_t>::min(),
-                                       std::numeric_limits<int64_t>::max())) {
-    shared.seed = static_cast<uint64_t>(*seed);
-  }
+  shared.seed = ReadSeed(fields);
   request.set_skip_special_tokens(fields.Bool("skip_special_tokens", true));
   // As in vLLM lower runs first; in ours, larger.
   request.set_priority(

@@ -18,26 +18,16 @@ bool IsIndex(absl::string_view text) {
   return !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
 }
 
-bool IsPlainName(absl::string_view text) {
-  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
-    return absl::ascii_isalnum(c) || c == '_' || c == '-' || c == '$';
-  });
-}
-
-// ".properties.a.anyOf[0]" of "/properties/a/anyOf/0".
-std::string PathOf(absl::string_view pointer) {
-  std::string path;
+// `field`, and the path within it: "field.properties.a.anyOf[0]" of "/properties/a/anyOf/0".
+std::string PathOf(const std::string& field, absl::string_view pointer) {
+  std::string path = field;
   bool named = false;  // The next part is a name that the author of the schema chose.
   for (absl::string_view part : absl::StrSplit(pointer, '/', absl::SkipEmpty())) {
     const std::string name = absl::StrReplaceAll(part, {{"~1", "/"}, {"~0", "~"}});
     if (!named && IsIndex(name)) {
       absl::StrAppend(&path, "[", name, "]");
-    } else if (IsPlainName(name)) {
-      absl::StrAppend(&path, ".", name);
     } else {
-      std::string quoted;
-      AppendJsonString(name, quoted);
-      absl::StrAppend(&path, "[", quoted, "]");
+      AppendPathName(name, path);
     }
     named = !named && (name == "properties" || name == "$defs" || name == "definitions");
   }
@@ -63,10 +53,11 @@ absl::Status NameSchemaPlace(const absl::Status& status, absl::Span<const Schema
   }
   if (innermost == nullptr) return status;
   const absl::string_view below = absl::string_view(pointer).substr(innermost->pointer.size());
-  const absl::string_view what = status.message().substr(pointer.size() + 1);
-  return absl::Status(
-      status.code(),
-      absl::StrCat(innermost->field, innermost->made ? "" : PathOf(below), ": ", what));
+  std::string what(status.message().substr(pointer.size() + 1));
+  // References were moved with the schema: they are shown as the client wrote them.
+  if (innermost->pointer.size() > 1) absl::StrReplaceAll({{innermost->pointer, "#"}}, &what);
+  const std::string path = innermost->made ? innermost->field : PathOf(innermost->field, below);
+  return absl::Status(status.code(), absl::StrCat(path, ": ", what));
 }
 
 }  // namespace regatta

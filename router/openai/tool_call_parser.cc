@@ -134,6 +134,11 @@ void ToolCallParser::TakeBeforeObject(char c, std::vector<ToolEvent>& events) {
   Release(events);
 }
 
+bool ToolCallParser::IsCall(bool done) const {
+  const bool forced = syntax_ == ToolCallSyntax::kJsonArray;
+  return object_.has_name() && (object_.has_arguments() || done || forced);
+}
+
 void ToolCallParser::TakeObject(char c, std::vector<ToolEvent>& events) {
   const bool announced = held_.empty();
   const CallObject::Result result = object_.Take(c);
@@ -143,7 +148,7 @@ void ToolCallParser::TakeObject(char c, std::vector<ToolEvent>& events) {
     if (announced) held_.push_back(c);
     return Release(events);
   }
-  if (!announced && object_.has_name() && (object_.has_arguments() || done)) {
+  if (!announced && IsCall(done)) {
     if (std::find(names_.begin(), names_.end(), object_.name()) == names_.end()) {
       return Release(events);
     }
@@ -186,7 +191,8 @@ void ToolCallParser::TakeAfterObject(char c, std::vector<ToolEvent>& events) {
 
 void ToolCallParser::Finish(std::vector<ToolEvent>& events) {
   const bool only_space = std::all_of(held_.begin(), held_.end(), IsSpace);
-  if (!only_space || num_calls_ == 0) Add(ToolEvent::kContent, 0, held_, events);
+  const bool content = syntax_ != ToolCallSyntax::kJsonArray && (!only_space || num_calls_ == 0);
+  if (content) Add(ToolEvent::kContent, 0, held_, events);
   held_.clear();
 }
 

@@ -39,8 +39,10 @@ struct ToolEvent {
 };
 
 // What is no call of a tool in `names` is content, whole. Once a call has been announced its
-// arguments come as they are written; what follows a call that breaks off is content. One pass, no
-// going back: time is linear in the text, and the events do not depend on where it is cut.
+// arguments come as they are written; what follows a call that breaks off is content. In
+// kJsonArray, which a schema keeps, a call is announced as soon as its name is complete, and the
+// beginning of one that ends before is nobody's. One pass, no going back: time is linear in the
+// text, and the events do not depend on where it is cut.
 class ToolCallParser {
  public:
   // `names` must outlive the parser.
@@ -48,7 +50,8 @@ class ToolCallParser {
 
   // Events that `text` completes, appended to `events`; ones of a kind are joined.
   void Append(std::string_view text, std::vector<ToolEvent>& events);
-  // The output is complete: what was held back as the beginning of a call is content.
+  // The output is complete: what was held back as the beginning of a call is content, but for
+  // kJsonArray.
   void Finish(std::vector<ToolEvent>& events);
 
   uint32_t num_calls() const { return num_calls_; }
@@ -65,6 +68,9 @@ class ToolCallParser {
   void BeginObject();
   // Gives what is held back as content, then goes on as in content.
   void Release(std::vector<ToolEvent>& events);
+
+  // What has been read of the object makes it a call, if a tool has its name.
+  bool IsCall(bool done) const;
 
   const ToolCallSyntax syntax_;
   const std::vector<std::string>& names_;

@@ -73,11 +73,31 @@ void ReadChoice(RequestFields& fields, Tools& tools) {
   }
 }
 
+// Arguments are an object also where a schema leaves it open.
 OrderedJson ParametersOf(const OrderedJson& tool) {
   const OrderedJson& function = tool.at("function");
   const auto found = function.find("parameters");
   if (found == function.end() || found->is_null()) return {{"type", "object"}};
-  return *found;
+  OrderedJson parameters = *found;
+  if (!parameters.contains("type")) parameters["type"] = "object";
+  return parameters;
+}
+
+bool IsForced(const Tools& tools, size_t i) {
+  return tools.choice == Tools::kRequired || (tools.choice == Tools::kNamed && tools.forced == i);
+}
+
+// What else a schema could force would be no call.
+void CheckForcedParameters(RequestFields& fields, const Tools& tools) {
+  for (size_t i = 0; i < tools.names.size() && fields.ok(); ++i) {
+    if (!IsForced(tools, i)) continue;
+    const OrderedJson parameters = ParametersOf((*tools.definitions)[i]);
+    RequestFields of_parameters(parameters, absl::StrCat("tools[", i, "].function.parameters"),
+                                fields.status());
+    if (parameters.at("type") == "object") continue;
+    of_parameters.Fail(
+        "type", absl::StrCat("is ", ShownValue(parameters.at("type")), "; expected \"object\""));
+  }
 }
 
 // Keywords whose members are named by the author, each a schema, and those that hold plain values.
@@ -130,6 +150,7 @@ Tools ReadTools(RequestFields& fields) {
     if (!array->empty()) tools.definitions = array;
   }
   ReadChoice(fields, tools);
+  CheckForcedParameters(fields, tools);
   tools.parallel = fields.Bool("parallel_tool_calls", true);
   return tools;
 }

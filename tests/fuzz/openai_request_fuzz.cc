@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "common/check.h"
 #include "common/text/utf8.h"
@@ -75,6 +76,18 @@ class Api final : public ApiFixture {
   }
 };
 
+// Log-probabilities of completions are columns of one length, with offsets in order.
+void CheckColumns(const nlohmann::json& answer) {
+  for (const auto& choice : answer.value("choices", nlohmann::json::array())) {
+    const nlohmann::json logprobs = choice.value("logprobs", nlohmann::json());
+    if (!logprobs.is_object() || !logprobs.contains("tokens")) continue;
+    const size_t tokens = logprobs["tokens"].size();
+    for (const auto& column : logprobs) CHECK_EQ(column.size(), tokens) << answer;
+    const auto offsets = logprobs["text_offset"].get<std::vector<uint64_t>>();
+    CHECK(std::is_sorted(offsets.begin(), offsets.end())) << answer;
+  }
+}
+
 void CheckAnswer(const FakeExchange& exchange) {
   CHECK(exchange.complete()) << "no answer";
   CHECK(IsValidUtf8(exchange.body()));
@@ -83,9 +96,13 @@ void CheckAnswer(const FakeExchange& exchange) {
         << exchange.status() << " " << exchange.body();
     CHECK(exchange.error().at("message").is_string()) << exchange.body();
   } else if (exchange.streaming()) {
-    for (const auto& chunk : exchange.chunks()) CHECK(chunk.is_object()) << exchange.body();
+    for (const auto& chunk : exchange.chunks()) {
+      CHECK(chunk.is_object()) << exchange.body();
+      CheckColumns(chunk);
+    }
   } else {
     CHECK(exchange.json().is_object()) << exchange.body();
+    CheckColumns(exchange.json());
   }
 }
 

@@ -161,6 +161,12 @@ TEST_F(OptionsTest, ServedNamesAndToolCallsAreForTheHttpApi) {
   EXPECT_EQ(exit_code_, -1) << error_;
   EXPECT_THAT(options.served_model_names, ElementsAre("org/model", "short"));
   EXPECT_EQ(options.tool_call_syntax, "hermes");
+  for (const std::vector<std::string>& empty : {std::vector<std::string>{"--served-model-name", ""},
+                                                {"--served-model-name", "short", ""},
+                                                {"--served-model-name=", "--http", "a:1"},
+                                                {"--served_model_name="}}) {
+    EXPECT_THAT(Error("", empty), HasSubstr("--served-model-name: the value is empty"));
+  }
   Parse("", {"--tool-call-syntax", "pythonic"});
   EXPECT_GT(exit_code_, 0);
 }

@@ -55,6 +55,22 @@ TEST_F(OutputProcessorTest, StopStringAcrossTokensEndsTheRequest) {
   EXPECT_EQ(last.times().last_token_ns(), 500);
 }
 
+// Where the tokenizer writes a space before every text, what continues one keeps it.
+TEST_F(OutputProcessorTest, TextThatGoesOnKeepsItsSpace) {
+  const auto tokenizer =
+      *Tokenizer::Load(REGATTA_SOURCE_DIR "/tests/common/text/fixtures/mistral_style.json");
+  SequenceEvent event;
+  event.tokens = {static_cast<uint32_t>(*tokenizer->TokenId("\u2581the"))};
+  event.num_outputs = 1;
+  for (const bool continues : {false, true}) {
+    OutputOptions options;
+    options.return_text = true;
+    options.continue_text = continues;
+    OutputProcessor output(options, tokenizer.get());
+    EXPECT_EQ(output.Process(event, 1).text(), continues ? " the" : "the");
+  }
+}
+
 TEST_F(OutputProcessorTest, HeldTextAppearsWhenItIsNoStop) {
   OutputProcessor output = Make({"end"}, true);
   EXPECT_EQ(output.Process(Event("en", 2), 1).text(), "");

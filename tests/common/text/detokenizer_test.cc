@@ -139,6 +139,30 @@ TEST(Detokenizer, ByteTokensAreHeldUntilTheirRunEnds) {
   EXPECT_EQ(detokenizer.Append({id("\u2581the")}), "the");  // Begun anew: no space.
 }
 
+// What continues a text is the text of all without that of the beginning, in every decoder.
+TEST(Detokenizer, AContinuedTextKeepsItsSpace) {
+  std::mt19937 random(7);
+  for (const char* name : {"llama2_style", "llama3_style", "mistral_style", "mixtral_style",
+                           "tekken_style", "metaspace_always", "metaspace_never"}) {
+    SCOPED_TRACE(name);
+    auto tokenizer = LoadFixture(name);
+    const Ids begin = tokenizer->Encode("the the", /*add_special_tokens=*/true);
+    const std::string begun = tokenizer->Decode(begin, true);
+    for (int round = 0; round < 300; ++round) {
+      Ids more(random() % 6);
+      for (int32_t& id : more) id = static_cast<int32_t>(random() % tokenizer->vocab_size());
+      if (round == 0) more = {tokenizer->Encode("the", /*add_special_tokens=*/false)};
+      Ids all = begin;
+      all.insert(all.end(), more.begin(), more.end());
+      Detokenizer detokenizer(*tokenizer, true);
+      detokenizer.Continue();
+      std::string text = detokenizer.Append(more);
+      text += detokenizer.Finish();
+      ASSERT_EQ(begun + text, tokenizer->Decode(all, true)) << round;
+    }
+  }
+}
+
 TEST(Detokenizer, UnknownIdsAndNothingGiveNothing) {
   for (const char* name : {"llama2_style", "llama3_style"}) {
     auto tokenizer = LoadFixture(name);

@@ -88,6 +88,10 @@ TEST_F(SchemaErrorsTest, ThePlaceIsKnownAndTheValueIsShown) {
   expect(R"({"items":{"type":"string","pattern":"\\bx"}})", "#/items/pattern", R"("\\bx")");
   expect(R"({"type":"string","format":"made-up"})", "#/format", "\"made-up\"");
   expect(R"({"not":{"enum":[1,2]}})", "#/not", R"({"enum":[1,2]})");
+  expect(R"({"properties":{"a":{"$ref":"#/$defs/b"}}})", "#/properties/a/$ref", "\"#/$defs/b\"");
+  expect(R"({"$ref":"x.json"})", "#/$ref", "\"x.json\"");
+  expect(R"({"$ref":"#/%24defs/a%2Fb","$defs":{"a":0,"a/b":{"type":1}}})", "#/$defs/a~1b/type",
+         "1");
   // Cut between characters.
   expect(R"({"type":"string","pattern":"()" + Repeat("\u00e4", 60) + "\"}", "#/pattern",
          "\"(" + Repeat("\u00e4", 29) + "...");

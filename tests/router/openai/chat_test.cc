@@ -324,6 +324,75 @@ TEST_F(ChatTest, RequiredToolsAreForcedAsAnArray) {
   EXPECT_EQ(exchange->json()["choices"][0]["finish_reason"], "tool_calls");
 }
 
+// The end of a whole answer and of a stream that max_tokens cuts after `text`: message and reason.
+TEST_F(ChatTest, ForcedCallsThatAreCutAreIncompleteCalls) {
+  const json named = {{"type", "function"}, {"function", {{"name", "add"}}}};
+  struct Case {
+    json choice;
+    std::string text;
+    json arguments;  // null: no call yet
+  };
+  for (const Case& cut :
+       {Case{"required", "[{\"name\":\"add\",\"parameters\":{\"a\":\"}", "{\"a\":\"}"},
+        Case{"required", "[{\"name\":\"add\",\"parameters\":{\"a\":1}", "{\"a\":1}"},
+        Case{"required", "[{\"name\":\"add\",\"para", ""},
+        Case{"required", "[{\"name\":\"add\"", ""}, Case{"required", "[{\"name\":\"ad", nullptr},
+        Case{"required", " [", nullptr}, Case{"required", "", nullptr},
+        Case{named, "{\"a\":", "{\"a\":"}, Case{named, "", ""}}) {
+    SCOPED_TRACE(cut.text);
+    const json tools = {Tool("add"), Tool("get")};
+    const auto whole = Chat({{"tools", tools}, {"tool_choice", cut.choice}});
+    Push(*whole, sink_.size() - 1, LastDelta(cut.text, {1}, FINISH_REASON_LENGTH));
+    const json answer = whole->json()["choices"][0];
+    EXPECT_EQ(answer["finish_reason"], "length");
+    const auto stream = Chat({{"tools", tools}, {"tool_choice", cut.choice}, {"stream", true}});
+    for (const char c : cut.text) {
+      Push(*stream, sink_.size() - 1, MakeDelta(std::string(1, c), {1}));
+    }
+    Push(*stream, sink_.size() - 1, LastDelta("", {1}, FINISH_REASON_LENGTH));
+    std::string content, name, arguments;
+    for (const json& chunk : stream->chunks()) {
+      const json delta = chunk["choices"][0]["delta"];
+      content += delta.value("content", "");
+      if (!delta.contains("tool_calls")) continue;
+      name += delta["tool_calls"][0]["function"].value("name", "");
+      arguments += delta["tool_calls"][0]["function"]["arguments"].get<std::string>();
+    }
+    EXPECT_EQ(stream->chunks().back()["choices"][0]["finish_reason"], "length");
+    EXPECT_EQ(content, "");
+    if (cut.arguments == nullptr) {
+      EXPECT_EQ(answer["message"]["content"], "");
+      EXPECT_FALSE(answer["message"].contains("tool_calls"));
+      EXPECT_EQ(name, "");
+      continue;
+    }
+    EXPECT_EQ(answer["message"]["content"], nullptr);
+    ASSERT_EQ(answer["message"]["tool_calls"].size(), 1u);
+    EXPECT_EQ(answer["message"]["tool_calls"][0]["function"],
+              json({{"name", "add"}, {"arguments", cut.arguments}}));
+    EXPECT_EQ(name, "add");
+    EXPECT_EQ(arguments, cut.arguments);
+  }
+}
+
+TEST_F(ChatTest, ForcedArgumentsAreObjects) {
+  const json open = {{"properties", {{"a", {{"type", "integer"}}}}}};
+  Chat({{"tools", {Tool("add", open), Tool("get", json::object())}}, {"tool_choice", "required"}});
+  const json calls = json::parse(LastRequest().constraint().json_schema())["items"]["anyOf"];
+  for (const json& call : calls) {
+    EXPECT_EQ(call["properties"]["parameters"]["type"], "object");
+  }
+  const json named = {{"type", "function"}, {"function", {{"name", "add"}}}};
+  const json list = {Tool("get"), Tool("add", {{"type", "array"}})};
+  for (const json& choice : {json("required"), named}) {
+    const auto refused = Chat({{"tools", list}, {"tool_choice", choice}});
+    EXPECT_EQ(refused->status(), 400u);
+    EXPECT_EQ(refused->error()["param"], "tools[1].function.parameters.type");
+    EXPECT_THAT(refused->body(), HasSubstr("is \\\"array\\\"; expected \\\"object\\\""));
+  }
+  EXPECT_EQ(Chat({{"tools", list}})->status(), 0u);  // Only shown to the model.
+}
+
 TEST_F(ChatTest, MessagesReachTheTemplateAsItWantsThem) {
   max_seq_len_ = 1000;
   Chat({{"messages",
@@ -347,9 +416,11 @@ TEST_F(ChatTest, MessagesReachTheTemplateAsItWantsThem) {
 TEST_F(ChatTest, TemplateSwitchesAndVariablesArePassedOn) {
   Chat({{"chat_template_kwargs", {{"enable_thinking", false}}}, {"add_generation_prompt", false}});
   EXPECT_EQ(PromptText(), "{\"enable_thinking\":false}user:hello|");
+  EXPECT_FALSE(LastRequest().continue_text());
   Chat({{"messages", {{{"role", "assistant"}, {"content", "x"}}}},
         {"continue_final_message", true}});
   EXPECT_EQ(PromptText(), "assistant:x|");
+  EXPECT_TRUE(LastRequest().continue_text());
 }
 
 TEST_F(ChatTest, EarlyFailuresHaveTheirHttpStatus) {

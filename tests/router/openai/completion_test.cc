@@ -144,7 +144,7 @@ TEST_F(CompletionTest, EchoWithLogprobsHasTheColumnsOfThePrompt) {
                                   {"temperature", 0}});
   EXPECT_TRUE(LastRequest().prompt_logprobs());
   EXPECT_EQ(LastRequest().sampling().top_logprobs(), 1u);
-  TokenDelta delta = LastDelta("\xEF\xBF\xBD!", {'!'}, FINISH_REASON_LENGTH);
+  TokenDelta delta = LastDelta("!", {'!'}, FINISH_REASON_LENGTH);
   *delta.mutable_prompt_logprobs() = LogprobsOfPrompt();
   delta.add_logprobs(-0.25f);
   delta.add_top_logprobs()->add_token_ids('!');
@@ -155,8 +155,95 @@ TEST_F(CompletionTest, EchoWithLogprobsHasTheColumnsOfThePrompt) {
       "tokens":["<|bos|>","he","bytes:\\xc3","!"],
       "token_logprobs":[null,-1.0,-2.0,-0.25],
       "top_logprobs":[null,{"he":-0.5},{"ll":-0.5,"bytes:\\xc3":-2.0},{"!":-0.25}],
-      "text_offset":[0,0,2,2]})"));
-  EXPECT_EQ(choice["text"], "he\xEF\xBF\xBD\xEF\xBF\xBD!");
+      "text_offset":[0,0,2,3]})"));
+  EXPECT_EQ(choice["text"], "he\uFFFD!");
+}
+
+// A delta of one token and its log-probability.
+TokenDelta OneToken(const std::string& text, uint32_t id,
+                    FinishReason reason = FINISH_REASON_NONE) {
+  TokenDelta delta = MakeDelta(text, {id}, reason);
+  delta.add_logprobs(-1);
+  return delta;
+}
+
+TEST_F(CompletionTest, OffsetsCountTheCharactersThatAreShown) {
+  // Special tokens are hidden in the output, and shown where the prompt writes them.
+  const auto special = Complete({{"prompt", "he<|eos|>ll"}, {"echo", true}, {"logprobs", 0}});
+  EXPECT_THAT(PromptOf(0), ElementsAre(300, 256, 301, 257));
+  Push(*special, 0, OneToken("he", 256));
+  Push(*special, 0, OneToken("", 300));
+  Push(*special, 0, OneToken("ll", 257, FINISH_REASON_LENGTH));
+  json choice = special->json()["choices"][0];
+  EXPECT_EQ(choice["text"], "he<|eos|>llhell");
+  EXPECT_EQ(choice["logprobs"]["text_offset"], json({0, 0, 2, 9, 11, 13, 13}));
+  // In a prompt of tokens they are hidden too; half characters end with the prompt.
+  const auto ids = Complete({{"prompt", {256, 301, 257, 0xC3}}, {"echo", true}, {"logprobs", 0}});
+  Push(*ids, 1, OneToken("\uFFFD", 0xA9));
+  Push(*ids, 1, OneToken("", 0xE2));
+  Push(*ids, 1, OneToken("\uFFFDx", 'x', FINISH_REASON_LENGTH));
+  choice = ids->json()["choices"][0];
+  EXPECT_EQ(choice["text"], "hell\uFFFD\uFFFD\uFFFDx");
+  EXPECT_EQ(choice["logprobs"]["text_offset"], json({0, 2, 2, 4, 5, 6, 7}));
+}
+
+TEST_F(CompletionTest, EchoedTextIsThatOfItsTokens) {
+  const auto echoed = [this](const std::string& style, const std::string& prompt) {
+    const auto tokenizer =
+        *Tokenizer::Load(REGATTA_SOURCE_DIR "/tests/common/text/fixtures/" + style + ".json");
+    handlers_.clear();
+    context_.tokenizer = tokenizer.get();
+    model_.vocab_size = tokenizer->vocab_size();
+    const auto exchange =
+        Complete({{"prompt", prompt}, {"echo", true}, {"logprobs", 0}, {"max_tokens", 0}});
+    Push(*exchange, sink_.size() - 1, OneToken("", 0, FINISH_REASON_LENGTH));
+    return exchange->json()["choices"][0];
+  };
+  // A dropped space stays.
+  const json dropped = echoed("metaspace_always", " the the");
+  EXPECT_EQ(dropped["text"], " the the");
+  EXPECT_EQ(dropped["logprobs"]["text_offset"].size(), 3u);
+  EXPECT_EQ(dropped["logprobs"]["text_offset"], json({0, 0, 4}));
+  // So it does where it is a token of its own.
+  const json apart = echoed("mistral_style", " 7");
+  EXPECT_EQ(apart["text"], " 7");
+  EXPECT_EQ(apart["logprobs"]["tokens"], json({"<s>", " ", "7"}));
+  EXPECT_EQ(apart["logprobs"]["text_offset"], json({0, 0, 1}));
+  // Composed characters are shown composed.
+  const json composed = echoed("qwen2_style", "e\u0301\u0020!");
+  EXPECT_EQ(composed["text"], "\u00E9 !");
+  EXPECT_EQ(composed["logprobs"]["text_offset"].back(), json(1));
+}
+
+TEST_F(CompletionTest, OutputGoesOnWithTheTextOfThePrompt) {
+  Complete({{"prompt", {"he", ""}}});
+  EXPECT_TRUE(sink_.at(0).request.continue_text());
+  EXPECT_FALSE(sink_.at(1).request.continue_text());  // Only <|bos|>, which is hidden.
+  Complete({{"prompt", ""}, {"skip_special_tokens", false}});
+  EXPECT_TRUE(LastRequest().continue_text());
+  Chat();
+  EXPECT_FALSE(LastRequest().continue_text());
+}
+
+TEST_F(CompletionTest, OffsetsThatAreNotCertainAreAwaited) {
+  const auto tokenizer =
+      *Tokenizer::Load(REGATTA_SOURCE_DIR "/tests/common/text/fixtures/llama2_style.json");
+  context_.tokenizer = tokenizer.get();
+  model_.vocab_size = tokenizer->vocab_size();
+  const auto exchange = Complete({{"logprobs", 0}, {"stream", true}});
+  const auto id = [&](const char* token) { return *tokenizer->TokenId(token); };
+  Push(*exchange, 0, OneToken("", id("<0xE2>")));
+  Push(*exchange, 0, OneToken("", id("<0x82>")));
+  Push(*exchange, 0, OneToken("\uFFFD\uFFFD the", id("\u2581the")));
+  Push(*exchange, 0, OneToken("", id("<0xE2>")));
+  Push(*exchange, 0, LastDelta("\uFFFD", {}, FINISH_REASON_LENGTH));
+  const std::vector<json> chunks = exchange->chunks();
+  ASSERT_EQ(chunks.size(), 5u);
+  for (const size_t i : {0, 1, 3}) EXPECT_EQ(chunks[i]["choices"][0]["logprobs"], nullptr);
+  const json run = chunks[2]["choices"][0]["logprobs"];
+  EXPECT_EQ(run["tokens"], json({"bytes:\\xe2", "bytes:\\x82", " the"}));
+  EXPECT_EQ(run["text_offset"], json({0, 1, 2}));
+  EXPECT_EQ(chunks[4]["choices"][0]["logprobs"]["text_offset"], json({6}));
 }
 
 TEST_F(CompletionTest, VolumeOfLogprobsIsLimited) {
@@ -298,8 +385,13 @@ TEST_F(CompletionTest, BestOfMustBeN) {
   EXPECT_EQ(Complete({{"best_of", 2}, {"n", 2}})->status(), 0u);
   EXPECT_EQ(Complete({{"best_of", 1}})->status(), 0u);
   EXPECT_THAT(ErrorOf({{"best_of", 2}}), HasSubstr("best_of: is 2; only n (1) is supported"));
-  EXPECT_THAT(ErrorOf({{"suffix", "x"}}), HasSubstr("suffix: is not supported"));
+}
+
+TEST_F(CompletionTest, NoSuffixIsNoneOrEmpty) {
   EXPECT_EQ(Complete({{"suffix", nullptr}})->status(), 0u);
+  EXPECT_EQ(Complete({{"suffix", ""}})->status(), 0u);
+  EXPECT_THAT(ErrorOf({{"suffix", "x"}}), HasSubstr("suffix: is not supported"));
+  EXPECT_THAT(ErrorOf({{"suffix", 1}}), HasSubstr("suffix: is 1; expected a string"));
 }
 
 TEST_F(CompletionTest, ModelsWithoutTokenizerWriteNoText) {

@@ -85,21 +85,36 @@ TEST_F(FieldsTest, WholeNumbersHaveRanges) {
         Range{"max_tokens", 1, INT32_MAX, streamed},
         Range{"max_completion_tokens", 1, INT32_MAX, streamed},
         Range{"min_tokens", 0, INT32_MAX, streamed}, Range{"top_logprobs", 0, 20, logprobs},
-        Range{"priority", -(1 << 20), 1 << 20, streamed},
-        Range{"seed", INT64_MIN, INT64_MAX, streamed}}) {
+        Range{"priority", -(1 << 20), 1 << 20, streamed}}) {
     Takes(range.field, range.min, range.beside);
     Takes(range.field, range.max, range.beside);
     Takes(range.field, range.max - 1, range.beside);
     Takes(range.field, nullptr, range.beside);
-    if (range.min > INT64_MIN) {
-      EXPECT_THAT(Refuses(range.field, range.min - 1, range.beside),
-                  HasSubstr("expected a whole number from"));
-      Refuses(range.field, range.max + 1, range.beside);
-    }
+    EXPECT_THAT(Refuses(range.field, range.min - 1, range.beside),
+                HasSubstr("expected a whole number from"));
+    Refuses(range.field, range.max + 1, range.beside);
     Refuses(range.field, 1.0, range.beside);
     Refuses(range.field, 1e30, range.beside);
     Refuses(range.field, UINT64_MAX, range.beside);
     RefusesWrongTypes(range.field);
+  }
+}
+
+TEST_F(FieldsTest, SeedsAreAnyNumberOf64Bits) {
+  for (const json& seed : {json(0), json(-1), json(INT64_MIN), json(INT64_MAX), json(UINT64_MAX)}) {
+    Takes("seed", seed);
+    EXPECT_EQ(LastSampling().seed(), seed.get<uint64_t>());
+  }
+  Takes("seed", uint64_t{1} << 63);
+  Takes("seed", nullptr);
+  RefusesWrongTypes("seed");
+  EXPECT_THAT(Refuses("seed", 1.0), HasSubstr("from -9223372036854775808 to 18446744073709551615"));
+  Chat();
+  for (const char* seed : {"18446744073709551616", "-9223372036854775809", "1e3"}) {
+    const auto exchange = Send("POST", "/v1/completions",
+                               std::string(R"({"model":"tiny","prompt":"x","seed":)") + seed + "}");
+    EXPECT_EQ(exchange->status(), 400u) << seed;
+    EXPECT_EQ(exchange->error()["param"], "seed");
   }
 }
 
@@ -149,6 +164,15 @@ TEST_F(FieldsTest, SamplingReachesTheCluster) {
   EXPECT_FALSE(request.skip_special_tokens());
   EXPECT_TRUE(request.include_stop_in_output());
   EXPECT_EQ(request.priority(), -3);  // Lower runs first, as in vLLM.
+}
+
+TEST_F(FieldsTest, TheLeastNumbersAreNotZero) {
+  for (const double least : {1e-320, 1e-46, 1e-40}) {
+    Takes("top_p", least);
+    EXPECT_GT(LastSampling().top_p(), 0);
+    Takes("repetition_penalty", least);
+    EXPECT_GT(LastSampling().repetition_penalty(), 0);
+  }
 }
 
 TEST_F(FieldsTest, DefaultsAreTheModelsThenTheApis) {
@@ -224,6 +248,13 @@ TEST_F(FieldsTest, LogitBiasIsAMapOfTokens) {
     Refuses("logit_bias", {{"1", bias}});
   }
   Refuses("logit_bias", {1, 2});
+  EXPECT_THAT(Refuses("logit_bias", {{"5", 1}, {"05", 2}}),
+              HasSubstr("logit_bias: of token 5 is given twice"));
+  const auto doubled = Send("POST", "/v1/completions",
+                            R"({"model":"tiny","prompt":"x","logit_bias":{"5":1,"5":1}})");
+  EXPECT_EQ(doubled->status(), 400u);
+  EXPECT_EQ(doubled->error()["param"], "logit_bias");
+  EXPECT_THAT(doubled->body(), HasSubstr("the key \\\"5\\\" is given twice"));
 }
 
 TEST_F(FieldsTest, StreamOptionsNeedAStream) {
@@ -257,6 +288,9 @@ TEST_F(FieldsTest, UnknownFieldsAreRefusedWithTheNearestName) {
               HasSubstr("max_token: is not a known field; did you mean max_tokens?"));
   EXPECT_THAT(Refuses("temprature", 0), HasSubstr("did you mean temperature?"));
   EXPECT_THAT(Refuses("zzz", 0), HasSubstr("zzz: is not a known field"));
+  const json odd = Chat({{"a: \"b", 0}})->error();
+  EXPECT_EQ(odd["param"], R"(["a: \"b"])");
+  EXPECT_EQ(odd["message"], R"(["a: \"b"]: is not a known field)");
   EXPECT_EQ(Chat({{std::string(5000, 'x'), 1}})->status(), 400u);
   for (const char* field : {"functions", "function_call", "chat_template", "best_of", "audio",
                             "guided_json", "reasoning_effort", "use_beam_search"}) {
@@ -332,6 +366,8 @@ TEST_F(FieldsTest, MessagesAreChecked) {
   EXPECT_THAT(refuses({{"role", "user"}}), HasSubstr("messages[0].content: is missing"));
   refuses({{"role", "user"}, {"content", nullptr}});
   refuses({{"role", "assistant"}});
+  refuses({{"role", "assistant"}, {"refusal", nullptr}});
+  Takes("messages", {{{"role", "assistant"}, {"refusal", "no"}}});  // As OpenAI's own answers.
   refuses({{"role", "user"}, {"content", 3}});
   refuses({{"role", "user"}, {"content", json::array()}});
   EXPECT_THAT(refuses({{"role", "user"}, {"content", "x"}, {"tool_calls", json::array()}}),
@@ -452,6 +488,9 @@ TEST_F(FieldsTest, OnlyJsonIsRead) {
   Chat();  // Makes the routes.
   for (const auto& [type, status] : {std::pair{"application/json; charset=utf-8", 0u},
                                      {"Application/JSON", 0u},
+                                     {"application/json ;charset=utf-8", 0u},
+                                     {"application/jsonx", 400u},
+                                     {"application/json-patch+json", 400u},
                                      {"text/plain", 400u},
                                      {"application/x-www-form-urlencoded", 400u}}) {
     HttpRequest request;

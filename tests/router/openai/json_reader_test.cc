@@ -57,6 +57,10 @@ TEST(JsonReaderTest, DoubledKeysAreRefusedWithinOneObject) {
   EXPECT_THAT(ErrorOf(R"({"a":1,"b":2,"a":3})"), HasSubstr("the key \"a\" is given twice"));
   EXPECT_THAT(ErrorOf(R"({"a":1,"\u0061":3})"), HasSubstr("\"a\" is given twice"));
   EXPECT_TRUE(ReadJson(R"({"a":{"a":1},"b":[{"a":1},{"a":2}]})").ok());
+  EXPECT_EQ(ErrorOf(R"({"a":1,"a":3})"), "body: the key \"a\" is given twice");
+  EXPECT_EQ(ErrorOf(R"({"x":0,"a":{"y":[0,{"k":1,"k":2}]}})"),
+            "a.y[1]: the key \"k\" is given twice");
+  EXPECT_EQ(ErrorOf(R"({"a: b":{"k":1,"k":2}})"), R"(["a: b"]: the key "k" is given twice)");
 }
 
 TEST(JsonReaderTest, NumbersMustFitDoubles) {

@@ -136,7 +136,7 @@ TEST(ErrorTest, TheObjectNamesTheField) {
     return json::parse(ErrorJson(status))["error"];
   };
   EXPECT_EQ(error(absl::InvalidArgumentError("sampling.top_p: 3 is \"bad\"")),
-            json::parse(R"({"message":"sampling.top_p: 3 is \"bad\"",
+            json::parse(R"({"message":"top_p: 3 is \"bad\"",
                 "type":"invalid_request_error","param":"top_p","code":null})"));
   EXPECT_EQ(error(absl::InvalidArgumentError("no field here: x"))["param"], nullptr);
   EXPECT_EQ(error(absl::InvalidArgumentError(": x"))["param"], nullptr);

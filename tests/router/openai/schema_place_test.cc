@@ -80,6 +80,16 @@ TEST_F(SchemaErrorAnswerTest, TheToolIsNamed) {
             "tools[0].function.parameters.required");
   EXPECT_EQ(ErrorAt(any, "#/items/anyOf/1/properties/parameters")["param"],
             "tools[1].function.parameters");
+  // References were moved with the schema; the client knows them as they were.
+  sink_.Forget();
+  const auto moved = Chat(any);
+  sink_.Fail(0, SchemaError("#/items/anyOf/1/properties/parameters/properties/a/$ref",
+                            "points to nothing; it is "
+                            "\"#/items/anyOf/1/properties/parameters/$defs/A\""));
+  moved->Run();
+  EXPECT_EQ(moved->error()["message"],
+            "tools[1].function.parameters.properties.a.$ref: points to nothing; it is "
+            "\"#/$defs/A\"");
   // What we made around them is nobody's field.
   EXPECT_EQ(ErrorAt(any, "#/items")["param"], "tools");
 }

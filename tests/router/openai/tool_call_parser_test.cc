@@ -100,6 +100,10 @@ TEST(ToolCallParserTest, ForcedArraysHoldCalls) {
       Array("[{\"name\":\"add\",\"parameters\":{\"a\":1}}, {\"name\":\"add\",\"parameters\":{}}]"),
       "<0 add<0= {\"a\":1}<1 add<1= {}");
   EXPECT_EQ(Array("{}"), "{}");
+  // Of what is cut the calls stay that have a name.
+  EXPECT_EQ(Array("[{\"name\":\"add\",\"parameters\":{\"a\":1}}, {\"na"), "<0 add<0= {\"a\":1}");
+  EXPECT_EQ(Array("[{\"name\":\"add\",\"par"), "<0 add");
+  EXPECT_EQ(Array("[{\"name\":\"ad"), "");
 }
 
 TEST(ToolCallParserTest, WithoutSyntaxAllIsContent) {
@@ -155,6 +159,7 @@ TEST(ToolCallParserTest, CutsDoNotMatter) {
     ASSERT_EQ(Written(events), whole) << text;
     calls += parser.num_calls();
     const bool changed = whole != text;
+    if (syntax == ToolCallSyntax::kJsonArray) continue;  // Begun calls are dropped.
     ASSERT_EQ(changed, parser.num_calls() > 0) << text;
   }
   EXPECT_GT(calls, 500);
