@@ -153,6 +153,7 @@ absl::Status OrchestratorService::FetchRun(const grpc::ServerContext& context,
   std::string buffer(kChunkBytes, '\0');
   for (const std::string& path : files) {
     std::ifstream file(*directory + "/" + path, std::ios::binary);
+    if (!file.is_open()) continue;  // the run has dropped it since
     FileChunk chunk;
     chunk.set_path(path);
     while (!chunk.last()) {
