@@ -8,7 +8,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
 #include "common/limits.h"
+#include "common/status_macros.h"
 #include "orchestrator/benchmark/protocol.h"
+#include "orchestrator/grpc/channel.h"
+#include "orchestrator/http/http_url.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/workload/dataset.h"
 
@@ -142,9 +145,19 @@ void AddFigureFlags(CLI::App& command, BenchmarkOptions& options) {
       ->group("Figures");
 }
 
+absl::Status CheckUrl(const std::string& url) {
+  if (absl::StartsWith(url, "http://") || absl::StartsWith(url, "https://")) {
+    return ParseHttpUrl(url).status();
+  }
+  if (absl::StartsWith(url, "grpc://")) return AddressOfUrl(url).status();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--url '", url, "': write grpc://HOST:PORT of a router, or http(s)://HOST:PORT of a server"));
+}
+
 }  // namespace
 
 absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options) {
+  if (!options.url.empty()) RETURN_IF_ERROR(CheckUrl(options.url));
   const bool http = absl::StartsWith(options.url, "http");
   if (options.gpus > 0 && !http) {
     return absl::InvalidArgumentError("--gpus is for --url http(s)://: other servers tell");

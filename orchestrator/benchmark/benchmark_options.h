@@ -58,7 +58,8 @@ struct BenchmarkOptions {
   std::vector<std::string> exports;  // formats of other tools (formats/formats.h)
 };
 
-// INVALID_ARGUMENT names a flag that was given and has no meaning with this url, or with none.
+// INVALID_ARGUMENT names a url that is none, or a flag that was given and has no meaning with this
+// one, or with none.
 absl::Status CheckFlagsOfUrl(const BenchmarkOptions& options);
 
 // Adds every flag but --concurrency and --request-rate.

@@ -137,7 +137,7 @@ LoadShape DescribeLoadShape(const LoadShapeOptions& options, const LoadPoint& po
   LoadShape shape;
   shape.set_arrival(options.fixed_schedule           ? "trace"
                     : point.request_rate <= 0        ? kClosedLoop
-                    : std::isinf(point.request_rate) ? "burst"
+                    : std::isinf(point.request_rate) ? kBurst
                                                      : options.arrival);
   // JSON has no infinity.
   if (std::isfinite(point.request_rate)) shape.set_request_rate(point.request_rate);

@@ -10,6 +10,8 @@ namespace regatta {
 namespace {
 
 constexpr double kReached = 0.95;  // of the asked concurrency or rate
+// A 99 % quantile from the schedule that is higher by this factor and time tells of waiting.
+constexpr double kWaited = 1.1, kWaitedMs = 10;
 
 void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::string>& warnings) {
   const RegattaInfo& info = point.regatta();
@@ -42,15 +44,31 @@ void AddConcurrencyWarning(const PointReport& point, std::vector<std::string>& w
       reached, steady ? " in the steady window" : "", info.concurrency()));
 }
 
-// Of an open loop: requests that waited in the client show only from their schedule.
-void AddRateWarning(const PointReport& point, std::vector<std::string>& warnings) {
+bool MissesRate(const PointReport& point) {
+  const LoadShape& load = point.regatta().load();
+  return load.request_rate() > 0 && load.ramp_up().empty() &&
+         point.world_info().issue_rate() < kReached * load.request_rate();
+}
+
+// Requests that waited in the client show only from their schedule. Also where the rate was reached
+// on the whole: a server that stalled once, and that the client then caught up with.
+void AddScheduleWarning(const PointReport& point, std::vector<std::string>& warnings) {
   const RegattaInfo& info = point.regatta();
-  const double asked = info.load().request_rate(), reached = point.world_info().issue_rate();
-  if (!info.load().ramp_up().empty() || reached >= kReached * asked) return;
-  warnings.push_back(absl::StrFormat(
-      "%.1f requests a second were sent, %g were asked: others waited in the client; TTFT p95 is "
-      "%.0f ms from when they were due, %.0f ms from when they were sent",
-      reached, asked, info.ttft_scheduled_ms().p95(), info.p95_ttft_ms()));
+  const Percentiles& due = info.latency_scheduled_ms();
+  const Percentiles& sent = point.performance().request_latency_percentiles_ms();
+  const bool waited = due.p99() > kWaited * sent.p99() + kWaitedMs;
+  if (MissesRate(point)) {
+    warnings.push_back(absl::StrFormat(
+        "%.1f requests a second were sent, %g were asked: others waited in the client; TTFT p95 is "
+        "%.0f ms from when they were due, %.0f ms from when they were sent",
+        point.world_info().issue_rate(), info.load().request_rate(), info.ttft_scheduled_ms().p95(),
+        info.p95_ttft_ms()));
+  } else if (waited) {
+    warnings.push_back(absl::StrFormat(
+        "requests waited in the client for others to end: latency p99 is %.0f ms from when they "
+        "were due, which is what users wait, %.0f ms from when they were sent",
+        due.p99(), sent.p99()));
+  }
 }
 
 void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings) {
@@ -58,8 +76,8 @@ void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings
   const std::string& arrival = point.regatta().load().arrival();
   if (arrival.empty() || arrival == kClosedLoop) {
     AddConcurrencyWarning(point, warnings);
-  } else if (point.regatta().load().request_rate() > 0) {
-    AddRateWarning(point, warnings);
+  } else if (arrival != kBurst) {
+    AddScheduleWarning(point, warnings);
   }
 }
 

@@ -55,9 +55,7 @@ int CodeOf(const Comparison& comparison, bool strict) {
   };
   if (any_gate(GATE_HOLDS) || (strict && any_gate(GATE_OPEN))) return kExitGateFailed;
   if (any_gate(GATE_NOT_JUDGED)) return kExitGateNotJudged;
-  const bool failures = std::any_of(comparison.loads().begin(), comparison.loads().end(),
-                                    [](const ComparedLoad& load) { return load.failed_runs_b(); });
-  return failures ? kExitRequestsFailed : kExitOk;
+  return comparison.failed_runs_b() > 0 ? kExitRequestsFailed : kExitOk;
 }
 
 // Flags of a sweep but those that say how to reach a service.

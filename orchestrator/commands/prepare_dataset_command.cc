@@ -16,6 +16,7 @@
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/terminal/interrupt.h"
 #include "orchestrator/workload/dataset.h"
+#include "orchestrator/workload/length_check.h"
 #include "orchestrator/workload/prompt_tokens.h"
 #include "orchestrator/workload/sharegpt.h"
 #include "orchestrator/workload/synthetic.h"
@@ -53,10 +54,22 @@ absl::Status Resolve(PrepareFlags& flags) {
   return absl::OkStatus();
 }
 
+// What no server of --model would take is told before it is written.
+absl::Status CheckContext(Dataset& dataset, const PrepareFlags& flags) {
+  const absl::StatusOr<ModelSpec> spec = LoadModelSpec(flags.model);
+  if (!spec.ok()) return absl::OkStatus();  // without a configuration no context is known
+  uint32_t line = 0;
+  for (DatasetEntry& entry : dataset.entries) entry.line = ++line;  // that it would have
+  return CheckRequestLengths(
+      dataset,
+      {static_cast<uint32_t>(spec->max_position), absl::StrCat("the context of ", spec->name),
+       "give --tokenizer in place of --model for a server with another context"});
+}
+
 absl::Status Write(const std::vector<DatasetEntry>& entries, const PrepareFlags& flags) {
+  Dataset dataset{flags.output, entries};
+  if (!flags.model.empty()) RETURN_IF_ERROR(CheckContext(dataset, flags));
   RETURN_IF_ERROR(WriteDataset(entries, flags.output));
-  Dataset dataset;
-  dataset.entries = entries;
   std::cerr << entries.size() << " requests";
   if (dataset.mean_input_length() > 0) {
     std::cerr << ", mean input " << dataset.mean_input_length() << " tokens";
@@ -136,7 +149,8 @@ absl::Status PrepareText(PrepareFlags& flags) {
 
 void AddCommonFlags(CLI::App& command, PrepareFlags& flags) {
   command.add_option("-m,--model", flags.model,
-                     "model directory, or org/name on the Hub: its vocabulary is drawn from");
+                     "model directory, or org/name on the Hub: its vocabulary is drawn from, and "
+                     "no request may be longer than its context");
   command.add_option("--tokenizer", flags.tokenizer, "directory of tokenizer.json, if elsewhere");
   command.add_option("--output", flags.output, "JSON Lines file; - is standard output")
       ->capture_default_str();
@@ -266,21 +280,27 @@ void AddPrepareDatasetCommand(CLI::App& app, CommandContext& context) {
   auto flags = std::make_shared<PrepareFlags>();
   command.require_subcommand(1);
   AddCommonFlags(command, *flags);
+  // The kinds inherit the footer as it is when they are added.
+  command.footer(
+      "Examples:\n"
+      "  regatta prepare-dataset --model MODEL --output 128_128.jsonl token-norm-dist "
+      "--num-requests 1000 \\\n"
+      "    --input-mean 128 --input-stdev 0 --output-mean 128 --output-stdev 0\n"
+      "  regatta prepare-dataset --model MODEL --output 1k_1k.jsonl token-range-dist "
+      "--num-requests 1000 \\\n"
+      "    --input-len 1024 --output-len 1024 --range-ratio 0.2\n"
+      "  regatta prepare-dataset --model MODEL --output chat.jsonl text --input prompts.txt\n"
+      "  regatta prepare-dataset --model MODEL --output talks.jsonl sharegpt --multi-turn "
+      "--input ShareGPT_V3_unfiltered_cleaned_split.json\n"
+      "  regatta prepare-dataset --model MODEL --output trace.jsonl trace --format mooncake "
+      "--input conversation_trace.jsonl\n"
+      "  regatta sweep --model MODEL --dataset 128_128.jsonl --concurrency 1:64:x2\n");
   AddNormal(command, flags, context);
   AddUniform(command, flags, context);
   AddRange(command, flags, context);
   AddTrace(command, flags, context);
   AddShareGpt(command, flags, context);
   AddText(command, flags, context);
-  command.footer(
-      "Examples:\n"
-      "  regatta prepare-dataset --model MODEL --output 128_128.jsonl token-norm-dist "
-      "--num-requests 1000 \\\n"
-      "    --input-mean 128 --input-stdev 0 --output-mean 128 --output-stdev 0\n"
-      "  regatta prepare-dataset --model MODEL --output chat.jsonl text --input prompts.txt\n"
-      "  regatta prepare-dataset --model MODEL --output trace.jsonl trace --format mooncake "
-      "--input "
-      "conversation_trace.jsonl");
 }
 
 }  // namespace regatta

@@ -39,7 +39,7 @@ absl::StatusOr<int> WatchRun(const RemoteFlags& flags) {
   };
   ASSIGN_OR_RETURN(const RunSummary run, client.Watch(flags.id, see));
   status.Remove();
-  std::cout << RunText(run);
+  std::cout << RunText(run, ServiceWords(flags.service));
   if (run.state() == RUN_CANCELLED) return kExitInterrupted;
   if (run.state() == RUN_FAILED) return kExitFailed;
   return run.failed_requests() > 0 ? kExitRequestsFailed : kExitOk;
@@ -63,7 +63,7 @@ absl::StatusOr<int> Fetch(const RemoteFlags& flags) {
 absl::StatusOr<int> Cancel(const RemoteFlags& flags) {
   ASSIGN_OR_RETURN(OrchestratorClient client, OrchestratorClient::Dial(flags.service));
   ASSIGN_OR_RETURN(const RunSummary run, client.Cancel(flags.id));
-  std::cout << RunText(run);
+  std::cout << RunText(run, ServiceWords(flags.service));
   return kExitOk;
 }
 

@@ -42,11 +42,13 @@ absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,
     return absl::FailedPreconditionError(absl::StrCat(
         flag, ": the sweep was begun with ", had.empty() ? "no flags" : absl::StrJoin(had, " ")));
   }
-  for (const std::string& flag : had) {
+  const size_t changed = flags.size();
+  for (const std::string& flag : had) {  // one that takes several values is there for each
     const auto replaces = [&](const std::string& other) {
       return NameOfFlag(other) == NameOfFlag(flag);
     };
-    if (SaysWhere(flag) || std::any_of(flags.begin(), flags.end(), replaces)) continue;
+    if (SaysWhere(flag)) continue;
+    if (std::any_of(flags.begin(), flags.begin() + changed, replaces)) continue;
     flags.push_back(flag);
   }
   return flags;

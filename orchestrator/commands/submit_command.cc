@@ -59,7 +59,7 @@ absl::Status Submit(const SubmitFlags& flags) {
   ASSIGN_OR_RETURN(const RunSummary run, client.Start(request));
   std::cout << run.id() << std::endl;  // alone on stdout, for scripts
   std::cerr << "run " << run.id() << " is queued for " << run.target() << "; regatta watch "
-            << run.id() << "\n";
+            << run.id() << ServiceWords(flags.service) << "\n";
   return absl::OkStatus();
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/status_macros.h"
 #include "orchestrator/compare/differences.h"
 #include "orchestrator/compare/matched_runs.h"
@@ -60,14 +61,27 @@ ComparedFigure CompareFigure(const ComparedMetric& metric, const MatchedLoad& lo
   return figure;
 }
 
+// That a run sent.
+double MeanRequests(const std::vector<std::vector<const PointReport*>>& entries) {
+  double requests = 0, runs = 0;
+  for (const auto& entry : entries) {
+    for (const PointReport* run : entry) requests += run->regatta().issued_requests();
+    runs += entry.size();
+  }
+  return Ratio(requests, runs);
+}
+
 ComparedLoad CompareLoad(const MatchedLoad& load, double margin) {
   ComparedLoad compared;
   compared.set_load(load.load);
+  compared.set_arm(load.arm);
   compared.set_paired(load.paired);
   compared.set_runs_a(load.a.size());
   compared.set_runs_b(load.b.size());
   compared.set_failed_runs_a(load.failed_runs_a);
   compared.set_failed_runs_b(load.failed_runs_b);
+  compared.set_requests_a(MeanRequests(load.a));
+  compared.set_requests_b(MeanRequests(load.b));
   compared.set_indicative(std::min(load.a.size(), load.b.size()) < kRunsForIntervals);
   for (const ComparedMetric& metric : ComparedMetrics()) {
     const MetricSamples samples = load.SamplesOf(metric);
@@ -105,8 +119,8 @@ void JudgeGates(const std::vector<Gate>& gates, const MatchedRuns& matched,
     for (const MatchedLoad& load : matched.loads) {
       *comparison.add_gates() = JudgeGate(gate, load, confidence);
     }
-    for (const std::string& load : matched.unsound) {
-      *comparison.add_gates() = JudgeGate(gate, {.load = load}, confidence);
+    for (const MatchedLoad& load : matched.unsound) {
+      *comparison.add_gates() = JudgeGate(gate, load, confidence);
     }
   }
 }
@@ -130,9 +144,35 @@ void NoteNotCompared(const MatchedRuns& matched, Comparison& comparison) {
       comparison.add_not_compared(absl::StrCat(load, ": ", why));
     }
   };
-  note(matched.unsound, "there are no runs of both in which nothing failed");
+  for (const MatchedLoad& load : matched.unsound) {
+    comparison.add_not_compared(
+        absl::StrCat(load.load, ": there are no runs of both in which nothing failed"));
+  }
   note(matched.only_a, "only A measured it");
   note(matched.only_b, "only B measured it");
+  for (const std::string& runs : matched.left_out) comparison.add_not_compared(runs);
+}
+
+void CountFailedRunsOfB(const MatchedRuns& matched, Comparison& comparison) {
+  uint32_t failed = 0;
+  for (const auto* loads : {&matched.loads, &matched.unsound}) {
+    for (const MatchedLoad& load : *loads) failed += load.failed_runs_b;
+  }
+  comparison.set_failed_runs_b(failed);
+}
+
+absl::Status NothingInCommon(const ComparedRun& a, const ComparedRun& b,
+                             const MatchedRuns& matched) {
+  const auto only = [](const std::vector<std::string>& names) {
+    constexpr size_t kNamed = 8;
+    const size_t named = std::min(names.size(), kNamed);
+    return absl::StrCat(absl::StrJoin(names.begin(), names.begin() + named, "; "),
+                        named < names.size() ? "; ..." : "", names.empty() ? "nothing" : "");
+  };
+  return absl::InvalidArgumentError(absl::StrCat(
+      "'", a.path, "' and '", b.path, "' have no load in common that can be compared: A has ",
+      only(matched.only_a), ", B has ", only(matched.only_b),
+      matched.left_out.empty() ? "" : "; left out: ", absl::StrJoin(matched.left_out, "; ")));
 }
 
 }  // namespace
@@ -156,8 +196,7 @@ absl::StatusOr<Comparison> CompareRuns(const ComparedRun& a, const ComparedRun& 
                                        const ComparisonOptions& options) {
   const MatchedRuns matched = MatchRuns(a.sweep, b.sweep);
   if (matched.loads.empty() && matched.unsound.empty()) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("'", a.path, "' and '", b.path, "' have no load in common"));
+    return NothingInCommon(a, b, matched);
   }
   Comparison comparison;
   comparison.set_schema(kComparisonSchema);
@@ -170,13 +209,14 @@ absl::StatusOr<Comparison> CompareRuns(const ComparedRun& a, const ComparedRun& 
   for (const MatchedLoad& load : matched.loads) {
     *comparison.add_loads() = CompareLoad(load, options.margin);
   }
-  if (matched.loads.size() > 1) {
-    const MatchedLoad all = AllLoads(matched.loads);
-    if (!all.a.empty() && !all.b.empty()) {
-      *comparison.add_loads() = CompareLoad(all, options.margin);
-    }
+  for (const MatchedLoad& all : AllLoads(matched.loads)) {
+    if (all.a.empty() || all.b.empty()) continue;
+    ComparedLoad& compared = *comparison.add_loads();
+    compared = CompareLoad(all, options.margin);
+    compared.set_all_loads(true);
   }
   NoteNotCompared(matched, comparison);
+  CountFailedRunsOfB(matched, comparison);
   JudgeGates(options.gates, matched, comparison);
   return comparison;
 }

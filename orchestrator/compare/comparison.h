@@ -28,11 +28,12 @@ struct ComparedRun {
   SweepReport sweep;
 };
 
-// B against A. Runs in which requests failed are left out, and counted. Runs that were interleaved
-// (regatta.comparison) are compared as pairs, others as independent samples. Where both have
-// several loads, "all loads" is a row of its own: of every repeat that is whole the geometric mean
-// over the loads. Intervals of figures have 95 % each; those of gates 95 % together, whatever there
-// is to judge. INVALID_ARGUMENT when there is no load that both measured.
+// B against A, like with like (MatchRuns). Runs in which requests failed are left out, and counted.
+// Runs that were interleaved (regatta.comparison) are compared as pairs, others as independent
+// samples. Where both have several loads of a layout, "all loads" is a row of its own: of every
+// repeat that is whole the geometric mean over the loads. Intervals of figures have 95 % each;
+// those of gates 95 % together, whatever there is to judge. INVALID_ARGUMENT when there is no load
+// that both measured.
 absl::StatusOr<Comparison> CompareRuns(const ComparedRun& a, const ComparedRun& b,
                                        const ComparisonOptions& options);
 

@@ -1,6 +1,7 @@
 // Tables of figures, changes and verdicts; see comparison_text.h.
 #include "orchestrator/compare/comparison_text.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -14,6 +15,9 @@
 
 namespace regatta {
 namespace {
+
+// Of runs whose lengths differ by more, beginning and end weigh differently.
+constexpr double kOtherLength = 1.5;
 
 std::string ChangeText(double ratio) { return absl::StrFormat("%+.2f %%", 100 * (ratio - 1)); }
 
@@ -93,6 +97,11 @@ std::string LoadLine(const ComparedLoad& load) {
   if (load.failed_runs_a() + load.failed_runs_b() > 0) {
     absl::StrAppend(&line, "; left out are those in which requests failed: ", load.failed_runs_a(),
                     " of A, ", load.failed_runs_b(), " of B");
+  }
+  const auto [fewer, more] = std::minmax({load.requests_a(), load.requests_b()});
+  if (fewer > 0 && more > kOtherLength * fewer) {
+    absl::StrAppendFormat(&line, "; a run sent %.0f requests in A, %.0f in B", load.requests_a(),
+                          load.requests_b());
   }
   return line;
 }

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cmath>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "orchestrator/statistics/quantiles.h"
 #include "orchestrator/statistics/repeats.h"
 
@@ -77,23 +79,37 @@ void AddLoad(const SweepReport& sweep, const PointReport& point, bool by_hash, F
   facts.push_back({"plaintext off loopback", OnOff(sweep.insecure()), true});
 }
 
-void AddSystem(const PointReport& point, Facts& facts) {
-  const EngineInfo& engine = point.engine();
-  const WorldInfo& world = point.world_info();
-  facts.push_back({"model", engine.model()});
-  facts.push_back({"model's path", engine.model_path()});
-  facts.push_back({"engine", engine.backend()});
-  facts.push_back({"version", engine.version()});
-  facts.push_back({"dtype", engine.dtype()});
-  facts.push_back({"KV cache's dtype", engine.kv_cache_dtype()});
-  facts.push_back({"quantization", engine.quantization()});
-  facts.push_back({"layout", point.regatta().layout()});
-  facts.push_back({"ranks", Known(world.world_size())});
-  facts.push_back({"max batch size", Known(world.max_batch_size())});
-  facts.push_back({"max num tokens", Known(world.max_num_tokens())});
-  facts.push_back({"scheduling", world.scheduling_policy()});
-  facts.push_back({"deterministic", OnOff(point.regatta().deterministic())});
-  facts.push_back({"dummy weights", OnOff(point.regatta().dummy_weights())});
+// "tp1-dp2 / tp2" of an experiment over layouts; the number where they are many.
+std::string JoinValues(const std::set<std::string>& values) {
+  constexpr size_t kNamed = 4;
+  return values.size() > kNamed ? absl::StrCat(values.size(), " different")
+                                : absl::StrJoin(values, " / ");
+}
+
+using MeasuredPoints = google::protobuf::RepeatedPtrField<PointReport>;
+
+void AddSystem(const MeasuredPoints& runs, Facts& facts) {
+  const auto add = [&](const char* what, const auto& of) {
+    std::set<std::string> values;
+    for (const PointReport& run : runs) values.insert(of(run));
+    values.erase("");
+    facts.push_back({what, JoinValues(values)});
+  };
+  using Run = const PointReport&;
+  add("model", [](Run run) { return run.engine().model(); });
+  add("model's path", [](Run run) { return run.engine().model_path(); });
+  add("engine", [](Run run) { return run.engine().backend(); });
+  add("version", [](Run run) { return run.engine().version(); });
+  add("dtype", [](Run run) { return run.engine().dtype(); });
+  add("KV cache's dtype", [](Run run) { return run.engine().kv_cache_dtype(); });
+  add("quantization", [](Run run) { return run.engine().quantization(); });
+  add("layout", [](Run run) { return run.regatta().layout(); });
+  add("ranks", [](Run run) { return Known(run.world_info().world_size()); });
+  add("max batch size", [](Run run) { return Known(run.world_info().max_batch_size()); });
+  add("max num tokens", [](Run run) { return Known(run.world_info().max_num_tokens()); });
+  add("scheduling", [](Run run) { return run.world_info().scheduling_policy(); });
+  add("deterministic", [](Run run) { return OnOff(run.regatta().deterministic()); });
+  add("dummy weights", [](Run run) { return OnOff(run.regatta().dummy_weights()); });
 }
 
 Facts FactsOf(const SweepReport& sweep, bool by_hash) {
@@ -102,7 +118,7 @@ Facts FactsOf(const SweepReport& sweep, bool by_hash) {
   const PointReport& point = runs.empty() ? PointReport::default_instance() : runs[0];
   AddMachine(sweep, point, facts);
   AddLoad(sweep, point, by_hash, facts);
-  AddSystem(point, facts);
+  AddSystem(runs, facts);
   return facts;
 }
 

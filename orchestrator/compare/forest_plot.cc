@@ -28,9 +28,19 @@ struct Row {
   const ComparedFigure* figure = nullptr;
 };
 
+// Of several layouts one heading for each: its loads taken together where it has several.
+bool IsShown(const Comparison& comparison, const ComparedLoad& load) {
+  if (load.arm().empty() || load.all_loads()) return true;
+  for (const ComparedLoad& other : comparison.loads()) {
+    if (other.arm() == load.arm() && other.all_loads()) return false;
+  }
+  return true;
+}
+
 std::vector<Row> RowsOf(const Comparison& comparison) {
   std::vector<Row> rows;
   for (const ComparedLoad& load : comparison.loads()) {
+    if (!IsShown(comparison, load)) continue;
     rows.push_back({load.load(), nullptr});
     for (const ComparedFigure& figure : load.figures()) {
       const ComparedMetric* metric = FindComparedMetric(figure.metric());
@@ -131,6 +141,10 @@ std::string Grid(double reach, double margin, double bottom) {
   return svg;
 }
 
+std::string SideText(const char* name, const ComparedSide& side, double y) {
+  return Text(20, y, "sub", "start", absl::StrCat(name, ": ", side.subject()));
+}
+
 }  // namespace
 
 std::string ForestPlot(const Comparison& comparison) {
@@ -140,7 +154,7 @@ std::string ForestPlot(const Comparison& comparison) {
   std::string svg = absl::StrFormat(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n%s"
       "<rect class=\"bg\" width=\"100%%\" height=\"100%%\"/>\n",
-      kWidth, bottom + 46, kStyle);
+      kWidth, bottom + 66, kStyle);
   absl::StrAppend(&svg, Text(20, 28, "title", "start", "Change of B against A"),
                   Text(20, 48, "sub", "start",
                        "95 % intervals; square: better, diamond: worse, circle: same or unclear"),
@@ -151,10 +165,8 @@ std::string ForestPlot(const Comparison& comparison) {
     svg += row.figure == nullptr ? Text(20, y + 4, "load", "start", row.load)
                                  : FigureRow(*row.figure, y, reach);
   }
-  return svg +
-         Text(20, bottom + 38, "sub", "start",
-              absl::StrCat("A: ", comparison.a().subject(), "; B: ", comparison.b().subject())) +
-         "</svg>\n";
+  return absl::StrCat(svg, SideText("A", comparison.a(), bottom + 38),
+                      SideText("B", comparison.b(), bottom + 56), "</svg>\n");
 }
 
 }  // namespace regatta

@@ -7,8 +7,8 @@
 
 namespace regatta {
 
-// The headline figures of every load; better ones to be told from worse ones by shape as well as
-// by colour. An <svg> element that needs nothing else.
+// The headline figures of every load, of several layouts of all loads of each; better ones to be
+// told from worse ones by shape as well as by colour. An <svg> element that needs nothing else.
 std::string ForestPlot(const Comparison& comparison);
 
 }  // namespace regatta

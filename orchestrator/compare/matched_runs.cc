@@ -1,4 +1,4 @@
-// Sorting runs by load and repeat; see matched_runs.h.
+// Sorting runs by arm, load and repeat; see matched_runs.h.
 #include "orchestrator/compare/matched_runs.h"
 
 #include <algorithm>
@@ -7,6 +7,8 @@
 #include <set>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "orchestrator/compare/compared_arms.h"
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/repeats.h"
 
@@ -21,6 +23,8 @@ struct Side {
   uint32_t failed = 0;
 };
 
+using Loads = std::map<LoadKey, Side>;
+
 // A repeat's number, or the next free one where runs do not tell theirs.
 uint32_t RepeatOf(const PointReport& run, const RunsByRepeat& runs) {
   const uint32_t repeat = run.regatta().repeat();
@@ -28,12 +32,12 @@ uint32_t RepeatOf(const PointReport& run, const RunsByRepeat& runs) {
   return runs.empty() ? 1 : runs.rbegin()->first + 1;
 }
 
-std::map<LoadKey, Side> ByLoad(const SweepReport& sweep) {
-  std::map<LoadKey, Side> loads;
-  for (const PointReport& run : MeasuredRuns(sweep)) {
-    Side& side = loads[LoadOf(run.regatta())];
-    if (IsSound(run)) {
-      side.sound.emplace(RepeatOf(run, side.sound), &run);
+Loads ByLoad(const std::vector<const PointReport*>& runs) {
+  Loads loads;
+  for (const PointReport* run : runs) {
+    Side& side = loads[LoadOf(run->regatta())];
+    if (IsSound(*run)) {
+      side.sound.emplace(RepeatOf(*run, side.sound), run);
     } else {
       ++side.failed;
     }
@@ -72,16 +76,49 @@ std::vector<std::vector<const PointReport*>> Entries(const RunsByRepeat& runs) {
   return entries;
 }
 
-MatchedLoad Match(const LoadKey& load, Side a, Side b) {
+// "tp2 fp8, concurrency 8".
+std::string NameIn(const std::string& arm, const std::string& load) {
+  return absl::StrCat(arm, arm.empty() ? "" : ", ", load);
+}
+
+// Without runs where one side has no sound ones.
+MatchedLoad Match(const std::string& arm, const LoadKey& load, Side a, Side b) {
   MatchedLoad matched;
-  matched.load = LoadName(load);
+  matched.arm = arm;
+  matched.load = NameIn(arm, LoadName(load));
+  matched.failed_runs_a = a.failed;
+  matched.failed_runs_b = b.failed;
+  if (a.sound.empty() || b.sound.empty()) return matched;
   matched.paired = AreInterleaved(a.sound, b.sound);
   if (matched.paired) KeepPairs(a, b);
   matched.a = Entries(a.sound);
   matched.b = Entries(b.sound);
-  matched.failed_runs_a = a.failed;
-  matched.failed_runs_b = b.failed;
   return matched;
+}
+
+void MatchLoads(const std::string& arm, const Loads& loads_a, const Loads& loads_b,
+                MatchedRuns& matched) {
+  for (const auto& [load, side] : loads_a) {
+    const auto other = loads_b.find(load);
+    if (other == loads_b.end()) {
+      matched.only_a.push_back(NameIn(arm, LoadName(load)));
+      continue;
+    }
+    MatchedLoad entry = Match(arm, load, side, other->second);
+    (entry.a.empty() ? matched.unsound : matched.loads).push_back(std::move(entry));
+  }
+  for (const auto& [load, side] : loads_b) {
+    if (loads_a.count(load) == 0) matched.only_b.push_back(NameIn(arm, LoadName(load)));
+  }
+}
+
+// How many runs of that side its arms left out, and why.
+void NoteLeftOut(const char* side, const std::map<std::string, uint32_t>& left_out,
+                 MatchedRuns& matched) {
+  for (const auto& [why, runs] : left_out) {
+    matched.left_out.push_back(
+        absl::StrCat(runs, runs == 1 ? " run of " : " runs of ", side, " ", why));
+  }
 }
 
 double GeometricMean(const std::vector<const PointReport*>& runs, const ComparedMetric& metric) {
@@ -111,6 +148,16 @@ std::vector<std::vector<const PointReport*>> Together(
   return entries;
 }
 
+MatchedLoad TakenTogether(const std::vector<MatchedLoad>& loads) {
+  MatchedLoad all;
+  all.arm = loads[0].arm;
+  all.load = NameIn(all.arm, "all loads");
+  all.paired = std::all_of(loads.begin(), loads.end(), [](const auto& l) { return l.paired; });
+  all.a = Together(loads, &MatchedLoad::a);
+  all.b = Together(loads, &MatchedLoad::b);
+  return all;
+}
+
 }  // namespace
 
 MetricSamples MatchedLoad::SamplesOf(const ComparedMetric& metric) const {
@@ -122,33 +169,43 @@ MetricSamples MatchedLoad::SamplesOf(const ComparedMetric& metric) const {
 
 MatchedRuns MatchRuns(const SweepReport& a, const SweepReport& b) {
   MatchedRuns matched;
-  const std::map<LoadKey, Side> loads_a = ByLoad(a), loads_b = ByLoad(b);
-  for (const auto& [load, side] : loads_a) {
-    const auto other = loads_b.find(load);
-    if (other == loads_b.end()) {
-      matched.only_a.push_back(LoadName(load));
+  SideArms arms_a = ArmsOf(a), arms_b = ArmsOf(b);
+  const bool several = arms_a.arms.size() > 1 || arms_b.arms.size() > 1;
+  if (!several) {
+    MergeArms(arms_a);
+    MergeArms(arms_b);
+  }
+  for (auto& [key, arm] : arms_a.arms) {
+    const auto other = arms_b.arms.find(key);
+    if (other == arms_b.arms.end()) {
+      matched.only_a.push_back(arm.name);
       continue;
     }
-    const bool sound = !side.sound.empty() && !other->second.sound.empty();
-    MatchedLoad entry = sound ? Match(load, side, other->second) : MatchedLoad();
-    if (entry.a.empty()) {
-      matched.unsound.push_back(LoadName(load));
-    } else {
-      matched.loads.push_back(std::move(entry));
+    const std::optional<uint32_t> stage = LatestCommonStage(arm, other->second);
+    if (!stage.has_value()) {
+      matched.left_out.push_back(absl::StrCat(arm.name, ": A has it ", StagesText(arm), ", B ",
+                                              StagesText(other->second)));
+      continue;
     }
+    MatchLoads(several ? NameAt(arm, *stage) : "", ByLoad(TakeStage(*stage, arm, arms_a)),
+               ByLoad(TakeStage(*stage, other->second, arms_b)), matched);
   }
-  for (const auto& [load, side] : loads_b) {
-    if (loads_a.count(load) == 0) matched.only_b.push_back(LoadName(load));
+  for (const auto& [key, arm] : arms_b.arms) {
+    if (arms_a.arms.count(key) == 0) matched.only_b.push_back(arm.name);
   }
+  NoteLeftOut("A", arms_a.left_out, matched);
+  NoteLeftOut("B", arms_b.left_out, matched);
   return matched;
 }
 
-MatchedLoad AllLoads(const std::vector<MatchedLoad>& loads) {
-  MatchedLoad all;
-  all.load = "all loads";
-  all.paired = std::all_of(loads.begin(), loads.end(), [](const auto& l) { return l.paired; });
-  all.a = Together(loads, &MatchedLoad::a);
-  all.b = Together(loads, &MatchedLoad::b);
+std::vector<MatchedLoad> AllLoads(const std::vector<MatchedLoad>& loads) {
+  std::vector<MatchedLoad> all;
+  for (auto begin = loads.begin(); begin != loads.end();) {
+    const auto end = std::find_if(begin, loads.end(),
+                                  [&](const MatchedLoad& load) { return load.arm != begin->arm; });
+    if (end - begin > 1) all.push_back(TakenTogether({begin, end}));
+    begin = end;
+  }
   return all;
 }
 

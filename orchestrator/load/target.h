@@ -12,8 +12,8 @@ namespace regatta {
 class TargetEvents {
  public:
   virtual ~TargetEvents() = default;
-  // New tokens of request `tag`; `received_ns` is RealClock time when the message was taken off the
-  // wire.
+  // New tokens of request `tag`; `received_ns` is RealClock time when they reached this host, where
+  // the transport tells, else when the message was taken off the wire.
   virtual void OnDelta(uint64_t tag, const TokenDelta& delta, int64_t received_ns) = 0;
   // Exactly once for every started request, after its last delta. OK when it ran to its end.
   virtual void OnEnd(uint64_t tag, const absl::Status& status, int64_t received_ns) = 0;

@@ -12,7 +12,6 @@
 #include <chrono>
 #include <map>
 #include <nlohmann/json.hpp>
-#include <set>
 #include <thread>
 #include <utility>
 
@@ -178,9 +177,10 @@ void NullHttpServer::Loop::AppendEvent(Connection& connection, const TokenDelta&
   connection.output_tokens += delta.count();
   const bool last = delta.finish_reason() != FINISH_REASON_NONE;
   const absl::string_view finish = last ? R"("length")" : "null";
-  const std::string choice =
-      connection.chat ? absl::StrCat(R"("delta":{"content":")", delta.engine_time_ns(), R"("})")
-                      : absl::StrCat(R"("text":")", delta.engine_time_ns(), R"(")");
+  const int64_t now_ns = RealClock().NowNs();
+  const std::string choice = connection.chat
+                                 ? absl::StrCat(R"("delta":{"content":")", now_ns, R"("})")
+                                 : absl::StrCat(R"("text":")", now_ns, R"(")");
   const std::string event = absl::StrCat(
       R"(data: {"id":"cmpl-null","object":"text_completion","created":0,"model":"null",)",
       R"("choices":[{"index":0,)", choice, R"(,"logprobs":null,"finish_reason":)", finish,
@@ -218,14 +218,12 @@ void NullHttpServer::Loop::AwaitDue() {
 }
 
 void NullHttpServer::Loop::EmitDue() {
-  std::set<uint64_t> touched;
   engine_.Advance(RealClock().NowNs(), kEventsPerTurn, [&](uint64_t id, const TokenDelta& delta) {
     const auto found = connections_.find(id);
     if (found == connections_.end()) return;
     AppendEvent(found->second, delta);
-    touched.insert(id);
+    Flush(id);  // at once, so that the time is true; what follows in this turn goes together
   });
-  for (uint64_t id : touched) Flush(id);
   AwaitDue();
 }
 

@@ -1,5 +1,5 @@
 // The null engine behind OpenAI's HTTP API: what client, transport and generator cost together over
-// HTTP. Its tokens are texts: the time (RealClock, nanoseconds) at which each was due.
+// HTTP. Its tokens are texts: the time (RealClock, nanoseconds) at which each was sent.
 #pragma once
 
 #include <memory>

@@ -64,9 +64,11 @@ class OpenAiTarget::Call final : public std::enable_shared_from_this<Call> {
   }
 
   void Read() {
-    wire_->Read([self = shared_from_this()](Wire::Error error, absl::string_view bytes) {
+    wire_->Read([self = shared_from_this()](Wire::Error error, absl::string_view bytes,
+                                            int64_t arrived_ns) {
       if (self->over_) return;
       if (error) return self->Lost(error);
+      self->arrived_ns_ = arrived_ns;
       self->Take(bytes);
     });
   }
@@ -106,28 +108,27 @@ class OpenAiTarget::Call final : public std::enable_shared_from_this<Call> {
       if (body.size() <= EventReader::kMaxEventBytes) return absl::OkStatus();
       return absl::ResourceExhaustedError("the server's answer is over 16 MiB");
     }
-    const int64_t now_ns = RealClock().NowNs();
     absl::Status status;
     const bool fits = events_.Feed(body, [&](absl::string_view data) {
-      if (status.ok()) status = TakeEvent(data, now_ns);
+      if (status.ok()) status = TakeEvent(data);
     });
     body.clear();
     if (!fits) return absl::ResourceExhaustedError("the server sent an event of over 16 MiB");
     return status;
   }
 
-  absl::Status TakeEvent(absl::string_view data, int64_t now_ns) {
+  absl::Status TakeEvent(absl::string_view data) {
     if (data == kDone) {
       done_ = true;
       return absl::OkStatus();
     }
     const absl::StatusOr<CompletionChunk> chunk = ParseCompletionChunk(data);
     if (!chunk.ok()) return chunk.status();
-    TakeChunk(*chunk, now_ns);
+    TakeChunk(*chunk);
     return absl::OkStatus();
   }
 
-  void TakeChunk(const CompletionChunk& chunk, int64_t now_ns) {
+  void TakeChunk(const CompletionChunk& chunk) {
     if (chunk.finish != FINISH_REASON_NONE) finish_ = chunk.finish;
     if (chunk.usage) usage_ = chunk.usage;
     // Events that bring no count of their own count as one token when they bring text.
@@ -139,25 +140,24 @@ class OpenAiTarget::Call final : public std::enable_shared_from_this<Call> {
     delta.set_count(static_cast<uint32_t>(total - count_));
     delta.set_text(chunk.text);
     count_ = static_cast<uint32_t>(total);
-    target_.events_->OnDelta(tag_, delta, now_ns);
+    target_.events_->OnDelta(tag_, delta, arrived_ns_);
   }
 
   void Complete() {
-    const int64_t now_ns = RealClock().NowNs();
     if (parser_.status() != 200) return End(StatusOfAnswer(parser_.status(), parser_.body()));
     if (!parser_.is_event_stream()) {
       const absl::StatusOr<CompletionChunk> whole = ParseCompletionChunk(parser_.body());
       if (!whole.ok()) return End(whole.status());
-      TakeChunk(*whole, now_ns);
+      TakeChunk(*whole);
     } else if (!done_ && finish_ == FINISH_REASON_NONE) {
       return End(absl::UnavailableError("the stream ended before the answer did"));
     }
     TokenDelta last;
     last.set_finish_reason(finish_ == FINISH_REASON_NONE ? FINISH_REASON_STOP : finish_);
     if (usage_) *last.mutable_usage() = *usage_;
-    target_.events_->OnDelta(tag_, last, now_ns);
+    target_.events_->OnDelta(tag_, last, arrived_ns_);
     if (parser_.keep_alive()) {
-      wire_->idle_since_ns = now_ns;
+      wire_->idle_since_ns = RealClock().NowNs();
       target_.idle_.push_back(std::move(wire_));
     }
     End(absl::OkStatus());
@@ -177,6 +177,7 @@ class OpenAiTarget::Call final : public std::enable_shared_from_this<Call> {
   bool over_ = false;
   AnswerParser parser_;
   EventReader events_;
+  int64_t arrived_ns_ = 0;  // what is taken
   uint32_t count_ = 0;
   bool done_ = false;
   FinishReason finish_ = FINISH_REASON_NONE;

@@ -29,7 +29,8 @@ class Wire {
  public:
   using Error = boost::system::error_code;
   using Done = std::function<void(Error)>;
-  using OnBytes = std::function<void(Error, absl::string_view)>;
+  // What came, and when (RealClock) the kernel had the last of it; over TLS when it was read.
+  using OnBytes = std::function<void(Error, absl::string_view, int64_t arrived_ns)>;
 
   Wire(boost::asio::io_context& io, const Peer& peer);
 
@@ -37,7 +38,7 @@ class Wire {
   void Open(Done done);
   // `bytes` must stay until `done`.
   void Write(absl::string_view bytes, Done done);
-  // What has come, once something has. The bytes are valid within the call.
+  // What has come, once something has. The bytes are valid within the call; times never go back.
   void Read(OnBytes on_bytes);
   void Close();
 
@@ -46,9 +47,13 @@ class Wire {
  private:
   using Socket = boost::asio::ip::tcp::socket;
 
+  void ReadPlain(OnBytes on_bytes);
+
   const Peer& peer_;
   Socket socket_;
   std::optional<boost::asio::ssl::stream<Socket&>> tls_;
+  int64_t arrived_ns_ = 0;  // of what was read last
+  bool full_ = false;       // that filled the buffer
   std::array<char, 16 << 10> buffer_;
 };
 

@@ -12,6 +12,8 @@ namespace regatta {
 namespace {
 
 constexpr size_t kMaxDistributions = 8;
+// What came together stands here on a logarithmic axis; only its tooltip tells how close it was.
+constexpr double kAtOnceMs = 1.0 / 16;
 constexpr size_t kQuantiles = 101;    // 0 %, 1 %, ... 100 %
 constexpr int kMaxCourseSteps = 160;  // a pixel or two each
 
@@ -72,7 +74,7 @@ Chart DistributionChart(absl::Span<const ReportedRun> runs, const std::string& t
                           .marks = false};
     for (size_t i = 0; i < one.quantiles.size(); ++i) {
       const double percent = 100.0 * i / (one.quantiles.size() - 1);
-      series.points.push_back({.x = one.quantiles[i],
+      series.points.push_back({.x = std::max(one.quantiles[i], kAtOnceMs),
                                .y = percent,
                                .tooltip = absl::StrFormat("%s: %.0f %% within %.4g ms", one.name,
                                                           percent, one.quantiles[i])});

@@ -46,11 +46,16 @@ bool HasTokenTimes(const PointReport& point) {
 }
 
 std::vector<bool> OnFrontier(const std::vector<const PointReport*>& points) {
+  const auto in_full = [](const PointReport* point) {
+    return point->regatta().halving_round() == 0;
+  };
+  const bool any_in_full = std::any_of(points.begin(), points.end(), in_full);
   std::vector<bool> on(points.size(), false);
   for (size_t i = 0; i < points.size(); ++i) {
     const double x = UserSpeed(*points[i]), y = GpuThroughput(*points[i]);
-    if (y <= 0 || !IsKnown(*points[i], x)) continue;
+    if (y <= 0 || !IsKnown(*points[i], x) || (any_in_full && !in_full(points[i]))) continue;
     on[i] = std::none_of(points.begin(), points.end(), [&](const PointReport* other) {
+      if (any_in_full && !in_full(other)) return false;
       const double ox = UserSpeed(*other), oy = GpuThroughput(*other);
       return ox >= x && oy >= y && (ox > x || oy > y);
     });

@@ -89,6 +89,26 @@ std::string HeatMap(const std::vector<PointSeries>& all, const std::string& capt
   return out + "</tbody></table></div>\n";
 }
 
+// Ranks and limits of one layout; of several how many there are, and which gave most.
+std::string LayoutFacts(const SweepReport& sweep, const PointReport& best) {
+  std::set<std::string> layouts;
+  for (const PointReport& point : sweep.points()) layouts.insert(point.regatta().layout());
+  if (layouts.size() > 1) {
+    return Fact(absl::StrCat(layouts.size(), " layouts"),
+                EscapeXml(absl::StrCat("best output throughput: ", ArmName(best))));
+  }
+  const WorldInfo& world = best.world_info();
+  std::string out =
+      Fact(absl::StrCat(world.world_size(), world.world_size() == 1 ? " rank" : " ranks"),
+           absl::StrFormat("tp %d, pp %d, ep %d, dp %d", world.tp_size(), world.pp_size(),
+                           std::max(1u, world.ep_size()), std::max(1u, world.dp_size())));
+  if (IsKnown(best, world.max_batch_size())) {
+    out += Fact(absl::StrFormat("%d / %d", world.max_batch_size(), world.max_num_tokens()),
+                "max batch size / max tokens of a step");
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string NameCell(const std::string& name) {
@@ -125,14 +145,7 @@ std::string FactsHtml(const SweepReport& sweep) {
     out += Fact(absl::StrFormat("%.1f ms", ttft->streaming_metrics().ttft_percentiles().p50()),
                 absl::StrCat("lowest median TTFT (", LoadLabel(LoadOf(ttft->regatta())), ")"));
   }
-  const WorldInfo& world = throughput->world_info();
-  out += Fact(absl::StrCat(world.world_size(), world.world_size() == 1 ? " rank" : " ranks"),
-              absl::StrFormat("tp %d, pp %d, ep %d, dp %d", world.tp_size(), world.pp_size(),
-                              std::max(1u, world.ep_size()), std::max(1u, world.dp_size())));
-  if (IsKnown(*throughput, world.max_batch_size())) {
-    out += Fact(absl::StrFormat("%d / %d", world.max_batch_size(), world.max_num_tokens()),
-                "max batch size / max tokens of a step");
-  }
+  out += LayoutFacts(sweep, *throughput);
   if (throughput->regatta().has_correct_fraction()) {
     double worst = 1;
     for (const PointReport& point : sweep.points())

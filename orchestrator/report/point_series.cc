@@ -5,19 +5,26 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 
 namespace regatta {
 namespace {
 
 std::string SeriesName(const PointReport& point, const std::string& letter) {
-  std::string name = letter;
-  for (const std::string& part : {point.regatta().layout(), PrecisionOf(point)}) {
-    if (!part.empty()) absl::StrAppend(&name, name.empty() ? "" : " ", part);
-  }
+  const std::string arm = ArmName(point);
+  const std::string name = absl::StrCat(letter, letter.empty() || arm.empty() ? "" : " ", arm);
   return name.empty() ? "measured" : name;
 }
 
 }  // namespace
+
+std::string ArmName(const PointReport& point) {
+  std::vector<std::string> parts = {point.regatta().layout(), PrecisionOf(point)};
+  const uint32_t round = point.regatta().halving_round();
+  if (round > 0) parts.push_back(absl::StrCat("(round ", round, ")"));
+  parts.erase(std::remove(parts.begin(), parts.end(), ""), parts.end());
+  return absl::StrJoin(parts, " ");
+}
 
 std::string RunLetter(size_t run) {
   return run < 26 ? std::string(1, static_cast<char>('A' + run)) : absl::StrCat(run + 1);

@@ -23,6 +23,10 @@ struct PointSeries {
   std::vector<const PointDetails*> details;  // null where there are none
 };
 
+// "tp2 bfloat16"; "tp2 bfloat16 (round 1)" of a layout that was dropped after that round of
+// halving. Empty where a point tells neither.
+std::string ArmName(const PointReport& point);
+
 // "A", "B", ... "Z", "27", ... of several runs.
 std::string RunLetter(size_t run);
 

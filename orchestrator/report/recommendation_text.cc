@@ -1,6 +1,8 @@
 // Words and rows; see recommendation_text.h.
 #include "orchestrator/report/recommendation_text.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 
@@ -92,10 +94,23 @@ std::string Refuted(const Recommendation& recommendation) {
   return text;
 }
 
-std::string Answer(const Recommendation& recommendation) {
+// Why no more users are recommended.
+std::string MoreUsers(const Recommendation& recommendation, const SearchReport& search) {
+  if (!recommendation.limited_by().empty()) {
+    return absl::StrCat("More users: ", recommendation.limited_by(), "\n");
+  }
+  uint32_t largest = 0;
+  for (const SearchedLoad& load : search.loads()) largest = std::max(largest, load.concurrency());
+  if (recommendation.concurrency() < largest || largest == 0) return "";
+  return "More users were not searched for: raise --max-concurrency (and --max-points).\n";
+}
+
+std::string Answer(const Recommendation& recommendation, const SearchReport& search) {
   if (recommendation.concurrency() == 0) {
     return absl::StrCat("No load meets it: ", recommendation.limited_by(), "\n",
-                        Refuted(recommendation));
+                        Refuted(recommendation),
+                        "Ask for less (--min-user-speed, --max-ttft), or try other layouts and "
+                        "precisions (`regatta partition`).\n");
   }
   const LoadFigures& best =
       recommendation.has_confirmed() ? recommendation.confirmed() : recommendation.predicted();
@@ -110,11 +125,7 @@ std::string Answer(const Recommendation& recommendation) {
                           "Confirmed with fresh prompts: the goal is met in %d of %d runs.\n",
                           best.runs_meeting(), best.runs());
   }
-  text += Refuted(recommendation);
-  if (!recommendation.limited_by().empty()) {
-    absl::StrAppend(&text, "More users: ", recommendation.limited_by(), "\n");
-  }
-  return text;
+  return absl::StrCat(text, Refuted(recommendation), MoreUsers(recommendation, search));
 }
 
 std::string Tuning(const Recommendation& recommendation) {
@@ -153,8 +164,8 @@ std::string RecommendationText(const SweepReport& sweep) {
     return sweep.has_search() ? "\n" + SearchLines(sweep.search()) : "";
   }
   const Recommendation& recommendation = sweep.recommendation();
-  std::string text =
-      absl::StrCat("\nRECOMMENDATION  ", recommendation.question(), "\n", Answer(recommendation));
+  std::string text = absl::StrCat("\nRECOMMENDATION  ", recommendation.question(), "\n",
+                                  Answer(recommendation, sweep.search()));
   if (sweep.has_search()) text += SearchLines(sweep.search());
   if (recommendation.has_predicted()) absl::StrAppend(&text, "\n", Table(recommendation));
   return text + Tuning(recommendation);

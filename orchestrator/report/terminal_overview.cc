@@ -42,7 +42,7 @@ std::vector<std::string> SeriesColumn(const SweepReport& sweep) {
   std::vector<std::string> names;
   size_t width = 0;
   for (const PointReport& point : sweep.points()) {
-    names.push_back(absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point)));
+    names.push_back(ArmName(point));
     width = std::max(width, names.back().size());
   }
   if (std::set<std::string>(names.begin(), names.end()).size() < 2) names.assign(names.size(), "");
@@ -110,7 +110,6 @@ std::string RenderPointLines(const PointReport& point) {
   if (!too_short.empty()) {
     absl::StrAppend(&out, "  ! too short to tell how many ran: ", too_short, "\n");
   }
-  if (point.regatta().client().bound()) absl::StrAppend(&out, "  ! the client shaped it\n");
   return out;
 }
 

@@ -5,6 +5,7 @@
 
 #include "absl/cleanup/cleanup.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/time/clock.h"
 #include "common/grpc_deadline.h"
 #include "common/grpc_status.h"
@@ -119,7 +120,8 @@ absl::StatusOr<RunSummary> OrchestratorClient::Watch(
   }
 }
 
-absl::StatusOr<int> OrchestratorClient::Fetch(const std::string& id, const std::string& dir) {
+absl::StatusOr<int> OrchestratorClient::Fetch(const std::string& id, const std::string& to) {
+  const std::string dir(absl::StripSuffix(to, "/"));
   std::error_code error;
   if (fs::exists(dir, error)) {
     return absl::AlreadyExistsError(absl::StrCat("'", dir, "' exists already: give another name"));

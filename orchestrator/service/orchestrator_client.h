@@ -32,9 +32,10 @@ class OrchestratorClient {
   // service goes away and comes back within a minute; points come once.
   absl::StatusOr<RunSummary> Watch(const std::string& id,
                                    const std::function<void(const RunProgress&)>& see);
-  // Writes the run's files into `dir`, which must not exist and does so only when all is there.
-  // Returns their number. ALREADY_EXISTS, DATA_LOSS (a name that leads out of it), UNAVAILABLE.
-  absl::StatusOr<int> Fetch(const std::string& id, const std::string& dir);
+  // Writes the run's files into the directory `to`, which must not exist and does so only when all
+  // is there. Returns their number. ALREADY_EXISTS, DATA_LOSS (a name that leads out of it),
+  // UNAVAILABLE.
+  absl::StatusOr<int> Fetch(const std::string& id, const std::string& to);
 
  private:
   explicit OrchestratorClient(std::unique_ptr<Orchestrator::Stub> stub) : stub_(std::move(stub)) {}

@@ -14,7 +14,6 @@
 #include "orchestrator/benchmark/journal.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/compare/comparison.h"
-#include "orchestrator/service/run_figures.h"
 #include "orchestrator/service/run_paths.h"
 
 namespace regatta {
@@ -154,6 +153,7 @@ absl::Status OrchestratorService::FetchRun(const grpc::ServerContext& context,
   std::string buffer(kChunkBytes, '\0');
   for (const std::string& path : files) {
     std::ifstream file(*directory + "/" + path, std::ios::binary);
+    if (!file.is_open()) continue;  // the run has dropped it since
     FileChunk chunk;
     chunk.set_path(path);
     while (!chunk.last()) {
@@ -175,10 +175,10 @@ absl::StatusOr<Comparison> OrchestratorService::CompareTwo(const CompareRunsRequ
   ASSIGN_OR_RETURN(const ComparisonOptions options, ComparisonOptionsOf(margin, fail_if));
   ASSIGN_OR_RETURN(const RunSummary first, book_.Get(request.first()));
   ASSIGN_OR_RETURN(const RunSummary second, book_.Get(request.second()));
-  ASSIGN_OR_RETURN(SweepReport a, ResultsOf(first));
-  ASSIGN_OR_RETURN(SweepReport b, ResultsOf(second));
-  return CompareRuns({"run " + first.id(), WholePart(std::move(a))},
-                     {"run " + second.id(), WholePart(std::move(b))}, options);
+  ComparedRun a{"run " + first.id(), {}}, b{"run " + second.id(), {}};
+  ASSIGN_OR_RETURN(a.sweep, ResultsOf(first));
+  ASSIGN_OR_RETURN(b.sweep, ResultsOf(second));
+  return CompareRuns(a, b, options);
 }
 
 absl::StatusOr<SweepReport> OrchestratorService::ResultsOf(const RunSummary& run) const {

@@ -36,12 +36,4 @@ void Summarise(const SweepReport& sweep, RunSummary& run) {
   run.set_best_user_tok_s(user);
 }
 
-SweepReport WholePart(SweepReport sweep) {
-  const int whole = WholeRuns(sweep);
-  // Points of repeated runs are made of whole ones alone.
-  auto& runs = sweep.runs_size() > 0 ? *sweep.mutable_runs() : *sweep.mutable_points();
-  runs.DeleteSubrange(whole, runs.size() - whole);
-  return sweep;
-}
-
 }  // namespace regatta

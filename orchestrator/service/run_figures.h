@@ -9,7 +9,4 @@ namespace regatta {
 // Puts points planned and whole, requests and the best figures of `sweep` into `run`.
 void Summarise(const SweepReport& sweep, RunSummary& run);
 
-// `sweep` without a run that was cut short.
-SweepReport WholePart(SweepReport sweep);
-
 }  // namespace regatta

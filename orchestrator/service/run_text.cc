@@ -60,7 +60,7 @@ std::string PointText(const PointReport& point) {
                       point.regatta().failed_requests(), " failed");
 }
 
-std::string RunText(const RunSummary& run) {
+std::string RunText(const RunSummary& run, const std::string& service_words) {
   std::string text =
       absl::StrCat("run ", run.id(), " ", StateName(run.state()), ": ", Points(run), " points, ",
                    run.completed_requests(), " requests, ", run.failed_requests(), " failed");
@@ -69,7 +69,7 @@ std::string RunText(const RunSummary& run) {
   if (HasEnded(run.state()) && run.points_done() > 0) {
     absl::StrAppend(&text, "\n  highest output: ", Figure(run.best_output_tok_s()),
                     " tok/s; fastest for a user: ", Figure(run.best_user_tok_s()),
-                    " tok/s; `regatta fetch ", run.id(), "` brings the report");
+                    " tok/s; `regatta fetch ", run.id(), service_words, "` brings the report");
   }
   return text + "\n";
 }

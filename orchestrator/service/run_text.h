@@ -16,7 +16,8 @@ std::string RunsText(const ListRunsResponse& runs);
 // "concurrency 4: 812.4 tok/s, 203.1 tok/s per user, TTFT p95 12.3 ms, 40 requests, 0 failed".
 std::string PointText(const PointReport& point);
 
-// What a client is told of a run: its state, points, figures and what to do next.
-std::string RunText(const RunSummary& run);
+// What a client is told of a run: its state, points, figures and what to do next, with
+// `service_words` behind the command.
+std::string RunText(const RunSummary& run, const std::string& service_words);
 
 }  // namespace regatta

@@ -10,6 +10,8 @@ namespace regatta {
 
 // LoadShape.arrival of users who each send the next request when the last one has ended.
 inline constexpr char kClosedLoop[] = "closed-loop";
+// Of requests that are all due at once.
+inline constexpr char kBurst[] = "burst";
 
 // Request rate per second, 0 of a closed loop, and concurrency, 0 without a limit. Orders points as
 // a sweep measures them.

@@ -69,6 +69,27 @@ TEST(WarningsTest, AnOpenLoopSaysWhatWaitedInTheClient) {
                             "in the client; TTFT p95 is 3178 ms from when they were due")));
 }
 
+TEST(WarningsTest, AnOpenLoopThatCaughtUpAfterAStallSaysWhatUsersWaited) {
+  PointReport point;
+  RegattaInfo& info = *point.mutable_regatta();
+  info.mutable_load()->set_arrival("constant");
+  info.mutable_load()->set_request_rate(100);
+  point.mutable_world_info()->set_issue_rate(100);
+  point.mutable_request_info()->set_num_requests(10'000);
+  point.mutable_performance()->mutable_request_latency_percentiles_ms()->set_p99(1);
+  info.mutable_latency_scheduled_ms()->set_p99(11);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+  info.mutable_latency_scheduled_ms()->set_p99(8900);
+  EXPECT_THAT(WarningsOf(point, {}), ElementsAre(HasSubstr("latency p99 is 8900 ms from when they "
+                                                           "were due, which is what users wait, 1 "
+                                                           "ms from when they were sent")));
+  info.mutable_load()->set_arrival("trace");
+  info.mutable_load()->clear_request_rate();
+  EXPECT_EQ(WarningsOf(point, {}).size(), 1u);
+  info.mutable_load()->set_arrival("burst");  // all are due at once, and wait for a place
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+}
+
 TEST(WarningsTest, WhyLessWasSentThanAsked) {
   PointReport point;
   RegattaInfo& info = *point.mutable_regatta();

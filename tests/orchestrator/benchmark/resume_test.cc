@@ -111,6 +111,9 @@ class ResumeTest : public ::testing::Test {
                                         dir_.File(output),
                                         "--num_requests",
                                         absl::StrCat(kRequests),
+                                        "--goodput",
+                                        "ttft:500",
+                                        "tpot:100",
                                         "--repeats",
                                         absl::StrCat(repeats_)};
     command.insert(command.end(), more_.begin(), more_.end());

@@ -320,10 +320,18 @@ TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
       {{"prepare-dataset", "--model", model, "--output", dir_.File("x"), "trace", "--format",
         "mooncake", "--input", data},
        "open.jsonl:1: not valid JSON at column 12"},
+      {{"prepare-dataset", "--model", model, "--output", dir_.File("x"), "token-norm-dist",
+        "--num-requests", "3", "--input-mean", "1000", "--input-stdev", "0", "--output-mean", "100",
+        "--output-stdev", "0"},
+       "x:1: 1000 tokens in and 100 out are 1100, over 1024, the context of regatta-dense; so are "
+       "3 "
+       "of 3 lines: give --tokenizer in place of --model for a server with another context, or "
+       "shorten them or leave them out"},
       {{"import", dir, "--source", "x", "--output", dir_.File("x")}, "': it is a directory"},
       {{"compare", dir_.File("none"), dir_.File("none")}, "a run is a directory with a results"},
   };
   for (const BadCommand& command : commands) ExpectRefusal(command.arguments, command.message);
+  EXPECT_FALSE(fs::exists(dir_.File("x")));
 }
 
 }  // namespace

@@ -128,7 +128,131 @@ TEST(CompareRunsTest, LoadsThatOnlyOneHasAreNamed) {
   SweepReport alone;
   AddRun(3, 1, 1, 1, alone);
   const absl::Status nothing = CompareRuns({"a", a}, {"x", alone}, {}).status();
-  EXPECT_THAT(std::string(nothing.message()), HasSubstr("'a' and 'x' have no load in common"));
+  EXPECT_THAT(
+      std::string(nothing.message()),
+      HasSubstr("'a' and 'x' have no load in common that can be compared: A has concurrency "
+                "1; concurrency 8; concurrency 16; concurrency 64, B has concurrency 3"));
+}
+
+TEST(CompareRunsTest, WhatBNeverDoesWithoutFailuresCounts) {
+  SweepReport a, b;
+  AddRun(8, 1, 100, 20, a);
+  AddRun(8, 1, 100, 20, b).mutable_regatta()->set_failed_requests(3);
+  EXPECT_EQ(Compare(a, b).failed_runs_b(), 1u);
+  EXPECT_EQ(Compare(b, a).failed_runs_b(), 0u);
+}
+
+// A run of an experiment over layouts, in `round` of halving (0 = in full).
+PointReport& AddArmRun(const std::string& layout, const std::string& dtype, uint32_t concurrency,
+                       uint32_t round, double throughput, SweepReport& sweep) {
+  PointReport& run = AddRun(concurrency, 1, throughput, 20, sweep);
+  run.mutable_regatta()->set_layout(layout);
+  run.mutable_regatta()->set_halving_round(round);
+  run.mutable_regatta()->set_issued_requests(round == 0 ? 80 : 20);
+  run.mutable_engine()->set_dtype(dtype);
+  return run;
+}
+
+// tp2 in bf16 and fp32 and dp2 in bf16 swept, pp2 dropped in the first round.
+SweepReport Experiment(double speed) {
+  SweepReport sweep;
+  for (const uint32_t users : {1, 8}) {
+    AddArmRun("tp2", "bf16", users, 1, 7 * speed, sweep);
+    AddArmRun("pp2", "bf16", users, 1, 3 * speed, sweep);
+    AddArmRun("tp2", "bf16", users, 0, 20 * users * speed, sweep);
+    AddArmRun("dp2", "bf16", users, 0, 40 * users, sweep);
+    AddArmRun("tp2", "fp32", users, 0, 10 * users, sweep);
+  }
+  return sweep;
+}
+
+std::vector<std::string> LoadsOf(const Comparison& comparison) {
+  std::vector<std::string> loads;
+  for (const ComparedLoad& load : comparison.loads()) loads.push_back(load.load());
+  return loads;
+}
+
+TEST(CompareRunsTest, LayoutsAndPrecisionsAreHeldAgainstThemselves) {
+  const Comparison comparison = Compare(Experiment(1), Experiment(1.1));
+  EXPECT_THAT(
+      LoadsOf(comparison),
+      ElementsAre("dp2 bf16, concurrency 1", "dp2 bf16, concurrency 8",
+                  "pp2 bf16 in round 1 of halving, concurrency 1",
+                  "pp2 bf16 in round 1 of halving, concurrency 8", "tp2 bf16, concurrency 1",
+                  "tp2 bf16, concurrency 8", "tp2 fp32, concurrency 1", "tp2 fp32, concurrency 8",
+                  "dp2 bf16, all loads", "pp2 bf16 in round 1 of halving, all loads",
+                  "tp2 bf16, all loads", "tp2 fp32, all loads"));
+  for (const ComparedLoad& load : comparison.loads()) {
+    const bool changed = load.load().find("pp2") == 0 || load.load().find("tp2 bf16") == 0;
+    EXPECT_NEAR(FigureOf(load, "output_throughput").ratio(), changed ? 1.1 : 1, 1e-9)
+        << load.load();
+    EXPECT_EQ(load.runs_a(), 1u);
+  }
+  EXPECT_THAT(comparison.not_compared(), ElementsAre("2 runs of A in other rounds of halving",
+                                                     "2 runs of B in other rounds of halving"));
+  EXPECT_THAT(ComparisonText(comparison, false), Not(HasSubstr("layout:")));
+  const std::string svg = ForestPlot(comparison);
+  EXPECT_THAT(svg, HasSubstr(">tp2 fp32, all loads</text>"));
+  EXPECT_THAT(svg, Not(HasSubstr("concurrency 8")));
+}
+
+TEST(CompareRunsTest, ALayoutMeetsThatOfAnExperiment) {
+  SweepReport one;
+  AddArmRun("tp2", "bf16", 8, 0, 80, one);
+  const Comparison comparison = Compare(Experiment(1), one);
+  EXPECT_THAT(LoadsOf(comparison), ElementsAre("tp2 bf16, concurrency 8"));
+  EXPECT_DOUBLE_EQ(FigureOf(comparison.loads(0), "output_throughput").ratio(), 0.5);
+  EXPECT_THAT(
+      comparison.not_compared(),
+      ElementsAre("dp2 bf16: only A measured it", "pp2 bf16: only A measured it",
+                  "tp2 bf16, concurrency 1: only A measured it", "tp2 fp32: only A measured it",
+                  "2 runs of A in other rounds of halving"));
+  SweepReport other;
+  AddArmRun("tp4", "bf16", 8, 0, 80, other);
+  const absl::Status nothing = CompareRuns({"a", Experiment(1)}, {"b", other}, {}).status();
+  EXPECT_THAT(std::string(nothing.message()), HasSubstr("A has dp2 bf16; pp2 bf16; tp2 bf16; tp2 "
+                                                        "fp32, B has tp4 bf16"));
+  // Systems of one layout each are what is compared, whichever these are.
+  EXPECT_THAT(LoadsOf(Compare(one, other)), ElementsAre("concurrency 8"));
+}
+
+TEST(CompareRunsTest, ALayoutThatOneDroppedIsComparedInTheRoundThatBothMeasured) {
+  SweepReport a = Experiment(1), b = Experiment(1);
+  AddArmRun("pp2", "bf16", 8, 2, 5, b);
+  AddArmRun("pp2", "bf16", 8, 0, 90, b);
+  AddArmRun("pp4", "bf16", 8, 0, 90, a);
+  AddArmRun("pp4", "bf16", 8, 1, 90, b);
+  const Comparison comparison = Compare(a, b);
+  EXPECT_EQ(comparison.loads(3).load(), "pp2 bf16 in round 1 of halving, concurrency 8");
+  EXPECT_DOUBLE_EQ(FigureOf(comparison.loads(3), "output_throughput").ratio(), 1);
+  EXPECT_THAT(comparison.not_compared(),
+              ElementsAre("pp4 bf16: A has it in full, B in round 1 of halving alone",
+                          "2 runs of A in other rounds of halving",
+                          "1 run of B in full, of layouts that the other dropped early",
+                          "3 runs of B in other rounds of halving"));
+}
+
+TEST(CompareRunsTest, RunsUnderOtherLimitsAndCutOffOnesAreLeftOut) {
+  SweepReport a = Drifting(1), b = Drifting(1);
+  AddRun(8, 6, 900, 20, a).mutable_regatta()->set_search_role("tuned");
+  AddRun(8, 0, 900, 20, a).mutable_regatta()->set_search_role("too-short");
+  AddRun(8, 6, 1, 20, b);
+  b.mutable_journal()->set_whole_points(10);
+  const Comparison comparison = Compare(a, b);
+  EXPECT_EQ(comparison.loads(1).runs_a(), 5u);
+  EXPECT_EQ(comparison.loads(1).runs_b(), 5u);
+  EXPECT_NEAR(FigureOf(comparison.loads(1), "output_throughput").ratio(), 1, 1e-9);
+  EXPECT_THAT(comparison.not_compared(), ElementsAre(HasSubstr("1 run of A too short to tell"),
+                                                     "1 run of A under tuned limits",
+                                                     "1 run of B cut off while it was measured"));
+}
+
+TEST(CompareRunsTest, RunsOfOtherLengthsAreSaid) {
+  SweepReport a, b;
+  AddRun(8, 1, 100, 20, a).mutable_regatta()->set_issued_requests(80);
+  AddRun(8, 1, 100, 20, b).mutable_regatta()->set_issued_requests(800);
+  EXPECT_THAT(ComparisonText(Compare(a, b), false),
+              HasSubstr("a run sent 80 requests in A, 800 in B"));
 }
 
 TEST(CompareRunsTest, ZeroHasNoRatio) {

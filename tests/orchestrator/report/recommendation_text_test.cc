@@ -53,6 +53,17 @@ TEST(RecommendationTextTest, AnswersInWordsAndHoldsThePredictionAgainstWhatWasCo
   EXPECT_THAT(text, Not(HasSubstr("Applied")));
 }
 
+TEST(RecommendationTextTest, SaysWhenTheLargestLoadSearchedIsTheAnswer) {
+  SweepReport sweep = Recommended();
+  sweep.mutable_recommendation()->clear_limited_by();
+  sweep.mutable_search()->clear_loads();
+  sweep.mutable_search()->add_loads()->set_concurrency(100);
+  EXPECT_THAT(RecommendationText(sweep),
+              HasSubstr("More users were not searched for: raise --max-c"));
+  sweep.mutable_search()->add_loads()->set_concurrency(200);  // which is only not better
+  EXPECT_THAT(RecommendationText(sweep), Not(HasSubstr("More users")));
+}
+
 TEST(RecommendationTextTest, TellsTheTunedLimitsAndWhatBecameOfThem) {
   SweepReport sweep = Recommended();
   Recommendation& recommendation = *sweep.mutable_recommendation();
@@ -80,6 +91,7 @@ TEST(RecommendationTextTest, SaysWhyNoLoadServesTheGoal) {
   *sweep.mutable_recommendation()->add_refuted() = Figures(4, 49, 5, "mean speed 49.0 tok/s");
   EXPECT_THAT(RecommendationText(sweep),
               AllOf(HasSubstr("No load meets it: c=1: mean speed 9.0 tok/s, below 50\n"),
+                    HasSubstr("Ask for less (--min-user-speed, --max-ttft)"),
                     HasSubstr("4 users, as the search had it, were not confirmed")));
 }
 

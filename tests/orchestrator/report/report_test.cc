@@ -151,6 +151,12 @@ TEST(Frontier, WhatWasDroppedEarlyIsInNoCurve) {
   dropped.mutable_regatta()->set_layout("pp4");
   dropped.mutable_regatta()->set_halving_round(1);
   EXPECT_EQ(SeriesOf({&run, 1}).size(), 2u);
+  EXPECT_THAT(SeriesOf({&run, 1})[1].name, HasSubstr("(round 1)"));
+  EXPECT_THAT(RenderSweepOverview(run.sweep, false, 80), HasSubstr("pp4 "));
+  dropped.mutable_performance()->set_output_throughput_per_gpu_tok_s(1e6);
+  dropped.mutable_streaming_metrics()->set_token_output_speed_tok_s(1e6);
+  EXPECT_FALSE(OnFrontier(run.sweep)[3]);
+  EXPECT_TRUE(OnFrontier(run.sweep)[2]);
   ASSERT_EQ(SeriesInFull({&run, 1}).size(), 1u);
   EXPECT_EQ(SeriesInFull({&run, 1})[0].points.size(), 3u);
   EXPECT_EQ(PlotLinesOf(run.sweep).size(), 1u);

@@ -194,6 +194,8 @@ TEST_F(OrchestratorTest, TwoClientsSeeEveryPointOnceAndFetchTheSameFiles) {
   for (const char* name : {"report.html", "pareto.svg", "summary.csv", "requests.jsonl"}) {
     EXPECT_TRUE(fs::exists(fs::path(dir_.File("fetched")) / name)) << name;
   }
+  EXPECT_TRUE(client.Fetch(id, dir_.File("with/slash/")).ok());
+  EXPECT_EQ(LoadResults(dir_.File("with/slash"))->points_size(), 3);
   EXPECT_EQ(client.Fetch(id, dir_.File("fetched")).status().code(),
             absl::StatusCode::kAlreadyExists);
 }
@@ -445,7 +447,8 @@ TEST_F(OrchestratorTest, TheCommandsOfAPersonWork) {
               HasSubstr("exit code 0\n1\nrun 1 is queued for grpc://"));
   EXPECT_THAT(command({"watch", "1"}),
               ::testing::AllOf(HasSubstr("exit code 0"), HasSubstr("concurrency 2: "),
-                               HasSubstr("run 1 done: 2/2 points, 32 requests, 0 failed")));
+                               HasSubstr("run 1 done: 2/2 points, 32 requests, 0 failed"),
+                               HasSubstr("`regatta fetch 1 --service " + Url() + "` brings")));
   EXPECT_THAT(command({"runs"}), ::testing::AllOf(HasSubstr("nightly"), HasSubstr("done")));
   EXPECT_THAT(command({"compare", "1", "1"}), HasSubstr("+0.00 %"));
   EXPECT_THAT(command({"fetch", "1", dir_.File("here")}), HasSubstr("6 files in "));

@@ -49,6 +49,9 @@ TEST(CheckRequestTest, FlagsAreJudgedAsTheCommandJudgesThem) {
   ExpectRefused(Request({"--tp=0"}), "--tp");
   ExpectRefused(Request({"--stall-timeout=nan"}), "nan");
   ExpectRefused(Request({"--url=grpc://r:1", "--tp=2"}), "--tp has no effect with --url");
+  ExpectRefused(Request({"--url=ftp://x"}), "--url 'ftp://x': write grpc://HOST:PORT of a router");
+  ExpectRefused(Request({"--url=grpc://x"}), "'grpc://x' is not grpc://HOST:PORT");
+  ExpectRefused(Request({"--url=http://"}), "http://");
   ExpectRefused(Request({"--tp-size=2"}), "give it as --tp");
   for (const char* flag : {"sweep", "-m=x", "--markdown", "", "=", "--"}) {
     ExpectRefused(Request({flag}), "is not --name=value");
