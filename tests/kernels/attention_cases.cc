@@ -104,11 +104,11 @@ void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
                    want.data() + offset);
     }
   }
+  const double error = 1e-5 * std::max(1.0f, cache.v_scale);
   if (shape.quantized_out) {
-    ExpectQuantized(quantized, ActivationFormat::kStatic, width, want, "attention");
+    ExpectQuantized(quantized, ActivationFormat::kStatic, width, want, "attention", error);
   } else {
-    ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, 1e-5 * std::max(1.0f, cache.v_scale),
-               "attention");
+    ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, error, "attention");
   }
 }
 
