@@ -34,6 +34,12 @@ struct AttentionCall {
                     // row's bits depend on nothing but its own query, keys and values
   PartialAttention partial;
 
+  // Sequences that may be prompts, and the i-th of them.
+  __host__ __device__ int num_prompts() const {
+    return batch.prompts != nullptr ? batch.num_prompts : batch.num_sequences;
+  }
+  __device__ int prompt(int i) const { return batch.prompts != nullptr ? batch.prompts[i] : i; }
+
   __device__ int rows_of(int s) const {
     return (batch.query_start[s + 1] - batch.query_start[s]) * group;
   }
@@ -61,9 +67,12 @@ struct AttentionCall {
     const int entry = block_shift >= 0 ? position >> block_shift : position / block_size;
     return batch.block_table[batch.block_start[s] + entry];
   }
-  // Element offset of a position's row in a cache, given its block.
+  // Element offset of a position's row in a cache, given its block. `kShifted`: blocks are known to
+  // be a power of two.
+  template <bool kShifted = false>
   __device__ int64_t cached(const Tensor& side, int block, int kv_head, int position) const {
-    const int within = block_shift >= 0 ? position & (block_size - 1) : position % block_size;
+    const bool shifted = kShifted || block_shift >= 0;
+    const int within = shifted ? position & (block_size - 1) : position % block_size;
     return block * side.row_stride + (int64_t{within} * num_kv_heads + kv_head) * head_dim;
   }
 };
@@ -71,13 +80,28 @@ struct AttentionCall {
 // Any dtypes, any head up to 256: one warp per row, in float32.
 void LaunchPlainAttention(const AttentionCall& call, cudaStream_t stream);
 
+// Who attends to prompts when others decode.
+enum class PromptsGo {
+  kNowhere,   // there are none
+  kBefore,    // the launch in front, which may still run
+  kInPieces,  // the same launch, kTransposedRows rows at a time
+};
+
 // The part of LaunchTiledAttention that decodes, for up to 8 rows per sequence, heads of 64 or 128
 // and cache blocks of a power of two from 16 on; `call.decode_rows` must be kTransposedRows.
-// `beside`: the launch before it is of other sequences and may still run.
 inline constexpr int kTransposedRows = 8;
 bool DecodesTransposed(const AttentionCall& call);
+// Whether its prompts are so few and short that they may go in pieces; `call` suits the above.
+bool SuitsPieces(const AttentionCall& call, int num_multiprocessors);
+
 void LaunchTransposedDecoding(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
-                              bool beside, cudaStream_t stream);
+                              PromptsGo prompts, cudaStream_t stream);
+
+// The part of LaunchTiledAttention for prompts on Hopper, where it suits: heads of 128, cache
+// blocks of a power of two, and prompts that are most of the step, for its blocks leave others no
+// room.
+bool SuitsWarpgroups(const AttentionCall& call);
+void LaunchPromptAttention(const AttentionCall& call, int num_multiprocessors, cudaStream_t stream);
 
 // Tensor cores: q of a 16-bit dtype, out and cache of the same or E4M3, heads of a multiple of 8
 // (16 when the cache is E4M3) up to 128, rows aligned to 16 bytes. False when the call does not

@@ -1,6 +1,7 @@
 // Decoding over the paged cache on tensor cores, for few rows per sequence and KV head (one token's
-// group of heads, as a rule). Every warp streams its own keys through its own ring of copies, so
-// warps never wait for one another until the end.
+// group of heads, as a rule), and for short prompts, which come as if each few rows were a
+// sequence. Every warp streams its own keys through its own ring of copies, so warps never wait for
+// one another until the end.
 #include <algorithm>
 
 #include "kernels/cuda/attention_decode_warp.cuh"
@@ -34,6 +35,34 @@ struct WarpRing {
   WarpTile<S, kDim> stage[kStages];
 };
 
+// Rows [first, first + count) of a sequence, which see the positions before `end`: all of one that
+// decodes, or a piece of a prompt.
+struct RowRange {
+  int s, first = 0, count, end;
+  int table;  // where the sequence's blocks begin in the block table
+
+  // Those of the block at `z`: sequences that decode, then prompts in `pieces` each, the last piece
+  // first, as it sees most. None where the sequence is not of that kind, or has no such piece.
+  __device__ RowRange(const AttentionCall& call, int pieces, int z) {
+    const int piece = z - call.batch.num_sequences;
+    s = piece < 0 ? z : call.prompt(piece / pieces);
+    table = call.batch.block_start[s];
+    const int context = call.batch.context_length[s], rows = call.rows_of(s);
+    if (piece >= 0) first = (pieces - 1 - piece % pieces) * kRows;
+    const bool own_kind = (rows > kRows) == (piece >= 0);
+    count = own_kind ? max(0, min(kRows, rows - first)) : 0;
+    end = context - call.token_within(rows) + last_token(call) + 1;
+  }
+  __device__ int last_token(const AttentionCall& call) const {
+    return call.token_within(first + count - 1);
+  }
+  // The first position that any of the rows sees.
+  __device__ int begin(const AttentionCall& call) const {
+    const int tokens = last_token(call) - call.token_within(first) + 1;
+    return call.sliding_window > 0 ? max(0, end - tokens - call.sliding_window + 1) : 0;
+  }
+};
+
 // Positions of a warp's tiles, and the cache blocks that hold them: lane l has read that of tile
 // 32 n + l.
 struct WarpTiles {
@@ -42,22 +71,21 @@ struct WarpTiles {
   __device__ int position(int i) const { return first + i * stride; }
   __device__ bool has(int i) const { return position(i) < end; }
   // Reads those of the tiles from i on, a multiple of 32.
-  __device__ void ReadBlocks(const AttentionCall& call, int s, int i) {
+  __device__ void ReadBlocks(const AttentionCall& call, int table, int i) {
     const int own = position(i + static_cast<int>(threadIdx.x) % kWarp);
-    block = own < end ? call.block_of(s, own) : 0;
+    block = own < end ? call.batch.block_table[table + (own >> call.block_shift)] : 0;
   }
   __device__ int BlockOf(int i) const { return __shfl_sync(kAllLanes, block, i % kWarp); }
 };
 
-// The tiles of this warp, in this block's split of the keys that any row of the sequence sees.
-__device__ WarpTiles TilesOf(const AttentionCall& call, int s, int split, int num_tokens) {
-  const int warps = blockDim.x / kWarp, warp = threadIdx.x / kWarp;
-  const int end = call.batch.context_length[s], step = warps * kWarpKeys;
-  const int unseen = call.sliding_window > 0 ? end - num_tokens - call.sliding_window + 1 : 0;
-  const int begin = max(0, unseen) / kWarpKeys * kWarpKeys;
-  if (call.partial.num_splits == 1) return {begin + warp * kWarpKeys, end, step};
-  const int share = ((end - begin - 1) / step / call.partial.num_splits + 1) * step;
-  return {begin + split * share + warp * kWarpKeys, min(begin + (split + 1) * share, end), step};
+// The tiles of this warp, in this block's split of the keys that any of its rows sees.
+__device__ WarpTiles TilesOf(const AttentionCall& call, const RowRange& rows, int split) {
+  const int warps = blockDim.x / kWarp, warp = threadIdx.x / kWarp, step = warps * kWarpKeys;
+  const int begin = rows.begin(call) / kWarpKeys * kWarpKeys;
+  if (call.partial.num_splits == 1) return {begin + warp * kWarpKeys, rows.end, step};
+  const int share = ((rows.end - begin - 1) / step / call.partial.num_splits + 1) * step;
+  return {begin + split * share + warp * kWarpKeys, min(begin + (split + 1) * share, rows.end),
+          step};
 }
 
 // What a block found, for the other splits of its cluster to read.
@@ -81,10 +109,11 @@ struct SplitResults {
   }
 
   // Joins the splits of the cluster, whose blocks all call it, and stores this block's share.
-  __device__ void Store(const AttentionCall& call, int s, int kv_head, int split,
-                        int num_rows) const {
+  __device__ void Store(const AttentionCall& call, const RowRange& rows, int kv_head,
+                        int split) const {
     const int splits = call.partial.num_splits;
-    for (int i = threadIdx.x + split * blockDim.x; i < num_rows * kDim; i += splits * blockDim.x) {
+    for (int i = threadIdx.x + split * blockDim.x; i < rows.count * kDim;
+         i += splits * blockDim.x) {
       const int row = i / kDim, column = i % kDim;
       float largest = -INFINITY, total = 0, weights = 0;
       for (int j = 0; j < splits; ++j) largest = fmaxf(largest, LoadOfBlock(&max[row], j));
@@ -93,7 +122,8 @@ struct SplitResults {
         total += factor * LoadOfBlock(&sum[row][column], j);
         weights += factor * LoadOfBlock(&weight[row], j);
       }
-      const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
+      const int64_t to =
+          call.offset_of(rows.s, kv_head, rows.first + row, call.out.row_stride) + column;
       StoreElement(call.out.data, call.out.dtype, to, total / weights * call.out_factor());
     }
   }
@@ -106,31 +136,32 @@ struct BlockResults {
   WarpResults<kRows, kDim> warps;
 };
 
-// One split of the keys of one sequence and KV head per block; the splits are a cluster when
-// `joins`, else another kernel joins them. `beside`: the kernel in front is of
-// other sequences and nothing of it is needed.
+// One split of the keys of some rows and a KV head per block; the splits are a cluster when
+// `joins`, else another kernel joins them. `pieces`: those of the longest prompt, where prompts are
+// this kernel's too. `beside`: the kernel in front is of other sequences and nothing of it is
+// needed.
 template <typename T, typename S, int kDim>
 __global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
-    DecodeKernel(const __grid_constant__ AttentionCall call, bool beside, bool joins) {
+    DecodeKernel(const __grid_constant__ AttentionCall call, int pieces, bool beside, bool joins) {
   extern __shared__ __align__(128) unsigned char memory[];
   LetNextBegin();
-  const int s = blockIdx.z, kv_head = blockIdx.y, split = blockIdx.x;
-  const int num_rows = call.rows_of(s);
-  if (num_rows > kRows || num_rows == 0) return AwaitPrevious();
+  const int kv_head = blockIdx.y, split = blockIdx.x;
+  const RowRange rows(call, pieces, blockIdx.z);
+  if (rows.count == 0) return AwaitPrevious();
   auto& ring = reinterpret_cast<WarpRing<S, kDim>*>(memory)[threadIdx.x / kWarp];
-  WarpTiles tiles = TilesOf(call, s, split, call.token_within(num_rows));
+  WarpTiles tiles = TilesOf(call, rows, split);
   const auto issue = [&](int i, WarpTile<S, kDim>& stage) {
     if (tiles.has(i)) {
-      if (i > 0 && i % kWarp == 0) tiles.ReadBlocks(call, s, i);
+      if (i > 0 && i % kWarp == 0) tiles.ReadBlocks(call, call.batch.block_start[rows.s], i);
       stage.Copy(call, tiles.BlockOf(i), kv_head, tiles.position(i), tiles.end);
     }
     CommitCopies();
   };
-  tiles.ReadBlocks(call, s, 0);
+  tiles.ReadBlocks(call, rows.table, 0);
   if (!beside) AwaitPrevious();
   for (int i = 0; i < kStages; ++i) issue(i, ring.stage[i]);
   WarpState<T, S, kDim> state;
-  state.Load(call, s, kv_head, num_rows);
+  state.Load(call, rows.s, kv_head, rows.first, rows.count);
   for (int i = 0; tiles.has(i); ++i) {
     auto& stage = ring.stage[i % kStages];
     WaitCopies<kStages - 1>();
@@ -142,27 +173,30 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
   WaitCopies<0>();
   __syncthreads();
   auto& results = *reinterpret_cast<BlockResults<kDim>*>(memory);
-  state.Keep(results.warps.of[threadIdx.x / kWarp], num_rows);
+  state.Keep(results.warps.of[threadIdx.x / kWarp], rows.count);
   __syncthreads();
   if (joins) {
-    results.split.Take(results.warps, num_rows);
+    results.split.Take(results.warps, rows.count);
     SyncCluster();
-    results.split.Store(call, s, kv_head, split, num_rows);
+    results.split.Store(call, rows, kv_head, split);
     SyncCluster();  // what others read stays until they have
   } else {
-    results.warps.template Store<T>(call, s, kv_head, split, num_rows);
+    results.warps.template Store<T>(call, rows.s, kv_head, split, rows.first, rows.count);
   }
   AwaitPrevious();
 }
 
-// Warps of a block, which share the keys of one sequence and KV head: as many as let all of them
-// run at once. Where even blocks of one warp cannot, they are of one warp, for blocks that come and
-// go one by one keep the memory busy, but long sequences are shared so that none is left at the
-// end.
+// Pieces of the longest prompt.
+int PiecesOf(const AttentionCall& call) {
+  return CeilDiv(int64_t{call.batch.max_query_length} * call.group, kRows);
+}
+
+// Warps of a block, which share the keys of some rows: as many as let all blocks run at once. Where
+// even blocks of one warp cannot, they are of one warp, for blocks that come and go one by one keep
+// the memory busy, but long sequences are shared so that none is left at the end.
 template <typename S>
-int WarpsFor(const AttentionCall& call, int num_multiprocessors) {
+int WarpsFor(const AttentionCall& call, int64_t blocks, int num_multiprocessors) {
   constexpr int kKeysOfWarp = 512;
-  const int64_t blocks = int64_t{call.batch.num_sequences} * call.num_kv_heads;
   for (int warps = kMostWarps; warps > 1; --warps) {
     if (blocks <= int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors) return warps;
   }
@@ -170,26 +204,32 @@ int WarpsFor(const AttentionCall& call, int num_multiprocessors) {
 }
 
 template <typename T, typename S, int kDim>
-void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspace, bool beside,
-            cudaStream_t stream) {
-  const int warps = WarpsFor<S>(call, num_multiprocessors);
+void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
+            PromptsGo prompts, cudaStream_t stream) {
+  const int pieces = prompts == PromptsGo::kInPieces ? PiecesOf(call) : 0;
+  const int all_pieces = pieces * call.num_prompts(), sequences = call.batch.num_sequences;
+  const int decoding = pieces > 0 ? sequences - call.num_prompts() : sequences;
+  const int64_t blocks = int64_t{decoding + all_pieces} * call.num_kv_heads;
+  const int warps = WarpsFor<S>(call, blocks, num_multiprocessors);
   const auto bytes_of = [](int warps) {
     return std::max(warps * sizeof(WarpRing<S, kDim>),
                     sizeof(SplitResults<kDim>) + warps * sizeof(WarpResult<kRows, kDim>));
   };
   AllowSharedMemory<&DecodeKernel<T, S, kDim>>(static_cast<int>(bytes_of(kMostWarps)));
+  const DeviceTraits device = ShareMultiprocessors<&DecodeKernel<T, S, kDim>>();
+  int& splits = call.partial.num_splits;
   if (warps == kMostWarps) {
-    SplitKeys(int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors, workspace, call);
+    SplitKeys(blocks, int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors, workspace, call);
+    if (pieces > 0) splits = device.has_clusters ? std::min(splits, kMostCluster) : 1;
   }
-  const int splits = call.partial.num_splits;
-  const dim3 grid(splits, call.num_kv_heads, call.batch.num_sequences);
-  const bool joins = splits > 1 && splits <= kMostCluster &&
-                     ShareMultiprocessors<&DecodeKernel<T, S, kDim>>().has_clusters;
+  const dim3 grid(splits, call.num_kv_heads, sequences + all_pieces);
+  const bool joins = splits > 1 && splits <= kMostCluster && device.has_clusters;
   LaunchEarly<&DecodeKernel<T, S, kDim>>({.grid = grid,
                                           .block = static_cast<unsigned>(warps * kWarp),
                                           .shared_bytes = bytes_of(warps),
                                           .cluster = joins ? splits : 1},
-                                         stream, call, beside, joins);
+                                         stream, call, pieces, prompts == PromptsGo::kBefore,
+                                         joins);
   if (!joins) CombineSplits(call, stream);
 }
 
@@ -200,13 +240,19 @@ bool DecodesTransposed(const AttentionCall& call) {
          (call.head_dim == 64 || call.head_dim == 128);
 }
 
+bool SuitsPieces(const AttentionCall& call, int num_multiprocessors) {
+  constexpr int64_t kBlocksAtOnce = 4;  // about; of so many pieces each has a place at once
+  const int64_t blocks = int64_t{PiecesOf(call)} * call.num_prompts() * call.num_kv_heads;
+  return blocks <= kBlocksAtOnce * num_multiprocessors;
+}
+
 void LaunchTransposedDecoding(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
-                              bool beside, cudaStream_t stream) {
+                              PromptsGo prompts, cudaStream_t stream) {
   const auto launch = [&]<typename T, typename S>(T, S) {
     if (call.head_dim == 64) {
-      Launch<T, S, 64>(call, num_multiprocessors, workspace, beside, stream);
+      Launch<T, S, 64>(call, num_multiprocessors, workspace, prompts, stream);
     } else {
-      Launch<T, S, 128>(call, num_multiprocessors, workspace, beside, stream);
+      Launch<T, S, 128>(call, num_multiprocessors, workspace, prompts, stream);
     }
   };
   const auto launch_for_cache = [&](auto zero) {

@@ -42,9 +42,9 @@ struct WarpTile {
     const int64_t row_stride = int64_t{call.num_kv_heads} * kDim;
     const int64_t own = first_row * row_stride + chunk * kChunk;
     const S* key = static_cast<const S*>(call.cache.k.data) +
-                   call.cached(call.cache.k, block, kv_head, position) + own;
+                   call.cached<true>(call.cache.k, block, kv_head, position) + own;
     const S* value = static_cast<const S*>(call.cache.v.data) +
-                     call.cached(call.cache.v, block, kv_head, position) + own;
+                     call.cached<true>(call.cache.v, block, kv_head, position) + own;
 #pragma unroll
     for (int i = 0; i < kWarpKeys / kRowsOfPass; ++i) {
       const int row = i * kRowsOfPass + first_row;
@@ -81,13 +81,6 @@ struct Fragments {
     LoadMatrices<true>(tile.v + Tile::Place(row, chunk + 2), a[1]);
   }
 };
-
-// 2 to the power of x; powers below 2^-126 are zero.
-__device__ inline float PowerOfTwo(float x) {
-  float result;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-  return result;
-}
 
 // The same of E4M3, in float16, which holds E4M3 numbers exactly. Dimensions are dealt to lanes in
 // another order, in which four neighbouring numbers are a lane's; a product does not mind as long
@@ -140,10 +133,10 @@ struct WarpState {
   float weight[2] = {0, 0};
   int2 visible[2];  // first and last position; none for rows that do not exist
 
-  __device__ void Load(const AttentionCall& call, int s, int kv_head, int num_rows) {
+  __device__ void Load(const AttentionCall& call, int s, int kv_head, int first_row, int num_rows) {
     const int lane = threadIdx.x % kWarp, row = lane / 4;
     const T* q = static_cast<const T*>(call.q.data);
-    if (row < num_rows) q += call.offset_of(s, kv_head, row, call.q.row_stride);
+    if (row < num_rows) q += call.offset_of(s, kv_head, first_row + row, call.q.row_stride);
 #pragma unroll
     for (int k = 0; k < kDim / 16; ++k) {
 #pragma unroll
@@ -154,7 +147,7 @@ struct WarpState {
     }
     for (int r = 0; r < 2; ++r) {
       const int own = lane % 4 * 2 + r;
-      visible[r] = own < num_rows ? call.visible(s, own) : int2{1, 0};
+      visible[r] = own < num_rows ? call.visible(s, first_row + own) : int2{1, 0};
     }
   }
 

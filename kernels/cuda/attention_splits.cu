@@ -33,9 +33,8 @@ __global__ void CombineSplitsKernel(const __grid_constant__ AttentionCall call) 
 
 // Splits that need the fewest rounds of tiles in all slots. A split costs its start and its part in
 // the combination, as much as kStartTiles tiles, and has two tiles at least.
-int SplitsFor(const AttentionCall& call, int64_t slots, int64_t capacity) {
+int SplitsFor(const AttentionCall& call, int64_t blocks, int64_t slots, int64_t capacity) {
   constexpr int64_t kStartTiles = 2;
-  const int64_t blocks = int64_t{call.batch.num_sequences} * call.num_kv_heads;
   const int64_t tiles = CeilDiv(call.batch.max_context_length, kSplitKeys);
   const int64_t held = capacity / (blocks * kDecodeRows * (call.head_dim + 2));
   const int64_t most = std::min({(tiles + 1) / 2, held, slots});
@@ -53,9 +52,9 @@ int SplitsFor(const AttentionCall& call, int64_t slots, int64_t capacity) {
 
 }  // namespace
 
-void SplitKeys(int64_t slots, const Tensor& workspace, AttentionCall& call) {
+void SplitKeys(int64_t blocks, int64_t slots, const Tensor& workspace, AttentionCall& call) {
   PartialAttention& partial = call.partial;
-  partial.num_splits = SplitsFor(call, slots, workspace.num_elements());
+  partial.num_splits = SplitsFor(call, blocks, slots, workspace.num_elements());
   partial.sums = workspace.as<float>();
   partial.scales = partial.sums + int64_t{call.batch.num_sequences} * call.num_kv_heads *
                                       partial.num_splits * kDecodeRows * call.head_dim;

@@ -9,9 +9,9 @@ namespace regatta {
 // Keys that a block of a splitting kernel visits at once.
 inline constexpr int kSplitKeys = 64;
 
-// Chooses the number of splits for a kernel of which `slots` blocks run at once, and gives them
-// places in `workspace` (float32).
-void SplitKeys(int64_t slots, const Tensor& workspace, AttentionCall& call);
+// Chooses the number of splits for `blocks` blocks, of which `slots` run at once, and gives those
+// of sequences places in `workspace` (float32).
+void SplitKeys(int64_t blocks, int64_t slots, const Tensor& workspace, AttentionCall& call);
 
 // Joins the splits, when there are several.
 void CombineSplits(const AttentionCall& call, cudaStream_t stream);
@@ -69,7 +69,7 @@ struct WarpResults {
   // Joins them: into the output, in T or E4M3, when there is one split, else into the split's
   // place.
   template <typename T>
-  __device__ void Store(const AttentionCall& call, int s, int kv_head, int split,
+  __device__ void Store(const AttentionCall& call, int s, int kv_head, int split, int first_row,
                         int num_rows) const {
     const int num_splits = call.partial.num_splits;
     const int64_t place = (int64_t{s} * call.num_kv_heads + kv_head) * num_splits + split;
@@ -80,7 +80,8 @@ struct WarpResults {
       const Joined joined = Join(row, column);
       if (num_splits == 1) {
         const float factor = out_factor / joined.weight;
-        const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
+        const int64_t to =
+            call.offset_of(s, kv_head, first_row + row, call.out.row_stride) + column;
         StorePair<T>(call.out, to, joined.sum[0] * factor, joined.sum[1] * factor);
         StorePair<T>(call.out, to + 2, joined.sum[2] * factor, joined.sum[3] * factor);
         continue;

@@ -1,79 +1,16 @@
-// Pieces of the tensor-core attention kernel: matrix fragments of mma.m16n8k16 (PTX ISA, "Matrix
-// Fragments for mma.m16n8k16"), copies of key and value tiles, the streaming softmax of one warp.
+// Pieces of the tensor-core attention kernels for tiles of rows: copies of key and value tiles, the
+// streaming softmax of one warp.
 #pragma once
-
-#include <type_traits>
 
 #include "kernels/cuda/async_copy.cuh"
 #include "kernels/cuda/attention_call.cuh"
+#include "kernels/cuda/attention_fragments.cuh"
 #include "kernels/cuda/mma.cuh"
 
 namespace regatta {
 
 inline constexpr int kTileKeys = 64;
 inline constexpr int kTileThreads = 128;
-
-// Two neighbouring elements in one register, and what rounding them lost in another: together 16
-// bits of each weight take part in the product with the values.
-template <typename T>
-__device__ void SplitPair(float low, float high, uint32_t& rounded, uint32_t& rest) {
-  Pack<T, 2> pair{{Narrow<T>(low), Narrow<T>(high)}};
-  Pack<T, 2> lost{{Narrow<T>(low - Widen(pair.at[0])), Narrow<T>(high - Widen(pair.at[1]))}};
-  rounded = *reinterpret_cast<uint32_t*>(&pair);
-  rest = *reinterpret_cast<uint32_t*>(&lost);
-}
-
-// Four 8 x 8 matrices of 16-bit elements, a row per lane; transposed when kTransposed.
-template <bool kTransposed>
-__device__ void LoadMatrices(const void* row_of_lane, uint32_t (&to)[4]) {
-  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(row_of_lane));
-  if constexpr (kTransposed) {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(address));
-  } else {
-    asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0,%1,%2,%3}, [%4];"
-                 : "=r"(to[0]), "=r"(to[1]), "=r"(to[2]), "=r"(to[3])
-                 : "r"(address));
-  }
-}
-
-// What products over a cache of S are computed in, for queries of T.
-template <typename T, typename S>
-using ComputeType = std::conditional_t<std::is_same_v<T, S>, T, __half>;
-
-// Two neighbouring query elements; those beyond float16's range become its largest.
-template <typename C, typename T>
-__device__ uint32_t QueryPair(const T* from) {
-  if constexpr (std::is_same_v<C, T>) {
-    return *reinterpret_cast<const uint32_t*>(from);
-  } else {
-    const auto pair = *reinterpret_cast<const Pack<T, 2>*>(from);
-    uint32_t result;
-    asm("cvt.rn.satfinite.f16x2.f32 %0, %1, %2;"
-        : "=r"(result)
-        : "f"(Widen(pair.at[1])), "f"(Widen(pair.at[0])));
-    return result;
-  }
-}
-
-// Four E4M3 numbers in float16, exactly.
-__device__ inline void UnpackFour(uint32_t four, uint32_t& low, uint32_t& high) {
-#if __CUDA_ARCH__ >= 890
-  asm("{.reg .b16 first, second; mov.b32 {first, second}, %2;"
-      "cvt.rn.f16x2.e4m3x2 %0, first; cvt.rn.f16x2.e4m3x2 %1, second;}"
-      : "=r"(low), "=r"(high)
-      : "r"(four));
-#else
-  const auto unpack = [](uint32_t two) {
-    const __half2_raw pair =
-        __nv_cvt_fp8x2_to_halfraw2(static_cast<__nv_fp8x2_storage_t>(two), __NV_E4M3);
-    return uint32_t{pair.x} | uint32_t{pair.y} << 16;
-  };
-  low = unpack(four);
-  high = unpack(four >> 16);
-#endif
-}
 
 // Keys and values of one tile as the cache or the product has them, rows padded against bank
 // conflicts.
@@ -150,7 +87,8 @@ struct WarpRows {
   float weight[2] = {0, 0};
   int2 visible[2];  // first and last position; none for rows that do not exist
 
-  template <typename Q>
+  // Those of rows that do not exist are any. `kWhole`: heads are kDim wide.
+  template <typename Q, bool kWhole = false>
   __device__ void Load(const AttentionCall& call, int s, int kv_head, int first_row) {
     const int lane = threadIdx.x % kWarp;
     for (int half = 0; half < 2; ++half) {
@@ -164,10 +102,23 @@ struct WarpRows {
 #pragma unroll
         for (int side = 0; side < 2; ++side) {
           const int at = 16 * k + 8 * side + lane % 4 * 2;
-          const bool inside = held && at < call.head_dim;
+          const bool inside = kWhole || at < call.head_dim;
           query[k][half + 2 * side] = inside ? QueryPair<T>(q + at) : 0;
         }
       }
+    }
+  }
+
+  // Forgets what was summed.
+  __device__ void Clear() {
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sum[n][i] = 0;
+    }
+    for (int half = 0; half < 2; ++half) {
+      max[half] = -INFINITY;
+      weight[half] = 0;
     }
   }
 
@@ -187,15 +138,13 @@ struct WarpRows {
         Mma<T>(score[n], query[k + 1], {b[2], b[3]});
       }
     }
-    Soften<kKeys>(score, position, scale_log2);
+    float shrink[2];
+    Soften<kKeys>(score, position, scale_log2, shrink);
+    Shrink(shrink);
 #pragma unroll
     for (int k = 0; k < kKeys / 16; ++k) {
       uint32_t a[4], rest[4];
-#pragma unroll
-      for (int i = 0; i < 4; ++i) {
-        const float* pair = score[2 * k + i / 2] + i % 2 * 2;
-        SplitPair<T>(pair[0], pair[1], a[i], rest[i]);
-      }
+      SplitWeights<kKeys>(score, k, a, rest);
       const T* value = tile.v + (first + 16 * k + lane % 16) * tile.kStride + lane / 16 * 8;
 #pragma unroll
       for (int n = 0; n < kDim / 8; n += 2) {
@@ -209,44 +158,105 @@ struct WarpRows {
     }
   }
 
-  // Scores become weights relative to the new maxima; what was summed before is rescaled.
+  // Scores of keys that a row does not see become -infinity; few tiles hold any.
   template <int kKeys>
-  __device__ void Soften(float (&score)[kKeys / 8][4], int position, float scale_log2) {
-    const int lane = threadIdx.x % kWarp;
+  __device__ void Hide(float (&score)[kKeys / 8][4], int position) const {
+    const bool all = position >= ::max(visible[0].x, visible[1].x) &&
+                     position + kKeys - 1 <= ::min(visible[0].y, visible[1].y);
+    if (__all_sync(kAllLanes, all)) return;
+    const int first = position + static_cast<int>(threadIdx.x) % 4 * 2;
+#pragma unroll
+    for (int n = 0; n < kKeys / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) {
+        const int at = first + 8 * n + i % 2;
+        const bool seen = at >= visible[i / 2].x && at <= visible[i / 2].y;
+        if (!seen) score[n][i] = -INFINITY;
+      }
+    }
+  }
+
+  // Scores become weights relative to the new maxima, by which what was summed before is to shrink.
+  // `scale_log2` is positive.
+  template <int kKeys>
+  __device__ void Soften(float (&score)[kKeys / 8][4], int position, float scale_log2,
+                         float (&shrink)[2]) {
+    Hide<kKeys>(score, position);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
-      float new_max = max[half];
+      float largest = -INFINITY;
 #pragma unroll
       for (int n = 0; n < kKeys / 8; ++n) {
-#pragma unroll
-        for (int i = 0; i < 2; ++i) {
-          const int at = position + 8 * n + lane % 4 * 2 + i;
-          const bool seen = at >= visible[half].x && at <= visible[half].y;
-          float& own = score[n][2 * half + i];
-          own = seen ? own * scale_log2 : -INFINITY;
-          new_max = fmaxf(new_max, own);
-        }
+        largest = fmaxf(largest, fmaxf(score[n][2 * half], score[n][2 * half + 1]));
       }
-      new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, 1));
-      new_max = fmaxf(new_max, __shfl_xor_sync(kAllLanes, new_max, 2));
+      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
+      largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 2));
+      const float new_max = fmaxf(max[half], largest * scale_log2);
       const float base = new_max == -INFINITY ? 0 : new_max;
-      const float shrink = exp2f(max[half] - base);
+      shrink[half] = PowerOfTwo(max[half] - base);
       max[half] = new_max;
-      weight[half] *= shrink;
-#pragma unroll
-      for (int n = 0; n < kDim / 8; ++n) {
-        sum[n][2 * half] *= shrink;
-        sum[n][2 * half + 1] *= shrink;
-      }
+      weight[half] *= shrink[half];
 #pragma unroll
       for (int n = 0; n < kKeys / 8; ++n) {
 #pragma unroll
         for (int i = 0; i < 2; ++i) {
           float& own = score[n][2 * half + i];
-          own = exp2f(own - base);
+          own = PowerOfTwo(fmaf(own, scale_log2, -base));
           weight[half] += own;
         }
       }
+    }
+  }
+
+  __device__ void Shrink(const float (&shrink)[2]) {
+#pragma unroll
+    for (int n = 0; n < kDim / 8; ++n) {
+#pragma unroll
+      for (int i = 0; i < 4; ++i) sum[n][i] *= shrink[i / 2];
+    }
+  }
+
+  // Weights of keys [16 k, 16 k + 16) of a tile as a fragment, and what rounding them lost.
+  template <int kKeys>
+  static __device__ void SplitWeights(const float (&score)[kKeys / 8][4], int k, uint32_t (&a)[4],
+                                      uint32_t (&rest)[4]) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float* pair = score[2 * k + i / 2] + i % 2 * 2;
+      SplitPair<T>(pair[0], pair[1], a[i], rest[i]);
+    }
+  }
+
+  // Divides the sums of rows from first_row on and stores them, in Out or E4M3.
+  template <typename Out, bool kWhole = false>
+  __device__ void Store(const AttentionCall& call, int s, int kv_head, int first_row) const {
+    const int column = threadIdx.x % 4 * 2, num_rows = call.rows_of(s);
+    float factor[2];
+    int64_t offset[2];
+    bool held[2];
+    for (int half = 0; half < 2; ++half) {
+      const int row = first_row + static_cast<int>(threadIdx.x) % kWarp / 4 + 8 * half;
+      held[half] = row < num_rows;
+      factor[half] = call.out_factor() / WholeWeight(half);
+      offset[half] = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
+    }
+    const auto store = [&]<typename To>(To) {
+      for (int half = 0; half < 2; ++half) {
+        if (!held[half]) continue;
+        To* out = static_cast<To*>(call.out.data) + offset[half];
+#pragma unroll
+        for (int n = 0; n < kDim / 8; ++n) {
+          if (!kWhole && 8 * n + column >= call.head_dim) continue;
+          *reinterpret_cast<Pack<To, 2>*>(out + 8 * n) = {
+              {Narrow<To>(sum[n][2 * half] * factor[half]),
+               Narrow<To>(sum[n][2 * half + 1] * factor[half])}};
+        }
+      }
+    };
+    if (call.out.dtype == DType::kFloat8E4M3) {
+      store(__nv_fp8_e4m3{});
+    } else {
+      store(Out{});
     }
   }
 

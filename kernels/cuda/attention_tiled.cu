@@ -1,7 +1,8 @@
 // Paged attention on tensor cores (after Dao, FlashAttention-2, 2023; split keys: Dao et al.,
 // Flash-Decoding, 2023). Sequences with few rows split their keys over blocks and warps and are
 // combined; others give each block 64 rows. A step may hold both: two launches, each skips the
-// other's sequences. Decoding of the usual shapes is attention_decode.cu's.
+// other's sequences. Decoding of the usual shapes is attention_decode.cu's, and short prompts with
+// it; long ones on Hopper are attention_prompt.cu's.
 #include <algorithm>
 
 #include "kernels/cuda/attention_splits.cuh"
@@ -75,8 +76,7 @@ __global__ void __launch_bounds__(kTileThreads)
   extern __shared__ __align__(128) unsigned char memory[];
   using C = ComputeType<T, S>;
   auto& buffers = *reinterpret_cast<TileBuffers<C, S, kDim>*>(memory);
-  const int s = call.batch.prompts != nullptr ? call.batch.prompts[blockIdx.z] : blockIdx.z;
-  const int kv_head = blockIdx.y, lane = threadIdx.x % kWarp;
+  const int s = call.prompt(blockIdx.z), kv_head = blockIdx.y;
   const int num_rows = call.rows_of(s);
   const int block_row = blockIdx.x * 64;
   const bool skips = num_rows <= call.decode_rows || block_row >= num_rows;
@@ -93,20 +93,7 @@ __global__ void __launch_bounds__(kTileThreads)
   WarpRows<C, kDim> rows;
   rows.template Load<T>(call, s, kv_head, first_row);
   Visit<kTileKeys>(call, s, kv_head, begin, end, 0, blocks, buffers, rows);
-#pragma unroll
-  for (int half = 0; half < 2; ++half) {
-    const float factor = call.out_factor() / rows.WholeWeight(half);
-    const int row = first_row + lane / 4 + 8 * half;
-    if (row >= num_rows) continue;
-    const int64_t out = call.offset_of(s, kv_head, row, call.out.row_stride);
-#pragma unroll
-    for (int n = 0; n < kDim / 8; ++n) {
-      const int at = 8 * n + lane % 4 * 2;
-      if (at >= call.head_dim) continue;
-      StorePair<T>(call.out, out + at, rows.sum[n][2 * half] * factor,
-                   rows.sum[n][2 * half + 1] * factor);
-    }
-  }
+  rows.template Store<T>(call, s, kv_head, first_row);
 }
 
 template <typename T, int kDim>
@@ -157,7 +144,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
   auto& results = *reinterpret_cast<WarpResults<kDecodeRows, kDim>*>(memory);
   KeepRows(rows, results.of[threadIdx.x / kWarp]);
   __syncthreads();
-  results.template Store<T>(call, s, kv_head, split, num_rows);
+  results.template Store<T>(call, s, kv_head, split, 0, num_rows);
 }
 
 template <typename T, typename S, int kDim>
@@ -172,18 +159,26 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
   if (transposed) call.decode_rows = kTransposedRows;
   const int group = call.group;
   const bool tiles = call.batch.max_query_length * group > call.decode_rows;
+  PromptsGo prompts = tiles ? PromptsGo::kBefore : PromptsGo::kNowhere;
   if (tiles) {
     // One token's heads may be many rows too: then no list tells which sequences are long.
     if (group > call.decode_rows) call.batch.prompts = nullptr;
-    const dim3 grid(CeilDiv(call.batch.max_query_length * group, 64), call.num_kv_heads,
-                    call.batch.prompts != nullptr ? call.batch.num_prompts : sequences);
-    LaunchEarly<&RowTilesKernel<T, S, kDim>>(
-        {.grid = grid, .block = kTileThreads, .shared_bytes = kBytes}, stream, call);
+    if (transposed && SuitsPieces(call, num_multiprocessors)) {
+      prompts = PromptsGo::kInPieces;
+    } else if (call.decode_rows > 0 && SuitsWarpgroups(call)) {
+      LaunchPromptAttention(call, num_multiprocessors, stream);
+    } else {
+      const dim3 grid(CeilDiv(call.batch.max_query_length * group, 64), call.num_kv_heads,
+                      call.num_prompts());
+      LaunchEarly<&RowTilesKernel<T, S, kDim>>(
+          {.grid = grid, .block = kTileThreads, .shared_bytes = kBytes}, stream, call);
+    }
   }
   if (transposed) {
-    LaunchTransposedDecoding(call, num_multiprocessors, workspace, /*beside=*/tiles, stream);
+    LaunchTransposedDecoding(call, num_multiprocessors, workspace, prompts, stream);
   } else if (group <= call.decode_rows) {
-    SplitKeys(kBlocksPerMultiprocessor * num_multiprocessors, workspace, call);
+    SplitKeys(int64_t{sequences} * call.num_kv_heads,
+              kBlocksPerMultiprocessor * num_multiprocessors, workspace, call);
     const dim3 grid(call.partial.num_splits, call.num_kv_heads, sequences);
     KeySplitsKernel<T, S, kDim><<<grid, kTileThreads, kBytes, stream>>>(call);
     CombineSplits(call, stream);

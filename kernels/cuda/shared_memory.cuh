@@ -33,9 +33,11 @@ void AllowSharedMemory(int num_bytes) {
   });
 }
 
+// Of Hopper, which has machine code of its own; others, newer ones too, run what Ampere knows.
 struct DeviceTraits {
   bool begins_early = false;  // kernels may begin before the one in front has ended
   bool has_clusters = false;
+  bool has_warpgroups = false;  // warpgroup.cuh
 };
 
 // Lets `kKernel` run beside kernels that want much shared memory: a multiprocessor divides its
@@ -48,10 +50,10 @@ DeviceTraits ShareMultiprocessors() {
     CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, device) == cudaSuccess);
     CHECK(cudaFuncSetAttribute(kKernel, cudaFuncAttributePreferredSharedMemoryCarveout,
                                cudaSharedmemCarveoutMaxShared) == cudaSuccess);
-    if (major >= 9) hopper.fetch_or(uint64_t{1} << device, std::memory_order_relaxed);
+    if (major == 9) hopper.fetch_or(uint64_t{1} << device, std::memory_order_relaxed);
   });
-  const bool newer = (hopper.load(std::memory_order_relaxed) >> device & 1) != 0;
-  return {.begins_early = newer, .has_clusters = newer};
+  const bool has = (hopper.load(std::memory_order_relaxed) >> device & 1) != 0;
+  return {.begins_early = has, .has_clusters = has, .has_warpgroups = has};
 }
 
 }  // namespace regatta

@@ -104,17 +104,24 @@ void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
                    want.data() + offset);
     }
   }
+  const double error = 1e-5 * std::max(1.0f, cache.v_scale);
   if (shape.quantized_out) {
-    ExpectQuantized(quantized, ActivationFormat::kStatic, width, want, "attention");
+    ExpectQuantized(quantized, ActivationFormat::kStatic, width, want, "attention", error);
   } else {
-    ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, 1e-5 * std::max(1.0f, cache.v_scale),
-               "attention");
+    ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, error, "attention");
   }
 }
 
 // Prompts, a chunk in the middle of a prompt, and decoding sequences together, across key blocks.
 const std::vector<SequenceShape> kMixed = {{129, 129}, {1, 1},  {200, 17}, {3, 3},
                                            {64, 1},    {65, 1}, {300, 1},  {63, 2}};
+
+// Prompts too long for pieces, whole and in the middle, and decoding ones.
+const std::vector<SequenceShape> kPrompts = {{270, 270}, {1, 1},   {310, 90}, {64, 64},
+                                             {333, 1},   {220, 3}, {65, 65}};
+
+// Prompts for pieces, one of them in the middle.
+const std::vector<SequenceShape> kFewPieces = {{40, 1}, {150, 27}, {33, 33}, {5, 5}, {80, 1}};
 
 // So many short decoding sequences that each has few warps, and some prompts between them.
 std::vector<SequenceShape> Many(int count, int longest = 113) {
@@ -123,6 +130,21 @@ std::vector<SequenceShape> Many(int count, int longest = 113) {
     const int i = static_cast<int>(sequences.size());
     sequences.push_back({i * 37 % 113 + 1, i % 40 == 7 ? std::min(3, i * 37 % 113 + 1) : 1});
   }
+  return sequences;
+}
+
+// So many short prompts that blocks that stay have several each.
+std::vector<SequenceShape> ManyPrompts(int count) {
+  std::vector<SequenceShape> sequences;
+  for (int i = 0; i < count; ++i) sequences.push_back({i * 29 % 90 + 3, i * 29 % 90 + 2});
+  return sequences;
+}
+
+// Many that decode beside a prompt that is the smaller part of the step, but too long for pieces.
+std::vector<SequenceShape> ManyAndPrompts(int count) {
+  std::vector<SequenceShape> sequences = Many(count);
+  sequences.push_back({150, 100});
+  sequences.push_back({70, 70});
   return sequences;
 }
 
@@ -162,6 +184,21 @@ std::vector<OpCase> AttentionCases() {
         {16, 8, 64, 16, 40, dtype, Many(130)},
         {32, 8, 128, 16, 0, DType::kFloat8E4M3, Many(130), 0.5f, true},
         {8, 8, 64, 16, 0, DType::kFloat8E4M3, Many(130, 1100)},
+        {8, 2, 128, 16, 0, dtype, kPrompts},
+        {8, 2, 128, 16, 0, DType::kFloat8E4M3, kPrompts, 0.5f, true},
+        {8, 8, 128, 1, 33, dtype, kPrompts},
+        {6, 2, 128, 7, 130, DType::kFloat8E4M3, kPrompts, 0.7f},
+        {14, 2, 128, 16, 70, dtype, kPrompts, 1, true},
+        {10, 2, 128, 32, 0, DType::kFloat8E4M3, kPrompts},
+        {8, 2, 128, 16, 40, dtype, kFewPieces},
+        {6, 2, 128, 32, 33, DType::kFloat8E4M3, kFewPieces, 0.5f, true},
+        {14, 2, 64, 16, 0, dtype, kFewPieces},
+        {8, 8, 128, 16, 0, DType::kFloat8E4M3, {{30, 30}}, 0.5f},
+        {16, 8, 128, 16, 0, dtype, ManyPrompts(24)},
+        {16, 8, 128, 16, 0, DType::kFloat8E4M3, ManyPrompts(24), 0.5f, true},
+        {16, 8, 128, 16, 0, dtype, ManyAndPrompts(60)},
+        {16, 8, 128, 16, 50, DType::kFloat8E4M3, ManyAndPrompts(60), 0.5f, true},
+        {8, 2, 128, 16, 0, DType::kFloat8E4M3, {{1500, 24}, {700, 1}}},
     };
     for (const AttentionShape& shape : shapes) {
       cases.push_back({CaseName("Attention", cases.size(), DTypeName(dtype), shape.num_heads,

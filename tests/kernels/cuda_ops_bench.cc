@@ -37,7 +37,7 @@ double SecondsOf(Ops& ops, int calls, const std::function<void(int)>& issue) {
 }
 
 void Report(const char* name, double seconds, double bytes, double operations) {
-  std::printf("%-42s %9.1f us", name, seconds * 1e6);
+  std::printf("%-52s %9.1f us", name, seconds * 1e6);
   if (bytes > 0) std::printf(" %7.2f TB/s", bytes / seconds * 1e-12);
   if (operations > 0) std::printf(" %7.1f TFLOP/s", operations / seconds * 1e-12);
   std::printf("\n");
@@ -198,49 +198,68 @@ void BenchGate(Ops& ops) {
   }
 }
 
-// A step of sequences of one length with scattered blocks of 16, in device memory.
+// A step's sequences: some decode at a context, prompts come whole.
+struct AttentionLoad {
+  int decoding = 0, context = 0;
+  int prompts = 0, length = 0;
+};
+
+// The step's columns in device memory; blocks of 16 are scattered.
 class PagedSequences {
  public:
-  PagedSequences(Ops& ops, int sequences, int context, int query)
-      : num_blocks_(sequences * ((context + kBlock - 1) / kBlock)),
-        batch_{sequences * query, sequences, query, context} {
-    std::vector<int32_t> positions, starts{0}, table(num_blocks_), block_starts;
-    for (int s = 0; s < sequences; ++s) {
+  PagedSequences(Ops& ops, const AttentionLoad& load) {
+    std::vector<int32_t> positions, starts{0}, contexts, block_starts, prompts;
+    const auto add = [&](int context, int query) {
       for (int i = 0; i < query; ++i) positions.push_back(context - query + i);
-      starts.push_back((s + 1) * query);
-      block_starts.push_back(s * (num_blocks_ / sequences));
+      starts.push_back(static_cast<int32_t>(positions.size()));
+      contexts.push_back(context);
+      block_starts.push_back(num_blocks_);
+      num_blocks_ += (context + kBlock - 1) / kBlock;
+    };
+    for (int s = 0; s < load.decoding; ++s) add(load.context, 1);
+    for (int s = 0; s < load.prompts; ++s) {
+      prompts.push_back(load.decoding + s);
+      add(load.length, load.length);
     }
+    std::vector<int32_t> table(num_blocks_);
     std::iota(table.begin(), table.end(), 0);
     std::shuffle(table.begin(), table.end(), std::mt19937(3));
     const auto upload = [&](const std::vector<int32_t>& values) {
-      arrays_.push_back(ops.Allocate(values.size() * 4));
+      arrays_.push_back(ops.Allocate(values.size() * 4 + 4));
       ops.CopyToDevice(arrays_.back().data(), values.data(), values.size() * 4);
       return static_cast<const int32_t*>(arrays_.back().data());
     };
+    batch_.num_tokens = static_cast<int>(positions.size());
+    batch_.num_sequences = load.decoding + load.prompts;
+    batch_.max_query_length = load.prompts > 0 ? load.length : 1;
+    batch_.max_context_length = std::max(load.context, load.length);
     batch_.positions = upload(positions);
     batch_.query_start = upload(starts);
-    batch_.context_length = upload(std::vector<int32_t>(sequences, context));
+    batch_.context_length = upload(contexts);
     batch_.block_table = upload(table);
     batch_.block_start = upload(block_starts);
+    batch_.prompts = upload(prompts);
+    batch_.num_prompts = load.prompts;
   }
   static constexpr int kBlock = 16;
   int num_blocks() const { return num_blocks_; }
   const AttentionBatch& batch() const { return batch_; }
 
  private:
-  const int num_blocks_;
+  int num_blocks_ = 0;
   std::vector<Buffer> arrays_;
   AttentionBatch batch_;
 };
 
-// Llama-3.1-8B's heads; sequences of one length, whole prompts or one token each. Layers take turns
-// until their keys and values are more than the caches hold.
-void BenchAttention(Ops& ops, int sequences, int context, int query, DType cached = kType) {
+// Llama-3.1-8B's heads. Layers take turns until their keys and values are more than the caches
+// hold; those of few prompts, which a step has just written, are not.
+void BenchAttention(Ops& ops, const AttentionLoad& load, DType cached = kType) {
   constexpr int kHeads = 32, kKvHeads = 8, kDim = 128;
-  const PagedSequences paged(ops, sequences, context, query);
-  const int tokens = sequences * query, blocks = paged.num_blocks();
-  const double bytes = 2.0 * sequences * context * kKvHeads * kDim * SizeOf(cached);
-  const int layers = query > 1 ? 1 : std::clamp(static_cast<int>(4e8 / bytes), 1, 16);
+  const PagedSequences paged(ops, load);
+  const int64_t tokens = paged.batch().num_tokens, blocks = paged.num_blocks();
+  const double read = 1.0 * load.decoding * load.context + 1.0 * load.prompts * load.length;
+  const double bytes = 2.0 * read * kKvHeads * kDim * SizeOf(cached);
+  const int layers = std::clamp(static_cast<int>(4e8 / bytes), 1, 16);
   std::vector<Matrix> sides;
   std::vector<KvLayer> caches;
   for (int i = 0; i < 2 * layers; ++i) {
@@ -264,10 +283,11 @@ void BenchAttention(Ops& ops, int sequences, int context, int query, DType cache
   const std::unique_ptr<Graph> graph = ops.Capture(issue);
   const double seconds = SecondsOf(ops, 10, [&](int) { graph->Replay(); }) / layers;
   char name[64];
-  std::snprintf(name, sizeof(name), "attention %d x context %d, %d new, %s", sequences, context,
-                query, DTypeName(cached));
-  const double pairs = 1.0 * sequences * query * (context - (query - 1) / 2.0);
-  Report(name, seconds, query > 1 ? 0 : bytes, query > 1 ? 4.0 * pairs * kHeads * kDim : 0);
+  std::snprintf(name, sizeof(name), "attention %d x %d, prompts %d x %d, %s", load.decoding,
+                load.context, load.prompts, load.length, DTypeName(cached));
+  const double pairs = load.prompts * (load.length * (load.length + 1.0) / 2);
+  Report(name, seconds, load.prompts > 0 ? 0 : bytes,
+         load.decoding > 0 ? 0 : 4.0 * pairs * kHeads * kDim);
 }
 
 void BenchAttentions(Ops& ops) {
@@ -287,11 +307,16 @@ void BenchAttentions(Ops& ops) {
                                                                              {1024, 192},
                                                                              {1, 32768},
                                                                              {16, 16384}}) {
-      BenchAttention(ops, sequences, context, 1, cached);
+      BenchAttention(ops, {sequences, context}, cached);
     }
-    BenchAttention(ops, 1, 128, 128, cached);
-    BenchAttention(ops, 8, 1024, 1024, cached);
-    BenchAttention(ops, 1, 8192, 8192, cached);
+    for (const AttentionLoad& load :
+         {AttentionLoad{0, 0, 1, 16}, AttentionLoad{0, 0, 1, 128}, AttentionLoad{0, 0, 1, 512},
+          AttentionLoad{0, 0, 8, 128}, AttentionLoad{63, 192, 1, 128},
+          AttentionLoad{254, 192, 2, 128}, AttentionLoad{508, 192, 4, 128},
+          AttentionLoad{63, 1024, 1, 1000}, AttentionLoad{0, 0, 1, 2048},
+          AttentionLoad{0, 0, 8, 1024}, AttentionLoad{0, 0, 1, 8192}}) {
+      BenchAttention(ops, load, cached);
+    }
   }
 }
 
@@ -389,7 +414,6 @@ int Main(const std::string& only) {
   Report("y += x of 1 GiB (read 2, write 1)", copy, 3.0 * 65536 * 8192 * 2, 0);
   if (only == "attention") {
     BenchAttentions(*ops);
-    BenchGate(*ops);
     return 0;
   }
   for (const bool quantized : {false, true}) {
@@ -416,5 +440,5 @@ int Main(const std::string& only) {
 }  // namespace
 }  // namespace regatta
 
-// skinny: products of few tokens alone; attention: it and the gate.
+// skinny: products of few tokens alone; attention: it alone.
 int main(int argc, char** argv) { return regatta::Main(argc > 1 ? argv[1] : ""); }
