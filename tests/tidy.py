@@ -91,8 +91,14 @@ def batch_findings():
                     yield f"{library}: {name} is in the unnamed namespaces of {', '.join(files)}"
 
 
+def marker_findings():
+    """Of any file: what an unfinished merge leaves behind."""
+    out = subprocess.run(["git", "grep", "-nE", "^(<{7}|>{7}) "], cwd=ROOT, capture_output=True, text=True).stdout
+    return [f"{line}: a merge was not finished" for line in out.splitlines()]
+
+
 def main():
-    findings = list(batch_findings())
+    findings = list(batch_findings()) + marker_findings()
     for name in tracked_files():
         path = ROOT / name
         if not path.exists():
