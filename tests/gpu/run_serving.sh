@@ -5,6 +5,7 @@ set -uo pipefail
 source "$(dirname "$0")/common.sh"
 nvidia-smi --query-gpu=name,driver_version,clocks.sm,power.limit --format=csv,noheader
 configs=tests/testing/configs
+FP8=(--quantization fp8_static --kv-cache-dtype fp8)
 
 golden() {
   stage lives 120 "$BIN/cuda_executor_test" || tail -40 "$OUT/lives.log"
@@ -39,12 +40,12 @@ answers() {
   done
 }
 
-# points NAME MODEL CONCURRENCIES [FLAG ...]: 128 tokens in, 128 out.
+# points NAME MODEL CONCURRENCIES [FLAG ...]: INPUT tokens in, OUTPUT out (128 each).
 points() {
   local name=$1 model=$2 concurrency=$3
   shift 3
   stage "$name" "${POINT_TIMEOUT:-240}" "$BIN/regatta" sweep --model $configs/$model --dummy-weights \
-    --target-input-len 128 --target-output-len 128 --max-seq-len 256 --concurrency "$concurrency" \
+    --target-input-len "${INPUT:-128}" --target-output-len "${OUTPUT:-128}" --max-seq-len $((${INPUT:-128} + ${OUTPUT:-128})) --concurrency "$concurrency" \
     --max-time-per-point "${POINT_SECONDS:-12}" --output "$OUT/results" --report-json "$OUT/$name.json" "$@" ||
     tail -40 "$OUT/$name.log"
   grep -A9 'req/s   out tok/s' "$OUT/$name.log"
@@ -52,9 +53,11 @@ points() {
 
 bf16() { points llama8b-bf16 llama-3.1-8b "${CONCURRENCY:-1,64,256,512}" --max-batch-size 512 --max-num-tokens 2048; }
 fp8() {
-  points llama8b-fp8 llama-3.1-8b "${CONCURRENCY:-1,64,512,1024}" --max-batch-size 1024 --max-num-tokens 2048 \
-    --quantization fp8_static --kv-cache-dtype fp8
+  points llama8b-fp8 llama-3.1-8b "${CONCURRENCY:-1,64,512,1024}" --max-batch-size 1024 --max-num-tokens 2048 "${FP8[@]}"
 }
+# Long prompts, long answers.
+fp8_2048_128() { INPUT=2048 points llama8b-fp8-2048-128 llama-3.1-8b "${CONCURRENCY:-128}" --max-batch-size 256 --max-num-tokens 4096 "${FP8[@]}"; }
+fp8_1000_1000() { INPUT=1000 OUTPUT=1000 points llama8b-fp8-1000-1000 llama-3.1-8b "${CONCURRENCY:-512}" --max-batch-size 512 --max-num-tokens 4096 "${FP8[@]}"; }
 # The article's 100 requests at once, in bf16.
 hundred() { points llama8b-hundred llama-3.1-8b 100 --max-batch-size 512 --max-num-tokens 2048 --num-requests 100 --warmup 64; }
 # JSON schemas among free requests: masks come from the host while the device works.
