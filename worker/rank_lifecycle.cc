@@ -69,7 +69,7 @@ absl::StatusOr<std::string> RankLifecycle::Prepare(const PrepareRequest& request
   RETURN_IF_ERROR(SeeEpoch(request.group_epoch()));
   RETURN_IF_ERROR(CheckFree("Prepare"));
   ASSIGN_OR_RETURN(offer_, device_.Offer(static_cast<int>(request.world_size())));
-  owner_.HoldFor(call.router, kOwnerGrace);
+  owner_.HoldFor(call.router, owner_grace_);
   return offer_->id();
 }
 
@@ -99,7 +99,7 @@ absl::StatusOr<Formed> RankLifecycle::Form(
   if (stop_) return absl::CancelledError("dissolved while forming");
   executor_ = *std::move(executor);
   state_ = State::kFormed;
-  owner_.HoldFor(call.router, kOwnerGrace);
+  owner_.HoldFor(call.router, owner_grace_);
   return executor_->formed();
 }
 
@@ -165,7 +165,7 @@ absl::Status RankLifecycle::Dissolve(uint64_t epoch, const std::string& router, 
     if (!take_over) RETURN_IF_ERROR(CheckOwner(router));
     RETURN_IF_ERROR(SeeEpoch(epoch));
     owner_.Release();
-    if (take_over) owner_.HoldFor(router, kOwnerGrace);
+    if (take_over) owner_.HoldFor(router, owner_grace_);
   }
   return Close(absl::StrCat("dissolved by epoch ", epoch), timeout);
 }

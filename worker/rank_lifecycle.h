@@ -24,11 +24,12 @@ inline constexpr absl::Duration kOwnerGrace = absl::Seconds(10);
 
 // Thread-safe. Every epoch is refused with FAILED_PRECONDITION when it is older than the newest
 // seen; every call with ABORTED while the rank is another router's, which lives: its call of Form
-// or its Run stream goes on, or has gone on less than kOwnerGrace ago.
+// or its Run stream goes on, or it is between calls for less than `owner_grace`.
 class RankLifecycle {
  public:
   // `device` must outlive it.
-  explicit RankLifecycle(Device& device) : device_(device) {}
+  explicit RankLifecycle(Device& device, absl::Duration owner_grace = kOwnerGrace)
+      : device_(device), owner_grace_(owner_grace) {}
 
   // Sets state, epoch and what the rank was formed with.
   void Describe(WorkerDescription& description) const ABSL_LOCKS_EXCLUDED(mutex_);
@@ -59,7 +60,7 @@ class RankLifecycle {
 
   // Gives back whatever is held, after ending what is in progress. DEADLINE_EXCEEDED when that
   // takes longer than `timeout`; it goes on, and Dissolve may be called again. `take_over`: also
-  // from another router, for `router` to form it within kOwnerGrace.
+  // from another router, for `router` to form it within the grace.
   absl::Status Dissolve(uint64_t epoch, const std::string& router, bool take_over,
                         absl::Duration timeout) ABSL_LOCKS_EXCLUDED(mutex_);
   // The same whatever the epoch, when the process is about to end.
@@ -77,6 +78,7 @@ class RankLifecycle {
   }
 
   Device& device_;
+  const absl::Duration owner_grace_;
   std::atomic<bool> stop_ = false;
   mutable absl::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;

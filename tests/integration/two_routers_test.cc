@@ -1,10 +1,11 @@
 // A second router is given the workers of one that serves: nobody is disturbed, and it takes over
-// once the first is dead.
+// once the first is dead, or because it is told to.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <thread>
@@ -41,10 +42,18 @@ class TwoRouters : public ::testing::Test {
     return *std::move(child);
   }
   std::unique_ptr<ChildProcess> Router(const std::string& name, const std::string& workers,
-                                       const std::string& tp, const std::string& patience) const {
-    return Launch("regatta-router", name,
-                  {"--model", BundledModel("regatta-dense"), "--workers", workers, "--tp", tp,
-                   "--start-timeout", patience});
+                                       const std::string& tp, const std::string& patience,
+                                       const std::vector<std::string>& more = {}) const {
+    std::vector<std::string> words = {"--model",
+                                      BundledModel("regatta-dense"),
+                                      "--workers",
+                                      workers,
+                                      "--tp",
+                                      tp,
+                                      "--start-timeout",
+                                      patience};
+    words.insert(words.end(), more.begin(), more.end());
+    return Launch("regatta-router", name, words);
   }
   static bool Await(const std::function<bool()>& done) {
     const absl::Time deadline = absl::Now() + absl::Seconds(60);
@@ -71,16 +80,21 @@ TEST_F(TwoRouters, TheSecondWaitsUntilTheFirstIsDead) {
   const auto channel = Connect(AddressOf("a"), TlsOptions(), absl::Seconds(10));
   ASSERT_TRUE(channel.ok()) << channel.status() << a->LogTail(20);
 
-  const std::vector<HeldOutPrompt> prompts = HeldOut("regatta-dense", 4);
-  std::vector<Output> outputs;
-  std::thread load([&] { outputs = GenerateAll(*channel, GreedyRequests(prompts), 8); });
+  const std::vector<HeldOutPrompt> prompts = HeldOut("regatta-dense", 8);
+  std::atomic<bool> refused = false;
+  std::thread load([&] {
+    do {
+      EXPECT_GE(CountExact(prompts, GenerateAll(*channel, GreedyRequests(prompts), 8)),
+                0.97 * prompts.size());
+    } while (!refused);
+  });
   const auto b = Router("b", worker, "1", "2");
   EXPECT_TRUE(Await([&] { return b->Ended().has_value(); }));
   EXPECT_EQ(b->Ended(), "exit code 1");
   EXPECT_THAT(b->LogTail(20),
               HasSubstr("worker " + worker + " serves another router (epoch 1, 127.0.0.1:"));
+  refused = true;
   load.join();
-  EXPECT_GE(CountExact(prompts, outputs), 0.97 * prompts.size());
   const auto description = DescribeCluster(*channel, absl::Seconds(10));
   ASSERT_TRUE(description.ok()) << description.status();
   ASSERT_EQ(description->groups_size(), 1) << a->LogTail(20);
@@ -93,6 +107,17 @@ TEST_F(TwoRouters, TheSecondWaitsUntilTheFirstIsDead) {
   ASSERT_TRUE(other.ok()) << other.status() << c->LogTail(20);
   EXPECT_GE(CountExact(prompts, GenerateAll(*other, GreedyRequests(prompts), 8)),
             0.97 * prompts.size());
+
+  const auto d = Router("d", worker, "1", "60", {"--take-over"});
+  const auto last = Connect(AddressOf("d"), TlsOptions(), absl::Seconds(10));
+  ASSERT_TRUE(last.ok()) << last.status() << d->LogTail(20);
+  EXPECT_TRUE(Await([&] { return c->LogTail(20).find("cannot re-form: ") != std::string::npos; }))
+      << c->LogTail(20);
+  EXPECT_THAT(c->LogTail(20), HasSubstr("worker " + worker + " serves another router (epoch "));
+  absl::SleepFor(absl::Seconds(2));  // The ousted one tries again every second.
+  EXPECT_GE(CountExact(prompts, GenerateAll(*last, GreedyRequests(prompts), 8)),
+            0.97 * prompts.size());
+  EXPECT_EQ(d->LogTail(100).find("is fenced"), std::string::npos) << d->LogTail(20);
 }
 
 }  // namespace

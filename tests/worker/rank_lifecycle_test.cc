@@ -128,10 +128,11 @@ TEST_F(RankLifecycleTest, FormingIsKeptAsLongAsTheCallLives) {
 
 TEST_F(RankLifecycleTest, WhatIsFormedIsKeptUntilItRunsOrAGraceIsOver) {
   request_.set_group_epoch(1);
-  ASSERT_TRUE(lifecycle_.Form(request_, call_, [](const FormProgress&) {}).ok());
-  EXPECT_EQ(DissolveByOther().code(), absl::StatusCode::kAborted);
-  absl::SleepFor(kOwnerGrace);
-  EXPECT_TRUE(DissolveByOther().ok());
+  RankLifecycle lifecycle(*device_, absl::Milliseconds(500));
+  ASSERT_TRUE(lifecycle.Form(request_, call_, [](const FormProgress&) {}).ok());
+  EXPECT_TRUE(absl::IsAborted(lifecycle.Dissolve(1, "b", false, absl::Milliseconds(1))));
+  absl::SleepFor(absl::Milliseconds(500));
+  EXPECT_TRUE(lifecycle.Dissolve(1, "b", false, absl::Milliseconds(1)).ok());
 }
 
 TEST_F(RankLifecycleTest, TakingOverKeepsTheOustedRouterOut) {
