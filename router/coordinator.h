@@ -43,7 +43,7 @@ struct CoordinatorOptions {
   size_t engine_inbox_capacity = 1 << 16;  // commands that wait for one group
   absl::Duration step_timeout =
       absl::ZeroDuration();  // floor; zero: 2 s on devices, 30 s on CPU ranks
-  absl::Duration start_timeout = absl::Seconds(60);  // for workers to answer at start
+  absl::Duration start_timeout = absl::Seconds(60);  // for workers to answer and be free at start
   absl::Duration form_timeout = absl::Minutes(10);
   absl::Duration unavailable_timeout = absl::Seconds(60);  // requests wait so long for a group
   bool tls = false;                                        // for Describe
@@ -147,6 +147,9 @@ class Coordinator final : public RequestSink, private EngineOwner {
   void Compile(std::unique_ptr<Request> request);
   void OnCompiled(uint64_t id, Compiled compiled);
 
+  // coordinator_start.cc: the first ones.
+  Formation FormAtStart();
+  void WarnOfGraphsOnCpu(const FormationPlan& plan) const;
   // coordinator_groups.cc: groups come and go.
   void GroupStopped(uint64_t epoch, const absl::Status& cause,
                     std::vector<std::unique_ptr<Request>> live);
@@ -158,7 +161,6 @@ class Coordinator final : public RequestSink, private EngineOwner {
   void Build(FormationPlan plan, absl::Duration timeout, Formation& formation);
   void Restore(int64_t now_ns);
   void GiveWorkersBack();
-  void WarnOfGraphsOnCpu(const FormationPlan& plan) const;
   FormProgressSink ProgressSink();
   void UpdateServing();
   // coordinator_repartition.cc

@@ -1,4 +1,4 @@
-// Groups come and go: forming at start, fencing, re-forming after a fault; see coordinator.h.
+// Groups come and go: forming, fencing, re-forming after a fault; see coordinator.h.
 #include <algorithm>
 #include <map>
 #include <memory>
@@ -8,7 +8,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
-#include "absl/synchronization/notification.h"
 #include "common/check.h"
 #include "common/form_progress.h"
 #include "common/layout.h"
@@ -109,36 +108,6 @@ FormProgressSink Coordinator::ProgressSink() {
 }
 
 // ---- Groups.
-
-absl::Status Coordinator::Start() {
-  absl::Notification ready;
-  absl::Status status;
-  Log(absl::StrCat("forming ", LayoutName(layout_), " from ", pool_.size(),
-                   pool_.size() == 1 ? " worker" : " workers"));
-  Post([this, &ready, &status] {
-    RunJob(
-        [this] {
-          return FormNow(layout_, asked_limits_, {}, options_.start_timeout, options_.form_timeout,
-                         true);
-        },
-        [this, &ready, &status](Formation formation) {
-          status = formation.status;
-          if (status.ok()) {
-            WarnOfGraphsOnCpu(formation.plan);
-            AddGroups(formation);
-          }
-          started_ = status.ok();
-          ready.Notify();
-        });
-  });
-  ready.WaitForNotification();
-  return status;
-}
-
-void Coordinator::WarnOfGraphsOnCpu(const FormationPlan& plan) const {
-  if (plan.on_device || !options_.former.graphs) return;
-  Log("cuda_graph_config, use_cuda_graph and --cuda-graphs have no effect on CPU ranks");
-}
 
 EngineOptions Coordinator::MakeEngineOptions(const FormationPlan& plan,
                                              const FormedGroup& group) const {

@@ -43,6 +43,11 @@ absl::Status TooFewWorkers(const std::vector<WorkerDescription>& workers,
   return absl::ResourceExhaustedError(message);
 }
 
+void SetIdle(WorkerDescription& worker) {
+  worker.set_state("idle");
+  worker.clear_resident();
+}
+
 // Graphs of batches that the limits forbid would never run: the largest batch takes their place.
 GraphOptions GraphsWithin(const Limits& limits, const GraphOptions& asked) {
   GraphOptions graphs = asked;
@@ -92,6 +97,38 @@ absl::Status Former::DescribeWorkers(absl::Duration timeout, bool wait,
   return first_error;
 }
 
+std::map<size_t, absl::Status> Former::FindOthers(const std::set<size_t>& busy,
+                                                  const std::vector<bool>& alive,
+                                                  std::vector<WorkerDescription>& workers) {
+  std::vector<absl::Status> freed(workers.size());
+  InParallel(workers.size(), [&](size_t i) {
+    WorkerDescription& worker = workers[i];
+    const auto own = own_.find(i);
+    if (!alive[i] || busy.count(i) > 0 || worker.state() == "idle") return;
+    if (own != own_.end() && own->second == worker.group_epoch()) return;
+    freed[i] = pool_.Dissolve({i}, worker.group_epoch());
+    if (freed[i].ok()) SetIdle(worker);
+  });
+  std::map<size_t, absl::Status> others;
+  for (size_t i = 0; i < freed.size(); ++i) {
+    if (absl::IsAborted(freed[i])) others.emplace(i, freed[i]);
+  }
+  return others;
+}
+
+absl::StatusOr<std::vector<std::vector<size_t>>> Former::Choose(
+    const Layout& layout, const std::vector<WorkerDescription>& workers, std::vector<bool> usable,
+    const std::map<size_t, absl::Status>& others) const {
+  const uint32_t ranks = RanksPerCopy(layout), copies = std::max(layout.copies(), 1u);
+  const std::vector<bool> all = usable;
+  for (const auto& [worker, status] : others) usable[worker] = false;
+  auto chosen = ChooseWorkers(workers, usable, ranks, copies);
+  if (chosen.ok() || others.empty()) return chosen;
+  if (options_.take_over && !formed_once_) return ChooseWorkers(workers, all, ranks, copies);
+  return absl::AbortedError(
+      absl::StrCat(chosen.status().message(), "; ", others.begin()->second.message()));
+}
+
 FormRequest Former::MakeFormRequest(const Layout& layout, const GroupLimits& limits) const {
   FormRequest request;
   *request.mutable_layout() = layout;
@@ -118,16 +155,19 @@ absl::StatusOr<FormationPlan> Former::Plan(const Layout& layout, const Limits& a
   const absl::Status described = DescribeWorkers(timeout, wait, plan.workers, alive);
   std::vector<bool> usable = alive;
   for (const size_t worker : busy) usable[worker] = false;
-  auto chosen =
-      ChooseWorkers(plan.workers, usable, RanksPerCopy(layout), std::max(layout.copies(), 1u));
+  const std::map<size_t, absl::Status> others = FindOthers(busy, alive, plan.workers);
+  auto chosen = Choose(layout, plan.workers, usable, others);
   if (!chosen.ok()) {
-    if (described.ok()) return chosen.status();
+    if (described.ok() || absl::IsAborted(chosen.status())) return chosen.status();
     return absl::Status(described.code(),
                         absl::StrCat(chosen.status().message(), "; ", described.message()));
   }
   std::vector<const WorkerDescription*> ranks;
   for (std::vector<size_t>& workers : *chosen) {
-    for (const size_t worker : workers) ranks.push_back(&plan.workers[worker]);
+    for (const size_t worker : workers) {
+      ranks.push_back(&plan.workers[worker]);
+      if (others.count(worker) > 0) plan.taken.insert(worker);
+    }
     plan.groups.push_back({++newest_epoch_, std::move(workers)});
   }
   RETURN_IF_ERROR(CheckSameKind(ranks));
@@ -142,7 +182,9 @@ absl::StatusOr<FormationPlan> Former::Plan(const Layout& layout, const Limits& a
                          uint64_t{limits.limits.max_batch_size()} * spec_.vocab_size);
   for (size_t i = 0; i < plan.workers.size(); ++i) {
     if (!alive[i] || busy.count(i) > 0 || plan.workers[i].state() == "idle") continue;
-    plan.stale.push_back({plan.workers[i].group_epoch(), {i}});
+    const bool taken = plan.taken.count(i) > 0;
+    if (others.count(i) > 0 && !taken) continue;
+    plan.stale.push_back({taken ? plan.groups.front().epoch : plan.workers[i].group_epoch(), {i}});
   }
   return plan;
 }
@@ -150,10 +192,9 @@ absl::StatusOr<FormationPlan> Former::Plan(const Layout& layout, const Limits& a
 void Former::Dissolve(FormationPlan& plan) {
   InParallel(plan.stale.size(), [&](size_t i) {
     const PlannedGroup& stale = plan.stale[i];
-    if (!pool_.Dissolve(stale.workers, stale.epoch).ok()) return;
-    WorkerDescription& worker = plan.workers[stale.workers.front()];
-    worker.set_state("idle");
-    worker.clear_resident();
+    const size_t worker = stale.workers.front();
+    if (!pool_.Dissolve({worker}, stale.epoch, plan.taken.count(worker) > 0).ok()) return;
+    SetIdle(plan.workers[worker]);
   });
 }
 
@@ -176,7 +217,13 @@ absl::StatusOr<std::vector<FormedGroup>> Former::Form(const FormationPlan& plan,
       status = results[i].status();
     }
   }
-  if (status.ok()) return formed;
+  if (status.ok()) {
+    formed_once_ = true;
+    for (const FormedGroup& group : formed) {
+      for (const size_t worker : group.plan.workers) own_[worker] = group.plan.epoch;
+    }
+    return formed;
+  }
   for (const FormedGroup& group : formed) {
     pool_.Dissolve(group.plan.workers, group.plan.epoch).IgnoreError();
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -26,6 +27,7 @@ struct FormerOptions {
   uint32_t max_sampling_rows = 256;
   std::optional<GraphOptions> graphs;  // as asked for; unset = the worker's defaults
   bool deterministic = false;          // see FormRequest
+  bool take_over = false;  // until it has formed once: also from other routers, which live
 };
 
 struct PlannedGroup {
@@ -41,6 +43,7 @@ struct FormationPlan {
   FormRequest request;  // but for epoch and rank
   std::vector<PlannedGroup> groups;
   std::vector<PlannedGroup> stale;  // one worker each: what they hold is dissolved first
+  std::set<size_t> taken;           // of those, from routers that live
   std::vector<WorkerDescription>
       workers;  // of the whole pool; without an answer: a default message
 };
@@ -64,7 +67,8 @@ class Former {
       : pool_(pool), spec_(spec), options_(std::move(options)) {}
 
   // Asks the workers and plans `layout` on those not in `busy`. Zero fields of `asked` are derived.
-  // `wait`: until the timeout, for workers that are still starting.
+  // `wait`: until the timeout, for workers that are still starting. Ranks that were left behind are
+  // dissolved; ABORTED names a worker that serves another router, when too few are left without.
   absl::StatusOr<FormationPlan> Plan(const Layout& layout, const Limits& asked,
                                      const std::set<size_t>& busy, absl::Duration timeout,
                                      bool wait);
@@ -80,12 +84,23 @@ class Former {
   // Fills `workers` and `alive`; the first error, if any.
   absl::Status DescribeWorkers(absl::Duration timeout, bool wait,
                                std::vector<WorkerDescription>& workers, std::vector<bool>& alive);
+  // Dissolves what neither this router nor another that lives has formed; the others' by worker,
+  // with what they say.
+  std::map<size_t, absl::Status> FindOthers(const std::set<size_t>& busy,
+                                            const std::vector<bool>& alive,
+                                            std::vector<WorkerDescription>& workers);
+  // As ChooseWorkers, without those of `others` where that is possible or they must not be taken.
+  absl::StatusOr<std::vector<std::vector<size_t>>> Choose(
+      const Layout& layout, const std::vector<WorkerDescription>& workers, std::vector<bool> usable,
+      const std::map<size_t, absl::Status>& others) const;
   FormRequest MakeFormRequest(const Layout& layout, const GroupLimits& limits) const;
 
   Pool& pool_;
   const ModelSpec& spec_;
   const FormerOptions options_;
   uint64_t newest_epoch_ = 0;
+  bool formed_once_ = false;
+  std::map<size_t, uint64_t> own_;  // by worker: the newest epoch that it was formed with
 };
 
 }  // namespace regatta

@@ -39,6 +39,7 @@ struct Flags {
   std::string quantization;
   uint32_t mean_input_length = 1024;
   uint32_t mean_output_length = 1024;
+  bool take_over = false;
   double start_timeout = 60;
   double form_timeout = 600;
   double step_timeout = 0;
@@ -216,13 +217,16 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
       ->check(WholeRange(1, 1 << 24));
   app.add_flag("--exit-with-parent", options.exit_with_parent,
                "end when the process that started this one ends");
+  app.add_flag("--take-over", flags.take_over,
+               "at start, take workers also from another router that serves with them; without it "
+               "they are waited for");
   const auto add_timeout = [&app](const std::string& name, double& value, const std::string& text) {
     app.add_option(name, value, text + " (seconds)")
         ->capture_default_str()
         ->check(FiniteRange(0.0, 86400.0))
         ->group("Timeouts");
   };
-  add_timeout("--start-timeout", flags.start_timeout, "for workers to answer at start");
+  add_timeout("--start-timeout", flags.start_timeout, "for workers to answer and be free at start");
   add_timeout("--form-timeout", flags.form_timeout, "for a group to form");
   add_timeout("--step-timeout", flags.step_timeout,
               "least limit on one step; 0 = 2 on devices, 30 on CPU ranks");
@@ -347,6 +351,7 @@ absl::Status Resolve(const Flags& flags, RouterOptions& options) {
   coordinator.former.model.set_dummy_router_skew(flags.dummy_router_skew);
   coordinator.former.model.set_random_next_ids(flags.random_next_ids);
   coordinator.former.model.set_quantization(flags.quantization);
+  coordinator.former.take_over = flags.take_over;
   coordinator.former.limits.mean_input_length = flags.mean_input_length;
   coordinator.former.limits.mean_output_length = flags.mean_output_length;
   coordinator.start_timeout = absl::Seconds(flags.start_timeout);

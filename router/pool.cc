@@ -12,6 +12,7 @@
 #include "common/grpc_status.h"
 #include "common/parallel.h"
 #include "common/status_macros.h"
+#include "common/take_over.h"
 #include "common/version.h"
 #include "proto/worker.grpc.pb.h"
 #include "router/grpc_worker_group.h"
@@ -26,6 +27,10 @@ constexpr absl::Duration kConnectTimeout = absl::Seconds(60);  // of a communica
 absl::Status Named(const std::string& who, const char* call, absl::Duration timeout,
                    const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
+  if (status.error_code() == grpc::StatusCode::ABORTED) {  // It is another router's, whatever for.
+    return absl::AbortedError(absl::StrCat(who, " ", status.error_message(),
+                                           "; stop that one, or start this one with --take-over"));
+  }
   std::string message = absl::StrCat(who, ": ", call, " failed: ", status.error_message());
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {
     message = absl::StrCat(who, " did not answer ", call, " within ", absl::FormatDuration(timeout),
@@ -174,12 +179,13 @@ absl::StatusOr<Formed> Pool::Form(const std::vector<size_t>& workers, FormReques
   return formed;
 }
 
-absl::Status Pool::Dissolve(const std::vector<size_t>& workers, uint64_t epoch) {
+absl::Status Pool::Dissolve(const std::vector<size_t>& workers, uint64_t epoch, bool take_over) {
   std::vector<absl::Status> statuses(workers.size());
   InParallel(workers.size(), [&](size_t i) {
     const Worker& worker = workers_[workers[i]];
     grpc::ClientContext context;
     SetDeadline(context, options_.dissolve_timeout);
+    if (take_over) context.AddMetadata(kTakeOverMetadata, "1");
     DissolveRequest request;
     request.set_group_epoch(epoch);
     DissolveResponse response;

@@ -51,8 +51,9 @@ class Pool {
                               uint64_t max_message_bytes, absl::Duration timeout,
                               const FormProgressSink& progress);
 
-  // Takes the ranks back, all in parallel; the first error (others are tried all the same).
-  absl::Status Dissolve(const std::vector<size_t>& workers, uint64_t epoch);
+  // Takes the ranks back, all in parallel; the first error (others are tried all the same). ABORTED
+  // names a worker that serves another router, unless `take_over`.
+  absl::Status Dissolve(const std::vector<size_t>& workers, uint64_t epoch, bool take_over = false);
 
   // The streams of a group that Form made; not yet opened. What its ranks tell goes to `metrics`,
   // which may be null.

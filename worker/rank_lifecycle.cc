@@ -49,6 +49,12 @@ absl::Status RankLifecycle::SeeEpoch(uint64_t epoch) {
   return absl::OkStatus();
 }
 
+absl::Status RankLifecycle::CheckOwner(const std::string& router) const {
+  if (!owner_.KeepsFrom(router)) return absl::OkStatus();
+  return absl::AbortedError(
+      absl::StrCat("serves another router (epoch ", newest_epoch_, ", ", owner_.router(), ")"));
+}
+
 absl::Status RankLifecycle::CheckFree(const char* call) const {
   if (state_ == State::kIdle || state_ == State::kFaulted) return absl::OkStatus();
   return absl::FailedPreconditionError(absl::StrCat(call, ": rank ", request_.rank(), " of epoch ",
@@ -56,18 +62,23 @@ absl::Status RankLifecycle::CheckFree(const char* call) const {
                                                     "; Dissolve it first"));
 }
 
-absl::StatusOr<std::string> RankLifecycle::Prepare(const PrepareRequest& request) {
+absl::StatusOr<std::string> RankLifecycle::Prepare(const PrepareRequest& request,
+                                                   const RouterCall& call) {
   absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(CheckOwner(call.router));
   RETURN_IF_ERROR(SeeEpoch(request.group_epoch()));
   RETURN_IF_ERROR(CheckFree("Prepare"));
   ASSIGN_OR_RETURN(offer_, device_.Offer(static_cast<int>(request.world_size())));
+  owner_.HoldFor(call.router, owner_grace_);
   return offer_->id();
 }
 
 absl::StatusOr<Formed> RankLifecycle::Form(
-    const FormRequest& request, const std::function<void(const FormProgress&)>& progress) {
+    const FormRequest& request, const RouterCall& call,
+    const std::function<void(const FormProgress&)>& progress) {
   {
     absl::MutexLock lock(&mutex_);
+    RETURN_IF_ERROR(CheckOwner(call.router));
     RETURN_IF_ERROR(SeeEpoch(request.group_epoch()));
     RETURN_IF_ERROR(CheckFree("Form"));
     if (request.group_epoch() == request_.group_epoch()) {
@@ -77,19 +88,22 @@ absl::StatusOr<Formed> RankLifecycle::Form(
     request_ = request;
     state_ = State::kForming;
     stop_ = false;
+    owner_.HoldWhile(call.router, call.lives);
   }
   auto executor = Executor::Form(request, device_, stop_, progress);
   absl::MutexLock lock(&mutex_);
   offer_.reset();
   state_ = State::kIdle;
+  owner_.ReleaseBy(call.router);
   RETURN_IF_ERROR(executor.status());
   if (stop_) return absl::CancelledError("dissolved while forming");
   executor_ = *std::move(executor);
   state_ = State::kFormed;
+  owner_.HoldFor(call.router, owner_grace_);
   return executor_->formed();
 }
 
-absl::StatusOr<Executor*> RankLifecycle::BeginRun(const RunStart& start,
+absl::StatusOr<Executor*> RankLifecycle::BeginRun(const RunStart& start, const std::string& router,
                                                   std::function<void(const std::string&)> fence) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(SeeEpoch(start.group_epoch()));
@@ -101,13 +115,17 @@ absl::StatusOr<Executor*> RankLifecycle::BeginRun(const RunStart& start,
                      " of epoch ", request_.group_epoch(), "; Form comes first"));
   }
   state_ = State::kRunning;
+  run_by_ = router;
+  owner_.HoldWhile(router, [] { return true; });  // until the stream is lost or ends
   fence_ = std::move(fence);
   return executor_.get();
 }
 
 void RankLifecycle::AbortRun(uint64_t epoch, const std::string& reason) {
   absl::MutexLock lock(&mutex_);
-  if (executor_ != nullptr && request_.group_epoch() == epoch) executor_->Abort(reason);
+  if (executor_ == nullptr || request_.group_epoch() != epoch) return;
+  executor_->Abort(reason);
+  owner_.ReleaseBy(run_by_);
 }
 
 // Frees all of the rank's memory, without the lock. A device that no longer works afterwards would
@@ -131,6 +149,7 @@ void RankLifecycle::EndRun(const absl::Status& outcome) {
     CHECK(state_ == State::kRunning);
     executor = std::move(executor_);
     state_ = State::kEnding;
+    owner_.ReleaseBy(run_by_);
   }
   Destroy(std::move(executor));
   absl::MutexLock lock(&mutex_);
@@ -139,10 +158,14 @@ void RankLifecycle::EndRun(const absl::Status& outcome) {
   fence_ = nullptr;
 }
 
-absl::Status RankLifecycle::Dissolve(uint64_t epoch, absl::Duration timeout) {
+absl::Status RankLifecycle::Dissolve(uint64_t epoch, const std::string& router, bool take_over,
+                                     absl::Duration timeout) {
   {
     absl::MutexLock lock(&mutex_);
+    if (!take_over) RETURN_IF_ERROR(CheckOwner(router));
     RETURN_IF_ERROR(SeeEpoch(epoch));
+    owner_.Release();
+    if (take_over) owner_.HoldFor(router, owner_grace_);
   }
   return Close(absl::StrCat("dissolved by epoch ", epoch), timeout);
 }

@@ -55,7 +55,8 @@ absl::Status RunSession::TakeStart() {
   const auto fence = [weak](const std::string& reason) {
     if (auto session = weak.lock()) session->Fence(absl::AbortedError(reason));
   };
-  ASSIGN_OR_RETURN(executor_, lifecycle_.BeginRun(request_.start(), fence));
+  ASSIGN_OR_RETURN(executor_,
+                   lifecycle_.BeginRun(request_.start(), RouterAddress(context_.peer()), fence));
   epoch_ = request_.start().group_epoch();
   draws_ = executor_->draws();
   return absl::OkStatus();

@@ -8,6 +8,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/grpc_status.h"
+#include "common/take_over.h"
 #include "common/version.h"
 
 namespace regatta {
@@ -23,6 +24,11 @@ std::string HostName() {
   std::error_code error;
   const auto space = std::filesystem::read_symlink("/proc/self/ns/pid", error);
   return absl::StrCat(name, "/", space.string());
+}
+
+// Valid as long as `context`.
+RouterCall CallOf(grpc::ServerContext& context) {
+  return {RouterAddress(context.peer()), [&context] { return !context.IsCancelled(); }};
 }
 
 }  // namespace
@@ -57,9 +63,9 @@ grpc::Status WorkerService::Describe(grpc::ServerContext*, const DescribeRequest
   return grpc::Status::OK;
 }
 
-grpc::Status WorkerService::Prepare(grpc::ServerContext*, const PrepareRequest* request,
+grpc::Status WorkerService::Prepare(grpc::ServerContext* context, const PrepareRequest* request,
                                     PrepareResponse* response) {
-  absl::StatusOr<std::string> id = lifecycle_.Prepare(*request);
+  absl::StatusOr<std::string> id = lifecycle_.Prepare(*request, CallOf(*context));
   if (id.ok()) response->set_communicator_id(*id);
   return ToGrpc(id.status());
 }
@@ -69,7 +75,7 @@ grpc::Status WorkerService::Form(grpc::ServerContext* context, const FormRequest
   const auto report = [&](const FormProgress& progress) {
     if (context->IsCancelled() || !writer->Write(progress)) lifecycle_.StopForming();
   };
-  const absl::StatusOr<Formed> formed = lifecycle_.Form(*request, report);
+  const absl::StatusOr<Formed> formed = lifecycle_.Form(*request, CallOf(*context), report);
   if (!formed.ok()) return ToGrpc(formed.status());
   FormProgress last;
   last.set_stage("formed");
@@ -79,9 +85,11 @@ grpc::Status WorkerService::Form(grpc::ServerContext* context, const FormRequest
   return grpc::Status::OK;
 }
 
-grpc::Status WorkerService::Dissolve(grpc::ServerContext*, const DissolveRequest* request,
+grpc::Status WorkerService::Dissolve(grpc::ServerContext* context, const DissolveRequest* request,
                                      DissolveResponse*) {
-  return ToGrpc(lifecycle_.Dissolve(request->group_epoch(), kDissolveTimeout));
+  const bool take_over = context->client_metadata().count(kTakeOverMetadata) > 0;
+  return ToGrpc(lifecycle_.Dissolve(request->group_epoch(), RouterAddress(context->peer()),
+                                    take_over, kDissolveTimeout));
 }
 
 grpc::ServerBidiReactor<RunRequest, RunResponse>* WorkerService::Run(

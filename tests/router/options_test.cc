@@ -51,6 +51,11 @@ TEST_F(OptionsTest, GraphsAreTheWorkersBusinessUnlessAKeySaysSomething) {
   EXPECT_TRUE(Graphs("use_cuda_graph: true").has_value());
 }
 
+TEST_F(OptionsTest, WorkersAreTakenFromAnotherRouterOnlyWhereToldTo) {
+  EXPECT_FALSE(Parse("").coordinator.former.take_over);
+  EXPECT_TRUE(Parse("", {"--take-over"}).coordinator.former.take_over);
+}
+
 TEST_F(OptionsTest, GraphsAreTurnedOffByFileOrFlag) {
   EXPECT_TRUE(Graphs("cuda_graph_config: null")->disabled());
   EXPECT_TRUE(Graphs("use_cuda_graph: false\ncuda_graph_config: {max_batch_size: 4}")->disabled());

@@ -12,6 +12,7 @@
 #include "common/check.h"
 #include "common/grpc_status.h"
 #include "common/layout.h"
+#include "common/take_over.h"
 #include "router/scheduler.h"
 #include "tests/sim/fake_model.h"
 #include "tests/sim/fake_worker.h"
@@ -157,6 +158,12 @@ grpc::Status FakeWorkerService::CheckEpoch(uint64_t epoch) {
   return grpc::Status::OK;
 }
 
+grpc::Status FakeWorkerService::CheckOwner(const grpc::ServerContext& context) const {
+  if ((state_ != "running" && !taken_over_) || owner_ == context.peer()) return grpc::Status::OK;
+  return {grpc::StatusCode::ABORTED,
+          absl::StrCat("serves another router (epoch ", epoch_, ", ", owner_, ")")};
+}
+
 grpc::Status FakeWorkerService::Describe(grpc::ServerContext* context,
                                          const DescribeRequest* request,
                                          WorkerDescription* response) {
@@ -177,7 +184,8 @@ grpc::Status FakeWorkerService::Prepare(grpc::ServerContext* context, const Prep
   if (fault_ == Fault::kPrepareFails) return {grpc::StatusCode::INTERNAL, "no shared memory"};
   response->set_communicator_id("fake-group");
   absl::MutexLock lock(&mutex_);
-  return CheckEpoch(request->group_epoch());
+  const grpc::Status status = CheckOwner(*context);
+  return status.ok() ? CheckEpoch(request->group_epoch()) : status;
 }
 
 grpc::Status FakeWorkerService::Form(grpc::ServerContext* context, const FormRequest* request,
@@ -204,12 +212,15 @@ grpc::Status FakeWorkerService::Form(grpc::ServerContext* context, const FormReq
   progress.mutable_formed()->set_num_graphs(options_.num_graphs);
   {
     absl::MutexLock lock(&mutex_);
-    const grpc::Status status = CheckEpoch(request->group_epoch());
+    grpc::Status status = CheckOwner(*context);
+    if (status.ok()) status = CheckEpoch(request->group_epoch());
     if (!status.ok()) return status;
     if (state_ != "idle") {
       return {grpc::StatusCode::FAILED_PRECONDITION, absl::StrCat("the worker is ", state_)};
     }
     state_ = "formed";
+    owner_ = context->peer();
+    taken_over_ = false;
     resident_ = *request;
   }
   writer->Write(progress);
@@ -229,10 +240,12 @@ grpc::Status FakeWorkerService::Run(grpc::ServerContext* context,
       return {grpc::StatusCode::FAILED_PRECONDITION, absl::StrCat("the worker is ", state_)};
     }
     state_ = "running";
+    running_ = context;
     formed = resident_;
   }
   const grpc::Status status = RunPlans(context, stream, formed);
   absl::MutexLock lock(&mutex_);
+  if (running_ == context) running_ = nullptr;
   // Losing the stream fences the rank.
   if (epoch_ == formed.group_epoch() && state_ == "running") state_ = "faulted";
   return status;
@@ -306,9 +319,15 @@ grpc::Status FakeWorkerService::Dissolve(grpc::ServerContext* context,
                                          const DissolveRequest* request,
                                          DissolveResponse* response) {
   absl::MutexLock lock(&mutex_);
-  const grpc::Status status = CheckEpoch(request->group_epoch());
-  if (status.ok()) state_ = "idle";
-  return status;
+  const bool take_over = context->client_metadata().count(kTakeOverMetadata) > 0;
+  grpc::Status status = take_over ? grpc::Status::OK : CheckOwner(*context);
+  if (status.ok()) status = CheckEpoch(request->group_epoch());
+  if (!status.ok()) return status;
+  state_ = "idle";
+  taken_over_ = take_over;
+  if (take_over) owner_ = context->peer();
+  if (take_over && running_ != nullptr) running_->TryCancel();
+  return grpc::Status::OK;
 }
 
 std::vector<uint32_t> FakeContinuation(const std::vector<uint32_t>& prompt, uint32_t count,

@@ -75,6 +75,9 @@ class FakeWorkerService final : public Worker::Service {
   void Listen(const std::string& address);
   void Hang(grpc::ServerContext* context);
   grpc::Status CheckEpoch(uint64_t epoch) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // ABORTED to all routers but the one that runs a rank here, or has taken it over.
+  grpc::Status CheckOwner(const grpc::ServerContext& context) const
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   grpc::Status RunPlans(grpc::ServerContext* context,
                         grpc::ServerReaderWriter<RunResponse, RunRequest>* stream,
                         const FormRequest& formed);
@@ -91,6 +94,9 @@ class FakeWorkerService final : public Worker::Service {
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string state_ ABSL_GUARDED_BY(mutex_) = "idle";
   FormRequest resident_ ABSL_GUARDED_BY(mutex_);
+  std::string owner_ ABSL_GUARDED_BY(mutex_);  // the peer that formed it or took it over
+  bool taken_over_ ABSL_GUARDED_BY(mutex_) = false;
+  grpc::ServerContext* running_ ABSL_GUARDED_BY(mutex_) = nullptr;
 };
 
 // The first `count` tokens that the fake model draws greedily after `prompt`, end tokens ignored;

@@ -12,6 +12,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/layout.h"
+#include "common/take_over.h"
 #include "tests/testing/temp_dir.h"
 #include "tests/worker/threaded_group.h"
 #include "tests/worker/tiny_models.h"
@@ -32,8 +33,8 @@ class TestWorker {
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
     builder.RegisterService(&service_);
     server_ = builder.BuildAndStart();
-    stub_ = Worker::NewStub(
-        grpc::CreateChannel(absl::StrCat("127.0.0.1:", port), grpc::InsecureChannelCredentials()));
+    address_ = absl::StrCat("127.0.0.1:", port);
+    stub_ = NewRouter();
   }
   ~TestWorker() {
     service_.Fence("test over", absl::Seconds(5));
@@ -73,11 +74,19 @@ class TestWorker {
     return stub_->Dissolve(&context, request, &response);
   }
   Worker::Stub& stub() { return *stub_; }
+  // With a connection of its own.
+  std::unique_ptr<Worker::Stub> NewRouter() const {
+    grpc::ChannelArguments own;
+    own.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
+    return Worker::NewStub(
+        grpc::CreateCustomChannel(address_, grpc::InsecureChannelCredentials(), own));
+  }
 
  private:
   std::unique_ptr<Device> device_;
   WorkerService service_;
   std::unique_ptr<grpc::Server> server_;
+  std::string address_;
   std::unique_ptr<Worker::Stub> stub_;
 };
 
@@ -388,6 +397,66 @@ TEST_F(ServiceTest, DissolveEndsARunningRankAndTellsItsStream) {
   const grpc::Status status = stream.Finish();
   EXPECT_EQ(status.error_code(), StatusCode::ABORTED);
   EXPECT_THAT(status.error_message(), HasSubstr("dissolved by epoch 2"));
+}
+
+grpc::Status DissolveBy(Worker::Stub& router, uint64_t epoch, bool take_over = false) {
+  grpc::ClientContext context;
+  if (take_over) context.AddMetadata(kTakeOverMetadata, "1");
+  DissolveRequest request;
+  request.set_group_epoch(epoch);
+  DissolveResponse response;
+  return router.Dissolve(&context, request, &response);
+}
+
+TEST_F(ServiceTest, ARankThatRunsIsKeptFromOtherConnectionsUntilItsStreamIsLost) {
+  TestWorker worker;
+  const auto other = worker.NewRouter();
+  ASSERT_TRUE(FormAll({&worker}, 1)[0].ok());
+  RunStream stream(worker, 1, 0);
+  ASSERT_TRUE(stream.NextHeartbeat());
+  const grpc::Status refused = DissolveBy(*other, 1);
+  EXPECT_EQ(refused.error_code(), StatusCode::ABORTED);
+  EXPECT_THAT(refused.error_message(), HasSubstr("serves another router (epoch 1, 127.0.0.1:"));
+  EXPECT_EQ(DissolveBy(*other, 7).error_code(), StatusCode::ABORTED);
+  stream.Send(PlanOf(1));
+  RunResponse response;
+  ASSERT_TRUE(stream.Next(response)) << "it must not have been disturbed";
+  const absl::Time start = absl::Now();
+  stream.Cancel();
+  stream.Finish();
+  while (!DissolveBy(*other, 1).ok()) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+}
+
+TEST_F(ServiceTest, TakingOverEndsTheStreamOfTheOther) {
+  TestWorker worker;
+  const auto other = worker.NewRouter();
+  ASSERT_TRUE(FormAll({&worker}, 1)[0].ok());
+  RunStream stream(worker, 1, 0);
+  ASSERT_TRUE(stream.NextHeartbeat());
+  EXPECT_TRUE(DissolveBy(*other, 2, true).ok());
+  EXPECT_THAT(stream.Finish().error_message(), HasSubstr("dissolved by epoch 2"));
+  EXPECT_EQ(worker.Form(Request(3, 0, "")).error_code(), StatusCode::ABORTED);
+}
+
+TEST_F(ServiceTest, AFormThatHangsIsKeptAsLongAsItsCallerWaits) {
+  options_.layout = *MakeLayout(2, 1, 1, 1);
+  TestWorker worker;
+  const auto other = worker.NewRouter();
+  std::string id;
+  ASSERT_TRUE(worker.Prepare(1, 2, &id).ok());
+  grpc::ClientContext context;
+  const auto forming = worker.stub().Form(&context, Request(1, 0, id));  // Its peer never comes.
+  while (worker.Describe().state() != "forming") absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_EQ(DissolveBy(*other, 1).error_code(), StatusCode::ABORTED);
+  context.TryCancel();
+  const absl::Time start = absl::Now();
+  while (!DissolveBy(*other, 1).ok()) absl::SleepFor(absl::Milliseconds(5));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2));
+  FormProgress progress;
+  while (forming->Read(&progress)) {
+  }
+  EXPECT_FALSE(forming->Finish().ok());
 }
 
 TEST_F(ServiceTest, DissolveEndsAFormThatWaitsForItsPeers) {
