@@ -233,12 +233,14 @@ std::string ProvenanceHtml(absl::Span<const ReportedRun> runs) {
       out += OriginHtml(sweep.imported());
       continue;
     }
-    absl::StrAppend(&out, "<pre class=\"wrap\">", EscapeXml(sweep.command()),
-                    "</pre>\n<p class=\"soft\">Regatta ", EscapeXml(sweep.version()), " (",
-                    EscapeXml(sweep.commit()), ") &middot; ", EscapeXml(sweep.created_utc()),
-                    " &middot; dataset ", EscapeXml(sweep.dataset_path()), " &middot; ",
-                    EscapeXml(sweep.environment().cpu()), ", ", sweep.environment().cpus(),
-                    " CPUs &middot; ", EscapeXml(sweep.environment().kernel()), "</p>\n");
+    const std::string& directory = sweep.working_directory();
+    absl::StrAppend(
+        &out, "<pre class=\"wrap\">", EscapeXml(sweep.command()), "</pre>\n<p class=\"soft\">",
+        directory.empty() ? "" : absl::StrCat("in ", EscapeXml(directory), " &middot; "),
+        "Regatta ", EscapeXml(sweep.version()), " (", EscapeXml(sweep.commit()), ") &middot; ",
+        EscapeXml(sweep.created_utc()), " &middot; dataset ", EscapeXml(sweep.dataset_path()),
+        " &middot; ", EscapeXml(sweep.environment().cpu()), ", ", sweep.environment().cpus(),
+        " CPUs &middot; ", EscapeXml(sweep.environment().kernel()), "</p>\n");
   }
   return out;
 }

@@ -105,6 +105,12 @@ std::string RenderPointLines(const PointReport& point) {
   return out;
 }
 
+std::string RepeatLines(const SweepReport& sweep) {
+  const std::string& directory = sweep.working_directory();
+  return absl::StrCat("Repeat:  ", sweep.command(), "\n",
+                      directory.empty() ? "" : absl::StrCat("In:      ", directory, "\n"));
+}
+
 std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width) {
   const std::vector<bool> frontier = OnFrontier(sweep);
   std::string out = absl::StrCat("\n", color ? kBold : "", "SWEEP  ", SweepSubject(sweep),

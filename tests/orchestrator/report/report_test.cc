@@ -118,6 +118,26 @@ TEST(TerminalReport, ArticleFigures_EqualTheSampleLineForLine) {
             ReadFile(REGATTA_SOURCE_DIR "/tests/orchestrator/testdata/article_report.txt"));
 }
 
+TEST(TerminalReport, WhereNothingCompleted_IsThatAndWhyInsteadOfZeros) {
+  PointReport report = SmallSweep().points(0);
+  report.clear_request_info();
+  report.mutable_regatta()->set_issued_requests(3);
+  (*report.mutable_regatta()->mutable_errors())["UNAVAILABLE: no group serves"] = 3;
+  const std::string text = RenderTerminalReport(report);
+  EXPECT_THAT(text, HasSubstr("no request completed of 3 that were sent\n"));
+  EXPECT_THAT(text, HasSubstr("3 x UNAVAILABLE: no group serves"));
+  EXPECT_THAT(text, Not(HasSubstr("OVERVIEW")));
+}
+
+TEST(SweepOverview, TheCommandIsOfADirectory) {
+  SweepReport sweep;
+  sweep.set_command("regatta sweep --dataset data.jsonl");
+  EXPECT_EQ(RepeatLines(sweep), "Repeat:  regatta sweep --dataset data.jsonl\n");
+  sweep.set_working_directory("/home/me");
+  EXPECT_EQ(RepeatLines(sweep), "Repeat:  regatta sweep --dataset data.jsonl\nIn:      /home/me\n");
+  EXPECT_THAT(RenderMarkdown(sweep), HasSubstr("in `/home/me`"));
+}
+
 TEST(TerminalReport, CpuRanksAndDummyWeights_AreSaid) {
   PointReport report = SmallSweep().points(0);
   report.mutable_regatta()->set_failed_requests(3);
