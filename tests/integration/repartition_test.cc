@@ -87,7 +87,7 @@ TEST(Repartition, UnderASweep_IsSaidOfThePointAndTheNextHasTheNewLayout) {
       {REGATTA_BIN_DIR "/regatta", "sweep", "--url",
        absl::StrCat("grpc://", (*cluster)->router_address()), "--dataset",
        BundledModel("regatta-dense") + "/heldout.jsonl", "--concurrency", "2,4", "--num-requests",
-       "60", "--warmup", "0", "--no-calibrate", "--output", results},
+       "120", "--warmup", "0", "--no-calibrate", "--output", results},
       results + ".log");
   ASSERT_TRUE(sweep.ok()) << sweep.status();
   const auto& channel = (*cluster)->channel();
