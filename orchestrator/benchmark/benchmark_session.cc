@@ -23,6 +23,7 @@
 #include "orchestrator/benchmark/environment.h"
 #include "orchestrator/benchmark/figures.h"
 #include "orchestrator/benchmark/journal.h"
+#include "orchestrator/benchmark/layout_change.h"
 #include "orchestrator/benchmark/load_shape.h"
 #include "orchestrator/benchmark/point_warnings.h"
 #include "orchestrator/benchmark/protocol.h"
@@ -144,6 +145,7 @@ SweepReport BenchmarkSession::NewSweep() const {
   SweepReport sweep;
   sweep.set_schema(kSweepSchema);
   sweep.set_command(record_.command_line);
+  sweep.set_working_directory(WorkingDirectory());
   sweep.set_configuration(record_.configuration);
   sweep.set_created_utc(UtcTimestamp());
   sweep.set_version(kVersion);
@@ -297,6 +299,8 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   longer_ = load.longer;
   WarmUp(load, after);
   if (stop_.load()) return absl::OkStatus();
+  serving_.Refresh();  // others may have given it another layout
+  const ClusterDescription before = serving_.description;
   PointReport context = Context(load);
   const Batch batch = DealAt(point);
   LoadOptions shape = LoadOptionsOf(options_.load, point, batch, options_.random_seed);
@@ -306,6 +310,8 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   LoadResult result = Load(LabelOf(load), batch, std::move(shape), monitor, Ahead(point, after));
   PointTimeline timeline = monitor.Finish(result.start_ns, *context.mutable_regatta());
   meter.Finish(result.start_ns, *context.mutable_regatta(), timeline);
+  serving_.Refresh();
+  context.mutable_regatta()->set_layout_change(LayoutChange(before, serving_.description));
   context.mutable_regatta()->set_cut_short(result.cut_short);
   *context.mutable_regatta()->mutable_client() = std::move(result.client);
   PointReport report = CompletePoint(std::move(context), result.samples);
@@ -316,12 +322,12 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   Judge(point, batch, result, report);
   failed_requests_ += report.regatta().failed_requests();
   KeepRun(options_, report, result.interrupted, sweep_);
-  std::cout << (record_.brief
-                    ? RenderPointLines(report)
-                    : RenderTerminalReport(report) + ClientLine(report.regatta().client()) + "\n")
-            << std::flush;
+  const bool completed = report.request_info().num_requests() > 0;
+  std::cout << (record_.brief ? RenderPointLines(report) : RenderTerminalReport(report));
+  if (completed && !record_.brief) std::cout << ClientLine(report.regatta().client()) << "\n";
+  std::cout << std::flush;
   // Nothing completed: go on only if there is still something to measure.
-  const bool any = report.request_info().num_requests() > 0 || result.interrupted;
+  const bool any = completed || result.interrupted;
   const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
   DescribeTimeline(report.regatta(), result.samples, timeline);
   RETURN_IF_ERROR(
@@ -481,7 +487,7 @@ absl::Status BenchmarkSession::Finish(bool complete, bool show_overview) {
     RETURN_IF_ERROR(WriteTextFile(
         options_.report_json, show_overview ? ToJson(sweep_) : ToJson(StandalonePoint(sweep_))));
   }
-  std::cout << "Results: " << directory_->path() << "\nRepeat:  " << sweep_.command() << std::endl;
+  std::cout << "Results: " << directory_->path() << "\n" << RepeatLines(sweep_) << std::flush;
   return absl::OkStatus();
 }
 

@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <string>
+#include <system_error>
 #include <thread>
 
 #include "absl/strings/match.h"
@@ -84,6 +86,11 @@ void DescribeGpus(const DoctorFacts& facts, Environment& environment) {
     for (const bool reads : row) digits += reads ? '1' : '0';
     environment.add_peer_access(digits);
   }
+}
+
+std::string WorkingDirectory() {
+  std::error_code error;
+  return std::filesystem::current_path(error).string();
 }
 
 std::string UtcTimestamp() {

@@ -13,6 +13,9 @@ Environment DescribeEnvironment(const ClusterDescription& cluster);
 // Driver, libraries, GPUs and how they reach one another, of this host whose GPUs are measured.
 void DescribeGpus(const DoctorFacts& facts, Environment& environment);
 
+// The directory that relative paths of this process start from; empty where it is gone.
+std::string WorkingDirectory();
+
 // Now, as 2026-11-22T18:31:40Z, and as 20261122T183140Z for names.
 std::string UtcTimestamp();
 std::string CompactUtcTimestamp();

@@ -64,6 +64,7 @@ PointReport StandalonePoint(const SweepReport& sweep) {
   PointReport point = sweep.points(0);
   RunDescription& run = *point.mutable_regatta()->mutable_run();
   run.set_command(sweep.command());
+  run.set_working_directory(sweep.working_directory());
   run.set_created_utc(sweep.created_utc());
   run.set_version(sweep.version());
   run.set_commit(sweep.commit());

@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
@@ -12,6 +13,7 @@ namespace {
 constexpr double kReached = 0.95;  // of the asked concurrency or rate
 // A 99 % quantile from the schedule that is higher by this factor and time tells of waiting.
 constexpr double kWaited = 1.1, kWaitedMs = 10;
+constexpr double kSpeedSkew = 1.5;  // of the mean speed over the pooled one
 
 void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::string>& warnings) {
   const RegattaInfo& info = point.regatta();
@@ -81,6 +83,18 @@ void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings
   }
 }
 
+// Answers whose tokens came together count in trtllm-bench's mean as if all were that fast.
+void AddSpeedWarning(const PointReport& point, std::vector<std::string>& warnings) {
+  const double mean = point.streaming_metrics().token_output_speed_tok_s();
+  const double pooled = DecodingSpeed(point);
+  if (pooled <= 0 || mean <= kSpeedSkew * pooled) return;
+  warnings.push_back(absl::StrFormat(
+      "tokens of some answers arrived together: the mean of requests' speeds, %.1f tok/s, is %.1f "
+      "times the %.1f tok/s of all their tokens over all their time, which everything but "
+      "trtllm-bench's lines takes",
+      mean, mean / pooled, pooled));
+}
+
 std::string WhyCutShort(const PointConditions& conditions) {
   if (conditions.interrupted) return "interrupted";
   if (conditions.stalled)
@@ -129,6 +143,10 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
         info.cached_prompt_fraction() * 100));
   }
   AddLoadWarning(point, warnings);
+  AddSpeedWarning(point, warnings);
+  if (!info.layout_change().empty()) {
+    warnings.push_back("layout changed during the point: " + info.layout_change());
+  }
   AddThrottlingWarnings(info.energy(), warnings);
   for (const std::string& reason : info.client().reasons()) {
     warnings.push_back("client-bound: " + reason);

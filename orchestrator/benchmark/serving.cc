@@ -151,6 +151,12 @@ absl::Status Serving::Check() const {
   return DescribeCluster(channel, absl::Seconds(5)).status();
 }
 
+void Serving::Refresh() {
+  if (channel == nullptr) return;
+  absl::StatusOr<ClusterDescription> now = DescribeCluster(channel, absl::Seconds(5));
+  if (now.ok()) description = *std::move(now);
+}
+
 LengthLimit Serving::LongestSequence() const {
   return {description.limits().max_seq_len(),
           absl::StrCat("max_seq_len of the server at ", http ? http->url.ToString() : address), ""};

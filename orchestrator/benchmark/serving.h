@@ -34,6 +34,8 @@ struct Serving {
   LengthLimit LongestSequence() const;
   // OK while the cluster can answer.
   absl::Status Check() const;
+  // Asks again what serves. What was known stays where nothing answers within 5 s, and over HTTP.
+  void Refresh();
   // `count` targets that send requests there, each on connections of its own; `mode` is heeded
   // over gRPC.
   absl::StatusOr<std::vector<std::unique_ptr<Target>>> MakeTargets(StreamMode mode,

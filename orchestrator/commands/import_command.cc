@@ -23,6 +23,7 @@ absl::Status Import(const ImportFlags& flags, const std::string& command_line) {
   ASSIGN_OR_RETURN(std::vector<StoredRun> runs, ImportFiles(files, flags.options));
   for (StoredRun& run : runs) {
     run.sweep.set_command(command_line);
+    run.sweep.set_working_directory(WorkingDirectory());
     run.sweep.mutable_imported()->set_imported_utc(UtcTimestamp());
     ASSIGN_OR_RETURN(const std::string path, SaveStoredRun(run, flags.output));
     std::cout << path << "\n";

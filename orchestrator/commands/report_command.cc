@@ -45,7 +45,7 @@ absl::StatusOr<fs::path> OutputDirectory(const std::string& path) {
 void PrintSweep(const SweepReport& sweep, int width) {
   std::cout << RenderSweepOverview(sweep, ::isatty(STDOUT_FILENO) == 1, width);
   if (!sweep.completed()) std::cout << "The run was cut short.\n";
-  std::cout << "Repeat:  " << sweep.command() << "\n";
+  std::cout << RepeatLines(sweep);
 }
 
 absl::Status Redraw(const ReportFlags& flags) {

@@ -2,6 +2,7 @@
 #include "orchestrator/compare/compared_metrics.h"
 
 #include "absl/strings/str_join.h"
+#include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
@@ -19,8 +20,7 @@ constexpr ComparedMetric kMetrics[] = {
      [](Point p) { return p.performance().request_throughput_req_s(); }},
     {"goodput", "req/s", true, true,
      [](Point p) { return p.regatta().goodput().request_goodput_req_s(); }},
-    {"user_speed", "tok/s", true, true,
-     [](Point p) { return p.streaming_metrics().token_output_speed_tok_s(); }},
+    {"user_speed", "tok/s", true, true, DecodingSpeed},
     {"p5_user_speed", "tok/s", true, false,
      [](Point p) { return p.regatta().p5_user_speed_tok_s(); }},
     {"mean_ttft", "ms", false, true, [](Point p) { return p.streaming_metrics().avg_ttft_ms(); }},

@@ -70,6 +70,10 @@ void AddLoad(const SweepReport& sweep, const PointReport& point, bool by_hash, F
   }
   facts.push_back({"arrivals", info.load().arrival(), true});
   facts.push_back({"streaming", OnOff(info.streaming()), true});
+  if (info.streaming()) {
+    facts.push_back({"speed of a user",
+                     info.has_user_speed_tok_s() ? "pooled" : "mean of requests' speeds", true});
+  }
   facts.push_back({"transport", info.stream_mode(), true});
   facts.push_back({"prefix cache", OnOff(info.prefix_cache()), true});
   facts.push_back({"protocol", info.protocol().empty() ? "regatta" : info.protocol(), true});

@@ -6,6 +6,7 @@
 #include "orchestrator/partition/speed_frontier.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/point_series.h"
+#include "orchestrator/statistics/repeats.h"
 #include "orchestrator/statistics/users_at_speed.h"
 
 namespace regatta {
@@ -24,7 +25,7 @@ Contender MakeContender(const PointSeries& series) {
   std::vector<SpeedPoint> measured;
   for (const PointReport* point : series.points) {
     *contender.points.add_points() = *point;
-    if (!HasCompleted(*point) || point->regatta().failed_requests() > 0) continue;
+    if (!IsSound(*point) || !point->regatta().layout_change().empty()) continue;
     measured.push_back({UserSpeed(*point), GpuThroughput(*point)});
   }
   contender.frontier = SpeedFrontier(std::move(measured));

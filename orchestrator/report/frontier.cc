@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/point_series.h"
+#include "orchestrator/statistics/repeats.h"
 
 namespace regatta {
 namespace {
@@ -28,12 +29,40 @@ std::string EachOf(const SweepReport& sweep, const std::string& (*of)(const Poin
 
 const std::string& LayoutOf(const PointReport& point) { return point.regatta().layout(); }
 
-}  // namespace
+struct FrontierPoint {
+  double speed = 0, throughput = 0;
+  bool counts = false;   // its figures are of all that was sent, and of one layout
+  bool in_full = false;  // not of a round that dropped its layout
+};
 
-double UserSpeed(const PointReport& point) {
-  return point.has_streaming_metrics() ? point.streaming_metrics().token_output_speed_tok_s()
-                                       : point.performance().output_throughput_per_user_tok_s();
+FrontierPoint AsFrontierPoint(const PointReport& point, uint32_t failed_requests) {
+  const RegattaInfo& info = point.regatta();
+  const double speed = UserSpeed(point), throughput = GpuThroughput(point);
+  const bool counts = throughput > 0 && IsKnown(point, speed) && failed_requests == 0 &&
+                      info.layout_change().empty();
+  return {speed, throughput, counts, info.halving_round() == 0};
 }
+
+bool Beats(const FrontierPoint& a, const FrontierPoint& b) {
+  return a.speed >= b.speed && a.throughput >= b.throughput &&
+         (a.speed > b.speed || a.throughput > b.throughput);
+}
+
+std::vector<bool> Undominated(std::vector<FrontierPoint> points) {
+  const bool any_in_full = std::any_of(points.begin(), points.end(),
+                                       [](const FrontierPoint& point) { return point.in_full; });
+  for (FrontierPoint& point : points) point.counts &= point.in_full || !any_in_full;
+  std::vector<bool> on;
+  for (const FrontierPoint& point : points) {
+    on.push_back(point.counts &&
+                 std::none_of(points.begin(), points.end(), [&](const FrontierPoint& other) {
+                   return other.counts && Beats(other, point);
+                 }));
+  }
+  return on;
+}
+
+}  // namespace
 
 double GpuThroughput(const PointReport& point) {
   return point.performance().output_throughput_per_gpu_tok_s();
@@ -45,28 +74,22 @@ bool HasTokenTimes(const PointReport& point) {
   return HasCompleted(point) && point.has_streaming_metrics();
 }
 
-std::vector<bool> OnFrontier(const std::vector<const PointReport*>& points) {
-  const auto in_full = [](const PointReport* point) {
-    return point->regatta().halving_round() == 0;
-  };
-  const bool any_in_full = std::any_of(points.begin(), points.end(), in_full);
-  std::vector<bool> on(points.size(), false);
-  for (size_t i = 0; i < points.size(); ++i) {
-    const double x = UserSpeed(*points[i]), y = GpuThroughput(*points[i]);
-    if (y <= 0 || !IsKnown(*points[i], x) || (any_in_full && !in_full(points[i]))) continue;
-    on[i] = std::none_of(points.begin(), points.end(), [&](const PointReport* other) {
-      if (any_in_full && !in_full(other)) return false;
-      const double ox = UserSpeed(*other), oy = GpuThroughput(*other);
-      return ox >= x && oy >= y && (ox > x || oy > y);
-    });
+std::vector<bool> OnFrontier(const std::vector<PointSeries>& series) {
+  std::vector<FrontierPoint> points;
+  for (const PointSeries& one : series) {
+    for (size_t i = 0; i < one.points.size(); ++i) {
+      points.push_back(AsFrontierPoint(*one.points[i], one.failed[i]));
+    }
   }
-  return on;
+  return Undominated(points);
 }
 
 std::vector<bool> OnFrontier(const SweepReport& sweep) {
-  std::vector<const PointReport*> points;
-  for (const PointReport& point : sweep.points()) points.push_back(&point);
-  return OnFrontier(points);
+  std::vector<FrontierPoint> points;
+  for (const PointReport& point : sweep.points()) {
+    points.push_back(AsFrontierPoint(point, FailedRequestsAt(sweep, point)));
+  }
+  return Undominated(points);
 }
 
 std::string SweepCaveat(const SweepReport& sweep) {

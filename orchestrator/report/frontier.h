@@ -5,13 +5,13 @@
 #include <string>
 #include <vector>
 
+#include "orchestrator/report/point_series.h"
+#include "orchestrator/statistics/user_speed.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
 
-// x: per-user output speed (tok/s/user); where nothing was streamed, throughput per user with
-// context. y: output tok/s per GPU.
-double UserSpeed(const PointReport& point);
+// y: output tok/s per GPU; x is UserSpeed, tok/s/user.
 double GpuThroughput(const PointReport& point);
 
 // Whether there is anything to draw or to average: at least one request completed, and with times
@@ -20,8 +20,9 @@ bool HasCompleted(const PointReport& point);
 bool HasTokenTimes(const PointReport& point);
 
 // One flag per point: true when no other point is at least as good in both and better in one.
-// Points without tokens, or whose speed nobody published, never count.
-std::vector<bool> OnFrontier(const std::vector<const PointReport*>& points);
+// Points without tokens, that lost requests in any of their runs, whose layout changed while they
+// were measured, or whose speed nobody published, never count. Of `series` in AllPoints' order.
+std::vector<bool> OnFrontier(const std::vector<PointSeries>& series);
 std::vector<bool> OnFrontier(const SweepReport& sweep);
 
 // What must be said wherever figures of this sweep are shown: CPU ranks, dummy weights, failed

@@ -23,7 +23,8 @@ std::string Fact(const std::string& value, const std::string& name) {
                          EscapeXml(name));
 }
 
-std::string PointRow(const PointReport& p, const std::string& series, bool on_frontier) {
+std::string PointRow(const PointReport& p, uint32_t failed_requests, const std::string& series,
+                     bool on_frontier) {
   const StreamingMetrics& s = p.streaming_metrics();
   const bool completed = HasCompleted(p), times = HasTokenTimes(p);
   std::string out =
@@ -43,7 +44,7 @@ std::string PointRow(const PointReport& p, const std::string& series, bool on_fr
   add(times, 2, s.tpot_percentiles().p50());
   add(times, 2, s.tpot_percentiles().p99());
   add(completed, 1, p.performance().request_latency_percentiles_ms().p50());
-  const std::string failed = KnowsFailures(p) ? absl::StrCat(p.regatta().failed_requests()) : "-";
+  const std::string failed = KnowsFailures(p) ? absl::StrCat(failed_requests) : "-";
   return absl::StrCat(out, "<td>", failed, "</td></tr>\n");
 }
 
@@ -170,7 +171,7 @@ std::string RunTableHtml(absl::Span<const ReportedRun> runs) {
 
 std::string PointTableHtml(absl::Span<const ReportedRun> runs) {
   const std::vector<PointSeries> all = SeriesOf(runs);
-  const std::vector<bool> on_frontier = OnFrontier(AllPoints(all));
+  const std::vector<bool> on_frontier = OnFrontier(all);
   const bool several = all.size() > 1;
   std::string out = "<div class=\"scroll\"><table><thead><tr>";
   if (several) out += "<th class=\"name\">Series</th>";
@@ -180,8 +181,9 @@ std::string PointTableHtml(absl::Span<const ReportedRun> runs) {
       "<th>TPOT p99 ms</th><th>Latency p50 ms</th><th>Failed</th></tr></thead><tbody>\n";
   size_t place = 0;
   for (const PointSeries& series : all) {
-    for (const PointReport* point : series.points) {
-      out += PointRow(*point, several ? series.name : "", on_frontier[place++]);
+    for (size_t i = 0; i < series.points.size(); ++i) {
+      out += PointRow(*series.points[i], series.failed[i], several ? series.name : "",
+                      on_frontier[place++]);
     }
   }
   return out +
@@ -231,12 +233,14 @@ std::string ProvenanceHtml(absl::Span<const ReportedRun> runs) {
       out += OriginHtml(sweep.imported());
       continue;
     }
-    absl::StrAppend(&out, "<pre class=\"wrap\">", EscapeXml(sweep.command()),
-                    "</pre>\n<p class=\"soft\">Regatta ", EscapeXml(sweep.version()), " (",
-                    EscapeXml(sweep.commit()), ") &middot; ", EscapeXml(sweep.created_utc()),
-                    " &middot; dataset ", EscapeXml(sweep.dataset_path()), " &middot; ",
-                    EscapeXml(sweep.environment().cpu()), ", ", sweep.environment().cpus(),
-                    " CPUs &middot; ", EscapeXml(sweep.environment().kernel()), "</p>\n");
+    const std::string& directory = sweep.working_directory();
+    absl::StrAppend(
+        &out, "<pre class=\"wrap\">", EscapeXml(sweep.command()), "</pre>\n<p class=\"soft\">",
+        directory.empty() ? "" : absl::StrCat("in ", EscapeXml(directory), " &middot; "),
+        "Regatta ", EscapeXml(sweep.version()), " (", EscapeXml(sweep.commit()), ") &middot; ",
+        EscapeXml(sweep.created_utc()), " &middot; dataset ", EscapeXml(sweep.dataset_path()),
+        " &middot; ", EscapeXml(sweep.environment().cpu()), ", ", sweep.environment().cpus(),
+        " CPUs &middot; ", EscapeXml(sweep.environment().kernel()), "</p>\n");
   }
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/statistics/repeats.h"
 
 namespace regatta {
 namespace {
@@ -40,10 +41,11 @@ std::vector<PointSeries> SeriesOf(absl::Span<const ReportedRun> runs) {
       const std::string name = SeriesName(point, letter);
       auto found = std::find_if(all.begin() + first, all.end(),
                                 [&](const PointSeries& series) { return series.name == name; });
-      if (found == all.end()) found = all.insert(all.end(), PointSeries{name, {}, {}});
+      if (found == all.end()) found = all.insert(all.end(), PointSeries{name, {}, {}, {}});
       found->points.push_back(&point);
       const std::vector<PointDetails>& details = runs[r].details.points;
       found->details.push_back(details.empty() ? nullptr : &details[i]);
+      found->failed.push_back(FailedRequestsAt(runs[r].sweep, point));
     }
   }
   return all;
@@ -53,11 +55,12 @@ std::vector<PointSeries> SeriesInFull(absl::Span<const ReportedRun> runs) {
   const std::vector<PointSeries> all = SeriesOf(runs);
   std::vector<PointSeries> in_full;
   for (const PointSeries& series : all) {
-    PointSeries kept = {series.name, {}, {}};
+    PointSeries kept = {series.name, {}, {}, {}};
     for (size_t i = 0; i < series.points.size(); ++i) {
       if (series.points[i]->regatta().halving_round() > 0) continue;
       kept.points.push_back(series.points[i]);
       kept.details.push_back(series.details[i]);
+      kept.failed.push_back(series.failed[i]);
     }
     if (!kept.points.empty()) in_full.push_back(std::move(kept));
   }

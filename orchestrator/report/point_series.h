@@ -21,6 +21,7 @@ struct PointSeries {
   std::string name;  // "tp2 bfloat16", after "A " of several runs
   std::vector<const PointReport*> points;
   std::vector<const PointDetails*> details;  // null where there are none
+  std::vector<uint32_t> failed;              // requests of all runs of the point
 };
 
 // "tp2 bfloat16"; "tp2 bfloat16 (round 1)" of a layout that was dropped after that round of

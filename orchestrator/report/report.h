@@ -15,7 +15,8 @@
 namespace regatta {
 
 // trtllm-bench's terminal report of one load point, labels byte for byte. Says "device: CPU ranks,
-// not a performance figure" and "dummy" where they hold.
+// not a performance figure" and "dummy" where they hold. Of a point that completed nothing only
+// that, and why.
 std::string RenderTerminalReport(const PointReport& point);
 
 // The figures of one load point that a frontier is made of, in a line, and its warnings.
@@ -25,6 +26,9 @@ std::string RenderPointLines(const PointReport& point);
 // drawn in at most `width` columns; of an experiment over layouts also which one wins at which
 // speed.
 std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width);
+
+// "Repeat:" with the command, and the directory that its paths start from where that is known.
+std::string RepeatLines(const SweepReport& sweep);
 
 // Writes report.html, pareto.svg and summary.csv, and summary.md when `markdown`, into the existing
 // directory `dir`, with what requests.jsonl and timeline.jsonl there say. Errors name the file that

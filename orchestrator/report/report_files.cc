@@ -110,7 +110,9 @@ std::string RenderMarkdown(const SweepReport& sweep) {
     for (const Column& column : kColumns) absl::StrAppend(&out, "| ", Cell(column, point), " ");
     absl::StrAppend(&out, "|\n");
   }
-  return absl::StrCat(out, "\n```\n", sweep.command(), "\n```\n");
+  const std::string& directory = sweep.working_directory();
+  return absl::StrCat(out, "\n```\n", sweep.command(), "\n```\n",
+                      directory.empty() ? "" : absl::StrCat("\nin `", directory, "`\n"));
 }
 
 namespace {

@@ -149,7 +149,7 @@ Chart FrontierChart(absl::Span<const ReportedRun> runs) {
                                          : "Output throughput per rank (tok/s/rank)"};
   const std::vector<PointSeries> all = SeriesInFull(runs);
   const std::vector<const PointReport*> points = AllPoints(all);
-  const std::vector<bool> on_frontier = OnFrontier(points);
+  const std::vector<bool> on_frontier = OnFrontier(all);
   if (all.size() > 1) chart.series.push_back(UnionFrontier(points, on_frontier));
   size_t place = 0;  // in `points`
   for (size_t s = 0; s < all.size(); ++s) {

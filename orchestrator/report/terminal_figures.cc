@@ -5,6 +5,7 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
@@ -53,8 +54,9 @@ std::string SteadySection(const PointReport& point) {
       window.output_throughput_tok_s());
   row("Per GPU Output Throughput (tps/gpu)", performance.output_throughput_per_gpu_tok_s(),
       window.output_throughput_per_gpu_tok_s());
-  row("Per User Output Speed (tps/user)", streaming.token_output_speed_tok_s(),
-      window.token_output_speed_tok_s());
+  row("Per User Output Speed, pooled (tps/user)", DecodingSpeed(point),
+      window.has_user_speed_tok_s() ? window.user_speed_tok_s()
+                                    : window.token_output_speed_tok_s());
   row("Average TTFT (ms)", streaming.avg_ttft_ms(), window.ttft_ms().average());
   row("Average TPOT (ms)", streaming.avg_tpot_ms(), window.tpot_ms().average());
   row("Requests", point.request_info().num_requests(), window.num_requests());

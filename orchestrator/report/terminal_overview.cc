@@ -24,14 +24,6 @@ namespace {
 constexpr int kPlotRows = 14;
 constexpr char kBold[] = "\x1b[1m", kYellow[] = "\x1b[33m", kReset[] = "\x1b[0m";
 
-// Of all runs of the point.
-uint32_t FailedRequests(const SweepReport& sweep, const PointReport& point) {
-  for (const PointRepeats& repeats : sweep.repeats()) {
-    if (IsOf(repeats, point)) return repeats.failed_requests();
-  }
-  return point.regatta().failed_requests();
-}
-
 // `value` with its unit, "-" for a point without one.
 std::string Figure(bool known, double value, int decimals, const char* unit = "") {
   return known ? absl::StrFormat("%.*f%s", decimals, value, unit) : "-";
@@ -75,7 +67,7 @@ std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
         figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
         figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
         figure(times, streaming.tpot_percentiles().p50(), 2, " ms"),
-        Figure(KnowsFailures(point), FailedRequests(sweep, point), 0), frontier[i] ? "  *" : "");
+        Figure(KnowsFailures(point), FailedRequestsAt(sweep, point), 0), frontier[i] ? "  *" : "");
   }
   if (std::none_of(frontier.begin(), frontier.end(), [](bool on) { return on; })) return out;
   return out +
@@ -111,6 +103,12 @@ std::string RenderPointLines(const PointReport& point) {
     absl::StrAppend(&out, "  ! too short to tell how many ran: ", too_short, "\n");
   }
   return out;
+}
+
+std::string RepeatLines(const SweepReport& sweep) {
+  const std::string& directory = sweep.working_directory();
+  return absl::StrCat("Repeat:  ", sweep.command(), "\n",
+                      directory.empty() ? "" : absl::StrCat("In:      ", directory, "\n"));
 }
 
 std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width) {

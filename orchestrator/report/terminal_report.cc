@@ -6,9 +6,11 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "orchestrator/report/frontier.h"
 #include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/terminal_figures.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -184,9 +186,14 @@ std::string NotesSection(const RegattaInfo& info) {
 }  // namespace
 
 std::string RenderTerminalReport(const PointReport& report) {
+  const RegattaInfo& info = report.regatta();
+  if (!HasCompleted(report) && !info.imported()) {
+    return absl::StrFormat("\n%s: no request completed of %d that were sent\n%s",
+                           LoadName(LoadOf(info)), info.issued_requests(), NotesSection(info));
+  }
   return absl::StrCat("\n", BackendSection(report), RequestSection(report), WorldSection(report),
                       PerformanceSection(report), DatasetSection(report), FiguresSection(report),
-                      NotesSection(report.regatta()));
+                      NotesSection(info));
 }
 
 }  // namespace regatta

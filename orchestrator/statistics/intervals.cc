@@ -3,7 +3,9 @@
 
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
+#include <numeric>
 
+#include "common/check.h"
 #include "orchestrator/statistics/quantiles.h"
 
 namespace regatta {
@@ -51,6 +53,26 @@ std::optional<Interval> BatchMeansInterval(const std::string& metric,
   }
   const double error = std::sqrt(squares / (kBatches - 1) / samples.size());
   return IntervalOf(metric, mean, error, kBatches);
+}
+
+std::optional<Interval> BatchRatioInterval(const std::string& metric,
+                                           absl::Span<const double> numerators,
+                                           absl::Span<const double> denominators) {
+  CHECK_EQ(numerators.size(), denominators.size());
+  const size_t samples = numerators.size();
+  const double total = std::accumulate(denominators.begin(), denominators.end(), 0.0);
+  if (samples < kBatches * kLeastPerBatch || total <= 0) return std::nullopt;
+  const double ratio = std::accumulate(numerators.begin(), numerators.end(), 0.0) / total;
+  double squares = 0;
+  for (size_t batch = 0; batch < kBatches; ++batch) {
+    double off = 0;
+    for (size_t i = batch * samples / kBatches; i < (batch + 1) * samples / kBatches; ++i) {
+      off += numerators[i] - ratio * denominators[i];
+    }
+    squares += off * off;
+  }
+  const double error = std::sqrt(squares * kBatches / (kBatches - 1)) / total;
+  return IntervalOf(metric, ratio, error, kBatches);
 }
 
 }  // namespace regatta

@@ -1,4 +1,4 @@
-// Confidence intervals of means.
+// Confidence intervals of means and ratios.
 #pragma once
 
 #include <optional>
@@ -20,5 +20,12 @@ std::optional<Interval> MeanInterval(const std::string& metric, absl::Span<const
 // Research Workers, 1925), so m is the mean of all samples. Empty below 30 samples.
 std::optional<Interval> BatchMeansInterval(const std::string& metric,
                                            absl::Span<const double> samples);
+
+// The same for sum(numerators) / sum(denominators), of as many each: batches of neighbours, each
+// with what its numerators miss of that ratio (Cochran 1977, ratio estimator). Empty also where the
+// denominators sum up to nothing.
+std::optional<Interval> BatchRatioInterval(const std::string& metric,
+                                           absl::Span<const double> numerators,
+                                           absl::Span<const double> denominators);
 
 }  // namespace regatta

@@ -10,6 +10,7 @@
 
 #include "orchestrator/statistics/intervals.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
@@ -29,8 +30,7 @@ constexpr Headline kHeadlines[] = {
      [](const PointReport& p) { return p.performance().output_throughput_per_gpu_tok_s(); }},
     {"avg_request_latency_ms",
      [](const PointReport& p) { return p.performance().avg_request_latency_ms(); }},
-    {"token_output_speed_tok_s",
-     [](const PointReport& p) { return p.streaming_metrics().token_output_speed_tok_s(); }, true},
+    {"user_speed_tok_s", DecodingSpeed, true},
     {"avg_ttft_ms", [](const PointReport& p) { return p.streaming_metrics().avg_ttft_ms(); }, true},
     {"p95_ttft_ms", [](const PointReport& p) { return p.regatta().p95_ttft_ms(); }, true},
     {"avg_tpot_ms", [](const PointReport& p) { return p.streaming_metrics().avg_tpot_ms(); }, true},
@@ -100,6 +100,13 @@ bool IsOf(const PointRepeats& repeats, const PointReport& point) {
   const LoadKey load = {repeats.request_rate(), repeats.concurrency()};
   return load == LoadOf(point.regatta()) &&
          (repeats.layout().empty() || Arm(repeats.layout(), repeats.precision()) == ArmOf(point));
+}
+
+uint32_t FailedRequestsAt(const SweepReport& sweep, const PointReport& point) {
+  for (const PointRepeats& repeats : sweep.repeats()) {
+    if (IsOf(repeats, point)) return repeats.failed_requests();
+  }
+  return point.regatta().failed_requests();
 }
 
 void SummarizeRuns(SweepReport& sweep) {

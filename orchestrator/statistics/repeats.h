@@ -24,6 +24,9 @@ bool IsSound(const PointReport& run);
 // Whether `repeats` is of the runs of that point.
 bool IsOf(const PointRepeats& repeats, const PointReport& point);
 
+// Failed requests of all runs of a point of `sweep`.
+uint32_t FailedRequestsAt(const SweepReport& sweep, const PointReport& point);
+
 // Fills points and repeats of `sweep` from its runs. Runs of one load (LoadOf) are one point, those
 // of other layouts and precisions others; points are in the order of their loads; runs of
 // kTunedRole and kTooShortRole are in none, nor are those of a round of halving (halving_round)

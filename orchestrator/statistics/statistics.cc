@@ -6,6 +6,7 @@
 #include <numeric>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "orchestrator/statistics/certified_tail.h"
@@ -16,6 +17,7 @@
 #include "orchestrator/statistics/latency_series.h"
 #include "orchestrator/statistics/request_times.h"
 #include "orchestrator/statistics/steady_window.h"
+#include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
@@ -26,6 +28,8 @@ constexpr uint32_t kPeakWindowMs = 1000;
 struct Columns {
   std::vector<double> latency, input, output, sequence, user_throughput;
   std::vector<double> ttft, tpot, speed;
+  uint32_t instant = 0;  // of several tokens that all came at once: no speed, but none is faster
+  DecodingTimes decoding;
   Percentiles (*summarize)(std::vector<double>) = Summarize;
   double first_start = 0, last_end = 0;
   double in_flight_ms =
@@ -42,6 +46,8 @@ void AddStreaming(const RequestRecord& r, bool as_trtllm_bench, Columns& columns
   if (tpot.has_value()) columns.tpot.push_back(*tpot);
   const std::optional<double> speed = zero ? 0 : SpeedTokS(r);
   if (speed.has_value()) columns.speed.push_back(*speed);
+  columns.instant += r.output_tokens() > 1 && !speed.has_value();
+  columns.decoding.Add(r);
 }
 
 std::vector<const RequestRecord*> CompletedByEnd(const std::vector<RequestRecord>& requests) {
@@ -169,6 +175,14 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   if (answered > 0) info.set_correct_fraction(Ratio(correct, answered));
 }
 
+// The slowest twentieth of users; requests without a speed are as fast as the fastest.
+double P5UserSpeed(const Columns& columns) {
+  std::vector<double> speeds = columns.speed;
+  if (speeds.empty()) return 0;
+  speeds.insert(speeds.end(), columns.instant, *std::max_element(speeds.begin(), speeds.end()));
+  return QuantileOf(std::move(speeds), 0.05);
+}
+
 // How certain the means of this one run are, and its tails.
 void FillCertainty(const Columns& columns, const PointSamples& samples, RegattaInfo& info) {
   const auto add = [&info](const char* metric, const std::vector<double>& values) {
@@ -186,7 +200,9 @@ void FillCertainty(const Columns& columns, const PointSamples& samples, RegattaI
   add("avg_request_latency_ms", columns.latency);
   certify("latency_ms", columns.latency);
   if (!info.streaming()) return;
-  add("token_output_speed_tok_s", columns.speed);
+  const auto speed =
+      BatchRatioInterval("user_speed_tok_s", columns.decoding.tokens, columns.decoding.seconds);
+  if (speed.has_value()) *info.add_intervals() = *speed;
   add("avg_ttft_ms", columns.ttft);
   add("avg_tpot_ms", columns.tpot);
   certify("ttft_ms", columns.ttft);
@@ -197,7 +213,8 @@ void FillCertainty(const Columns& columns, const PointSamples& samples, RegattaI
 void FillTokenTimes(const Columns& columns, const PointSamples& samples, PointReport& report) {
   RegattaInfo& info = *report.mutable_regatta();
   FillStreaming(columns, report);
-  info.set_p5_user_speed_tok_s(QuantileOf(columns.speed, 0.05));
+  if (const auto speed = columns.decoding.SpeedTokS()) info.set_user_speed_tok_s(*speed);
+  info.set_p5_user_speed_tok_s(P5UserSpeed(columns));
   info.set_p95_ttft_ms(report.streaming_metrics().ttft_percentiles().p95());
   if (columns.span_seconds() * 1e3 >= kPeakWindowMs) {
     info.set_peak_output_throughput_tok_s(samples.tokens.MostWithin(kPeakWindowMs));

@@ -10,6 +10,7 @@
 #include "absl/types/span.h"
 #include "orchestrator/statistics/quantiles.h"
 #include "orchestrator/statistics/request_times.h"
+#include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
@@ -123,6 +124,7 @@ bool Truncate(const TokenTimeline& tokens, const Slices& slices, Span& span) {
 
 void FillLatencies(const std::vector<RequestRecord>& requests, SteadyWindow& window) {
   std::vector<double> ttft, tpot, latency, speed;
+  DecodingTimes decoding;
   for (const RequestRecord& r : requests) {
     if (!Completed(r) || r.sent_ms() < window.start_ms() || r.sent_ms() >= window.end_ms()) {
       continue;
@@ -131,9 +133,11 @@ void FillLatencies(const std::vector<RequestRecord>& requests, SteadyWindow& win
     latency.push_back(LatencyMs(r));
     if (const auto value = TpotMs(r)) tpot.push_back(*value);
     if (const auto value = SpeedTokS(r)) speed.push_back(*value);
+    decoding.Add(r);
   }
   window.set_num_requests(ttft.size());
   window.set_token_output_speed_tok_s(Mean(speed));
+  if (const auto pooled = decoding.SpeedTokS()) window.set_user_speed_tok_s(*pooled);
   *window.mutable_ttft_ms() = Summarize(std::move(ttft));
   *window.mutable_tpot_ms() = Summarize(std::move(tpot));
   *window.mutable_latency_ms() = Summarize(std::move(latency));

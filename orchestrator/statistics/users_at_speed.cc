@@ -4,6 +4,7 @@
 #include <string>
 
 #include "absl/strings/str_format.h"
+#include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
@@ -13,7 +14,7 @@ constexpr double kReallyRunning = 0.95;
 // What the users would notice.
 std::string MissedFigure(const PointReport& point, double speed_tok_s, double max_ttft_ms) {
   const RegattaInfo& info = point.regatta();
-  const double speed = point.streaming_metrics().token_output_speed_tok_s();
+  const double speed = DecodingSpeed(point);
   if (info.failed_requests() > 0) {
     return absl::StrFormat("failed requests: %d", info.failed_requests());
   }

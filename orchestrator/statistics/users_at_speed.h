@@ -8,7 +8,7 @@
 namespace regatta {
 
 // The largest concurrency among the sweep's points at which
-//   mean and 5 % quantile of the per-request output speed are >= speed_tok_s,
+//   DecodingSpeed and the 5 % quantile of per-request speeds are >= speed_tok_s,
 //   the 95 % quantile of TTFT is <= max_ttft_ms, no request failed,
 //   and that many really ran: time-weighted running sequences, while the load was offered
 //   (offered_load.h), are >= 0.95 x concurrency. A point that does not tell is taken by its whole

@@ -2,18 +2,26 @@
 // without an answer changing.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <unistd.h>
 
+#include <filesystem>
 #include <set>
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "common/layout.h"
+#include "orchestrator/benchmark/run_directory.h"
+#include "orchestrator/cluster/child_process.h"
 #include "orchestrator/cluster/cluster_client.h"
+#include "orchestrator/report/frontier.h"
 #include "proto/cluster.grpc.pb.h"
 #include "tests/testing/served_model.h"
 
 namespace regatta::testing {
 namespace {
+
+namespace fs = std::filesystem;
 
 std::set<uint32_t> WorkerPids(const ClusterDescription& cluster) {
   std::set<uint32_t> pids;
@@ -68,6 +76,45 @@ TEST(Repartition, FourWorkersUnderLoad_AnswersUnchanged) {
     EXPECT_EQ(WorkerPids(*now), pids) << "a worker process was restarted";
   }
   EXPECT_TRUE((*cluster)->Check().ok());
+}
+
+TEST(Repartition, UnderASweep_IsSaidOfThePointAndTheNextHasTheNewLayout) {
+  const auto cluster = LaunchModel("regatta-dense", 2, {"--tp", "2"});
+  ASSERT_TRUE(cluster.ok()) << cluster.status();
+  const std::string results = absl::StrCat(::testing::TempDir(), "/repartitioned-", getpid());
+  const auto sweep = ChildProcess::Start(
+      "regatta",
+      {REGATTA_BIN_DIR "/regatta", "sweep", "--url",
+       absl::StrCat("grpc://", (*cluster)->router_address()), "--dataset",
+       BundledModel("regatta-dense") + "/heldout.jsonl", "--concurrency", "2,4", "--num-requests",
+       "120", "--warmup", "0", "--no-calibrate", "--output", results},
+      results + ".log");
+  ASSERT_TRUE(sweep.ok()) << sweep.status();
+  const auto& channel = (*cluster)->channel();
+  const absl::Time deadline = absl::Now() + absl::Seconds(60);
+  const auto is_measuring = [&] {
+    const auto state = ReadClusterState(channel, absl::Seconds(5));
+    return state.ok() && state->running() > 0;
+  };
+  while (!is_measuring() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(20));
+  const grpc::Status status = Repartition(channel, *MakeLayout(1, 1, 1, 2));
+  ASSERT_TRUE(status.ok()) << status.error_message();
+  while (!(*sweep)->Ended() && absl::Now() < deadline + absl::Seconds(60)) {
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+  ASSERT_EQ((*sweep)->Ended().value_or("still running"), "exit code 0");
+  ASSERT_EQ(std::distance(fs::directory_iterator(results), {}), 1);
+  const auto report = LoadResults(fs::directory_iterator(results)->path().string());
+  ASSERT_TRUE(report.ok()) << report.status();
+  ASSERT_EQ(report->points_size(), 2);
+  EXPECT_EQ(report->points(0).regatta().layout(), "tp2");
+  EXPECT_EQ(report->points(0).regatta().layout_change(), "tp2 -> dp2");
+  EXPECT_THAT(report->points(0).regatta().warnings(),
+              ::testing::Contains("layout changed during the point: tp2 -> dp2"));
+  EXPECT_EQ(report->points(1).regatta().layout(), "dp2");
+  EXPECT_EQ(report->points(1).regatta().layout_change(), "");
+  EXPECT_THAT(OnFrontier(*report), ::testing::ElementsAre(false, true));
+  fs::remove_all(results);
 }
 
 TEST(Repartition, ImpossibleLayout_IsRefusedAndServingGoesOn) {

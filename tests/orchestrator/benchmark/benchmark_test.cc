@@ -104,6 +104,7 @@ TEST_F(BenchmarkTest, ASweepLeavesEveryFileAndExitsWithZero) {
   EXPECT_TRUE(sweep->completed());
   EXPECT_EQ(sweep->schema(), "regatta-sweep-1");
   EXPECT_THAT(sweep->command(), HasSubstr("regatta sweep --url grpc://"));
+  EXPECT_EQ(sweep->working_directory(), fs::current_path().string());
   ASSERT_EQ(sweep->points_size(), 2);
   EXPECT_EQ(sweep->points(1).regatta().concurrency(), 4u);
   EXPECT_EQ(sweep->points(1).request_info().num_requests(), 8u);

@@ -90,6 +90,23 @@ TEST(WarningsTest, AnOpenLoopThatCaughtUpAfterAStallSaysWhatUsersWaited) {
   EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
 }
 
+TEST(WarningsTest, AMeanSpeedThatAFewPairsOfTokensMade) {
+  PointReport point;
+  point.mutable_streaming_metrics()->set_token_output_speed_tok_s(150);
+  point.mutable_regatta()->set_user_speed_tok_s(100);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+  point.mutable_streaming_metrics()->set_token_output_speed_tok_s(1861.8);
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre(HasSubstr("1861.8 tok/s, is 18.6 times the 100.0")));
+}
+
+TEST(WarningsTest, AnotherLayoutWhileItWasMeasured) {
+  PointReport point;
+  point.mutable_regatta()->set_layout_change("tp4 -> tp2-dp2");
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre("layout changed during the point: tp4 -> tp2-dp2"));
+}
+
 TEST(WarningsTest, WhyLessWasSentThanAsked) {
   PointReport point;
   RegattaInfo& info = *point.mutable_regatta();

@@ -118,6 +118,26 @@ TEST(TerminalReport, ArticleFigures_EqualTheSampleLineForLine) {
             ReadFile(REGATTA_SOURCE_DIR "/tests/orchestrator/testdata/article_report.txt"));
 }
 
+TEST(TerminalReport, WhereNothingCompleted_IsThatAndWhyInsteadOfZeros) {
+  PointReport report = SmallSweep().points(0);
+  report.clear_request_info();
+  report.mutable_regatta()->set_issued_requests(3);
+  (*report.mutable_regatta()->mutable_errors())["UNAVAILABLE: no group serves"] = 3;
+  const std::string text = RenderTerminalReport(report);
+  EXPECT_THAT(text, HasSubstr("no request completed of 3 that were sent\n"));
+  EXPECT_THAT(text, HasSubstr("3 x UNAVAILABLE: no group serves"));
+  EXPECT_THAT(text, Not(HasSubstr("OVERVIEW")));
+}
+
+TEST(SweepOverview, TheCommandIsOfADirectory) {
+  SweepReport sweep;
+  sweep.set_command("regatta sweep --dataset data.jsonl");
+  EXPECT_EQ(RepeatLines(sweep), "Repeat:  regatta sweep --dataset data.jsonl\n");
+  sweep.set_working_directory("/home/me");
+  EXPECT_EQ(RepeatLines(sweep), "Repeat:  regatta sweep --dataset data.jsonl\nIn:      /home/me\n");
+  EXPECT_THAT(RenderMarkdown(sweep), HasSubstr("in `/home/me`"));
+}
+
 TEST(TerminalReport, CpuRanksAndDummyWeights_AreSaid) {
   PointReport report = SmallSweep().points(0);
   report.mutable_regatta()->set_failed_requests(3);
@@ -166,6 +186,47 @@ TEST(Frontier, WhatWasDroppedEarlyIsInNoCurve) {
   }
   EXPECT_EQ(SeriesInFull({&run, 1}).size(), 2u);
   EXPECT_EQ(PlotLinesOf(run.sweep).size(), 2u);
+}
+
+// Its mean is 45 times as fast as its tokens came.
+TEST(Frontier, IsDrawnOverThePooledSpeed) {
+  SweepReport sweep = SmallSweep();
+  sweep.mutable_points(1)->mutable_streaming_metrics()->set_token_output_speed_tok_s(4378);
+  EXPECT_TRUE(OnFrontier(sweep)[1]);
+  sweep.mutable_points(1)->mutable_regatta()->set_user_speed_tok_s(90);
+  EXPECT_THAT(OnFrontier(sweep), ::testing::ElementsAre(true, false, true));
+  EXPECT_EQ(PlotLinesOf(sweep)[0][1].x, 90);
+  EXPECT_THAT(RenderSweepOverview(sweep, false, 80), Not(HasSubstr("4378")));
+  EXPECT_THAT(RenderCsv(sweep), Not(HasSubstr("4378")));
+  ReportedRun run;
+  run.sweep = sweep;
+  EXPECT_EQ(FrontierChart({&run, 1}).series[0].points[1].x, 90);
+  EXPECT_THAT(RenderTerminalReport(sweep.points(1)), HasSubstr("4378.0000"));
+}
+
+// Neither on it nor in the way of others, in the table, in pictures and in files.
+TEST(Frontier, PointsThatLostRequestsOrTheirLayout_AreNotOnIt) {
+  for (const bool lost : {true, false}) {
+    ReportedRun run;
+    run.sweep = SmallSweep();
+    RegattaInfo& info = *run.sweep.mutable_points(0)->mutable_regatta();
+    if (lost) info.set_failed_requests(1);
+    if (!lost) info.set_layout_change("tp4 -> tp2-dp2");
+    EXPECT_THAT(OnFrontier(run.sweep), ::testing::ElementsAre(false, true, true));
+    EXPECT_THAT(OnFrontier(SeriesOf({&run, 1})), ::testing::ElementsAre(false, true, true));
+    EXPECT_TRUE(FrontierChart({&run, 1}).series[0].points[0].hollow);
+    EXPECT_FALSE(PlotLinesOf(run.sweep)[0][0].on_frontier);
+  }
+}
+
+TEST(Frontier, RequestsLostInAnotherRunOfThePoint_TakeItOff) {
+  ReportedRun run;
+  run.sweep = SmallSweep();
+  PointRepeats& repeats = *run.sweep.add_repeats();
+  repeats.set_concurrency(4);
+  repeats.set_failed_requests(2);
+  EXPECT_THAT(OnFrontier(run.sweep), ::testing::ElementsAre(true, false, false));
+  EXPECT_THAT(OnFrontier(SeriesOf({&run, 1})), ::testing::ElementsAre(true, false, false));
 }
 
 TEST(Frontier, EqualPoints_AreBothOnIt) {

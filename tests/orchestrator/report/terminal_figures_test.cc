@@ -15,6 +15,7 @@ using ::testing::Not;
 
 PointReport Measured() {
   PointReport point;
+  point.mutable_request_info()->set_num_requests(40);
   point.mutable_performance()->set_total_latency_ms(10'000);
   point.mutable_performance()->set_system_output_throughput_tok_s(900);
   RegattaInfo& info = *point.mutable_regatta();

@@ -49,6 +49,30 @@ TEST(BatchMeansTest, BatchesCountByTheirSize) {
   EXPECT_EQ(interval->samples(), 10u);
 }
 
+// With equal denominators a ratio is a mean.
+TEST(BatchRatioTest, IsTheMeansIntervalWhereAllCountTheSame) {
+  std::vector<double> samples(30);
+  for (int i = 0; i < 30; ++i) samples[i] = i / 3;
+  const auto means = BatchMeansInterval("x", samples);
+  const auto ratio = BatchRatioInterval("x", samples, std::vector<double>(30, 1.0));
+  ASSERT_TRUE(ratio.has_value());
+  EXPECT_DOUBLE_EQ(ratio->mean(), means->mean());
+  EXPECT_NEAR(ratio->high(), means->high(), 1e-9);
+}
+
+// Batches of three: nine of 3 tokens in 3 s, one of 6 in 3. By hand with t(0.975, 9) = 2.262157.
+TEST(BatchRatioTest, ByHand) {
+  std::vector<double> tokens(30, 1.0), seconds(30, 1.0);
+  for (int i = 0; i < 3; ++i) tokens[i] = 2;
+  const auto interval = BatchRatioInterval("x", tokens, seconds);
+  ASSERT_TRUE(interval.has_value());
+  EXPECT_NEAR(interval->mean(), 1.1, 1e-12);
+  // The first is 2.7 above, nine are 0.3 below.
+  const double error = std::sqrt((2.7 * 2.7 + 9 * 0.3 * 0.3) * 10 / 9) / 30;
+  EXPECT_NEAR(interval->high() - 1.1, 2.262157 * error, 1e-5);
+  EXPECT_FALSE(BatchRatioInterval("x", tokens, std::vector<double>(30, 0.0)).has_value());
+}
+
 // Neighbours that resemble one another fool the plain interval; batches hardly.
 TEST(BatchMeansTest, HoldsOnCorrelatedSamplesWhereThePlainIntervalDoesNot) {
   constexpr int kTrials = 400, kSamples = 2000;

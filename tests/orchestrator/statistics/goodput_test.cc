@@ -93,6 +93,16 @@ TEST(UsersAtSpeedTest, TheLargestConcurrencyThatMeetsAllAndWhatTheNextOneMisses)
   EXPECT_THAT(FindUsersAtSpeed(sweep, 200, 2000).limited_by(), HasSubstr("c=1: mean speed 100.0"));
 }
 
+// A mean that one pair of tokens lifts promises nobody a speed.
+TEST(UsersAtSpeedTest, TheSpeedIsThePooledOne) {
+  SweepReport sweep;
+  AddPoint(2, 4378, 90, 50, 2, sweep);
+  sweep.mutable_points(0)->mutable_regatta()->set_user_speed_tok_s(145);
+  EXPECT_EQ(FindUsersAtSpeed(sweep, 80, 2000).users(), 2u);
+  EXPECT_EQ(FindUsersAtSpeed(sweep, 150, 2000).limited_by(),
+            "c=2: mean speed 145.0 tok/s, below 150");
+}
+
 TEST(UsersAtSpeedTest, RequestsThatWaitOrFailAreNoUsersServed) {
   SweepReport sweep;
   AddPoint(64, 100, 99, 50, 40, sweep);

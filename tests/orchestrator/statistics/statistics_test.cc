@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "orchestrator/statistics/user_speed.h"
+
 namespace regatta {
 namespace {
 
@@ -82,12 +84,62 @@ TEST(CompletePointTest, StreamingMetricsByHand) {
   EXPECT_DOUBLE_EQ(metrics.token_output_speed_tok_s(), (20 + 20 / 0.6) / 2);
   EXPECT_DOUBLE_EQ(metrics.ttft_percentiles().maximum(), 200);
   EXPECT_DOUBLE_EQ(metrics.gen_tps_percentiles().minimum(), 20);
+  EXPECT_DOUBLE_EQ(report.regatta().user_speed_tok_s(), (10 + 20) / (0.5 + 0.6));
   EXPECT_DOUBLE_EQ(report.regatta().p95_ttft_ms(), 195);
   EXPECT_NEAR(report.regatta().p5_user_speed_tok_s(), 20 + 0.05 * (20 / 0.6 - 20), 1e-9);
   EXPECT_NEAR(report.regatta().itl_ms().average(), (50 + 30 + 30) / 3.0, 1e-5);
   EXPECT_DOUBLE_EQ(report.regatta().icl_ms().average(), 55);
   EXPECT_DOUBLE_EQ(report.regatta().peak_output_throughput_tok_s(), 5);
   EXPECT_DOUBLE_EQ(report.regatta().delta_messages(), 21);
+}
+
+// Ten answers of three tokens, 10 ms apart; of two the last tokens came with the one before them.
+TEST(CompletePointTest, SpeedOfAUserIsOfAllTokensOverAllTime) {
+  PointSamples samples;
+  for (int i = 0; i < 10; ++i) samples.requests.push_back(Record(0, 50, 70, 8, 3));
+  samples.requests[3].set_last_token_ms(50.022);
+  samples.requests[7].set_last_token_ms(50);
+  const PointReport report = CompletePoint(StreamingContext(1), samples);
+  const double pooled = 20 / (0.16 + 22e-6);
+  EXPECT_DOUBLE_EQ(report.regatta().user_speed_tok_s(), pooled);
+  EXPECT_DOUBLE_EQ(UserSpeed(report), pooled);
+  // trtllm-bench's, under its key: of the requests that have one.
+  EXPECT_NEAR(report.streaming_metrics().token_output_speed_tok_s(), (8 * 100 + 2 / 22e-6) / 9,
+              1e-3);
+}
+
+// One of ten is twice as slow. The 5 % quantile is 0.45 of the way from it to the next one, with
+// and without the request that had all of its tokens at once.
+TEST(CompletePointTest, TokensThatComeAtOnceAreAmongTheFastest) {
+  PointSamples samples;
+  for (int i = 0; i < 9; ++i) samples.requests.push_back(Record(0, 50, 70, 8, 3));
+  samples.requests.push_back(Record(0, 50, 90, 8, 3));
+  EXPECT_NEAR(CompletePoint(StreamingContext(1), samples).regatta().p5_user_speed_tok_s(),
+              50 + 0.45 * 50, 1e-9);
+  for (int i = 0; i < 10; ++i) samples.requests.push_back(Record(0, 50, 50, 8, 3));
+  EXPECT_NEAR(CompletePoint(StreamingContext(1), samples).regatta().p5_user_speed_tok_s(),
+              50 + 0.95 * 50, 1e-9);
+}
+
+TEST(CompletePointTest, NoTimeBetweenTokensGivesNoSpeed) {
+  PointSamples samples;
+  samples.requests = {Record(0, 50, 50, 8, 3)};
+  const PointReport report = CompletePoint(StreamingContext(1), samples);
+  EXPECT_FALSE(report.regatta().has_user_speed_tok_s());
+  EXPECT_EQ(report.regatta().p5_user_speed_tok_s(), 0);
+}
+
+TEST(UserSpeedTest, ResultsWithoutItHaveTheMean) {
+  PointReport report;
+  report.mutable_streaming_metrics()->set_token_output_speed_tok_s(120);
+  EXPECT_EQ(UserSpeed(report), 120);
+  EXPECT_EQ(DecodingSpeed(report), 120);
+  report.mutable_regatta()->set_user_speed_tok_s(100);
+  EXPECT_EQ(UserSpeed(report), 100);
+  PointReport whole;
+  whole.mutable_performance()->set_output_throughput_per_user_tok_s(30);
+  EXPECT_EQ(UserSpeed(whole), 30);
+  EXPECT_EQ(DecodingSpeed(whole), 0);
 }
 
 TEST(CompletePointTest, WithoutStreamingThereAreNoStreamingMetrics) {

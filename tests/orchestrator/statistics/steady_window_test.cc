@@ -55,6 +55,7 @@ TEST(SteadyWindowTest, ALevelRunIsItsOwnWindow) {
   EXPECT_NEAR(window.output_throughput_per_gpu_tok_s(), 50, 0.5);
   EXPECT_NEAR(window.avg_num_concurrent_requests(), 1, 0.01);
   EXPECT_NEAR(window.token_output_speed_tok_s(), 100, 1e-6);
+  EXPECT_NEAR(window.user_speed_tok_s(), 100, 1e-6);
   EXPECT_NEAR(window.tpot_ms().p99(), 10, 1e-9);
   EXPECT_GE(SteadyRates(samples, window).size(), 90u);
 }

@@ -1,0 +1,30 @@
+// How fast tokens come to a user.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// Decoding of completed requests: tokens after the first, and the time they took. A mean of
+// per-request speeds is at the mercy of one request whose last tokens arrived together; here each
+// counts by its time.
+struct DecodingTimes {
+  std::vector<double> tokens, seconds;  // of each request with two tokens or more
+
+  // Of a completed request; one of a single token adds nothing.
+  void Add(const RequestRecord& request);
+  // Sum of tokens / sum of seconds; none where no time passed.
+  std::optional<double> SpeedTokS() const;
+};
+
+// tok/s of decoding (RegattaInfo.user_speed_tok_s); of results that do not have it the mean of
+// per-request speeds. 0 where nothing was streamed.
+double DecodingSpeed(const PointReport& point);
+
+// The same; where nothing was streamed, throughput per user with context.
+double UserSpeed(const PointReport& point);
+
+}  // namespace regatta
