@@ -25,6 +25,7 @@
 #include "common/config_numbers.h"
 #include "common/input_file.h"
 #include "common/status_macros.h"
+#include "common/text/utf8.h"
 
 namespace regatta {
 namespace {
@@ -341,6 +342,9 @@ absl::Status CheckOneDocument(const std::string& text) {
 
 absl::Status ParseYaml(const std::string& text, Message& message,
                        std::vector<std::string>& ignored) {
+  if (!IsValidUtf8(text)) {
+    return absl::InvalidArgumentError("not valid YAML: its bytes are not UTF-8");
+  }
   if (text.find('\0') != text.npos) {
     return absl::InvalidArgumentError("not valid YAML: it holds bytes of zero, which no text does");
   }

@@ -1,7 +1,13 @@
 // gRPC credentials from the TLS flags; see credentials.h.
 #include "common/credentials.h"
 
+#include <openssl/bio.h>
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/x509.h>
+
 #include <fstream>
+#include <memory>
 #include <sstream>
 
 #include "absl/strings/match.h"
@@ -20,6 +26,35 @@ absl::StatusOr<std::string> ReadPem(const char* flag, const std::string& path) {
     return absl::InvalidArgumentError(absl::StrCat(flag, ": '", path, "' is not a PEM file"));
   }
   return text.str();
+}
+
+std::unique_ptr<BIO, int (*)(BIO*)> Memory(const std::string& pem) {
+  return {BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), BIO_free};
+}
+
+// Keys that ask for a password are refused: nobody is there to type it.
+int NoPassword(char*, int, int, void*) { return 0; }
+
+// gRPC says of a key that is not the certificate's only that it cannot listen.
+absl::Status CheckKey(const TlsOptions& tls, const std::string& cert_pem,
+                      const std::string& key_pem) {
+  const std::unique_ptr<X509, void (*)(X509*)> cert(
+      PEM_read_bio_X509(Memory(cert_pem).get(), nullptr, NoPassword, nullptr), X509_free);
+  const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(
+      PEM_read_bio_PrivateKey(Memory(key_pem).get(), nullptr, NoPassword, nullptr), EVP_PKEY_free);
+  const bool match = cert && key && X509_check_private_key(cert.get(), key.get()) == 1;
+  ERR_clear_error();  // what is said here; gRPC would find it in this thread
+  if (!cert) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--tls-cert: '", tls.cert, "' holds no certificate that can be read"));
+  }
+  if (!key) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--tls-key: '", tls.key, "' holds no private key that can be read without a password"));
+  }
+  if (match) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--tls-key: '", tls.key, "' is not the key of the certificate '", tls.cert, "', --tls-cert"));
 }
 
 absl::Status CheckPlaintextAllowed(const TlsOptions& tls, const std::string& address) {
@@ -62,6 +97,7 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
   ASSIGN_OR_RETURN(pair.private_key, ReadPem("--tls-key", tls.key));
   ASSIGN_OR_RETURN(pair.cert_chain, ReadPem("--tls-cert", tls.cert));
   ASSIGN_OR_RETURN(options.pem_root_certs, ReadPem("--tls-ca", tls.ca));
+  RETURN_IF_ERROR(CheckKey(tls, pair.cert_chain, pair.private_key));
   options.pem_key_cert_pairs.push_back(std::move(pair));
   return grpc::SslServerCredentials(options);
 }
@@ -80,6 +116,7 @@ absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials
   if (!tls.cert.empty()) {
     ASSIGN_OR_RETURN(options.pem_cert_chain, ReadPem("--tls-cert", tls.cert));
     ASSIGN_OR_RETURN(options.pem_private_key, ReadPem("--tls-key", tls.key));
+    RETURN_IF_ERROR(CheckKey(tls, options.pem_cert_chain, options.pem_private_key));
   }
   return grpc::SslCredentials(options);
 }

@@ -22,8 +22,9 @@ struct TlsOptions {
   bool enabled() const { return !cert.empty() || !key.empty() || !ca.empty(); }
 };
 
-// Errors: NOT_FOUND (file, with its flag), INVALID_ARGUMENT (incomplete set), FAILED_PRECONDITION
-// (plaintext off loopback). `address` is host:port as bound or dialled.
+// Errors: NOT_FOUND (file, with its flag), INVALID_ARGUMENT (incomplete set, a key of another
+// certificate), FAILED_PRECONDITION (plaintext off loopback). `address` is host:port as bound or
+// dialled.
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const TlsOptions& tls, const std::string& address);
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials(

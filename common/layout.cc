@@ -176,6 +176,22 @@ std::string LayoutName(const Layout& layout) {
   return parts.empty() ? "tp1" : absl::StrJoin(parts, "-");
 }
 
+namespace {
+
+// "layouts of 4 ranks that fit: ...", the first of them.
+std::string FittingLayouts(const ModelSpec& spec, uint32_t ranks) {
+  constexpr size_t kNamed = 8;
+  std::vector<std::string> names;
+  for (const Layout& valid : ValidLayouts(spec, ranks)) names.push_back(LayoutName(valid));
+  const size_t more = names.size() - std::min(names.size(), kNamed);
+  names.resize(names.size() - more);
+  return absl::StrCat("layouts of ", ranks, ranks == 1 ? " rank" : " ranks",
+                      " that fit: ", absl::StrJoin(names, ", "),
+                      more > 0 ? absl::StrCat(" and ", more, " more") : "");
+}
+
+}  // namespace
+
 absl::Status CheckLayout(const ModelSpec& spec, const Layout& layout) {
   const Sizes sizes(layout);
   RETURN_IF_ERROR(CheckMagnitude(sizes));
@@ -185,16 +201,17 @@ absl::Status CheckLayout(const ModelSpec& spec, const Layout& layout) {
   const std::string misfit = Misfit(spec, sizes);
   if (misfit.empty()) return absl::OkStatus();
 
-  constexpr size_t kNamed = 8;
-  const uint32_t world = WorldSize(layout);
-  std::vector<std::string> names;
-  for (const Layout& valid : ValidLayouts(spec, world)) names.push_back(LayoutName(valid));
-  const size_t more = names.size() - std::min(names.size(), kNamed);
-  names.resize(names.size() - more);
+  return absl::InvalidArgumentError(absl::StrCat("layout ", LayoutName(layout), " does not fit ",
+                                                 spec.name, ": ", misfit, "; ",
+                                                 FittingLayouts(spec, WorldSize(layout))));
+}
+
+absl::Status CheckPoolSize(const ModelSpec& spec, const Layout& layout, uint32_t workers) {
+  const uint32_t needed = WorldSize(layout);
+  if (needed <= workers) return absl::OkStatus();
   return absl::InvalidArgumentError(
-      absl::StrCat("layout ", LayoutName(layout), " does not fit ", spec.name, ": ", misfit,
-                   "; layouts of ", world, " ranks that fit: ", absl::StrJoin(names, ", "),
-                   more > 0 ? absl::StrCat(" and ", more, " more") : ""));
+      absl::StrCat("layout ", LayoutName(layout), " needs ", needed, " workers, the pool has ",
+                   workers, workers > 0 ? absl::StrCat("; ", FittingLayouts(spec, workers)) : ""));
 }
 
 std::vector<Layout> ValidLayouts(const ModelSpec& spec, uint32_t ranks) {

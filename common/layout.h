@@ -40,6 +40,10 @@ std::string LayoutName(const Layout& layout);
 // above one.
 absl::Status CheckLayout(const ModelSpec& spec, const Layout& layout);
 
+// OK when a pool of `workers` is large enough for `layout`. Otherwise INVALID_ARGUMENT naming the
+// layouts of so many ranks that fit `spec`.
+absl::Status CheckPoolSize(const ModelSpec& spec, const Layout& layout, uint32_t workers);
+
 // Every valid layout of exactly `ranks` ranks: those of one copy first, then of two copies, and so
 // on.
 std::vector<Layout> ValidLayouts(const ModelSpec& spec, uint32_t ranks);

@@ -70,6 +70,9 @@ void Coordinator::ContinueRepartition() {
   if (repartition_->stage == RepartitionJob::kQueued) {
     repartition_->stage = RepartitionJob::kPlanning;
     const RepartitionRequest& request = repartition_->request;
+    const absl::Status room =
+        CheckPoolSize(spec_, request.layout(), static_cast<uint32_t>(pool_.size()));
+    if (!room.ok()) return FinishRepartition(room);
     const Limits asked = request.keep_limits() ? plan_.request.limits() : request.limits();
     RunJob(
         [this, layout = request.layout(), asked] {

@@ -16,6 +16,7 @@
 #include "absl/synchronization/notification.h"
 #include "common/atomic_file.h"
 #include "common/credentials.h"
+#include "common/grpc_listener.h"
 #include "common/status_macros.h"
 #include "router/cluster_service.h"
 #include "router/coordinator.h"
@@ -100,10 +101,8 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const RouterOptions& o
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.RegisterService(&inference);
   builder.RegisterService(&cluster);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on ", options.listen));
-  }
+  ASSIGN_OR_RETURN(std::unique_ptr<grpc::Server> server,
+                   StartListening(builder, options.listen, port));
   server->GetHealthCheckService()->SetServingStatus(false);
   address = absl::StrCat(options.listen.substr(0, options.listen.rfind(':')), ":", port);
   return server;

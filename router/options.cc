@@ -258,16 +258,29 @@ absl::StatusOr<std::vector<std::string>> WorkerAddresses(const Flags& flags) {
   return addresses;
 }
 
-// gRPC takes a port modulo 65536.
-absl::Status CheckListen(const std::string& flag, const std::string& listen) {
+// gRPC takes a port modulo 65536, and none for 0.
+absl::Status CheckAddress(const std::string& flag, const std::string& address,
+                          uint32_t least_port) {
   uint32_t port = 0;
-  const size_t colon = listen.rfind(':');
-  if (colon != std::string::npos && absl::SimpleAtoi(listen.substr(colon + 1), &port) &&
-      port <= 65535) {
+  const size_t colon = address.rfind(':');
+  if (colon != std::string::npos && absl::SimpleAtoi(address.substr(colon + 1), &port) &&
+      port >= least_port && port <= 65535) {
     return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat(flag, ": '", listen, "' is not host:port with a port of 0 to 65535"));
+  return absl::InvalidArgumentError(absl::StrCat(
+      flag, ": '", address, "' is not host:port with a port of ", least_port, " to 65535"));
+}
+
+absl::Status CheckListen(const std::string& flag, const std::string& listen) {
+  return CheckAddress(flag, listen, 0);  // 0 = any free one
+}
+
+// A port that was left out would be dialled as 0 until --start-timeout.
+absl::Status CheckWorkerAddresses(const std::vector<std::string>& addresses) {
+  for (const std::string& address : addresses) {
+    RETURN_IF_ERROR(CheckAddress("--workers, --worker-file", address, 1));
+  }
+  return absl::OkStatus();
 }
 
 // Unset when no key says anything about graphs.
@@ -364,6 +377,7 @@ absl::Status Resolve(const Flags& flags, RouterOptions& options) {
   options.pool.tls = options.tls;
   options.pool.heartbeat_timeout = absl::Seconds(flags.heartbeat_timeout);
   ASSIGN_OR_RETURN(options.pool.addresses, WorkerAddresses(flags));
+  RETURN_IF_ERROR(CheckWorkerAddresses(options.pool.addresses));
   for (const std::string& address : options.pool.addresses) {
     coordinator.insecure |= !options.tls.enabled() && !IsLoopback(address);
   }

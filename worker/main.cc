@@ -19,6 +19,7 @@
 #include "common/atomic_file.h"
 #include "common/credentials.h"
 #include "common/flags.h"
+#include "common/grpc_listener.h"
 #include "common/status_macros.h"
 #include "worker/address.h"
 #include "worker/device.h"
@@ -87,11 +88,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const Flags& flags,
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 2000);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 2000);
   builder.AddChannelArgument(GRPC_ARG_HTTP2_MAX_PINGS_WITHOUT_DATA, 0);
-  std::unique_ptr<grpc::Server> server = builder.BuildAndStart();
-  if (server == nullptr || port == 0) {
-    return Fail("--listen", flags.listen, "cannot listen there (bad address, or port taken)");
-  }
-  return server;
+  return StartListening(builder, flags.listen, port);
 }
 
 int AwaitSignal(const sigset_t& signals) {

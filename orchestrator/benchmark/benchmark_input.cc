@@ -102,7 +102,43 @@ absl::Status TakeModel(BenchmarkOptions& options, const std::atomic<bool>& stop)
                                 weights ? ModelParts::kAll : ModelParts::kWithoutWeights, stop));
   // Synthetic prompts and the launch say that one must be given.
   const bool checked = launched && !options.cluster.model.empty();
-  return checked ? CheckModelFiles(options.cluster) : absl::OkStatus();
+  if (!checked) return absl::OkStatus();
+  RETURN_IF_ERROR(CheckModelFiles(options.cluster));
+  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.cluster.model));
+  return CheckEosId(options, spec.vocab_size, spec.name);
+}
+
+absl::Status CheckEosId(const BenchmarkOptions& options, uint32_t vocab_size,
+                        const std::string& model) {
+  if (options.eos_id.value_or(-1) < int64_t{vocab_size}) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat("--eos-id: ", *options.eos_id,
+                                                 " is outside -1 to ", int64_t{vocab_size} - 1,
+                                                 ", the vocabulary of ", model));
+}
+
+absl::Status CheckServedModel(const BenchmarkOptions& options, const ClusterDescription& cluster,
+                              std::ostream& notes) {
+  const bool known = !cluster.architecture().empty();  // null servers have none
+  if (!known || !HasFile(options.cluster.model, "config.json")) return absl::OkStatus();
+  ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.cluster.model));
+  const auto text = [](const std::string& name, const std::string& architecture,
+                       uint64_t parameters, uint64_t vocabulary) {
+    return absl::StrCat(name, " (", architecture, ", ", parameters, " parameters, vocabulary ",
+                        vocabulary, ")");
+  };
+  const std::string given =
+      text(spec.name, spec.architecture, spec.NumParameters(), spec.vocab_size);
+  const std::string served = text(cluster.model_name(), cluster.architecture(),
+                                  cluster.parameters(), cluster.vocab_size());
+  if (given == served) return absl::OkStatus();
+  if (given.substr(spec.name.size()) == served.substr(cluster.model_name().size())) {
+    notes << "! --model is " << spec.name << ", the router calls what it serves "
+          << cluster.model_name() << "\n";
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat("--model: ", given, " is not what the router at --url serves: ", served,
+                   "; give that model, or leave --model out"));
 }
 
 absl::Status CheckSchedule(const BenchmarkOptions& options, const Dataset& dataset,

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <atomic>
+#include <ostream>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -14,14 +15,23 @@
 namespace regatta {
 
 // Replaces the model of `options` by its directory, pulling what is named as on the Hub, and checks
-// the files of one that is to be launched here; of a server behind --url nothing is checked.
-// Errors as of ResolveModel and CheckModelFiles.
+// --eos-id and the files of one that is to be launched here; of a server behind --url nothing is
+// checked. Errors as of ResolveModel and CheckModelFiles.
 absl::Status TakeModel(BenchmarkOptions& options, const std::atomic<bool>& stop);
 
 // options.dataset in an order drawn from the seed, or of its timestamps with a fixed schedule, its
 // text prompts as ids where the model's tokenizer is at hand; or synthetic prompts of the target
 // lengths, enough for `requests`.
 absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, uint32_t requests);
+
+// INVALID_ARGUMENT when --eos-id is no token of `model`, which has `vocab_size` of them.
+absl::Status CheckEosId(const BenchmarkOptions& options, uint32_t vocab_size,
+                        const std::string& model);
+
+// OK when the router serves what --model is, or it is not known what. INVALID_ARGUMENT names both:
+// prompts would be of another vocabulary. That they differ in name alone is said in `notes`.
+absl::Status CheckServedModel(const BenchmarkOptions& options, const ClusterDescription& cluster,
+                              std::ostream& notes);
 
 // INVALID_ARGUMENT when a fixed schedule has fewer timestamps than `requests`.
 absl::Status CheckSchedule(const BenchmarkOptions& options, const Dataset& dataset,

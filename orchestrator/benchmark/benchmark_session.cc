@@ -37,6 +37,7 @@
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/offered_load.h"
 #include "orchestrator/statistics/quantiles.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -172,6 +173,8 @@ absl::Status BenchmarkSession::StartServing() {
     ASSIGN_OR_RETURN(serving_, ConnectToCluster(options_, stop_));
     const ClusterDescription& cluster = serving_.description;
     if (!serving_.http) {
+      RETURN_IF_ERROR(CheckServedModel(options_, cluster, std::cerr));
+      RETURN_IF_ERROR(CheckEosId(options_, cluster.vocab_size(), cluster.model_name()));
       RETURN_IF_ERROR(CheckTokenIds(dataset_, cluster.vocab_size(), cluster.model_name()));
     }
     ASSIGN_OR_RETURN(directory_, MakeDirectory(cluster.model_name(), cluster.layout()));
@@ -186,8 +189,9 @@ absl::Status BenchmarkSession::StartServing() {
 
 absl::Status BenchmarkSession::LaunchHere(const Layout& layout) {
   const uint32_t workers = WorkersToLaunch(options_.cluster, layout);
-  std::cerr << "Starting " << workers << " workers and a router (" << LayoutName(layout)
-            << "); logs in " << directory_->path() << "\n";
+  std::cerr << "Starting " << workers << (workers == 1 ? " worker" : " workers")
+            << " and a router (" << LayoutName(layout) << "); logs in " << directory_->path()
+            << "\n";
   // Before the ranks are: later they would be found as other users of the GPUs.
   DoctorFacts facts;
   if (options_.cluster.device != "cpu") facts = ReadDoctorFacts(workers);
@@ -225,6 +229,7 @@ absl::Status BenchmarkSession::Reform(const RepartitionRequest& request) {
       AwaitReady(serving_.channel, absl::Seconds(options_.cluster.launch_timeout_s), [&] {
         return stop_.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
       }));
+  MakePrintable(serving_.description);
   return reformed;
 }
 
@@ -320,6 +325,7 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
         FindOfferedLoad(result.samples.requests, report.regatta(), timeline);
   }
   Judge(point, batch, result, report);
+  MakePrintable(report);  // warnings have the server's words
   failed_requests_ += report.regatta().failed_requests();
   KeepRun(options_, report, result.interrupted, sweep_);
   const bool completed = report.request_info().num_requests() > 0;
@@ -457,38 +463,38 @@ absl::Status BenchmarkSession::Save(std::vector<RequestRecord> records,
   ASSIGN_OR_RETURN(const uint64_t timeline_bytes, directory_->AppendTimeline(timeline));
   if (!whole) {
     RETURN_IF_ERROR(directory_->KeepWhole(whole_));
-    return directory_->WriteResults(sweep_);
+  } else {
+    NoteWhole(step_, request_bytes, timeline_bytes, sweep_);
+    whole_ = sweep_;
   }
-  NoteWhole(step_, request_bytes, timeline_bytes, sweep_);
-  whole_ = sweep_;
   return directory_->WriteResults(sweep_);
-}
-
-absl::Status BenchmarkSession::Export() const {
-  if (options_.exports.empty()) return absl::OkStatus();
-  ASSIGN_OR_RETURN(const StoredRun run, LoadStoredRun(directory_->path()));
-  const std::string folder = directory_->path() + "/export";
-  ASSIGN_OR_RETURN(const std::vector<std::string> paths, ExportTo(run, options_.exports, folder));
-  std::cout << "Exports: " << folder << " (" << paths.size() << " files)\n";
-  return absl::OkStatus();
 }
 
 absl::Status BenchmarkSession::Finish(bool complete, bool show_overview) {
   display_.Hide();
   sweep_.set_completed(complete);
   if (sweep_.points_size() == 0) return absl::OkStatus();
-  RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
-  RETURN_IF_ERROR(Export());
-  RETURN_IF_ERROR(directory_->WriteResults(sweep_));  // last: complete means that all is there
   if (show_overview) {
     std::cout << RenderSweepOverview(sweep_, ::isatty(STDOUT_FILENO) == 1, TerminalWidth());
   }
-  if (!options_.report_json.empty()) {
-    RETURN_IF_ERROR(WriteTextFile(
-        options_.report_json, show_overview ? ToJson(sweep_) : ToJson(StandalonePoint(sweep_))));
-  }
+  const absl::Status written = WriteFiles(/*whole_sweep=*/show_overview);
+  // Whatever was not written: the points are there.
   std::cout << "Results: " << directory_->path() << "\n" << RepeatLines(sweep_) << std::flush;
-  return absl::OkStatus();
+  return written;
+}
+
+absl::Status BenchmarkSession::WriteFiles(bool whole_sweep) const {
+  RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
+  if (!options_.exports.empty()) {
+    ASSIGN_OR_RETURN(const StoredRun run, LoadStoredRun(directory_->path()));
+    const std::string folder = directory_->path() + "/export";
+    ASSIGN_OR_RETURN(const std::vector<std::string> paths, ExportTo(run, options_.exports, folder));
+    std::cout << "Exports: " << folder << " (" << paths.size() << " files)\n";
+  }
+  RETURN_IF_ERROR(directory_->WriteResults(sweep_));  // last: complete means that all is there
+  if (options_.report_json.empty()) return absl::OkStatus();
+  return WriteTextFile(options_.report_json,
+                       whole_sweep ? ToJson(sweep_) : ToJson(StandalonePoint(sweep_)));
 }
 
 }  // namespace regatta

@@ -120,7 +120,7 @@ class BenchmarkSession {
                   ClusterMonitor& monitor, const RunAhead& ahead);
   void Judge(const LoadPoint& point, const Batch& batch, const LoadResult& result,
              PointReport& report) const;
-  absl::Status Export() const;
+  absl::Status WriteFiles(bool whole_sweep) const;
   void NoteDeadProcess();
   RunAhead Ahead(const LoadPoint& now, absl::Span<const PlannedLoad> after) const;
   void PrintEstimate(absl::Span<const PlannedLoad> left, absl::Span<const SpeedSample> known) const;

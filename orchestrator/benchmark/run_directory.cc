@@ -16,10 +16,12 @@
 #include "absl/strings/str_cat.h"
 #include "common/input_file.h"
 #include "common/status_macros.h"
+#include "common/text/utf8.h"
 #include "orchestrator/benchmark/durable_file.h"
 #include "orchestrator/benchmark/environment.h"
 #include "orchestrator/benchmark/run_lookup.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -28,10 +30,18 @@ namespace fs = std::filesystem;
 
 constexpr char kWholeName[] = "/whole.json";
 
-// A model's name as one path component.
+// A model's name as one path component: characters of other alphabets stay, each run of what shells
+// or file systems treat specially becomes one underscore.
 std::string Sanitized(const std::string& name) {
+  const bool utf8 = IsValidUtf8(name);
   std::string result;
-  for (char c : name) result += absl::ascii_isalnum(c) || c == '.' || c == '-' ? c : '_';
+  bool odd = false;  // the last character was
+  for (char c : name) {
+    const bool letter = absl::ascii_isalnum(c) || c == '.' || c == '-' || c == '_' ||
+                        (utf8 && !absl::ascii_isascii(c));
+    if (letter || !odd) result += letter ? c : '_';
+    odd = !letter;
+  }
   return result.empty() ? "model" : result;
 }
 
@@ -44,8 +54,18 @@ std::string JsonLine(const google::protobuf::Message& record) {
   return status.ok() ? line + "\n" : "";
 }
 
-absl::Status CannotWriteInto(const std::string& path) {
-  return absl::UnavailableError(absl::StrCat("cannot write '", path, "'"));
+// Opens the file as a writer would; one that was not there is gone again afterwards.
+absl::Status TryToWrite(const std::string& flag, const std::string& path) {
+  std::error_code error;
+  const bool existed = fs::exists(path, error);
+  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
+  if (fd < 0) {
+    return absl::InvalidArgumentError(
+        absl::StrCat(flag, ": '", path, "' cannot be written: ", std::strerror(errno)));
+  }
+  ::close(fd);
+  if (!existed) fs::remove(path, error);
+  return absl::OkStatus();
 }
 
 // Held until the last copy of the pointer goes, or the process dies.
@@ -141,16 +161,20 @@ absl::Status CheckTextFilePath(const std::string& flag, const std::string& path)
   if (fs::is_directory(path, error)) {
     return absl::InvalidArgumentError(absl::StrCat(flag, ": '", path, "' is a directory"));
   }
-  if (parent.empty() || fs::is_directory(parent, error)) return absl::OkStatus();
-  return absl::InvalidArgumentError(absl::StrCat(
-      flag, ": '", path, "' cannot be written: there is no directory '", parent.string(), "'"));
+  if (!parent.empty() && !fs::is_directory(parent, error)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        flag, ": '", path, "' cannot be written: there is no directory '", parent.string(), "'"));
+  }
+  return path.empty() ? absl::OkStatus() : TryToWrite(flag, path);
 }
 
 absl::Status WriteTextFile(const std::string& path, const std::string& text) {
+  errno = 0;
   std::ofstream file(path, std::ios::trunc | std::ios::binary);
   file << text;
-  file.flush();
-  return file ? absl::OkStatus() : CannotWriteInto(path);
+  file.close();
+  if (file) return absl::OkStatus();
+  return absl::UnavailableError(absl::StrCat("cannot write '", path, "': ", std::strerror(errno)));
 }
 
 absl::StatusOr<SweepReport> LoadResults(const std::string& path) {
@@ -171,6 +195,7 @@ absl::StatusOr<SweepReport> LoadResults(const std::string& path) {
                                                    "', a sweep's results say '", kSweepSchema,
                                                    "'"));
   }
+  MakePrintable(sweep);
   return sweep;
 }
 

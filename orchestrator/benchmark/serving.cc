@@ -15,6 +15,7 @@
 #include "orchestrator/cluster/launch_display.h"
 #include "orchestrator/grpc/channel.h"
 #include "orchestrator/openai/model_list.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -131,7 +132,7 @@ absl::StatusOr<Serving> ConnectToHttp(const BenchmarkOptions& options,
     server.body.model = listed.name;
     serving.description.mutable_limits()->set_max_seq_len(listed.max_model_len);
   }
-  serving.description.set_model_name(server.body.model);
+  serving.description.set_model_name(Printable(server.body.model));
   WorkerDescription& device = *serving.description.add_workers()->mutable_description();
   device.set_device_kind(kRemoteDevice);
   device.set_device_name(server.url.ToString());
@@ -256,6 +257,7 @@ absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
   ASSIGN_OR_RETURN(serving.description, AwaitReady(serving.channel, timeout, [&] {
                      return stop.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
                    }));
+  MakePrintable(serving.description);
   return serving;
 }
 

@@ -84,8 +84,12 @@ const SpeedSample& MostSimilar(absl::Span<const SpeedSample> samples, uint32_t c
 absl::StatusOr<std::vector<uint32_t>> ParseConcurrency(absl::string_view text) {
   constexpr size_t kMaxPoints = 1000;
   std::vector<uint32_t> points;
+  int number = 0;
   for (absl::string_view part : absl::StrSplit(text, ',')) {
-    RETURN_IF_ERROR(AppendPart(absl::StripAsciiWhitespace(part), points));
+    part = absl::StripAsciiWhitespace(part);
+    ++number;
+    if (part.empty()) return Bad(text, absl::StrCat("value ", number, " is empty"));
+    RETURN_IF_ERROR(AppendPart(part, points));
   }
   std::sort(points.begin(), points.end());
   points.erase(std::unique(points.begin(), points.end()), points.end());

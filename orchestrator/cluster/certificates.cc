@@ -16,6 +16,8 @@
 #include <cstring>
 #include <filesystem>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/str_cat.h"
@@ -109,16 +111,21 @@ absl::StatusOr<Certificate> MakeLeaf(const std::string& name, EVP_PKEY* key, X50
   return leaf;
 }
 
-// Creates `path` with `mode`; never follows or replaces an existing file.
+// Creates `path` with `mode`, whole or not at all; never follows or replaces an existing file.
 absl::Status WritePem(const std::string& path, mode_t mode, BIO* pem) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(pem, &data);
   const int fd = open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode);
   if (fd < 0)
     return absl::UnavailableError(absl::StrCat("cannot create '", path, "': ", strerror(errno)));
-  const bool ok = write(fd, data, size) == size;
+  errno = 0;
+  const bool written = write(fd, data, size) == size;
+  const int error = errno;
   close(fd);
-  return ok ? absl::OkStatus() : absl::UnavailableError(absl::StrCat("cannot write '", path, "'"));
+  if (written) return absl::OkStatus();
+  unlink(path.c_str());
+  return absl::UnavailableError(
+      absl::StrCat("cannot write '", path, "': ", strerror(error != 0 ? error : ENOSPC)));
 }
 
 absl::Status WritePair(const std::string& dir, const std::string& name, X509* certificate,
@@ -128,8 +135,31 @@ absl::Status WritePair(const std::string& dir, const std::string& name, X509* ce
       PEM_write_bio_PrivateKey(key_pem.get(), key, nullptr, nullptr, 0, nullptr, nullptr) != 1) {
     return OpenSslError("PEM");
   }
-  RETURN_IF_ERROR(WritePem(absl::StrCat(dir, "/", name, ".key"), 0600, key_pem.get()));
-  return WritePem(absl::StrCat(dir, "/", name, ".crt"), 0644, certificate_pem.get());
+  const std::string key_path = absl::StrCat(dir, "/", name, ".key");
+  RETURN_IF_ERROR(WritePem(key_path, 0600, key_pem.get()));
+  const absl::Status status =
+      WritePem(absl::StrCat(dir, "/", name, ".crt"), 0644, certificate_pem.get());
+  if (!status.ok()) unlink(key_path.c_str());
+  return status;
+}
+
+// The authority and what it signs; `written` names the pairs that are there.
+absl::Status WriteAll(const std::string& dir, const CertificateOptions& options,
+                      std::vector<std::string>& written) {
+  const Key ca_key(EVP_EC_gen("P-256"));
+  if (!ca_key) return OpenSslError("generating a key");
+  ASSIGN_OR_RETURN(const Certificate ca, MakeAuthority(ca_key.get(), options.days));
+  RETURN_IF_ERROR(WritePair(dir, "ca", ca.get(), ca_key.get()));
+  written.push_back("ca");
+  for (const char* name : {"router", "worker", "orchestrator", "client"}) {
+    const Key key(EVP_EC_gen("P-256"));
+    if (!key) return OpenSslError("generating a key");
+    ASSIGN_OR_RETURN(const Certificate leaf,
+                     MakeLeaf(name, key.get(), ca.get(), ca_key.get(), options));
+    RETURN_IF_ERROR(WritePair(dir, name, leaf.get(), key.get()));
+    written.push_back(name);
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace
@@ -152,18 +182,16 @@ absl::Status InitCertificates(const std::string& dir, const CertificateOptions& 
     return absl::AlreadyExistsError(
         absl::StrCat("'", dir, "/ca.key' exists; choose another directory or remove it"));
   }
-  const Key ca_key(EVP_EC_gen("P-256"));
-  if (!ca_key) return OpenSslError("generating a key");
-  ASSIGN_OR_RETURN(const Certificate ca, MakeAuthority(ca_key.get(), options.days));
-  RETURN_IF_ERROR(WritePair(dir, "ca", ca.get(), ca_key.get()));
-  for (const char* name : {"router", "worker", "orchestrator", "client"}) {
-    const Key key(EVP_EC_gen("P-256"));
-    if (!key) return OpenSslError("generating a key");
-    ASSIGN_OR_RETURN(const Certificate leaf,
-                     MakeLeaf(name, key.get(), ca.get(), ca_key.get(), options));
-    RETURN_IF_ERROR(WritePair(dir, name, leaf.get(), key.get()));
+  std::vector<std::string> written;
+  const absl::Status status = WriteAll(dir, options, written);
+  if (status.ok()) return status;
+  // An authority without its certificates would only be in the way of the next attempt.
+  for (const std::string& name : written) {
+    for (const char* ending : {".key", ".crt"}) {
+      std::filesystem::remove(absl::StrCat(dir, "/", name, ending), error);
+    }
   }
-  return absl::OkStatus();
+  return status;
 }
 
 bool CertificateCovers(const std::string& pem_file, const std::string& host) {

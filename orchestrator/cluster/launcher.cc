@@ -11,6 +11,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "absl/time/clock.h"
+#include "common/atomic_file.h"
 #include "common/status_macros.h"
 #include "orchestrator/cluster/cluster_client.h"
 #include "orchestrator/grpc/channel.h"
@@ -37,6 +38,17 @@ std::vector<std::string> Lines(const std::string& path) {
     if (!line.empty()) lines.push_back(line);
   }
   return lines;
+}
+
+// What a program logged last; of one that could log nothing, why nothing can be written there.
+std::string LastWords(const ChildProcess& child) {
+  const std::string lines = child.LogTail(kLogLines);
+  if (!lines.empty()) return lines;
+  const std::string trial = child.log_path() + ".trial";
+  const absl::Status status = WriteFileAtomically(trial, std::string(4096, ' '));
+  std::error_code ignored;
+  fs::remove(trial, ignored);
+  return status.ok() ? "(none)" : absl::StrCat("(none: ", status.message(), ")");
 }
 
 }  // namespace
@@ -167,7 +179,7 @@ absl::Status LocalCluster::Check() {
       if (!ended.has_value()) continue;
       absl::StrAppend(&problems, problems.empty() ? "" : "\n", child->name(), " ended with ",
                       *ended, "; its last log lines (", child->log_path(), "):\n",
-                      child->LogTail(kLogLines));
+                      LastWords(*child));
     }
   }
   return problems.empty() ? absl::OkStatus() : absl::AbortedError(problems);

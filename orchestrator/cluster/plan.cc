@@ -53,6 +53,36 @@ std::string SmallestFit(const ModelSpec& spec, LimitsInput input) {
   return "";
 }
 
+// Lengths that were given, and as much of the usual ones as the longest sequence leaves.
+absl::Status TakeLengths(const PlanInput& input, LimitsInput& limits) {
+  const uint32_t given_input = input.mean_input_length, given_output = input.mean_output_length;
+  const uint32_t least =
+      (given_input > 0 ? given_input : 1) + (given_output > 0 ? given_output : 1);
+  if (least > limits.max_seq_len) {
+    const auto text = [](uint32_t given) { return absl::StrCat(given > 0 ? given : 1); };
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--target-input-len, --target-output-len: ", text(given_input), " tokens in and ",
+        text(given_output), " out are ", least, ", over ", limits.max_seq_len, ", ",
+        input.max_seq_len > 0 ? "--max-seq-len" : "the model's context"));
+  }
+  const bool neither = given_input == 0 && given_output == 0;
+  const uint32_t left = neither ? std::max(1u, limits.max_seq_len / 2)
+                                : limits.max_seq_len - std::max(given_input, given_output);
+  const uint32_t usual = std::min(kUsualPlanLength, left);
+  limits.mean_input_length = given_input > 0 ? given_input : usual;
+  limits.mean_output_length = given_output > 0 ? given_output : usual;
+  return absl::OkStatus();
+}
+
+// Said when a length was not asked for and is not the usual one.
+std::string WhyLengths(const PlanInput& input, const LimitsInput& limits) {
+  const bool cut = (input.mean_input_length == 0 && limits.mean_input_length < kUsualPlanLength) ||
+                   (input.mean_output_length == 0 && limits.mean_output_length < kUsualPlanLength);
+  return cut ? absl::StrCat(" (the usual ", kUsualPlanLength, " are cut to what ",
+                            limits.max_seq_len, " leave)")
+             : "";
+}
+
 std::string LayoutLines(const ModelSpec& spec, uint32_t ranks) {
   std::string out;
   for (uint32_t n = ranks; n <= std::max(8u, ranks); n *= 2) {
@@ -104,11 +134,10 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanIn
                                                          : input.dtype;
   ASSIGN_OR_RETURN(limits.kv_bytes_per_element,
                    BytesPerElement("--kv-cache-dtype", input.kv_cache_dtype, kv_default));
-  limits.mean_input_length = input.mean_input_length;
-  limits.mean_output_length = input.mean_output_length;
   RETURN_IF_ERROR(CheckMaxSeqLen(spec, input.max_seq_len));
   limits.max_seq_len =
       input.max_seq_len > 0 ? input.max_seq_len : static_cast<uint32_t>(spec.max_position);
+  RETURN_IF_ERROR(TakeLengths(input, limits));
   const absl::StatusOr<LimitsAdvice> advice = AdviseLimits(spec, limits);
   if (!advice.ok()) {
     return absl::Status(advice.status().code(),
@@ -133,8 +162,8 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanIn
   line("KV per token", SizeText(spec.KvBytesPerToken(1, 1) * limits.kv_bytes_per_element));
   line("KV tokens", WithThousands(advice->kv_tokens));
   line("Requests that fit at once",
-       absl::StrFormat("%.0f of %d in / %d out", advice->max_requests, input.mean_input_length,
-                       input.mean_output_length));
+       absl::StrFormat("%.0f of %d in / %d out%s", advice->max_requests, limits.mean_input_length,
+                       limits.mean_output_length, WhyLengths(input, limits)));
   line("Requests of full length",
        absl::StrFormat("%.1f of %d tokens", double(advice->kv_tokens) / limits.max_seq_len,
                        limits.max_seq_len));

@@ -11,6 +11,9 @@
 
 namespace regatta {
 
+// Mean tokens of prompts and of outputs that plans assume.
+inline constexpr uint32_t kUsualPlanLength = 1024;
+
 struct PlanInput {
   std::string gpu = "H200";   // a name of KnownGpus()
   double gpu_memory_gib = 0;  // overrides the name's memory when set
@@ -19,8 +22,9 @@ struct PlanInput {
   std::string quantization = "auto";  // see ResolveQuantization
   std::string kv_cache_dtype = "auto";
   double kv_cache_fraction = 0.9;
-  uint32_t mean_input_length = 1024;
-  uint32_t mean_output_length = 1024;
+  // 0 = kUsualPlanLength, or what the longest sequence leaves of it.
+  uint32_t mean_input_length = 0;
+  uint32_t mean_output_length = 0;
   uint32_t max_seq_len = 0;  // 0 = the model's
 };
 
@@ -33,9 +37,9 @@ const std::vector<Gpu>& KnownGpus();
 // Of the GPU called `name`, in any case. INVALID_ARGUMENT names those that are known.
 absl::StatusOr<double> GpuMemoryGib(const std::string& name);
 
-// The plan as text for a terminal. INVALID_ARGUMENT names an unknown GPU, dtype or an impossible
-// layout with those that fit; RESOURCE_EXHAUSTED says by how much a model does not fit and the
-// smallest tensor-parallel size at which it does.
+// The plan as text for a terminal. INVALID_ARGUMENT names an unknown GPU, dtype, lengths over the
+// longest sequence or an impossible layout with those that fit; RESOURCE_EXHAUSTED says by how much
+// a model does not fit and the smallest tensor-parallel size at which it does.
 absl::StatusOr<std::string> RenderPlan(const ModelSpec& spec, const PlanInput& input);
 
 }  // namespace regatta

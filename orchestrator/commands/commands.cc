@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_replace.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 std::string ShellQuoted(const std::string& word) {
@@ -16,7 +17,7 @@ std::string ShellQuoted(const std::string& word) {
 
 int ExitCodeOf(const absl::Status& status) {
   if (status.ok()) return kExitOk;
-  std::cerr << "regatta: " << status.message() << "\n";
+  std::cerr << "regatta: " << Printable(status.message()) << "\n";
   switch (status.code()) {
     case absl::StatusCode::kCancelled:
       return kExitInterrupted;

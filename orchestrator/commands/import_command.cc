@@ -8,6 +8,7 @@
 #include "orchestrator/benchmark/environment.h"
 #include "orchestrator/benchmark/stored_run.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -22,6 +23,7 @@ absl::Status Import(const ImportFlags& flags, const std::string& command_line) {
   ASSIGN_OR_RETURN(const std::vector<TextFile> files, ReadTextFiles(flags.files));
   ASSIGN_OR_RETURN(std::vector<StoredRun> runs, ImportFiles(files, flags.options));
   for (StoredRun& run : runs) {
+    MakePrintable(run.sweep);
     run.sweep.set_command(command_line);
     run.sweep.set_working_directory(WorkingDirectory());
     run.sweep.mutable_imported()->set_imported_utc(UtcTimestamp());

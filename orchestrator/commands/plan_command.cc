@@ -62,12 +62,14 @@ void AddPlanCommand(CLI::App& app, CommandContext& context) {
                   "share of the memory left after weights that the KV cache gets")
       ->check(InRange(ConfigNumberOf("kv_cache_config.free_gpu_memory_fraction").range))
       ->capture_default_str();
-  command.add_option("--target-input-len", input->mean_input_length, "mean prompt length")
-      ->check(WholeRange(1, kMaxLength))
-      ->capture_default_str();
-  command.add_option("--target-output-len", input->mean_output_length, "mean output length")
-      ->check(WholeRange(1, kMaxLength))
-      ->capture_default_str();
+  command
+      .add_option("--target-input-len", input->mean_input_length,
+                  "mean prompt length (default: 1024, or what the context leaves)")
+      ->check(WholeRange(1, kMaxLength));
+  command
+      .add_option("--target-output-len", input->mean_output_length,
+                  "mean output length (default: 1024, or what the context leaves)")
+      ->check(WholeRange(1, kMaxLength));
   command.add_option("--max-seq-len", input->max_seq_len, "longest sequence; 0 = the model's")
       ->check(WholeRange(0, kMaxLength));
   command.footer(

@@ -152,9 +152,16 @@ void AddCommonFlags(CLI::App& command, PrepareFlags& flags) {
                      "model directory, or org/name on the Hub: its vocabulary is drawn from, and "
                      "no request may be longer than its context");
   command.add_option("--tokenizer", flags.tokenizer, "directory of tokenizer.json, if elsewhere");
-  command.add_option("--output", flags.output, "JSON Lines file; - is standard output")
-      ->capture_default_str();
-  command.add_option("--random-seed", flags.synthetic.seed, "of all draws")->capture_default_str();
+  CLI::Option* const output =
+      command.add_option("--output", flags.output, "JSON Lines file; - is standard output")
+          ->capture_default_str();
+  command
+      .add_flag_callback(
+          "--stdout", [&flags] { flags.output = "-"; }, "as --output -")
+      ->excludes(output);
+  command.add_option("--random-seed", flags.synthetic.seed, "of all draws")
+      ->capture_default_str()
+      ->check(WholeRange(0, int64_t{1} << 53));
   command
       .add_option("--task-id", flags.synthetic.task_id, "task_id of every request; -1 numbers them")
       ->capture_default_str();

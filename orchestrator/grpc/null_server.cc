@@ -15,6 +15,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/clock.h"
+#include "common/grpc_listener.h"
 #include "common/status_macros.h"
 #include "common/version.h"
 #include "proto/cluster.grpc.pb.h"
@@ -162,10 +163,7 @@ absl::StatusOr<std::unique_ptr<NullServer>> NullServer::Start(const std::string&
   builder.AddListeningPort(address, credentials, &port);
   builder.RegisterService(&parts->inference);
   builder.RegisterService(&parts->cluster);
-  parts->server = builder.BuildAndStart();
-  if (parts->server == nullptr || port == 0) {
-    return absl::UnavailableError(absl::StrCat("cannot listen on '", address, "'"));
-  }
+  ASSIGN_OR_RETURN(parts->server, StartListening(builder, address, port));
   parts->address = absl::StrCat(address.substr(0, address.rfind(':')), ":", port);
   return std::unique_ptr<NullServer>(new NullServer(std::move(parts)));
 }

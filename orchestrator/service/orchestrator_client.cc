@@ -13,6 +13,7 @@
 #include "orchestrator/grpc/channel.h"
 #include "orchestrator/service/run_fetch.h"
 #include "orchestrator/service/run_store.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -30,6 +31,7 @@ constexpr absl::Duration kAwayTimeout = absl::Minutes(1);    // that the service
 template <typename Response>
 absl::StatusOr<Response> Answered(const grpc::Status& status, Response response) {
   if (!status.ok()) return FromGrpc(status);
+  MakePrintable(response);  // others submitted what it tells of
   return response;
 }
 
@@ -95,6 +97,7 @@ absl::Status OrchestratorClient::WatchOnce(WatchRunRequest& request,
   const auto stream = stub_->Watch(&context, request);
   for (RunProgress progress; stream->Read(&progress);) {
     request.set_points_seen(request.points_seen() + progress.points_size());
+    MakePrintable(progress);
     last = progress.run();
     see(progress);
   }

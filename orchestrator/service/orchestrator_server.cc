@@ -21,6 +21,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/atomic_file.h"
+#include "common/grpc_listener.h"
 #include "common/status_macros.h"
 #include "orchestrator/service/orchestrator_service.h"
 #include "orchestrator/service/run_book.h"
@@ -72,11 +73,7 @@ absl::StatusOr<Listener> Listen(const OrchestratorServerOptions& options,
   builder.SetResourceQuota(quota);
   builder.RegisterService(&service);
   Listener listener;
-  listener.server = builder.BuildAndStart();
-  if (listener.server == nullptr || port == 0) {
-    return absl::UnavailableError(
-        absl::StrCat("--listen: cannot listen on '", options.listen, "'"));
-  }
+  ASSIGN_OR_RETURN(listener.server, StartListening(builder, options.listen, port));
   listener.address = absl::StrCat(options.listen.substr(0, options.listen.rfind(':')), ":", port);
   return listener;
 }

@@ -2,6 +2,8 @@
 #include "orchestrator/workload/dataset.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
 #include <fstream>
 #include <iostream>
 #include <limits>
@@ -10,6 +12,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "common/atomic_file.h"
 #include "common/input_file.h"
 #include "common/json_text.h"
 #include "common/status_macros.h"
@@ -280,13 +283,23 @@ std::string FormatDatasetEntry(const DatasetEntry& entry) {
 }
 
 absl::Status WriteDataset(const std::vector<DatasetEntry>& entries, const std::string& path) {
-  std::ofstream file;
-  if (path != "-") file.open(path, std::ios::binary | std::ios::trunc);
-  std::ostream& out = path == "-" ? std::cout : file;
-  for (const DatasetEntry& entry : entries) out << FormatDatasetEntry(entry);
-  out.flush();
-  if (!out) return absl::UnavailableError(absl::StrCat("--output: cannot write '", path, "'"));
-  return absl::OkStatus();
+  const auto write = [&entries](std::ostream& out) {
+    for (const DatasetEntry& entry : entries) out << FormatDatasetEntry(entry);
+    out.flush();
+  };
+  absl::Status status;
+  if (path != "-") {
+    status = WriteFileAtomically(path, write);
+  } else {
+    errno = 0;
+    write(std::cout);
+    if (!std::cout) {
+      status = absl::UnavailableError(
+          absl::StrCat("cannot write to standard output: ", std::strerror(errno)));
+    }
+  }
+  if (status.ok()) return status;
+  return absl::Status(status.code(), absl::StrCat("--output: ", status.message()));
 }
 
 }  // namespace regatta

@@ -90,7 +90,8 @@ absl::Status CheckLengths(const LengthDistribution& lengths, const std::string& 
       return BadOption(absl::StrCat("--", name, "-mean"), lengths.mean, limit);
     }
     if (!(lengths.stdev >= 0 && lengths.stdev <= kMaxOutputTokens)) {
-      return BadOption(absl::StrCat("--", name, "-stdev"), lengths.stdev, "zero or more");
+      return BadOption(absl::StrCat("--", name, "-stdev"), lengths.stdev,
+                       absl::StrCat("in 0..", kMaxOutputTokens));
     }
     return absl::OkStatus();
   }

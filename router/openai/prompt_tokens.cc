@@ -48,9 +48,9 @@ absl::StatusOr<std::vector<uint32_t>> GivenTokens(const OpenAiContext& context,
   tokens.reserve(array.size());
   for (const OrderedJson& id : array) {
     if (!id.is_number_unsigned() || id.get<uint64_t>() >= vocab_size) {
-      return absl::InvalidArgumentError(absl::StrCat(View(field), "[", tokens.size(), "]: is ",
-                                                     ShownValue(id), "; expected a token id below ",
-                                                     vocab_size));
+      return absl::InvalidArgumentError(
+          absl::StrCat(View(field), "[", tokens.size(), "]: is ", ShownValue(id),
+                       "; expected a token id of 0 to ", vocab_size - 1));
     }
     tokens.push_back(id.get<uint32_t>());
   }

@@ -51,8 +51,9 @@ void ReadLogitBias(RequestFields& fields, uint32_t vocab_size, SamplingParams& s
   for (const auto& [key, value] : biases->get_ref<const OrderedJson::object_t&>()) {
     const std::optional<uint32_t> token = TokenOf(key, vocab_size);
     if (!token) {
-      return fields.Fail("logit_bias", absl::StrCat("has the key '", key.substr(0, 32),
-                                                    "'; expected token ids below ", vocab_size));
+      return fields.Fail("logit_bias",
+                         absl::StrCat("has the key '", key.substr(0, 32),
+                                      "'; expected token ids of 0 to ", vocab_size - 1));
     }
     if (!seen.insert(*token).second) {  // "5" and "05".
       return fields.Fail("logit_bias", absl::StrCat("of token ", *token, " is given twice"));
@@ -111,8 +112,9 @@ void ReadStops(RequestFields& fields, uint32_t vocab_size, GenerateRequest& requ
   for (size_t i = 0; ids != nullptr && i < ids->size(); ++i) {
     const OrderedJson& id = (*ids)[i];
     if (!id.is_number_unsigned() || id.get<uint64_t>() >= vocab_size) {
-      return fields.Fail("stop_token_ids", absl::StrCat("holds ", ShownValue(id),
-                                                        "; expected token ids below ", vocab_size));
+      return fields.Fail(
+          "stop_token_ids",
+          absl::StrCat("holds ", ShownValue(id), "; expected token ids of 0 to ", vocab_size - 1));
     }
     request.add_stop_token_ids(id.get<uint32_t>());
   }

@@ -95,6 +95,15 @@ TEST(ConfigTest, WhatIsNoDocumentEndsInAnError) {
   }
 }
 
+TEST(ConfigTest, BytesThatAreNoUtf8AreNamed) {
+  for (const char* text : {"\xff\xfe", "dtype: \xe4"}) {
+    ServerConfig config;
+    std::vector<std::string> ignored;
+    EXPECT_EQ(ParseYaml(text, config, ignored).message(),
+              "not valid YAML: its bytes are not UTF-8");
+  }
+}
+
 TEST(ConfigTest, KnownKeysWithoutMeaningHereAreNamed) {
   std::vector<std::string> ignored;
   Parse(

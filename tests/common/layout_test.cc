@@ -113,6 +113,17 @@ TEST(LayoutTest, LongListsOfLayoutsAreCut) {
   EXPECT_LT(status.message().size(), 300);
 }
 
+TEST(LayoutTest, PoolsThatAreTooSmallNameWhatFitsThem) {
+  const ModelSpec spec = PublishedModel("llama-3.1-8b");
+  EXPECT_TRUE(CheckPoolSize(spec, *MakeLayout(4, 1, 1, 1), 4).ok());
+  EXPECT_TRUE(CheckPoolSize(spec, *MakeLayout(2, 1, 1, 1), 4).ok());
+  const absl::Status status = CheckPoolSize(spec, *MakeLayout(8, 1, 1, 1), 4);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_EQ(status.message(),
+            "layout tp8 needs 8 workers, the pool has 4; layouts of 4 ranks that fit: tp4, "
+            "tp2-pp2, pp4, tp2-dp2, pp2-dp2, dp4");
+}
+
 TEST(LayoutTest, StagesShareLayersEvenlyAndEarlierOnesTakeTheRest) {
   const ModelSpec spec = PublishedModel("llama-3.1-8b");
   const Layout layout = Make(/*tp=*/2, /*pp=*/5);

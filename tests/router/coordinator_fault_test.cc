@@ -152,7 +152,7 @@ TEST_F(CoordinatorFaultTest, AnImpossibleRepartitionKeepsTheLayout) {
   SubmitAll(1, 30);
   const uint64_t epoch = Describe().groups(0).epoch();
   EXPECT_EQ(RepartitionTo(3, 1, 1).code(), absl::StatusCode::kInvalidArgument);
-  EXPECT_EQ(RepartitionTo(4, 1, 1).code(), absl::StatusCode::kResourceExhausted);
+  EXPECT_EQ(RepartitionTo(4, 1, 1).code(), absl::StatusCode::kInvalidArgument);
   RepartitionRequest shorter;
   *shorter.mutable_layout() = *MakeLayout(1, 1, 1, 1);
   shorter.mutable_limits()->set_max_seq_len(30);

@@ -70,6 +70,17 @@ TEST_F(CoordinatorTest, TooFewWorkersAtStartIsAnError) {
   EXPECT_EQ(Submit(1, 1).status().code(), absl::StatusCode::kUnavailable);
 }
 
+TEST_F(CoordinatorTest, TooFewWorkersForAnotherLayoutNamesThoseThatFit) {
+  AddWorkers(2, milliseconds(0));
+  ASSERT_TRUE(Start(*MakeLayout(2, 1, 1, 1)).ok());
+  const absl::Status status = RepartitionTo(2, 1, 2);
+  EXPECT_EQ(status.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(status.message()),
+              HasSubstr("layout tp2-dp2 needs 4 workers, the pool has 2; layouts of 2 ranks that "
+                        "fit: tp2"));
+  EXPECT_EQ(Describe().groups_size(), 1);  // goes on serving
+}
+
 TEST_F(CoordinatorTest, GraphsAskedOfCpuRanksAreSaidToHaveNoEffect) {
   AddWorkers(1, milliseconds(0));
   options_.former.graphs.emplace();

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "tests/testing/temp_dir.h"
 
 namespace regatta {
@@ -101,6 +102,18 @@ TEST_F(OptionsTest, NumbersMustBeFinite) {
   EXPECT_THAT(Error("", {"--kv-cache-free-gpu-mem-fraction", "nan"}), HasSubstr("nan"));
   Parse("", {"--start-timeout", "1.5e1"});
   EXPECT_EQ(exit_code_, -1) << error_;
+}
+
+TEST_F(OptionsTest, WorkersNeedAPort) {
+  dir_.Write("workers", "host-a:9001\nhost-b\n");
+  EXPECT_THAT(
+      Error("", {"--worker-file", dir_.File("workers")}),
+      HasSubstr("--workers, --worker-file: 'host-b' is not host:port with a port of 1 to 65535"));
+  for (const char* address : {"127.0.0.1", "host:0", "host:65537", "host:", "host:x"}) {
+    dir_.Write("workers", address);
+    EXPECT_THAT(Error("", {"--worker-file", dir_.File("workers")}),
+                HasSubstr(absl::StrCat("'", address, "' is not host:port with a port of 1")));
+  }
 }
 
 TEST_F(OptionsTest, FirstComeFirstServedIgnoresPriorities) {

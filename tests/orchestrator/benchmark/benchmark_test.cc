@@ -140,6 +140,20 @@ TEST_F(BenchmarkTest, ThroughputWritesThePointAsJson) {
   EXPECT_GT(point.regatta().run().environment().cpus(), 0u);
 }
 
+// The points are kept and said to be, whatever else cannot be written.
+TEST_F(BenchmarkTest, AReportThatDoesNotFitTheDiskDoesNotHideTheResults) {
+  const auto server = Serve({});
+  ASSERT_EQ(RunToEnd({"sweep", "--url", absl::StrCat("grpc://", server->address()), "--dataset",
+                      dataset(), "--output", results(), "--report-json", "/dev/full",
+                      "--concurrency", "1", "--num-requests", "2"}),
+            "exit code 1")
+      << Log();
+  EXPECT_THAT(Log(), HasSubstr("cannot write '/dev/full': No space left on device"));
+  EXPECT_THAT(Log(), HasSubstr("Results: " + RunPath()));
+  EXPECT_THAT(Log(), HasSubstr("Repeat:  "));
+  EXPECT_TRUE(LoadResults(RunPath())->completed());
+}
+
 TEST_F(BenchmarkTest, TwoServersAreComparedInTurn) {
   // B takes three times as long for each token, which no busy machine hides.
   const auto a = Serve({1'000'000, 2'000'000, 1}), b = Serve({1'000'000, 6'000'000, 1});

@@ -87,6 +87,26 @@ TEST_F(RunDirectoryTest, ResultsAreReadBackAndRequestsAppended) {
   EXPECT_THAT(lines, HasSubstr("{\"index\":3,"));
 }
 
+TEST_F(RunDirectoryTest, NamesKeepLettersOfAllAlphabets) {
+  const auto name = [this](const std::string& model) {
+    return fs::path(RunDirectory::Create(root_, model, "tp1")->path()).filename().string();
+  };
+  EXPECT_THAT(name("ünï cödé"), HasSubstr("-ünï_cödé-tp1"));
+  EXPECT_THAT(name("a/ \x1b[b"), HasSubstr("-a_b-tp1"));
+  EXPECT_THAT(name("bad\xff\xfe"), HasSubstr("-bad_-tp1"));
+}
+
+TEST_F(RunDirectoryTest, StoredNamesCannotSteerTheTerminal) {
+  const auto directory = RunDirectory::Create(root_, "m", "tp1");
+  SweepReport sweep;
+  sweep.set_schema(kSweepSchema);
+  sweep.add_points()->mutable_engine()->set_model("m\x1b[31m");
+  ASSERT_TRUE(directory->WriteResults(sweep).ok());
+  const auto read = LoadResults(directory->path());
+  ASSERT_TRUE(read.ok()) << read.status();
+  EXPECT_EQ(read->points(0).engine().model(), "m\xef\xbf\xbd[31m");
+}
+
 TEST_F(RunDirectoryTest, ErrorsNameThePath) {
   EXPECT_THAT(std::string(RunDirectory::Create("/proc/nowhere", "m", "tp1").status().message()),
               HasSubstr("/proc/nowhere"));

@@ -25,8 +25,8 @@ TEST(ParseConcurrencyTest, ErrorsNameThePartTheValueAndTheLimit) {
     EXPECT_EQ(points.status().code(), absl::StatusCode::kInvalidArgument) << text;
     return std::string(points.status().message());
   };
-  EXPECT_THAT(message(""), HasSubstr("'' is not a number"));
-  EXPECT_THAT(message("1,,2"), HasSubstr("'' is not a number"));
+  EXPECT_THAT(message(""), HasSubstr("value 1 is empty"));
+  EXPECT_THAT(message("1,,2"), HasSubstr("value 2 is empty"));
   EXPECT_THAT(message("1,a"), HasSubstr("'a': 'a' is not a number"));
   EXPECT_THAT(message("0"), HasSubstr("0 is not in 1..65536"));
   EXPECT_THAT(message("-4"), HasSubstr("-4 is not in 1..65536"));

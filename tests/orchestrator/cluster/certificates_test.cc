@@ -10,7 +10,9 @@
 #include <filesystem>
 
 #include "common/credentials.h"
+#include "common/grpc_listener.h"
 #include "proto/worker.grpc.pb.h"
+#include "tests/testing/file_size_limit.h"
 
 namespace regatta {
 namespace {
@@ -82,9 +84,60 @@ TEST_F(CertificatesTest, ExistingAuthority_IsNeverReplaced) {
   EXPECT_EQ(InitCertificates(dir_, options_).code(), absl::StatusCode::kAlreadyExists);
 }
 
+// Wherever the disk is full, nothing is left that would be taken for an authority.
+TEST_F(CertificatesTest, AFullDisk_IsNamedAndLeavesNothingBehind) {
+  for (const rlim_t bytes : {0, 100, 400}) {
+    absl::Status status;
+    {
+      const FileSizeLimit limit(bytes);
+      status = InitCertificates(dir_, options_);
+    }
+    EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << bytes;
+    EXPECT_THAT(std::string(status.message()), HasSubstr("cannot write '" + dir_)) << bytes;
+    EXPECT_TRUE(std::filesystem::is_empty(dir_)) << bytes;
+  }
+  EXPECT_TRUE(InitCertificates(dir_, options_).ok());
+}
+
+TEST_F(CertificatesTest, AKeyOfAnotherCertificate_IsNamedByServersAndClients) {
+  ASSERT_TRUE(InitCertificates(dir_, options_).ok());
+  TlsOptions mixed = Tls("router");
+  mixed.key = Tls("worker").key;
+  const std::string cause = mixed.key + "' is not the key of the certificate '" + mixed.cert;
+  const absl::Status server = MakeServerCredentials(mixed, "127.0.0.1:0").status();
+  EXPECT_EQ(server.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(std::string(server.message()), HasSubstr(cause));
+  const absl::Status client = MakeChannelCredentials(mixed, "127.0.0.1:1").status();
+  EXPECT_THAT(std::string(client.message()), HasSubstr(cause));
+  mixed.key = mixed.cert;
+  EXPECT_THAT(std::string(MakeServerCredentials(mixed, "127.0.0.1:0").status().message()),
+              HasSubstr("holds no private key"));
+}
+
 TEST_F(CertificatesTest, DaysOutOfRange_AreNamed) {
   options_.days = 0;
   EXPECT_THAT(std::string(InitCertificates(dir_, options_).message()), HasSubstr("--days 0"));
+}
+
+TEST(GrpcListener, ATakenPort_IsSaidInWordsAndInNoLogLine) {
+  Worker::Service service;
+  const auto start = [&service](const std::string& address, int& port) {
+    grpc::ServerBuilder builder;
+    builder.RegisterService(&service);
+    builder.AddListeningPort(address, grpc::InsecureServerCredentials(), &port);
+    builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+    return StartListening(builder, address, port);
+  };
+  int port = 0, none = 0;
+  const auto first = start("127.0.0.1:0", port);
+  ASSERT_TRUE(first.ok()) << first.status();
+  ASSERT_GT(port, 0);
+  const std::string taken = "127.0.0.1:" + std::to_string(port);
+  testing::internal::CaptureStderr();
+  const absl::Status second = start(taken, none).status();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_EQ(second.code(), absl::StatusCode::kUnavailable);
+  EXPECT_EQ(second.message(), "--listen: cannot listen on '" + taken + "': Address already in use");
 }
 
 TEST(Credentials, PlaintextOffLoopback_NeedsInsecure) {

@@ -12,6 +12,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "tests/testing/file_size_limit.h"
 
 namespace regatta {
 namespace {
@@ -87,6 +88,19 @@ TEST_F(LauncherTest, ADyingWorkerShowsItsLastWordsAndTakesTheRestDown) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("worker-1 ended with exit code 4"));
   EXPECT_THAT(std::string(status.message()), HasSubstr("cannot load shard 7"));
   ExpectNothingLeft();
+}
+
+TEST_F(LauncherTest, AWorkerThatCanWriteNothingIsSaidToBeOnAFullDisk) {
+  Program("regatta-worker", "echo cannot write; exit 1\n");
+  options_.device = "cpu";
+  absl::Status status;
+  {
+    const FileSizeLimit limit(0);
+    status = Launch();
+  }
+  EXPECT_THAT(std::string(status.message()), HasSubstr("worker-0 ended with exit code 1"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("(none: cannot write '"));
+  EXPECT_THAT(std::string(status.message()), HasSubstr("': File too large)"));
 }
 
 TEST_F(LauncherTest, ADyingRouterIsNoticedAfterTheWorkersListen) {

@@ -94,6 +94,31 @@ TEST(Plan, RefusesWhatServingRefuses) {
               HasSubstr("ep 1, 2, 4 would do"));
 }
 
+TEST(Plan, UsualLengthsAreCutToTheContextAndGivenOnesAreNot) {
+  PlanInput input;
+  input.max_seq_len = 1024;
+  const auto cut = RenderPlan(Load("llama-3.1-8b"), input);
+  ASSERT_TRUE(cut.ok()) << cut.status();
+  EXPECT_THAT(*cut, HasSubstr("of 512 in / 512 out (the usual 1024 are cut to what 1024 leave)\n"));
+  input.mean_input_length = 1000;
+  const auto rest = RenderPlan(Load("llama-3.1-8b"), input);
+  ASSERT_TRUE(rest.ok()) << rest.status();
+  EXPECT_THAT(*rest, HasSubstr("of 1000 in / 24 out (the usual 1024"));
+  const auto message = [&] {
+    return std::string(RenderPlan(Load("llama-3.1-8b"), input).status().message());
+  };
+  input.mean_input_length = 9999;
+  EXPECT_THAT(message(), HasSubstr("9999 tokens in and 1 out are 10000, over 1024, --max-seq-len"));
+  input.mean_input_length = 512;
+  input.mean_output_length = 513;
+  EXPECT_THAT(message(), HasSubstr("512 tokens in and 513 out are 1025, over 1024"));
+  input.max_seq_len = 0;
+  EXPECT_TRUE(RenderPlan(Load("llama-3.1-8b"), input).ok());
+  const auto usual = RenderPlan(Load("llama-3.1-8b"), PlanInput());
+  ASSERT_TRUE(usual.ok()) << usual.status();
+  EXPECT_THAT(*usual, HasSubstr("of 1024 in / 1024 out\n"));
+}
+
 TEST(Plan, Copies_AreListedAmongLayouts) {
   PlanInput input = Article("H200");
   input.tp = 2;

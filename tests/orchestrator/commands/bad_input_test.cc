@@ -1,6 +1,8 @@
 // What people give to `regatta` and it must refuse before anything is started: each case is a
 // command line, what stderr says of it and the exit code.
 #include <gmock/gmock.h>
+#include <grpcpp/server.h>
+#include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
 
@@ -12,7 +14,9 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
+#include "common/model_spec.h"
 #include "orchestrator/cluster/child_process.h"
+#include "proto/cluster.grpc.pb.h"
 #include "tests/testing/safetensors_writer.h"
 #include "tests/testing/temp_dir.h"
 
@@ -277,6 +281,52 @@ TEST_F(BadInputTest, NumbersOfFlagsAndOfTheConfigurationAreRefusedAlike) {
   }
 }
 
+// Of a router that serves what `description` says.
+class DescribedCluster final : public Cluster::Service {
+ public:
+  grpc::Status Describe(grpc::ServerContext*, const ClusterDescribeRequest*,
+                        ClusterDescription* description) override {
+    *description = description_;
+    return grpc::Status::OK;
+  }
+  ClusterDescription description_;
+};
+
+TEST_F(BadInputTest, ARouterThatServesAnotherModelIsNamedWithIt) {
+  DescribedCluster cluster;
+  cluster.description_.set_model_name("regatta\x1b[31m-dense");
+  cluster.description_.set_architecture("LlamaForCausalLM");
+  cluster.description_.set_vocab_size(1024);
+  cluster.description_.add_groups()->set_state("running");
+  int port = 0;
+  grpc::ServerBuilder builder;
+  builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
+  builder.RegisterService(&cluster);
+  const auto server = builder.BuildAndStart();
+  ASSERT_GT(port, 0);
+  const auto sweep = [&](const std::string& model, std::vector<std::string> more) {
+    std::vector<std::string> arguments = {"sweep",
+                                          "--url",
+                                          absl::StrCat("grpc://127.0.0.1:", port),
+                                          "--model",
+                                          Bundled(model),
+                                          "--output",
+                                          dir_.File("results")};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return arguments;
+  };
+  ExpectRefusal(sweep("regatta-moe", {}), "--model: regatta-moe (MixtralForCausalLM, ");
+  EXPECT_THAT(Log(), HasSubstr("is not what the router at --url serves: regatta\xef\xbf\xbd[31m-"
+                               "dense (LlamaForCausalLM, "));
+  EXPECT_THAT(Log(), Not(HasSubstr("\x1b")));
+  const auto dense = LoadModelSpec(Bundled("regatta-dense"));
+  ASSERT_TRUE(dense.ok()) << dense.status();
+  cluster.description_.set_parameters(dense->NumParameters());
+  ExpectRefusal(sweep("regatta-dense", {"--eos-id", "1024"}),
+                "--eos-id: 1024 is outside -1 to 1023, the vocabulary of regatta");
+  EXPECT_THAT(Log(), HasSubstr("! --model is regatta-dense, the router calls what it serves "));
+}
+
 struct BadCommand {
   std::vector<std::string> arguments;
   std::string message;
@@ -285,7 +335,8 @@ struct BadCommand {
 TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
   const std::string model = Bundled("regatta-dense");
   dir_.Write("open.yml", "a: [1");
-  dir_.Write("zero.yml", std::string("\xff\xfe\0", 3));
+  dir_.Write("zero.yml", std::string("a\0", 2));
+  dir_.Write("utf16.yml", "\xff\xfe");
   dir_.Write("open.jsonl", "{\"prompt\": \n");
   const std::string data = dir_.File("open.jsonl"), dir = dir_.path();
   const std::vector<BadCommand> commands = {
@@ -299,6 +350,12 @@ TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
       {Sweep(model, {"--config", dir_.File("none.yml")}), "none.yml': No such file or directory"},
       {Sweep(model, {"--config", dir_.File("open.yml")}), "open.yml: not valid YAML at line 1, "},
       {Sweep(model, {"--config", dir_.File("zero.yml")}), "it holds bytes of zero"},
+      {Sweep(model, {"--config", dir_.File("utf16.yml")}), "utf16.yml: not valid YAML: its bytes"},
+      {Sweep(model, {"--eos_id", "5000"}),
+       "--eos-id: 5000 is outside -1 to 1023, the vocabulary of regatta-dense"},
+      {Sweep(model, {"--report_json", "/proc/none.json"}),
+       "--report-json: '/proc/none.json' cannot be written: "},
+      {Sweep(model, {"--concurrency", "1,,2"}), "--concurrency '1,,2': value 2 is empty"},
       {Sweep(model, {"--dataset", dir}), "--dataset: cannot read '" + dir + "': it is a directory"},
       {Sweep(model, {"--dataset", data}), "open.jsonl:1: not valid JSON at column 12: unexpected"},
       {Sweep(model, {"--report-json", dir_.File("none/x")}), "there is no directory '"},
@@ -327,6 +384,15 @@ TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
        "3 "
        "of 3 lines: give --tokenizer in place of --model for a server with another context, or "
        "shorten them or leave them out"},
+      {{"plan", "--model", model, "--target-input-len", "9999"},
+       "9999 tokens in and 1 out are 10000, over 1024, the model's context"},
+      {{"prepare-dataset", "--model", model, "--output", dir_.File("x"), "--random-seed", "-1",
+        "token-norm-dist"},
+       "--random-seed: -1 is outside 0 to "},
+      {{"prepare-dataset", "--model", model, "--output", dir_.File("x"), "token-norm-dist",
+        "--num-requests", "3", "--input-mean", "100", "--input-stdev", "1e300", "--output-mean",
+        "100", "--output-stdev", "0"},
+       "--input-stdev is 1e+300, must be in 0..16777216"},
       {{"import", dir, "--source", "x", "--output", dir_.File("x")}, "': it is a directory"},
       {{"compare", dir_.File("none"), dir_.File("none")}, "a run is a directory with a results"},
   };

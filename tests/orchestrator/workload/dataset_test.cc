@@ -227,7 +227,7 @@ TEST(SyntheticTest, BadOptionsAreNamed) {
   EXPECT_THAT(message(options), HasSubstr("--input-mean is -4, must be in 1..16777216"));
   options = NormalOptions();
   options.output.stdev = -1;
-  EXPECT_THAT(message(options), HasSubstr("--output-stdev is -1"));
+  EXPECT_THAT(message(options), HasSubstr("--output-stdev is -1, must be in 0..16777216"));
   options = NormalOptions();
   options.output = {LengthDistribution::Kind::kUniform, 0, 0, 9, 4};
   EXPECT_THAT(message(options), HasSubstr("--output-max is 4, must be in 9.."));

@@ -83,7 +83,7 @@ TEST_F(CompletionTest, WrongPromptsAreNamed) {
   EXPECT_THAT(ErrorOf({{"prompt", {"a", 1}}}), HasSubstr("prompt[1]: is 1"));
   EXPECT_THAT(ErrorOf({{"prompt", {{1}, {{2}}}}}), HasSubstr("prompt[1][0]: is an array of 1"));
   EXPECT_THAT(ErrorOf({{"prompt", {302, 303}}}),
-              HasSubstr("prompt[1]: is 303; expected a token id below 303"));
+              HasSubstr("prompt[1]: is 303; expected a token id of 0 to 302"));
   EXPECT_THAT(ErrorOf({{"prompt", {-1}}}), HasSubstr("prompt[0]: is -1"));
   EXPECT_THAT(ErrorOf({{"prompt", {9223372036854775808u}}}), HasSubstr("9223372036854775808"));
   EXPECT_THAT(ErrorOf({{"prompt", {1.5}}}), HasSubstr("prompt[0]: is 1.5"));

@@ -1,0 +1,19 @@
+// Text of others on a terminal: names of remote models, stored or imported results, messages of
+// servers. Terminals obey control characters, so none of theirs may get there.
+#pragma once
+
+#include <google/protobuf/message.h>
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace regatta {
+
+// `text` with U+FFFD for each control character (C0 but for line feeds and tabs, DEL, C1).
+std::string Printable(absl::string_view text);
+
+// The same for all strings in `message`, at any depth.
+void MakePrintable(google::protobuf::Message& message);
+
+}  // namespace regatta
