@@ -54,6 +54,12 @@ void AddMachine(const SweepReport& sweep, const PointReport& point, Facts& facts
   }
 }
 
+// Not known where there is none: nothing was streamed, or all tokens of a request came at once.
+std::string HowSpeedIsMade(const PointReport& point) {
+  if (point.regatta().has_user_speed_tok_s()) return "pooled";
+  return point.streaming_metrics().token_output_speed_tok_s() > 0 ? "mean of requests' speeds" : "";
+}
+
 const std::string& HashOf(const SweepReport& sweep) {
   return sweep.journal().identity().dataset_hash();
 }
@@ -70,10 +76,7 @@ void AddLoad(const SweepReport& sweep, const PointReport& point, bool by_hash, F
   }
   facts.push_back({"arrivals", info.load().arrival(), true});
   facts.push_back({"streaming", OnOff(info.streaming()), true});
-  if (info.streaming()) {
-    facts.push_back({"speed of a user",
-                     info.has_user_speed_tok_s() ? "pooled" : "mean of requests' speeds", true});
-  }
+  facts.push_back({"speed of a user", HowSpeedIsMade(point), true});
   facts.push_back({"transport", info.stream_mode(), true});
   facts.push_back({"prefix cache", OnOff(info.prefix_cache()), true});
   facts.push_back({"protocol", info.protocol().empty() ? "regatta" : info.protocol(), true});
