@@ -58,7 +58,7 @@ int Refuse(const CLI::App& app, const CLI::ParseError& error) {
 }
 
 // A flag that was given "", as shells do with a variable that is not set; empty when there is none.
-// "--flag=" would take the argument behind it.
+// First of those as "--flag=", which would take the argument behind it.
 std::string EmptyFlag(const std::vector<std::string>& arguments) {
   for (const std::string& argument : arguments) {
     if (absl::StartsWith(argument, "--") && argument.find('=') == argument.size() - 1) {
@@ -67,6 +67,7 @@ std::string EmptyFlag(const std::vector<std::string>& arguments) {
   }
   return "";
 }
+
 std::string EmptyFlag(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     const std::vector<std::string>& values = option->results();

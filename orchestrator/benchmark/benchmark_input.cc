@@ -121,24 +121,23 @@ absl::Status CheckServedModel(const BenchmarkOptions& options, const ClusterDesc
   const bool known = !cluster.architecture().empty();  // null servers have none
   if (!known || !HasFile(options.cluster.model, "config.json")) return absl::OkStatus();
   ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.cluster.model));
-  const auto text = [](const std::string& name, const std::string& architecture,
-                       uint64_t parameters, uint64_t vocabulary) {
-    return absl::StrCat(name, " (", architecture, ", ", parameters, " parameters, vocabulary ",
+  const auto shape = [](const std::string& architecture, uint64_t parameters, uint64_t vocabulary) {
+    return absl::StrCat(" (", architecture, ", ", parameters, " parameters, vocabulary ",
                         vocabulary, ")");
   };
-  const std::string given =
-      text(spec.name, spec.architecture, spec.NumParameters(), spec.vocab_size);
-  const std::string served = text(cluster.model_name(), cluster.architecture(),
-                                  cluster.parameters(), cluster.vocab_size());
-  if (given == served) return absl::OkStatus();
-  if (given.substr(spec.name.size()) == served.substr(cluster.model_name().size())) {
+  const std::string given = shape(spec.architecture, spec.NumParameters(), spec.vocab_size);
+  const std::string served =
+      shape(cluster.architecture(), cluster.parameters(), cluster.vocab_size());
+  if (given != served) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--model: ", spec.name, given, " is not what the router at --url serves: ",
+                     cluster.model_name(), served, "; give that model, or leave --model out"));
+  }
+  if (spec.name != cluster.model_name()) {
     notes << "! --model is " << spec.name << ", the router calls what it serves "
           << cluster.model_name() << "\n";
-    return absl::OkStatus();
   }
-  return absl::InvalidArgumentError(
-      absl::StrCat("--model: ", given, " is not what the router at --url serves: ", served,
-                   "; give that model, or leave --model out"));
+  return absl::OkStatus();
 }
 
 absl::Status CheckSchedule(const BenchmarkOptions& options, const Dataset& dataset,

@@ -14,6 +14,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/atomic_file.h"
 #include "common/check.h"
 #include "common/layout.h"
 #include "common/model_spec.h"
@@ -229,7 +230,6 @@ absl::Status BenchmarkSession::Reform(const RepartitionRequest& request) {
       AwaitReady(serving_.channel, absl::Seconds(options_.cluster.launch_timeout_s), [&] {
         return stop_.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
       }));
-  MakePrintable(serving_.description);
   return reformed;
 }
 
@@ -493,8 +493,8 @@ absl::Status BenchmarkSession::WriteFiles(bool whole_sweep) const {
   }
   RETURN_IF_ERROR(directory_->WriteResults(sweep_));  // last: complete means that all is there
   if (options_.report_json.empty()) return absl::OkStatus();
-  return WriteTextFile(options_.report_json,
-                       whole_sweep ? ToJson(sweep_) : ToJson(StandalonePoint(sweep_)));
+  return WriteFileAtomically(options_.report_json,
+                             whole_sweep ? ToJson(sweep_) : ToJson(StandalonePoint(sweep_)));
 }
 
 }  // namespace regatta

@@ -168,15 +168,6 @@ absl::Status CheckTextFilePath(const std::string& flag, const std::string& path)
   return path.empty() ? absl::OkStatus() : TryToWrite(flag, path);
 }
 
-absl::Status WriteTextFile(const std::string& path, const std::string& text) {
-  errno = 0;
-  std::ofstream file(path, std::ios::trunc | std::ios::binary);
-  file << text;
-  file.close();
-  if (file) return absl::OkStatus();
-  return absl::UnavailableError(absl::StrCat("cannot write '", path, "': ", std::strerror(errno)));
-}
-
 absl::StatusOr<SweepReport> LoadResults(const std::string& path) {
   std::error_code error;
   const std::string file_path = fs::is_directory(path, error) ? path + "/results.json" : path;

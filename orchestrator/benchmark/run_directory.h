@@ -54,9 +54,6 @@ class RunDirectory {
 // directory, or its own is not there. For what is written after hours.
 absl::Status CheckTextFilePath(const std::string& flag, const std::string& path);
 
-// Writes all of `text`; the error names the path.
-absl::Status WriteTextFile(const std::string& path, const std::string& text);
-
 // results.json of a run directory (or that file itself). NOT_FOUND or INVALID_ARGUMENT name it.
 absl::StatusOr<SweepReport> LoadResults(const std::string& path);
 

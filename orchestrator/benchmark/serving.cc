@@ -257,7 +257,6 @@ absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
   ASSIGN_OR_RETURN(serving.description, AwaitReady(serving.channel, timeout, [&] {
                      return stop.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
                    }));
-  MakePrintable(serving.description);
   return serving;
 }
 

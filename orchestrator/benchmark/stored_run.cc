@@ -6,6 +6,7 @@
 #include <sstream>
 
 #include "absl/strings/str_cat.h"
+#include "common/atomic_file.h"
 #include "common/input_file.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
@@ -79,7 +80,7 @@ absl::StatusOr<std::vector<std::string>> ExportTo(const StoredRun& run,
       const fs::path path = fs::path(dir) / file.name;
       std::error_code error;
       fs::create_directories(path.parent_path(), error);
-      RETURN_IF_ERROR(WriteTextFile(path.string(), file.text));
+      RETURN_IF_ERROR(WriteFileAtomically(path.string(), file.text));
       paths.push_back(path.string());
     }
   }

@@ -15,6 +15,7 @@
 #include "common/grpc_status.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
+#include "orchestrator/terminal/printable.h"
 #include "proto/cluster.grpc.pb.h"
 #include "proto/health.grpc.pb.h"
 
@@ -106,6 +107,7 @@ absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::C
     return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
                         absl::StrCat("Cluster.Describe: ", status.error_message()));
   }
+  MakePrintable(description);
   return description;
 }
 

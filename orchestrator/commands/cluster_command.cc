@@ -14,7 +14,6 @@
 #include "orchestrator/cluster/cluster_text.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/grpc/channel.h"
-#include "orchestrator/terminal/printable.h"
 #include "proto/cluster.grpc.pb.h"
 
 namespace regatta {
@@ -39,8 +38,7 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Dial(const ClusterFlags& flags) {
 
 absl::Status PrintDescription(const ClusterFlags& flags) {
   ASSIGN_OR_RETURN(const auto channel, Dial(flags));
-  ASSIGN_OR_RETURN(ClusterDescription cluster, DescribeCluster(channel, kRouterTimeout));
-  MakePrintable(cluster);
+  ASSIGN_OR_RETURN(const ClusterDescription cluster, DescribeCluster(channel, kRouterTimeout));
   std::cout << ClusterText(cluster);
   return absl::OkStatus();
 }

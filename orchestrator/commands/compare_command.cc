@@ -9,6 +9,7 @@
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/atomic_file.h"
 #include "common/flags.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
@@ -41,10 +42,10 @@ struct CompareFlags {
 
 absl::Status Publish(const CompareFlags& flags, const Comparison& comparison) {
   std::cout << ComparisonText(comparison, flags.all_metrics) << std::flush;
-  if (!flags.json.empty()) RETURN_IF_ERROR(WriteTextFile(flags.json, ToJson(comparison)));
-  if (!flags.svg.empty()) RETURN_IF_ERROR(WriteTextFile(flags.svg, ForestPlot(comparison)));
+  if (!flags.json.empty()) RETURN_IF_ERROR(WriteFileAtomically(flags.json, ToJson(comparison)));
+  if (!flags.svg.empty()) RETURN_IF_ERROR(WriteFileAtomically(flags.svg, ForestPlot(comparison)));
   if (flags.markdown.empty()) return absl::OkStatus();
-  return WriteTextFile(flags.markdown, ComparisonMarkdown(comparison, flags.all_metrics));
+  return WriteFileAtomically(flags.markdown, ComparisonMarkdown(comparison, flags.all_metrics));
 }
 
 // Gates first; then requests of B that failed, of which no figure tells.
@@ -104,10 +105,10 @@ absl::StatusOr<Comparison> CompareLive(const CompareFlags& flags, const Comparis
   }
   ASSIGN_OR_RETURN(const Comparison comparison, CompareRuns(runs.a, runs.b, options));
   const std::filesystem::path directory(runs.directory);
-  RETURN_IF_ERROR(WriteTextFile(directory / "comparison.json", ToJson(comparison)));
-  RETURN_IF_ERROR(WriteTextFile(directory / "comparison.md",
-                                ComparisonMarkdown(comparison, /*all_metrics=*/true)));
-  RETURN_IF_ERROR(WriteTextFile(directory / "comparison.svg", ForestPlot(comparison)));
+  RETURN_IF_ERROR(WriteFileAtomically(directory / "comparison.json", ToJson(comparison)));
+  RETURN_IF_ERROR(WriteFileAtomically(directory / "comparison.md",
+                                      ComparisonMarkdown(comparison, /*all_metrics=*/true)));
+  RETURN_IF_ERROR(WriteFileAtomically(directory / "comparison.svg", ForestPlot(comparison)));
   std::cout << "Comparison: " << runs.directory << "\n\n";
   return comparison;
 }

@@ -7,6 +7,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "common/atomic_file.h"
 #include "common/flags.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
@@ -33,7 +34,7 @@ struct NullServerFlags {
 absl::Status Stay(const std::string& url, const std::string& address,
                   const NullServerFlags& flags) {
   if (!flags.address_file.empty()) {
-    RETURN_IF_ERROR(WriteTextFile(flags.address_file, address + "\n"));
+    RETURN_IF_ERROR(WriteFileAtomically(flags.address_file, address + "\n"));
   }
   std::cerr << "null server on " << url << "; Ctrl-C ends it\n";
   const std::atomic<bool>& stop = InterruptFlag();

@@ -99,9 +99,8 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       "    --extra_llm_api_options llm_api_options.yml\n"
       "  regatta serve MODEL --host 0.0.0.0 --http-tls-cert server.crt --http-tls-key server.key "
       "--api-key-file keys\n"
-      "Exit codes: 0 ended by Ctrl-C or SIGTERM, running requests drained, 1 could not serve, 2 "
-      "bad "
-      "input.");
+      "Exit codes: 0 ended by Ctrl-C or SIGTERM, running requests drained, 1 could not serve, "
+      "2 bad input.");
   command.callback([options, &context] { context.chosen = [options] { return Serve(*options); }; });
 }
 

@@ -2,10 +2,10 @@
 #include <google/protobuf/util/json_util.h>
 
 #include <algorithm>
-#include <fstream>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "common/atomic_file.h"
 #include "common/json_text.h"
 #include "common/status_macros.h"
 #include "orchestrator/report/frontier.h"
@@ -115,31 +115,19 @@ std::string RenderMarkdown(const SweepReport& sweep) {
                       directory.empty() ? "" : absl::StrCat("\nin `", directory, "`\n"));
 }
 
-namespace {
-
-absl::Status WriteFile(const std::string& path, const std::string& text) {
-  std::ofstream file(path, std::ios::binary);
-  file << text;
-  file.close();
-  if (!file) return absl::UnavailableError(absl::StrCat("cannot write '", path, "'"));
-  return absl::OkStatus();
-}
-
-}  // namespace
-
 absl::Status WriteReports(const SweepReport& sweep, const std::string& dir, bool markdown) {
   ReportedRun run;
   run.sweep = sweep;
   ASSIGN_OR_RETURN(run.details, LoadRunDetails(dir, sweep));
   RETURN_IF_ERROR(WriteOverlay({&run, 1}, dir));
-  RETURN_IF_ERROR(WriteFile(dir + "/summary.csv", RenderCsv(sweep)));
-  if (markdown) RETURN_IF_ERROR(WriteFile(dir + "/summary.md", RenderMarkdown(sweep)));
+  RETURN_IF_ERROR(WriteFileAtomically(dir + "/summary.csv", RenderCsv(sweep)));
+  if (markdown) RETURN_IF_ERROR(WriteFileAtomically(dir + "/summary.md", RenderMarkdown(sweep)));
   return absl::OkStatus();
 }
 
 absl::Status WriteOverlay(absl::Span<const ReportedRun> runs, const std::string& dir) {
-  RETURN_IF_ERROR(WriteFile(dir + "/report.html", RenderHtml(runs)));
-  return WriteFile(dir + "/pareto.svg", RenderSvg(FrontierChart(runs)));
+  RETURN_IF_ERROR(WriteFileAtomically(dir + "/report.html", RenderHtml(runs)));
+  return WriteFileAtomically(dir + "/pareto.svg", RenderSvg(FrontierChart(runs)));
 }
 
 std::string ToJson(const google::protobuf::Message& message) {

@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "common/atomic_file.h"
 #include "common/check.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
@@ -56,8 +57,8 @@ absl::Status Tune(BenchmarkSession& session) {
   const PointReport& point = *RunsOf(session.sweep(), kSearchRole, answer.concurrency())[0];
   *answer.mutable_measured_limits() = LimitsOf(cluster);
   *answer.mutable_tuned_limits() = TuneLimits(point, cluster);
-  return WriteTextFile(session.directory().path() + "/tuned.yaml",
-                       TunedYaml(session.sweep(), cluster));
+  return WriteFileAtomically(session.directory().path() + "/tuned.yaml",
+                             TunedYaml(session.sweep(), cluster));
 }
 
 absl::Status Recommend(const RecommendPlan& plan, BenchmarkSession& session,

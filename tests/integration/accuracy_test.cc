@@ -78,7 +78,9 @@ TEST_P(WholeHeldOutSet, ExactAnswers_EqualTheTrainingsMeasurement) {
   if (variant.preempts) ShortAnswersFirst(prompts);
   const auto& channel = (*cluster)->channel();
   const std::vector<Output> outputs = Run(channel, variant.model, prompts);
-  if (variant.preempts) EXPECT_GT(Total(outputs, &Usage::preemptions), 0u);
+  if (variant.preempts) {
+    EXPECT_GT(Total(outputs, &Usage::preemptions), 0u);
+  }
   if (!variant.repeats) return;
   const std::vector<Output> cached = Run(channel, variant.model, prompts);
   EXPECT_GT(Total(cached, &Usage::cached_tokens), Total(cached, &Usage::prompt_tokens) / 2);

@@ -419,7 +419,9 @@ TEST(SchedulerTest, CostlyMasksTakeTurnsAndHoldNobodyElseUp) {
     for (const uint64_t id : awaiting) {
       harness->NoteMaskWork(id, id <= kCostly ? options.mask_work / 10 : 2000);
     }
-    if (step > 0) EXPECT_LE(awaiting.size(), 10u);
+    if (step > 0) {
+      EXPECT_LE(awaiting.size(), 10u);
+    }
   }
   EXPECT_EQ(drawn[kCostly + 2], 200);
   EXPECT_GE(drawn[kCostly + 1], 197) << "its first cost is not known";

@@ -127,7 +127,9 @@ TEST(TokenOffsets, EveryDecoderAgreesWithItsText) {
       const Offsets offsets = OffsetsOfAll(*tokenizer, ids, skip);
       Detokenizer text(*tokenizer, skip);
       for (size_t i = 0; i < ids.size(); ++i) {
-        if (i > 0) ASSERT_GE(offsets[i], offsets[i - 1]);
+        if (i > 0) {
+          ASSERT_GE(offsets[i], offsets[i - 1]);
+        }
         if (!text.HoldsBytes()) {
           const std::string before = tokenizer->Decode(absl::MakeConstSpan(ids).first(i), skip);
           ASSERT_EQ(offsets[i], CharacterCount(before)) << i;

@@ -262,7 +262,9 @@ TEST_F(PartitionExperimentTest, GoesOnWhereItWasCutShort) {
     ASSERT_TRUE(Run(pool).ok());
     pool.sweep().mutable_partition()->mutable_candidates()->CopyFrom(all.partition().candidates());
     ASSERT_TRUE(pool.sweep().SerializeAsString() == all.SerializeAsString()) << runs << " runs";
-    if (runs == all.runs_size()) EXPECT_THAT(pool.formed, ElementsAre());
+    if (runs == all.runs_size()) {
+      EXPECT_THAT(pool.formed, ElementsAre());
+    }
   }
 }
 
