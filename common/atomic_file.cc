@@ -1,6 +1,8 @@
 // See atomic_file.h.
 #include "common/atomic_file.h"
 
+#include <unistd.h>
+
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
@@ -13,6 +15,8 @@ namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr char kTemporary[] = ".part";
 
 // 0 when all of it was written, else the errno.
 int WriteWhole(const std::string& path, const std::function<void(std::ostream&)>& write) {
@@ -28,19 +32,43 @@ absl::Status CannotWriteFile(const std::string& path, int error) {
   return absl::UnavailableError(absl::StrCat("cannot write '", path, "': ", std::strerror(error)));
 }
 
+// Pipes and devices.
+bool IsWrittenInPlace(const std::string& path) {
+  std::error_code error;
+  return fs::exists(path, error) && !fs::is_regular_file(path, error);
+}
+
+// What a link leads to is replaced, not the link.
+std::string TargetOf(const std::string& path) {
+  std::error_code error;
+  const fs::path there = fs::weakly_canonical(path, error);
+  return error || there.empty() ? path : there.string();
+}
+
 }  // namespace
+
+absl::Status CheckCanWriteFile(const std::string& path) {
+  // Opening a pipe would tell its reader that all has come.
+  if (IsWrittenInPlace(path)) {
+    return ::access(path.c_str(), W_OK) == 0 ? absl::OkStatus() : CannotWriteFile(path, errno);
+  }
+  const std::string temporary = TargetOf(path) + kTemporary;
+  const int failed = WriteWhole(temporary, [](std::ostream&) {});
+  if (failed != 0) return CannotWriteFile(path, failed);
+  std::error_code error;
+  fs::remove(temporary, error);
+  return absl::OkStatus();
+}
 
 absl::Status WriteFileAtomically(const std::string& path,
                                  const std::function<void(std::ostream&)>& write) {
-  std::error_code error;
-  if (fs::exists(path, error) && !fs::is_regular_file(path, error)) {
+  if (IsWrittenInPlace(path)) {
     const int failed = WriteWhole(path, write);
     return failed == 0 ? absl::OkStatus() : CannotWriteFile(path, failed);
   }
-  // What a link leads to is replaced, not the link.
-  const fs::path there = fs::weakly_canonical(path, error);
-  const std::string target = error || there.empty() ? path : there.string();
-  const std::string temporary = target + ".part";
+  std::error_code error;
+  const std::string target = TargetOf(path);
+  const std::string temporary = target + kTemporary;
   const int failed = WriteWhole(temporary, write);
   if (failed == 0) fs::rename(temporary, target, error);
   if (failed == 0 && !error) return absl::OkStatus();

@@ -17,4 +17,8 @@ absl::Status WriteFileAtomically(const std::string& path, const std::string& tex
 absl::Status WriteFileAtomically(const std::string& path,
                                  const std::function<void(std::ostream&)>& write);
 
+// The error that WriteFileAtomically would end with now, but for a full disk, or OK; leaves
+// nothing.
+absl::Status CheckCanWriteFile(const std::string& path);
+
 }  // namespace regatta

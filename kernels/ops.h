@@ -202,7 +202,8 @@ class Marker {
   virtual bool Passed(std::string* error) = 0;
 };
 
-// Recorded operations, with their addresses and sizes. May be destroyed while a replay is running.
+// Recorded operations, with their addresses and sizes. May be destroyed while a replay is running;
+// must not outlive its Ops.
 class Graph {
  public:
   virtual ~Graph() = default;

@@ -25,6 +25,8 @@ Coordinator::Formation Coordinator::FormAtStart() {
         FormNow(layout_, asked_limits_, {}, std::max(deadline - absl::Now(), kAskOwnedAgain),
                 options_.form_timeout, true);
     if (!absl::IsAborted(formation.status)) return formation;
+    formation.status = absl::AbortedError(absl::StrCat(
+        formation.status.message(), "; stop that one, or start this one with --take-over"));
     if (absl::Now() + kAskOwnedAgain > deadline) return formation;
     if (const std::string why(formation.status.message()); why != said) {
       Log(absl::StrCat("waiting: ", why));

@@ -190,12 +190,17 @@ absl::StatusOr<FormationPlan> Former::Plan(const Layout& layout, const Limits& a
 }
 
 void Former::Dissolve(FormationPlan& plan) {
+  std::vector<absl::Status> freed(plan.stale.size());
   InParallel(plan.stale.size(), [&](size_t i) {
     const PlannedGroup& stale = plan.stale[i];
     const size_t worker = stale.workers.front();
-    if (!pool_.Dissolve({worker}, stale.epoch, plan.taken.count(worker) > 0).ok()) return;
-    SetIdle(plan.workers[worker]);
+    freed[i] = pool_.Dissolve({worker}, stale.epoch, plan.taken.count(worker) > 0);
+    if (freed[i].ok()) SetIdle(plan.workers[worker]);
   });
+  // Another router's after all: a worker that was restarted counts epochs anew.
+  for (size_t i = 0; i < freed.size(); ++i) {
+    if (absl::IsAborted(freed[i])) own_.erase(plan.stale[i].workers.front());
+  }
 }
 
 absl::StatusOr<std::vector<FormedGroup>> Former::Form(const FormationPlan& plan,

@@ -28,8 +28,7 @@ absl::Status Named(const std::string& who, const char* call, absl::Duration time
                    const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
   if (status.error_code() == grpc::StatusCode::ABORTED) {  // It is another router's, whatever for.
-    return absl::AbortedError(absl::StrCat(who, " ", status.error_message(),
-                                           "; stop that one, or start this one with --take-over"));
+    return absl::AbortedError(absl::StrCat(who, " ", status.error_message()));
   }
   std::string message = absl::StrCat(who, ": ", call, " failed: ", status.error_message());
   if (status.error_code() == grpc::StatusCode::DEADLINE_EXCEEDED) {

@@ -188,6 +188,7 @@ void CudaOps::Mark(Marker& marker) {
 
 // Relaxed: other threads of the process may use CUDA meanwhile, NCCL's among them.
 std::unique_ptr<Graph> CudaOps::Capture(const std::function<void()>& record) {
+  CHECK(!tuning_);  // measuring waits
   Check(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeRelaxed), "begin of capture");
   record();
   cudaGraph_t graph = nullptr;

@@ -14,6 +14,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/atomic_file.h"
 #include "common/input_file.h"
 #include "common/status_macros.h"
 #include "common/text/utf8.h"
@@ -52,20 +53,6 @@ std::string JsonLine(const google::protobuf::Message& record) {
   std::string line;
   const auto status = google::protobuf::util::MessageToJsonString(record, &line, options);
   return status.ok() ? line + "\n" : "";
-}
-
-// Opens the file as a writer would; one that was not there is gone again afterwards.
-absl::Status TryToWrite(const std::string& flag, const std::string& path) {
-  std::error_code error;
-  const bool existed = fs::exists(path, error);
-  const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, 0644);
-  if (fd < 0) {
-    return absl::InvalidArgumentError(
-        absl::StrCat(flag, ": '", path, "' cannot be written: ", std::strerror(errno)));
-  }
-  ::close(fd);
-  if (!existed) fs::remove(path, error);
-  return absl::OkStatus();
 }
 
 // Held until the last copy of the pointer goes, or the process dies.
@@ -165,7 +152,10 @@ absl::Status CheckTextFilePath(const std::string& flag, const std::string& path)
     return absl::InvalidArgumentError(absl::StrCat(
         flag, ": '", path, "' cannot be written: there is no directory '", parent.string(), "'"));
   }
-  return path.empty() ? absl::OkStatus() : TryToWrite(flag, path);
+  if (path.empty()) return absl::OkStatus();
+  const absl::Status status = CheckCanWriteFile(path);
+  if (status.ok()) return status;
+  return absl::InvalidArgumentError(absl::StrCat(flag, ": ", status.message()));
 }
 
 absl::StatusOr<SweepReport> LoadResults(const std::string& path) {

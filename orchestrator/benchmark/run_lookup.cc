@@ -44,7 +44,7 @@ std::string RunHint(const std::string& path) {
     const bool is_near = !nearest.empty() && root != typed;
     const fs::path run = (root / (is_near ? nearest : names.back())).lexically_normal();
     return absl::StrCat(is_near ? "did you mean '" : "the newest run is '", run.string(), "'",
-                        is_near ? "?" : "", " `ls ", root.lexically_normal().string(),
+                        is_near ? "?" : ";", " `ls ", root.lexically_normal().string(),
                         "` lists all ", names.size());
   }
   return absl::StrCat(

@@ -4,14 +4,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "absl/time/time.h"
-
 namespace regatta {
-namespace {
-
-constexpr absl::Duration kWait = absl::Seconds(1);  // Close wakes at once; this is for certainty
-
-}  // namespace
 
 LongPromptPool::LongPromptPool(uint32_t threads, size_t max_waiting, size_t huge_bytes)
     : max_waiting_(max_waiting), huge_bytes_(huge_bytes) {
@@ -43,8 +36,7 @@ std::optional<LongPromptPool::Task> LongPromptPool::Next(bool huge_too) {
   const auto ready = [this, huge_too]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     return closed_ || !others_.tasks.empty() || (huge_too && !huge_.tasks.empty());
   };
-  while (!mutex_.AwaitWithTimeout(absl::Condition(&ready), kWait)) {
-  }
+  mutex_.Await(absl::Condition(&ready));  // The destructor ends it.
   if (closed_) return std::nullopt;
   return TakeFrom(huge_too && !huge_.tasks.empty() ? huge_ : others_);
 }

@@ -17,9 +17,13 @@ class SecondRouterTest : public CoordinatorFixture {
  protected:
   ~SecondRouterTest() override { second_.reset(); }
 
-  absl::Status StartSecond(absl::Duration start_timeout, bool take_over = false) {
+  // Of the first `num_workers`.
+  absl::Status StartSecond(absl::Duration start_timeout, bool take_over = false,
+                           size_t num_workers = SIZE_MAX) {
     PoolOptions pool;
-    for (const auto& worker : workers_) pool.addresses.push_back(worker.address());
+    for (const auto& worker : workers_) {
+      if (pool.addresses.size() < num_workers) pool.addresses.push_back(worker.address());
+    }
     pool.heartbeat_timeout = absl::Seconds(2);
     second_pool_ = *Pool::Create(pool);
     CoordinatorOptions options = options_;
@@ -71,6 +75,27 @@ TEST_F(SecondRouterTest, TakesWhatIsFree) {
   ExpectExact(1, 30);
   ExpectSecondServes();
   EXPECT_FALSE(Logged("is fenced"));
+}
+
+// Restarted workers count epochs anew: the number of one's own group may be that of another's.
+TEST_F(SecondRouterTest, AGroupOfAnotherWithTheSameEpochIsNotTakenForOnesOwn) {
+  AddWorkers(2, milliseconds(1));
+  ASSERT_TRUE(Start(*MakeLayout(1, 1, 1, 1)).ok());
+  ASSERT_EQ(Describe().groups(0).epoch(), 1);
+  const auto serves_with = [&](uint64_t epoch) {
+    const ClusterDescription cluster = Describe();
+    return State().phase() == "serving" && cluster.groups(0).epoch() == epoch;
+  };
+  Worker(0).Kill();
+  ASSERT_TRUE(Await([&] { return serves_with(2); }));
+  Worker(0).Restart();
+  ASSERT_TRUE(StartSecond(absl::Seconds(5), false, 1).ok());
+  ASSERT_EQ(Worker(0).resident().group_epoch(), 1);
+  Worker(1).Restart();
+  ASSERT_TRUE(Await([&] { return State().phase() == "serving" && !serves_with(2); }));
+  SubmitAll(1, 20);
+  ExpectExact(1, 20);
+  ExpectSecondServes();
 }
 
 TEST_F(SecondRouterTest, ServesOnceTheFirstHasGone) {

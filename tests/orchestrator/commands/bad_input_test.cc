@@ -354,7 +354,7 @@ TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
       {Sweep(model, {"--eos_id", "5000"}),
        "--eos-id: 5000 is outside -1 to 1023, the vocabulary of regatta-dense"},
       {Sweep(model, {"--report_json", "/proc/none.json"}),
-       "--report-json: '/proc/none.json' cannot be written: "},
+       "--report-json: cannot write '/proc/none.json': "},
       {Sweep(model, {"--concurrency", "1,,2"}), "--concurrency '1,,2': value 2 is empty"},
       {Sweep(model, {"--dataset", dir}), "--dataset: cannot read '" + dir + "': it is a directory"},
       {Sweep(model, {"--dataset", data}), "open.jsonl:1: not valid JSON at column 12: unexpected"},
