@@ -10,8 +10,8 @@ TIMEOUT_S = 300
 class Client:
     """Keeps one connection."""
 
-    def __init__(self, url):
-        self._connection = http.client.HTTPConnection(urllib.parse.urlparse(url).netloc, timeout=TIMEOUT_S)
+    def __init__(self, url, timeout_s=TIMEOUT_S):
+        self._connection = http.client.HTTPConnection(urllib.parse.urlparse(url).netloc, timeout=timeout_s)
 
     def _answer(self, method, path, body=None):
         self._connection.request(method, path, body, {"Content-Type": "application/json"})
@@ -21,7 +21,10 @@ class Client:
         return text
 
     def get(self, path):
-        return json.loads(self._answer("GET", path))
+        return json.loads(self.get_text(path))
+
+    def get_text(self, path):
+        return self._answer("GET", path)
 
     def post(self, path, **body):
         """The answer's body; fails for any status but 200."""

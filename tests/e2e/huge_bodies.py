@@ -17,6 +17,7 @@ import urllib.parse
 
 from cluster import DENSE
 from crowd import TIMEOUT_S, Client, Crowd
+from processes import children, resident_mb
 from served import Served
 
 HUGE_BYTES = 16 << 20
@@ -53,22 +54,6 @@ def small_requests(url, requests):
     return seconds
 
 
-def router_of(server_pid):
-    """The router among the server's children."""
-    for status in pathlib.Path("/proc").glob("[0-9]*/status"):
-        try:
-            lines = dict(line.split(":\t", 1) for line in status.read_text().splitlines() if ":\t" in line)
-        except OSError:
-            continue  # It has ended.
-        if lines["Name"].startswith("regatta-router") and int(lines["PPid"]) == server_pid:
-            return status
-    raise AssertionError("there is no router")
-
-
-def resident_mb(status):
-    return int(next(line for line in status.read_text().splitlines() if line.startswith("VmRSS")).split()[1]) / 1e3
-
-
 def row(name, seconds):
     median = 1e3 * statistics.median(seconds)
     print(f"{name:34}{median:12.1f}{1e3 * max(seconds):12.1f}", flush=True)
@@ -82,7 +67,7 @@ def main():
     parser.add_argument("--requests", type=int, default=1000)
     options = parser.parse_args()
     with Served(options.bin_dir, DENSE, ["--device", "cpu", "--threads", "1"]) as server:
-        router = router_of(server.pid)
+        (router,) = children(server.pid, "regatta-router")
         (model,) = Client(server.http_url).get("/v1/models")["data"]
         print(f"{'ms of 18 KB':34}{'median':>12}{'slowest':>12}")
         row("alone", small_requests(server.http_url, options.requests))
