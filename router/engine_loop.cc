@@ -134,13 +134,12 @@ void EngineLoop::Handle(absl::StatusOr<StepResult> result) {
 
 void EngineLoop::AcceptTokens(uint64_t step_id, size_t first) {
   for (size_t i = first; i < events_.size(); ++i) {
-    const SequenceEvent& event = events_[i];
+    SequenceEvent& event = events_[i];
     const absl::Status status = AcceptTokens(event);
-    const auto it = live_.find(event.id);
-    if (status.ok() || it == live_.end()) continue;
-    it->second->Fail(status);
+    if (status.ok()) continue;
+    event.finish = FINISH_REASON_ERROR;  // Its client hears of it after the tokens before.
+    failures_.emplace(event.id, status);
     scheduler_.Cancel(event.id);
-    Forget(it);
   }
   ledger_.Committed(step_id);
   ComputeDueMasks();
@@ -237,14 +236,20 @@ void EngineLoop::PublishEvents() {
     const auto it = live_.find(event.id);
     if (it == live_.end()) continue;  // Ended by a stop string or its client since.
     Request& request = *it->second;
-    Send(request, event, event_times_ns_[i]);
-    if (streams.empty() || streams.back() != request.stream) streams.push_back(request.stream);
-    if (!request.output.finished()) continue;
+    const bool failed = event.finish == FINISH_REASON_ERROR;
+    if (failed) {
+      request.Fail(failures_.at(event.id));
+    } else {
+      Send(request, event, event_times_ns_[i]);
+      if (streams.empty() || streams.back() != request.stream) streams.push_back(request.stream);
+    }
+    if (!failed && !request.output.finished()) continue;
     if (event.finish == FINISH_REASON_NONE) scheduler_.Cancel(event.id);
     Forget(it);
   }
   events_.clear();
   event_times_ns_.clear();
+  failures_.clear();
   std::sort(streams.begin(), streams.end());
   streams.erase(std::unique(streams.begin(), streams.end()), streams.end());
   for (const auto& stream : streams) stream->Flush();

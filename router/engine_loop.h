@@ -19,11 +19,11 @@
 #include "absl/time/time.h"
 #include "common/bounded_queue.h"
 #include "common/clock.h"
-#include "router/mask_ledger.h"
 #include "router/mask_pool.h"
 #include "router/metrics/group_metrics.h"
 #include "router/request.h"
-#include "router/scheduler.h"
+#include "router/scheduler/mask_ledger.h"
+#include "router/scheduler/scheduler.h"
 #include "router/step_timer.h"
 #include "router/worker_group.h"
 
@@ -132,7 +132,9 @@ class EngineLoop {
   absl::flat_hash_map<uint64_t, std::unique_ptr<Request>> live_;
   std::vector<SequenceEvent> events_;    // committed, not yet published
   std::vector<int64_t> event_times_ns_;  // of events_
-  std::vector<uint64_t> finished_;       // not yet reported
+  // Of sequences whose event says FINISH_REASON_ERROR.
+  absl::flat_hash_map<uint64_t, absl::Status> failures_;
+  std::vector<uint64_t> finished_;  // not yet reported
   bool stopping_ = false;
   absl::Status cause_;  // not OK: fenced
 

@@ -17,7 +17,7 @@
 #include "absl/synchronization/mutex.h"
 #include "common/clock.h"
 #include "proto/worker.pb.h"
-#include "router/mask_ledger.h"
+#include "router/scheduler/mask_ledger.h"
 
 namespace regatta {
 

@@ -4,7 +4,7 @@
 #include "absl/status/statusor.h"
 #include "common/model_spec.h"
 #include "common/text/tokenizer.h"
-#include "router/coordinator.h"
+#include "router/cluster/coordinator.h"
 #include "router/openai/context.h"
 #include "router/options.h"
 

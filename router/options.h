@@ -6,9 +6,9 @@
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "router/coordinator.h"
+#include "router/cluster/coordinator.h"
+#include "router/cluster/pool.h"
 #include "router/http/http_server.h"
-#include "router/pool.h"
 
 namespace regatta {
 

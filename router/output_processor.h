@@ -10,7 +10,7 @@
 
 #include "common/text/detokenizer.h"
 #include "proto/inference.pb.h"
-#include "router/scheduler.h"
+#include "router/scheduler/scheduler.h"
 #include "router/stop_matcher.h"
 
 namespace regatta {

@@ -15,7 +15,7 @@
 #include "router/grammar/output_constraint.h"
 #include "router/metrics/request_ends.h"
 #include "router/output_processor.h"
-#include "router/scheduler.h"
+#include "router/scheduler/scheduler.h"
 
 namespace regatta {
 

@@ -24,10 +24,10 @@ MAY_INCLUDE = {
 }
 KERNELS_EXTRA = {"common/check.h"}
 # Files of a pure core, and headers whose presence would mean that they are not.
-PURE = re.compile(r"^router/(scheduler|block_pool|prefix_cache|sequence|admission)")
+PURE = re.compile(r"^router/scheduler/")
 IMPURE_HEADERS = re.compile(r"#include <(chrono|random|thread|mutex|fstream|iostream|grpcpp.*)>")
 CUDA_HEADERS = re.compile(r'#include [<"](cuda|cublas|nccl|nvml)')
-CUDA_PLACES = re.compile(r"^(kernels/cuda/|kernels/device|worker/(cuda_device|nccl|peer)|tests/gpu/|tests/kernels/|tests/bench/step/kernel_trace)")
+CUDA_PLACES = re.compile(r"^(kernels/cuda/|kernels/device|worker/(cuda_device|collectives/(nccl|peer))|tests/gpu/|tests/kernels/|tests/bench/step/kernel_trace)")
 BANNED = re.compile(r"\b(TODO|FIXME|XXX|HACK)\b|not implemented yet")
 
 # What begins the definition of a constant or a type at namespace scope. (Functions of one name overload.)

@@ -9,8 +9,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "common/status_macros.h"
+#include "worker/collectives/shared_memory_group.h"
 #include "worker/host_memory.h"
-#include "worker/shared_memory_group.h"
 
 namespace regatta {
 namespace {

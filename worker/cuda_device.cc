@@ -5,7 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "kernels/cuda/cuda_ops.h"
-#include "worker/nccl_group.h"
+#include "worker/collectives/nccl_group.h"
 
 namespace regatta {
 namespace {

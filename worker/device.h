@@ -11,7 +11,7 @@
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "kernels/ops.h"
-#include "worker/rank_group.h"
+#include "worker/collectives/rank_group.h"
 
 namespace regatta {
 

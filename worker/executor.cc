@@ -24,7 +24,7 @@
 #include "worker/step_graphs.h"
 #include "worker/step_inputs.h"
 #include "worker/token_relay.h"
-#include "worker/weights.h"
+#include "worker/weights/weights.h"
 
 namespace regatta {
 namespace {

@@ -6,7 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/layout.h"
 #include "common/status_macros.h"
-#include "worker/shared_memory_group.h"
+#include "worker/collectives/shared_memory_group.h"
 
 namespace regatta {
 namespace {

@@ -3,7 +3,7 @@
 
 #include "absl/status/status.h"
 #include "kernels/ops.h"
-#include "worker/weights.h"
+#include "worker/weights/weights.h"
 
 namespace regatta {
 

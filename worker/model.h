@@ -9,8 +9,8 @@
 #include "common/layout.h"
 #include "common/model_spec.h"
 #include "kernels/ops.h"
-#include "worker/communicator.h"
-#include "worker/weights.h"
+#include "worker/collectives/communicator.h"
+#include "worker/weights/weights.h"
 
 namespace regatta {
 

@@ -5,7 +5,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "kernels/ops.h"
-#include "worker/communicator.h"
+#include "worker/collectives/communicator.h"
 #include "worker/model.h"
 #include "worker/slot_table.h"
 #include "worker/step_inputs.h"

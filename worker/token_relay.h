@@ -12,7 +12,7 @@
 #include "absl/status/statusor.h"
 #include "proto/worker.pb.h"
 #include "worker/batch.h"
-#include "worker/communicator.h"
+#include "worker/collectives/communicator.h"
 #include "worker/slot_table.h"
 
 namespace regatta {

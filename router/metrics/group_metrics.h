@@ -11,7 +11,7 @@
 
 #include "proto/inference.pb.h"
 #include "router/metrics/histogram.h"
-#include "router/scheduler.h"
+#include "router/scheduler/scheduler.h"
 
 namespace regatta {
 

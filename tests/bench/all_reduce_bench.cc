@@ -17,8 +17,8 @@
 #include "common/check.h"
 #include "kernels/cuda/cuda_ops.h"
 #include "tests/worker/rank_processes.h"
+#include "worker/collectives/nccl_group.h"
 #include "worker/cuda_device.h"
-#include "worker/nccl_group.h"
 
 namespace regatta {
 namespace {

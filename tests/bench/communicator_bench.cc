@@ -6,7 +6,7 @@
 #include <vector>
 
 #include "common/check.h"
-#include "worker/shared_memory_group.h"
+#include "worker/collectives/shared_memory_group.h"
 
 namespace regatta {
 namespace {

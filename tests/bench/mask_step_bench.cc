@@ -18,9 +18,9 @@
 #include "common/clock.h"
 #include "router/grammar/grammar.h"
 #include "router/grammar/schema_compiler.h"
-#include "router/mask_ledger.h"
 #include "router/mask_pool.h"
-#include "router/scheduler.h"
+#include "router/scheduler/mask_ledger.h"
+#include "router/scheduler/scheduler.h"
 #include "tests/bench/made_vocabulary.h"
 
 namespace regatta {

@@ -11,9 +11,9 @@
 
 #include "absl/algorithm/container.h"
 #include "common/check.h"
-#include "router/block_pool.h"
-#include "router/prefix_cache.h"
-#include "router/scheduler.h"
+#include "router/scheduler/block_pool.h"
+#include "router/scheduler/prefix_cache.h"
+#include "router/scheduler/scheduler.h"
 
 namespace regatta {
 namespace {

@@ -10,7 +10,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/layout.h"
 #include "proto/inference.grpc.pb.h"
-#include "router/coordinator.h"
+#include "router/cluster/coordinator.h"
 #include "router/inference_service.h"
 #include "tests/testing/fake_compiler.h"
 #include "tests/testing/worker_pool.h"

@@ -102,6 +102,21 @@ class BlockingGroup final : public WorkerGroup {
   absl::Notification go_on_;
 };
 
+thread_local bool accepts_tokens = false;  // This is the loop's thread.
+
+// Can hold up the loop's thread, which then finds the results of several steps at once.
+class HoldingClock final : public Clock {
+ public:
+  int64_t NowNs() const override {
+    if (accepts_tokens) absl::SleepFor(hold);
+    return real_.NowNs();
+  }
+  absl::Duration hold = absl::ZeroDuration();
+
+ private:
+  const RealClock real_;
+};
+
 class EngineLoopTest : public testing::Test {
  protected:
   EngineLoopTest() {
@@ -146,7 +161,7 @@ class EngineLoopTest : public testing::Test {
   }
 
   std::unique_ptr<Tokenizer> tokenizer_ = LoadTiny();
-  RealClock clock_;
+  HoldingClock clock_;
   Owner owner_;
   std::shared_ptr<CollectingStream> stream_ = std::make_shared<CollectingStream>();
   EngineOptions options_;
@@ -240,38 +255,45 @@ TEST_F(EngineLoopTest, ATokenThatTheConstraintRefusesFailsItsRequestAlone) {
   EXPECT_EQ(stream_->calls_after_end(), 0);
 }
 
-// Gives up at its third mask.
+// Gives up at its mask number `last`.
 class OverrunConstraint final : public OutputConstraint {
  public:
+  explicit OverrunConstraint(uint32_t last) : last_(last) {}
   MaskCost FillMask(absl::Span<uint32_t> mask, uint64_t) override {
-    std::fill(mask.begin(), mask.end(), ++masks_ < 3 ? ~0u : 1u);
+    std::fill(mask.begin(), mask.end(), ++masks_ < last_ ? ~0u : 1u);
     return {};
   }
-  bool Accept(uint32_t) override { return true; }
+  bool Accept(uint32_t) override { return accepts_tokens = true; }
   absl::Status status() const override {
-    return masks_ < 3 ? absl::OkStatus() : absl::InvalidArgumentError("constraint: too much work");
+    return masks_ < last_ ? absl::OkStatus()
+                          : absl::InvalidArgumentError("constraint: too much work");
   }
 
  private:
-  int masks_ = 0;
+  const uint32_t last_;
+  uint32_t masks_ = 0;
 };
 
+// Each after the tokens before, though the loop, held up, meets the results of two steps together.
 TEST_F(EngineLoopTest, AConstraintThatOverrunsFailsItsRequestAlone) {
   options_.vocab_size = sim::kMaskedVocab;
   options_.scheduler.sampling_rows = 8;
+  clock_.hold = absl::Milliseconds(2);
   auto loop = Start();
-  // The third token is the last of the even ones: it ends the request no better.
+  const auto last = [](uint64_t id) -> uint32_t { return id <= 3 ? 3 : 4; };
+  // That token is the last of the even ones: it ends the request no better.
   for (uint64_t id = 1; id <= 6; ++id) {
-    auto request = MakeConstrained(id, id % 2 == 0 ? 3 : 50);
-    request->constraint = std::make_shared<OverrunConstraint>();
+    auto request = MakeConstrained(id, id % 2 == 0 ? last(id) : 50);
+    request->constraint = std::make_shared<OverrunConstraint>(last(id));
     ASSERT_TRUE(Add(*loop, std::move(request)));
   }
   ASSERT_TRUE(Add(*loop, MakeConstrained(7, 50)));
   for (uint64_t id = 1; id <= 6; ++id) {
     ASSERT_TRUE(stream_->AwaitEnd(id)) << id;
     EXPECT_EQ(stream_->Get(id).status.code(), absl::StatusCode::kInvalidArgument) << id;
-    EXPECT_EQ(stream_->Get(id).count, 2) << id;
+    EXPECT_EQ(stream_->Get(id).count, last(id) - 1) << id;
   }
+  EXPECT_EQ(stream_->calls_after_end(), 0);
   ASSERT_TRUE(stream_->AwaitEnd(7));
   EXPECT_EQ(stream_->Get(7).tokens, FakeContinuation(Prompt(7), 50, 7));
 }

@@ -6,9 +6,9 @@
 
 #include "proto/cluster.grpc.pb.h"
 #include "proto/inference.grpc.pb.h"
-#include "router/cluster_service.h"
+#include "router/cluster/cluster_service.h"
 #include "router/inference_service.h"
-#include "tests/router/coordinator_fixture.h"
+#include "tests/router/cluster/coordinator_fixture.h"
 #include "tests/sim/fake_model.h"
 
 namespace regatta {

@@ -9,7 +9,7 @@
 #include "absl/status/status.h"
 #include "absl/types/span.h"
 #include "proto/worker.pb.h"
-#include "router/scheduler.h"
+#include "router/scheduler/scheduler.h"
 
 namespace regatta::sim {
 

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <functional>
 
-#include "router/scheduler.h"
+#include "router/scheduler/scheduler.h"
 #include "tests/sim/random.h"
 
 namespace regatta::sim {

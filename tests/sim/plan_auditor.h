@@ -10,7 +10,7 @@
 
 #include "absl/status/status.h"
 #include "proto/worker.pb.h"
-#include "router/scheduler.h"
+#include "router/scheduler/scheduler.h"
 
 namespace regatta::sim {
 

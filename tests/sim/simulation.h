@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "absl/status/status.h"
-#include "router/mask_ledger.h"
-#include "router/scheduler.h"
+#include "router/scheduler/mask_ledger.h"
+#include "router/scheduler/scheduler.h"
 #include "tests/sim/fake_constraint.h"
 #include "tests/sim/fake_worker.h"
 #include "tests/sim/plan_auditor.h"

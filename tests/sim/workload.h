@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "router/scheduler.h"
+#include "router/scheduler/scheduler.h"
 #include "tests/sim/random.h"
 
 namespace regatta::sim {

@@ -13,7 +13,7 @@
 #include "common/grpc_status.h"
 #include "common/layout.h"
 #include "common/take_over.h"
-#include "router/scheduler.h"
+#include "router/scheduler/scheduler.h"
 #include "tests/sim/fake_model.h"
 #include "tests/sim/fake_worker.h"
 

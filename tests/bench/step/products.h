@@ -9,7 +9,7 @@
 #include "kernels/activation.h"
 #include "kernels/ops.h"
 #include "tests/bench/step/rates.h"
-#include "worker/weights.h"
+#include "worker/weights/weights.h"
 
 namespace regatta {
 

@@ -21,7 +21,7 @@
 #include "tests/bench/step/step_rank.h"
 #include "worker/device.h"
 #include "worker/executor.h"
-#include "worker/weights.h"
+#include "worker/weights/weights.h"
 
 namespace regatta {
 namespace {
