@@ -158,6 +158,7 @@ absl::StatusOr<int> Run(const Flags& flags) {
 }
 
 int Main(int argc, char** argv) {
+  prctl(PR_SET_NAME, "regatta-worker");  // Under a supervisor it would be "exe" to ps and top.
   Flags flags;
   CLI::App app("Holds one shard of a model and executes the step plans of a regatta-router.");
   app.footer("Example:\n  regatta-worker --device cuda:0 --listen 127.0.0.1:9001");

@@ -77,13 +77,14 @@ class ProcessGroup::Impl {
     start.mutable_start()->set_group_epoch(epoch);
     start.mutable_start()->set_rank(static_cast<uint32_t>(index));
     rank.stream->Write(start);
-    rank.reader = std::thread([&rank] {
+    rank.reader = std::thread([&rank, index] {
       for (RunResponse response; rank.stream->Read(&response);) {
         if (!response.has_heartbeat()) CHECK(rank.responses.TryPush(response));
       }
       absl::Status status = FromGrpc(rank.stream->Finish());
       if (status.ok()) status = absl::UnavailableError("the stream has ended");
-      CHECK(rank.responses.TryPush(status));
+      CHECK(rank.responses.TryPush(
+          absl::Status(status.code(), absl::StrCat("rank ", index, ": ", status.message()))));
     });
   }
 
