@@ -170,6 +170,13 @@ def held(pids):
     return found
 
 
+def settled(options, server, ledger):
+    """What still runs without requests; what an idle server holds that has just taken the last layout."""
+    busy = wait_idle(server.http_url)
+    reform(options, server, options.layouts.split(";")[-1], ledger)
+    return busy, held(descendants(server.pid))
+
+
 def leaks(before, after):
     """What is more than it was, in words."""
     found = [f"{name} is gone" for name in before if name not in after] + [f"{name} is new" for name in after if name not in before]
@@ -252,11 +259,11 @@ def main():
         (model,) = Client(server.http_url).get("/v1/models")["data"]
         cases = make_cases(options.model, model, options.cases, random.Random("cases"))
         warm_up(options, server, cases, model["max_model_len"])
-        busy = wait_idle(server.http_url)
-        before, start = held(descendants(server.pid)), figures(server.http_url)
+        _, before = settled(options, server, ledger)
+        start = figures(server.http_url)["tokens"]
         changes = soak(options, server, cases, model["max_model_len"], ledger)
-        busy = busy or wait_idle(server.http_url)
-        end, found = figures(server.http_url), leaks(before, held(descendants(server.pid)))
+        busy, after = settled(options, server, ledger)
+        found, tokens = leaks(before, after), figures(server.http_url)["tokens"] - start
     for what, finding in ledger.findings:
         print(f"{what}: {finding}")
     for finding in found:
@@ -264,7 +271,7 @@ def main():
     answered = ledger.counts["same"] + ledger.counts["differ"]
     print(f"{options.minutes:g} minutes, {options.people} people, {changes} layouts: {answered} answers, {ledger.counts['differ']} not as alone; "
           f"{ledger.counts['left']} left early, {ledger.counts['refused']} refused as too long, {ledger.counts['failed']} failed; "
-          f"{end['tokens'] - start['tokens']:.0f} tokens; at the end {busy or 'idle'}, {len(found)} leaks")
+          f"{tokens:.0f} tokens; at the end {busy or 'idle'}, {len(found)} leaks")
     assert answered, "nothing was answered: nothing was tested"
     return 1 if ledger.counts["failed"] or ledger.counts["differ"] > options.differ * answered or busy or found else 0
 
