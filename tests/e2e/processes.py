@@ -19,6 +19,15 @@ def children(parent, name=""):
     return sorted(found)
 
 
+def descendants(parent):
+    """Process ids of the children of `parent`, of their children, and so on."""
+    return [pid for child in children(parent) for pid in [child, *descendants(child)]]
+
+
+def name_of(pid):
+    return _fields(pid)["Name"]
+
+
 def resident_mb(pid):
     return int(_fields(pid)["VmRSS"].split()[0]) / 1e3
 

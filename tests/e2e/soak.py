@@ -9,6 +9,7 @@ the same request got alone before; --differ is the share that may be another (0:
 At the end the server must be as idle and as small as before: no request, no used block, no file, thread or memory more.
 """
 import argparse
+import collections
 import dataclasses
 import http.client
 import json
@@ -24,7 +25,7 @@ import urllib.parse
 from cluster import DENSE
 from constrained import allows, schema_of
 from crowd import Client, Crowd
-from processes import children, open_files, resident_mb, threads
+from processes import descendants, name_of, open_files, resident_mb, threads
 from served import Served
 
 ANSWER_LIMIT_S = 120  # after which a request counts as hanging
@@ -145,28 +146,35 @@ def person(url, cases, ledger, longest, number):
     return ask
 
 
-def figures(client):
-    """Of /metrics the sum of every series over its labels, and used blocks."""
-    found = {}
-    for line in client.get_text("/metrics").splitlines():
+def figures(url):
+    """What /metrics tells of the load and of what it holds."""
+    found = collections.Counter()
+    for line in Client(url).get_text("/metrics").splitlines():
         if not line.startswith("#"):
             series, value = line.rsplit(" ", 1)
-            found[series] = float(value)
-    used = sum(value for series, value in found.items() if series.startswith("regatta_group_kv_blocks") and 'state="used"' in series)
-    return {"running": found["regatta_num_requests_running"], "waiting": found["regatta_num_requests_waiting"], "used blocks": used,
-            "tokens": found["regatta_generation_tokens_total"]}
+            name = series.split("{")[0]
+            if name != "regatta_group_kv_blocks" or 'state="used"' in series:
+                found[name] += float(value)
+    return {"running": found["regatta_num_requests_running"], "waiting": found["regatta_num_requests_waiting"],
+            "used blocks": found["regatta_group_kv_blocks"], "tokens": found["regatta_generation_tokens_total"]}
 
 
 def held(pids):
     """Of each process its name, memory, files and threads; and the memory of all GPUs, where there are any."""
     found = {}
     for pid in pids:
-        name = f"{pathlib.Path(f'/proc/{pid}/comm').read_text().strip()} {pid}"
-        found[name] = {"MB": resident_mb(pid), "files": open_files(pid), "threads": threads(pid)}
+        found[f"{name_of(pid)} {pid}"] = {"MB": resident_mb(pid), "files": open_files(pid), "threads": threads(pid)}
     if shutil.which("nvidia-smi"):
         used = subprocess.run(["nvidia-smi", "--query-gpu=memory.used", "--format=csv,noheader,nounits"], capture_output=True, text=True, check=True)
         found["GPUs"] = {"MB": sum(map(float, used.stdout.split()))}
     return found
+
+
+def settled(options, server, ledger):
+    """What still runs without requests; what an idle server holds that has just taken the last layout."""
+    busy = wait_idle(server.http_url)
+    reform(options, server, options.layouts.split(";")[-1], ledger)
+    return busy, held(descendants(server.pid))
 
 
 def leaks(before, after):
@@ -180,11 +188,11 @@ def leaks(before, after):
     return found
 
 
-def wait_idle(client):
+def wait_idle(url):
     """What still runs after ten seconds without a request; empty if nothing does."""
     deadline = time.monotonic() + 10
     while True:
-        now = figures(client)
+        now = figures(url)
         busy = {name: now[name] for name in ("running", "waiting", "used blocks") if now[name]}
         if not busy or time.monotonic() > deadline:
             return busy
@@ -201,7 +209,7 @@ def reform(options, server, layout, ledger):
 
 def soak(options, server, cases, longest, ledger):
     """Load and layouts until the time is up, with a line of progress every ten seconds; how often the layout changed."""
-    client, layouts = Client(server.http_url), options.layouts.split(";")
+    layouts = options.layouts.split(";")
     begin, changes, shown, next_change = time.monotonic(), 0, 0, options.every
     with Crowd(options.people, lambda number: person(server.http_url, cases, ledger, longest, number)):
         while (now := time.monotonic() - begin) < 60 * options.minutes:
@@ -209,8 +217,8 @@ def soak(options, server, cases, longest, ledger):
                 reform(options, server, layouts[changes % len(layouts)], ledger)
                 changes, next_change = changes + 1, now + options.every
             if now >= shown:
-                state = figures(client)
-                memory = ", ".join(f"{resident_mb(pid):.0f}" for pid in children(server.pid))
+                state = figures(server.http_url)
+                memory = ", ".join(f"{resident_mb(pid):.0f}" for pid in descendants(server.pid))
                 print(f"{now:6.0f} of {60 * options.minutes:.0f} s: {ledger.counts}, {changes} layouts, {state['tokens']:.0f} tokens, "
                       f"{state['running']:.0f} running; MB {memory}", flush=True)
                 shown += 10
@@ -248,15 +256,14 @@ def main():
     flags = options.flags or ["--device", "cpu", "--tp", "2", "--max-batch-size", "32", "--max-num-tokens", "128"]
     ledger = Ledger()
     with Served(options.bin_dir, options.model, flags) as server:
-        client = Client(server.http_url)
-        (model,) = client.get("/v1/models")["data"]
+        (model,) = Client(server.http_url).get("/v1/models")["data"]
         cases = make_cases(options.model, model, options.cases, random.Random("cases"))
         warm_up(options, server, cases, model["max_model_len"])
-        busy = wait_idle(client)
-        before, start = held(children(server.pid)), figures(client)
+        _, before = settled(options, server, ledger)
+        start = figures(server.http_url)["tokens"]
         changes = soak(options, server, cases, model["max_model_len"], ledger)
-        busy = busy or wait_idle(client)
-        end, found = figures(client), leaks(before, held(children(server.pid)))
+        busy, after = settled(options, server, ledger)
+        found, tokens = leaks(before, after), figures(server.http_url)["tokens"] - start
     for what, finding in ledger.findings:
         print(f"{what}: {finding}")
     for finding in found:
@@ -264,7 +271,7 @@ def main():
     answered = ledger.counts["same"] + ledger.counts["differ"]
     print(f"{options.minutes:g} minutes, {options.people} people, {changes} layouts: {answered} answers, {ledger.counts['differ']} not as alone; "
           f"{ledger.counts['left']} left early, {ledger.counts['refused']} refused as too long, {ledger.counts['failed']} failed; "
-          f"{end['tokens'] - start['tokens']:.0f} tokens; at the end {busy or 'idle'}, {len(found)} leaks")
+          f"{tokens:.0f} tokens; at the end {busy or 'idle'}, {len(found)} leaks")
     assert answered, "nothing was answered: nothing was tested"
     return 1 if ledger.counts["failed"] or ledger.counts["differ"] > options.differ * answered or busy or found else 0
 
