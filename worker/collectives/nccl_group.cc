@@ -58,7 +58,7 @@ std::string FormatId(const NcclGroupId& id) {
                       absl::BytesToHexString(meeting), "/", id.host);
 }
 
-absl::StatusOr<NcclGroupId> ParseId(const std::string& text) {
+absl::StatusOr<NcclGroupId> ParseNcclId(const std::string& text) {
   const std::vector<std::string> parts = absl::StrSplit(text, '/');
   NcclGroupId id;
   if (parts.size() != 5 || parts[0] != kTag || !absl::SimpleAtoi(parts[1], &id.version) ||
@@ -175,7 +175,7 @@ absl::StatusOr<std::shared_ptr<RankGroup>> JoinNcclGroup(const std::string& text
                                                          const PeerLimits& limits) {
   ConfigureNccl();
   const absl::Time deadline = absl::Now() + timeout;
-  ASSIGN_OR_RETURN(const NcclGroupId id, ParseId(text));
+  ASSIGN_OR_RETURN(const NcclGroupId id, ParseNcclId(text));
   RETURN_IF_ERROR(CheckJoin(id, rank, world_size));
   // On another host the segment cannot be opened, and its ranks do without.
   std::shared_ptr<SharedMemoryGroup> host;

@@ -62,7 +62,7 @@ struct SegmentId {
 };
 
 // "shm:<pid>:<fd>:<nonce>": digits only, so that an id from the network can name no other file.
-absl::StatusOr<SegmentId> ParseId(const std::string& id) {
+absl::StatusOr<SegmentId> ParseSegmentId(const std::string& id) {
   const std::vector<std::string> parts = absl::StrSplit(id, ':');
   SegmentId parsed;
   if (parts.size() == 4 && parts[0] == "shm" && absl::SimpleAtoi(parts[1], &parsed.pid) &&
@@ -131,7 +131,7 @@ absl::StatusOr<std::shared_ptr<SharedMemoryGroup>> SharedMemoryGroup::Join(
 
 absl::StatusOr<std::shared_ptr<SharedMemoryGroup>> SharedMemoryGroup::Enter(
     const std::string& id, int rank, const std::atomic<bool>* stop) {
-  ASSIGN_OR_RETURN(const SegmentId parsed, ParseId(id));
+  ASSIGN_OR_RETURN(const SegmentId parsed, ParseSegmentId(id));
   const auto not_here = [&id](const char* why) {
     return absl::InvalidArgumentError(absl::StrCat("communicator id '", id, "': ", why));
   };
