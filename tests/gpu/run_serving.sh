@@ -58,6 +58,7 @@ fp8() {
 # Long prompts, long answers.
 fp8_2048_128() { INPUT=2048 points llama8b-fp8-2048-128 llama-3.1-8b "${CONCURRENCY:-128}" --max-batch-size 256 --max-num-tokens 4096 "${FP8[@]}"; }
 fp8_1000_1000() { INPUT=1000 OUTPUT=1000 points llama8b-fp8-1000-1000 llama-3.1-8b "${CONCURRENCY:-512}" --max-batch-size 512 --max-num-tokens 4096 "${FP8[@]}"; }
+fp8_128_2048() { OUTPUT=2048 points llama8b-fp8-128-2048 llama-3.1-8b "${CONCURRENCY:-768}" --max-batch-size 1024 --max-num-tokens 4096 "${FP8[@]}"; }
 # The article's 100 requests at once, in bf16.
 hundred() { points llama8b-hundred llama-3.1-8b 100 --max-batch-size 512 --max-num-tokens 2048 --num-requests 100 --warmup 64; }
 # JSON schemas among free requests: masks come from the host while the device works.
