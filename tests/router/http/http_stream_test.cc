@@ -160,7 +160,7 @@ TEST_F(HttpStreamTest, ALeavingClientIsNoticedAtOnce) {
         client.Close();
       }
       ASSERT_TRUE(gone.WaitForNotificationWithTimeout(absl::Seconds(5)));
-      EXPECT_LT(absl::Now() - start, absl::Milliseconds(50));
+      EXPECT_LT(absl::Now() - start, absl::Seconds(1));
       EXPECT_FALSE(exchange->SendEvents("data: 1\n\n"));
       exchange->Reply(200, {}, "");
       exchange->EndEvents();

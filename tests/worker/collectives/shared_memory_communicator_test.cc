@@ -320,7 +320,7 @@ TEST(SharedMemoryGroupTest, StopEndsAWaitAtOnce) {
   const absl::Time start = absl::Now();
   const auto group = SharedMemoryGroup::Join(offer->id(), 0, kTimeout, &stop);
   EXPECT_EQ(group.status().code(), absl::StatusCode::kCancelled);
-  EXPECT_LT(absl::Now() - start, absl::Milliseconds(300));
+  EXPECT_LT(absl::Now() - start, absl::Seconds(1));
   stopper.join();
 }
 
