@@ -21,6 +21,7 @@
 #include "router/cluster/cluster_service.h"
 #include "router/cluster/coordinator.h"
 #include "router/grammar/json_constraint.h"
+#include "router/grpc_limits.h"
 #include "router/http_edge.h"
 #include "router/inference_service.h"
 #include "router/memory_return.h"
@@ -99,6 +100,7 @@ absl::StatusOr<std::unique_ptr<grpc::Server>> StartServer(const RouterOptions& o
   int port = 0;
   builder.AddListeningPort(options.listen, credentials, &port);
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
+  SetLimits(GrpcLimits{}, builder);
   builder.RegisterService(&inference);
   builder.RegisterService(&cluster);
   ASSIGN_OR_RETURN(std::unique_ptr<grpc::Server> server,
