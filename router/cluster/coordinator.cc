@@ -127,7 +127,13 @@ void Coordinator::Enqueue(std::unique_ptr<Request> request) {
     status = admission_;  // It may have changed since.
   }
   if (status.ok()) status = placement_.Enqueue(std::move(request));
-  if (!status.ok()) request->Fail(status);  // NOLINT(bugprone-use-after-move): not taken.
+  if (!status.ok()) Refuse(*request, status);  // NOLINT(bugprone-use-after-move): not taken.
+}
+
+void Coordinator::Refuse(Request& request, const absl::Status& status) {
+  metrics_.Refused(status.code());
+  request.ends = nullptr;
+  request.Fail(status);
 }
 
 void Coordinator::Cancel(uint64_t id) {

@@ -136,6 +136,8 @@ class Coordinator final : public RequestSink, private EngineOwner {
   void Enqueue(std::unique_ptr<Request> request);
   void CancelNow(uint64_t id);
   void TakeBack(std::unique_ptr<Request> request, const absl::Status& cause);
+  // Ends a request that was taken but not queued: it counts as refused.
+  void Refuse(Request& request, const absl::Status& status);
   void EndCancelled(Request& request);
   void PlaceWaiting();
   void ExpireWaiting(int64_t now_ns);

@@ -9,9 +9,9 @@ namespace regatta {
 
 void Coordinator::Compile(std::unique_ptr<Request> request) {
   if (compiling_.size() >= options_.max_queue_size) {
-    request->Fail(absl::ResourceExhaustedError(
-        absl::StrCat(compiling_.size(), " constraints are being compiled (max_queue_size ",
-                     options_.max_queue_size, ")")));
+    Refuse(*request, absl::ResourceExhaustedError(absl::StrCat(
+                         compiling_.size(), " constraints are being compiled (max_queue_size ",
+                         options_.max_queue_size, ")")));
     return;
   }
   const uint64_t id = request->id;
@@ -30,7 +30,7 @@ void Coordinator::OnCompiled(uint64_t id, Compiled compiled) {
   std::unique_ptr<Request> request = compiling_.Take(id);
   if (request == nullptr) return;  // Cancelled, or too late.
   metrics_.GrammarCompiled(clock_.NowNs() - request->output.times().arrived_ns());
-  if (!compiled.ok()) return request->Fail(compiled.status());
+  if (!compiled.ok()) return Refuse(*request, compiled.status());
   request->constraint = *std::move(compiled);
   Enqueue(std::move(request));
 }

@@ -126,6 +126,8 @@ TEST_F(CoordinatorConstraintsTest, WhatDoesNotCompileFailsAlone) {
   ASSERT_TRUE(stream_->AwaitEnd(1));
   EXPECT_EQ(stream_->Get(1).status.code(), absl::StatusCode::kInvalidArgument);
   EXPECT_THAT(stream_->Get(1).status.message(), HasSubstr("'no number' is no number"));
+  EXPECT_EQ(coordinator_->metrics().refused(absl::StatusCode::kInvalidArgument), 1u);
+  EXPECT_EQ(coordinator_->metrics().ends().Get(FINISH_REASON_ERROR), 0u);
   ASSERT_TRUE(Submit(2, "5").ok());
   ExpectConstrained(2, 5);
 }

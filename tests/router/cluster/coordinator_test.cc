@@ -112,7 +112,10 @@ TEST_F(CoordinatorTest, AFullQueueIsRefused) {
   ASSERT_TRUE(Start(*MakeLayout(1, 1, 1, 1)).ok());
   int refused = 0;
   for (uint64_t tag = 1; tag <= 60; ++tag) refused += !Submit(tag, 500).ok();
-  ASSERT_TRUE(Await([&] { return State().waiting() > 0; }));
+  const auto counted = [&] {
+    return coordinator_->metrics().refused(absl::StatusCode::kResourceExhausted);
+  };
+  ASSERT_TRUE(Await([&] { return State().running() + State().waiting() + counted() == 60; }));
   for (uint64_t tag = 1; tag <= 60; ++tag) {
     const absl::Status status = stream_->Get(tag).status;
     if (status.ok()) continue;
@@ -122,6 +125,8 @@ TEST_F(CoordinatorTest, AFullQueueIsRefused) {
   }
   EXPECT_GT(refused, 0);
   EXPECT_LT(refused, 60);
+  EXPECT_EQ(counted(), static_cast<uint64_t>(refused));
+  EXPECT_EQ(coordinator_->metrics().ends().Get(FINISH_REASON_ERROR), 0);
 }
 
 TEST_F(CoordinatorTest, QueueDeadlinesHoldWhereverARequestWaits) {
