@@ -54,6 +54,15 @@ HttpAnswer MethodNotAllowed(const HttpRequest& request, const std::string& allow
   return answer;
 }
 
+HttpAnswer UnsupportedCoding(absl::string_view coding) {
+  HttpAnswer answer = ErrorAnswer(415,
+                                  absl::StrCat("content-encoding: '", coding.substr(0, 64),
+                                               "' is not read; send bodies as they are"),
+                                  "unsupported_content_encoding");
+  answer.headers.emplace_back("accept-encoding", "identity");
+  return answer;
+}
+
 bool IsPreflight(const HttpServerOptions& options, const HttpRequest& request) {
   return !options.cors_origin.empty() && request.method == "OPTIONS" &&
          !Header(request, "origin").empty() &&
@@ -96,6 +105,10 @@ RequestVerdict Decide(ServerState& state, RequestParser& parser, const Routes::M
   }
   if (!Header(request, "expect").empty() && !parser.http10() && !parser.expects_continue()) {
     return {nullptr, ErrorAnswer(417, "the only expectation known is 100-continue")};
+  }
+  const absl::string_view coding = Header(request, "content-encoding");
+  if (!coding.empty() && !absl::EqualsIgnoreCase(coding, "identity")) {
+    return {nullptr, UnsupportedCoding(coding)};
   }
   return {match.handler, std::nullopt};
 }

@@ -137,8 +137,9 @@ absl::StatusOr<Prompt> ReadPrompt(const OpenAiContext& context, const std::strin
                                                    "; expected a string or an array of token ids"));
   }
   const GenerateRequest& request = completion.shared.request;
-  RETURN_IF_ERROR(
-      CheckContextLength(field, prompt.tokens.size(), request.max_tokens(), context.max_seq_len()));
+  RETURN_IF_ERROR(CheckContextLength(field, prompt.tokens.size(),
+                                     completion.drop_output ? 0 : request.max_tokens(),
+                                     context.max_seq_len()));
   RETURN_IF_ERROR(volume.Add(prompt.tokens.size(), request.max_tokens(),
                              completion.echo ? std::optional(text_bytes) : std::nullopt));
   const Tokenizer& tokenizer = *context.tokenizer;

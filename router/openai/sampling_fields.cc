@@ -219,7 +219,7 @@ absl::Status CheckContextLength(std::string_view field, size_t prompt_tokens, ui
       absl::InvalidArgumentError(
           absl::StrCat(View(field), ": this model's maximum context length is ", max_seq_len,
                        " tokens; the prompt has ", prompt_tokens,
-                       max_tokens == 0 ? " and leaves no room for output"
+                       max_tokens == 0 ? " and leaves no room for the one that is always drawn"
                                        : absl::StrCat(" and ", max_tokens, " more are asked for"))),
       "context_length_exceeded");
 }

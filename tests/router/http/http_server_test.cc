@@ -254,6 +254,14 @@ TEST_F(HttpServerTest, ExpectContinue) {
   EXPECT_EQ(Once(Post("/echo", "x", "expect: magic\r\n")).status, 417);
 }
 
+TEST_F(HttpServerTest, CodedBodiesAreRefusedByTheirCoding) {
+  Serve();
+  EXPECT_EQ(Once(Post("/echo", "x", "content-encoding: Identity\r\n")).status, 200);
+  const auto answer = Once(Post("/echo", "x", "content-encoding: gzip\r\n"));
+  EXPECT_EQ(answer.status, 415);
+  EXPECT_THAT(answer.body, HasSubstr("content-encoding: 'gzip' is not read"));
+}
+
 TEST_F(HttpServerTest, RequestIdsAreKeptOrMade) {
   Serve();
   EXPECT_EQ(Once(Get("/hello", "x-request-id: a.b-c_1\r\n")).headers.at("x-request-id"), "a.b-c_1");
