@@ -179,6 +179,40 @@ void AddHttpFlags(CLI::App& app, RouterOptions& options) {
       ->check(InRange(kHttpConnectionsPerPeerRange));
 }
 
+// What takes the place of trained weights in 16 bits.
+void AddWeightFlags(CLI::App& app, Flags& flags) {
+  CLI::Option* const dummy = app.add_flag("--dummy-weights", flags.dummy_weights,
+                                          "seeded random weights instead of safetensors");
+  app.add_option("--dummy-seed", flags.dummy_seed, "seed of --dummy-weights");
+  app.add_flag("--random-next-ids", flags.random_next_ids,
+               "replace drawn tokens by random ones, as dummy models repeat themselves")
+      ->needs(dummy);
+  app.add_option("--dummy-router-skew", flags.dummy_router_skew,
+                 "popularity of dummy experts falls as rank^-skew; 0 = all alike")
+      ->needs(dummy)
+      ->check(FiniteRange(0.0, kMaxRouterSkew));
+  app.add_option("--quantization", flags.quantization,
+                 "auto (as the checkpoint is), fp8 (quantise a plain checkpoint as it is loaded), "
+                 "or fp8_static (dummy weights as a calibrated checkpoint has them)");
+}
+
+void AddTimeoutFlags(CLI::App& app, Flags& flags) {
+  const auto add = [&app](const std::string& name, double& value, const std::string& text) {
+    app.add_option(name, value, text + " (seconds)")
+        ->capture_default_str()
+        ->check(FiniteRange(0.0, 86400.0))
+        ->group("Timeouts");
+  };
+  add("--start-timeout", flags.start_timeout, "for workers to answer and be free at start");
+  add("--form-timeout", flags.form_timeout, "for a group to form");
+  add("--step-timeout", flags.step_timeout,
+      "least limit on one step; 0 = 2 on devices, 30 on CPU ranks");
+  add("--heartbeat-timeout", flags.heartbeat_timeout,
+      "silence of a dead rank; 0 = 0.5 on devices, 3 on CPU ranks");
+  add("--unavailable-timeout", flags.unavailable_timeout, "requests wait so long for a group");
+  add("--drain-timeout", flags.drain_timeout, "for running requests after SIGTERM");
+}
+
 void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   app.add_option("--model", options.model_dir, "model directory in Hugging Face layout")
       ->required();
@@ -195,19 +229,7 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   app.add_option("--address-file", options.address_file,
                  "write the bound address there once the router serves");
   app.add_option("--config", flags.config, "YAML file; flags override it");
-  CLI::Option* const dummy = app.add_flag("--dummy-weights", flags.dummy_weights,
-                                          "seeded random weights instead of safetensors");
-  app.add_option("--dummy-seed", flags.dummy_seed, "seed of --dummy-weights");
-  app.add_flag("--random-next-ids", flags.random_next_ids,
-               "replace drawn tokens by random ones, as dummy models repeat themselves")
-      ->needs(dummy);
-  app.add_option("--dummy-router-skew", flags.dummy_router_skew,
-                 "popularity of dummy experts falls as rank^-skew; 0 = all alike")
-      ->needs(dummy)
-      ->check(FiniteRange(0.0, kMaxRouterSkew));
-  app.add_option("--quantization", flags.quantization,
-                 "auto (as the checkpoint is), fp8 (quantise a plain checkpoint as it is loaded), "
-                 "or fp8_static (dummy weights as a calibrated checkpoint has them)");
+  AddWeightFlags(app, flags);
   app.add_option("--mean-input-length", flags.mean_input_length,
                  "tokens; default limits are derived from it")
       ->capture_default_str()
@@ -220,21 +242,7 @@ void AddFlags(CLI::App& app, Flags& flags, RouterOptions& options) {
   app.add_flag("--take-over", flags.take_over,
                "at start, take workers also from another router that serves with them; without it "
                "they are waited for");
-  const auto add_timeout = [&app](const std::string& name, double& value, const std::string& text) {
-    app.add_option(name, value, text + " (seconds)")
-        ->capture_default_str()
-        ->check(FiniteRange(0.0, 86400.0))
-        ->group("Timeouts");
-  };
-  add_timeout("--start-timeout", flags.start_timeout, "for workers to answer and be free at start");
-  add_timeout("--form-timeout", flags.form_timeout, "for a group to form");
-  add_timeout("--step-timeout", flags.step_timeout,
-              "least limit on one step; 0 = 2 on devices, 30 on CPU ranks");
-  add_timeout("--heartbeat-timeout", flags.heartbeat_timeout,
-              "silence of a dead rank; 0 = 0.5 on devices, 3 on CPU ranks");
-  add_timeout("--unavailable-timeout", flags.unavailable_timeout,
-              "requests wait so long for a group");
-  add_timeout("--drain-timeout", flags.drain_timeout, "for running requests after SIGTERM");
+  AddTimeoutFlags(app, flags);
   AddConfigFlags(app, flags.server);
   AddTlsFlags(app, options.tls);
   AddHttpFlags(app, options);

@@ -94,6 +94,54 @@ std::string LayoutLines(const ModelSpec& spec, uint32_t ranks) {
   return out;
 }
 
+// What the limits of `spec` are derived from, in the precision and lengths asked for.
+absl::StatusOr<LimitsInput> ToLimitsInput(const ModelSpec& spec, const PlanInput& input) {
+  LimitsInput limits{.tp = input.tp, .pp = input.pp, .kv_cache_fraction = input.kv_cache_fraction};
+  ASSIGN_OR_RETURN(limits.device_memory_gib, MemoryOf(input));
+  ASSIGN_OR_RETURN(limits.weight_bytes_per_element,
+                   BytesPerElement("--dtype", input.dtype, spec.torch_dtype));
+  if (input.dtype != "fp8") {
+    limits.weight_bytes_per_element = spec.WeightBytesPerParameter(limits.weight_bytes_per_element);
+  }
+  const bool fp8_cache = input.dtype == "fp8" || spec.quantization.kv_cache;
+  const std::string kv_default = fp8_cache               ? "fp8"
+                                 : input.dtype == "auto" ? spec.torch_dtype
+                                                         : input.dtype;
+  ASSIGN_OR_RETURN(limits.kv_bytes_per_element,
+                   BytesPerElement("--kv-cache-dtype", input.kv_cache_dtype, kv_default));
+  RETURN_IF_ERROR(CheckMaxSeqLen(spec, input.max_seq_len));
+  limits.max_seq_len =
+      input.max_seq_len > 0 ? input.max_seq_len : static_cast<uint32_t>(spec.max_position);
+  RETURN_IF_ERROR(TakeLengths(input, limits));
+  return limits;
+}
+
+// The table of sizes and limits, a line each.
+std::string FigureLines(const ModelSpec& spec, const PlanInput& input, const LimitsInput& limits,
+                        const LimitsAdvice& advice, uint32_t ranks) {
+  std::string out;
+  const auto line = [&out](const char* name, const std::string& value) {
+    absl::StrAppendFormat(&out, "  %-28s %s\n", name, value);
+  };
+  const std::string scheme = QuantizationName(spec.quantization);
+  const auto gib = [](double size) { return SizeText(size * std::exp2(30)); };
+  line("Weights", absl::StrCat(gib(advice.weight_gib), ", ", gib(advice.weight_gib / ranks),
+                               " per GPU", scheme.empty() ? "" : ", ", scheme));
+  line("KV cache", absl::StrFormat("%s (%.0f %% of what is left), %s per GPU", gib(advice.kv_gib),
+                                   input.kv_cache_fraction * 100, gib(advice.kv_gib / ranks)));
+  line("KV per token", SizeText(spec.KvBytesPerToken(1, 1) * limits.kv_bytes_per_element));
+  line("KV tokens", WithThousands(advice.kv_tokens));
+  line("Requests that fit at once",
+       absl::StrFormat("%.0f of %d in / %d out%s", advice.max_requests, limits.mean_input_length,
+                       limits.mean_output_length, WhyLengths(input, limits)));
+  line("Requests of full length",
+       absl::StrFormat("%.1f of %d tokens", double(advice.kv_tokens) / limits.max_seq_len,
+                       limits.max_seq_len));
+  line("max_batch_size", absl::StrCat(advice.limits.max_batch_size()));
+  line("max_num_tokens", absl::StrCat(advice.limits.max_num_tokens()));
+  return out;
+}
+
 }  // namespace
 
 const std::vector<Gpu>& KnownGpus() {
@@ -121,23 +169,7 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanIn
   ASSIGN_OR_RETURN(spec.quantization,
                    ResolveQuantization(input.quantization, true, checkpoint.quantization));
   ASSIGN_OR_RETURN(const Layout layout, MakeLayout(spec, input.tp, input.pp, input.ep, input.dp));
-  LimitsInput limits{.tp = input.tp, .pp = input.pp, .kv_cache_fraction = input.kv_cache_fraction};
-  ASSIGN_OR_RETURN(limits.device_memory_gib, MemoryOf(input));
-  ASSIGN_OR_RETURN(limits.weight_bytes_per_element,
-                   BytesPerElement("--dtype", input.dtype, spec.torch_dtype));
-  if (input.dtype != "fp8") {
-    limits.weight_bytes_per_element = spec.WeightBytesPerParameter(limits.weight_bytes_per_element);
-  }
-  const bool fp8_cache = input.dtype == "fp8" || spec.quantization.kv_cache;
-  const std::string kv_default = fp8_cache               ? "fp8"
-                                 : input.dtype == "auto" ? spec.torch_dtype
-                                                         : input.dtype;
-  ASSIGN_OR_RETURN(limits.kv_bytes_per_element,
-                   BytesPerElement("--kv-cache-dtype", input.kv_cache_dtype, kv_default));
-  RETURN_IF_ERROR(CheckMaxSeqLen(spec, input.max_seq_len));
-  limits.max_seq_len =
-      input.max_seq_len > 0 ? input.max_seq_len : static_cast<uint32_t>(spec.max_position);
-  RETURN_IF_ERROR(TakeLengths(input, limits));
+  ASSIGN_OR_RETURN(const LimitsInput limits, ToLimitsInput(spec, input));
   const absl::StatusOr<LimitsAdvice> advice = AdviseLimits(spec, limits);
   if (!advice.ok()) {
     return absl::Status(advice.status().code(),
@@ -150,25 +182,7 @@ absl::StatusOr<std::string> RenderPlan(const ModelSpec& checkpoint, const PlanIn
   absl::StrAppendFormat(&out, "on %d x %s (%.1f GiB each), layout %s%s\n\n", WorldSize(layout),
                         input.gpu, limits.device_memory_gib, LayoutName(layout),
                         input.dp > 1 ? absl::StrFormat(", figures per copy of %d", ranks) : "");
-  const auto line = [&out](const char* name, const std::string& value) {
-    absl::StrAppendFormat(&out, "  %-28s %s\n", name, value);
-  };
-  const std::string scheme = QuantizationName(spec.quantization);
-  const auto gib = [](double size) { return SizeText(size * std::exp2(30)); };
-  line("Weights", absl::StrCat(gib(advice->weight_gib), ", ", gib(advice->weight_gib / ranks),
-                               " per GPU", scheme.empty() ? "" : ", ", scheme));
-  line("KV cache", absl::StrFormat("%s (%.0f %% of what is left), %s per GPU", gib(advice->kv_gib),
-                                   input.kv_cache_fraction * 100, gib(advice->kv_gib / ranks)));
-  line("KV per token", SizeText(spec.KvBytesPerToken(1, 1) * limits.kv_bytes_per_element));
-  line("KV tokens", WithThousands(advice->kv_tokens));
-  line("Requests that fit at once",
-       absl::StrFormat("%.0f of %d in / %d out%s", advice->max_requests, limits.mean_input_length,
-                       limits.mean_output_length, WhyLengths(input, limits)));
-  line("Requests of full length",
-       absl::StrFormat("%.1f of %d tokens", double(advice->kv_tokens) / limits.max_seq_len,
-                       limits.max_seq_len));
-  line("max_batch_size", absl::StrCat(advice->limits.max_batch_size()));
-  line("max_num_tokens", absl::StrCat(advice->limits.max_num_tokens()));
+  absl::StrAppend(&out, FigureLines(spec, input, limits, *advice, ranks));
   absl::StrAppend(&out, "\nWhy these limits\n");
   for (absl::string_view reason :
        absl::StrSplit(advice->limits.reasoning(), '\n', absl::SkipEmpty())) {
