@@ -3,7 +3,6 @@
 #include <memory>
 #include <utility>
 
-#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "common/grpc_status.h"
 #include "router/inference_service.h"
@@ -13,9 +12,9 @@ namespace {
 
 class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public DeltaStream {
  public:
-  static GenerateCall* Start(RequestSink& sink, size_t max_pending,
+  static GenerateCall* Start(RequestSink& sink, const BacklogLimits& limits,
                              const GenerateRequest& request) {
-    auto call = std::make_shared<GenerateCall>(sink, max_pending);
+    auto call = std::make_shared<GenerateCall>(sink, limits);
     call->self_ = call;  // Until OnDone, whoever else lets go.
     auto id = sink.Submit(request, /*tag=*/0, call);
     absl::MutexLock lock(&call->mutex_);
@@ -28,18 +27,17 @@ class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public D
     return call.get();
   }
 
-  GenerateCall(RequestSink& sink, size_t max_pending) : sink_(sink), max_pending_(max_pending) {}
+  GenerateCall(RequestSink& sink, const BacklogLimits& limits) : sink_(sink), backlog_(limits) {}
 
   void Push(uint64_t tag, TokenDelta delta) override {
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
     last_queued_ = delta.finish_reason() != FINISH_REASON_NONE;
+    backlog_.Add(BytesOf(delta));
     pending_.push_back(std::move(delta));
-    if (pending_.size() > max_pending_) {
+    if (backlog_.overflows()) {
       if (id_ != 0) sink_.Cancel(id_);  // Otherwise Start does.
-      End(grpc::Status(
-          grpc::StatusCode::RESOURCE_EXHAUSTED,
-          absl::StrCat("the client reads too slowly: ", max_pending_, " deltas wait for it")));
+      End(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, backlog_.Complaint()));
     }
   }
 
@@ -75,6 +73,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public D
       writing_ = true;
       current_ = std::move(pending_.front());
       pending_.pop_front();
+      backlog_.Take(1, BytesOf(current_));
       StartWrite(&current_);
     } else if (last_queued_) {
       End(grpc::Status::OK);
@@ -88,13 +87,13 @@ class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public D
   }
 
   RequestSink& sink_;
-  const size_t max_pending_;
   std::shared_ptr<GenerateCall> self_;
   TokenDelta current_;
 
   absl::Mutex mutex_;
   uint64_t id_ ABSL_GUARDED_BY(mutex_) = 0;
   std::deque<TokenDelta> pending_ ABSL_GUARDED_BY(mutex_);
+  DeltaBacklog backlog_ ABSL_GUARDED_BY(mutex_);  // of pending_
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool last_queued_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
@@ -104,7 +103,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public D
 
 grpc::ServerWriteReactor<TokenDelta>* InferenceService::Generate(
     grpc::CallbackServerContext* context, const GenerateRequest* request) {
-  return GenerateCall::Start(sink_, options_.max_pending, *request);
+  return GenerateCall::Start(sink_, options_.generate, *request);
 }
 
 }  // namespace regatta

@@ -14,34 +14,24 @@
 namespace regatta {
 namespace {
 
-// A message stays far below gRPC's default limit of 4 MB.
+// So much of a message that has several deltas: with the largest delta alone, a prompt's
+// log-probabilities, it stays below gRPC's default limit of 4 MB.
 constexpr size_t kMaxMessageBytes = 1 << 20;
-constexpr size_t kDeltaBytes = 128;  // of a delta without text and ids, at most
-constexpr size_t kTopBytes = 8;      // of a position's top log-probabilities without columns
-
-// At least the encoded size; ByteSizeLong would walk the message a second time.
-size_t BytesOf(const TokenDelta& delta) {
-  size_t bytes =
-      kDeltaBytes + delta.text().size() + 5 * delta.token_ids_size() + 4 * delta.logprobs_size();
-  for (const TopLogprobs& top : delta.top_logprobs()) {
-    bytes += kTopBytes + 9 * top.token_ids_size();
-  }
-  return bytes;
-}
+constexpr size_t kTagBytes = 32;  // of an entry beside its delta, at most
 
 class GenerateManyCall final
     : public grpc::ServerBidiReactor<GenerateManyRequest, GenerateManyResponse>,
       public DeltaStream {
  public:
-  static GenerateManyCall* Start(RequestSink& sink, size_t max_pending) {
-    auto call = std::make_shared<GenerateManyCall>(sink, max_pending);
+  static GenerateManyCall* Start(RequestSink& sink, const BacklogLimits& limits) {
+    auto call = std::make_shared<GenerateManyCall>(sink, limits);
     call->self_ = call;  // Until OnDone, whoever else lets go.
     call->StartRead(&call->request_);
     return call.get();
   }
 
-  GenerateManyCall(RequestSink& sink, size_t max_pending)
-      : sink_(sink), max_pending_(max_pending) {}
+  GenerateManyCall(RequestSink& sink, const BacklogLimits& limits)
+      : sink_(sink), backlog_(limits) {}
 
   void OnReadDone(bool ok) override {
     if (!ok) {  // The client sends nothing more; what runs goes on.
@@ -64,17 +54,17 @@ class GenerateManyCall final
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
     if (delta.finish_reason() != FINISH_REASON_NONE) running_.erase(tag);
-    Add(tag, BytesOf(delta)).mutable_delta()->Swap(&delta);
+    Add(tag, std::move(delta));
   }
 
   void Fail(uint64_t tag, const absl::Status& status) override {
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
     running_.erase(tag);
-    TaggedDelta& entry = Add(tag, kDeltaBytes + status.message().size());
-    entry.set_status_code(static_cast<uint32_t>(status.code()));
-    entry.mutable_delta()->set_finish_reason(FINISH_REASON_ERROR);
-    entry.mutable_delta()->set_error(std::string(status.message()));
+    TokenDelta delta;
+    delta.set_finish_reason(FINISH_REASON_ERROR);
+    delta.set_error(std::string(status.message()));
+    Add(tag, std::move(delta)).set_status_code(static_cast<uint32_t>(status.code()));
   }
 
   void Flush() override {
@@ -132,30 +122,31 @@ class GenerateManyCall final
     if (it != running_.end()) sink_.Cancel(it->second);
   }
 
-  // A new entry of about `bytes` in the last message that is not being written.
-  TaggedDelta& Add(uint64_t tag, size_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
-    if (pending_.empty() || pending_.back().bytes > kMaxMessageBytes) pending_.emplace_back();
-    Message& message = pending_.back();
-    message.bytes += bytes;
-    ++num_pending_;
-    TaggedDelta& entry = *message.response.add_deltas();
+  // In the last message that is not being written, if it has room.
+  TaggedDelta& Add(uint64_t tag, TokenDelta delta) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    const size_t bytes = kTagBytes + BytesOf(delta);
+    if (pending_.empty() || pending_.back().bytes + bytes > kMaxMessageBytes) {
+      pending_.emplace_back();
+    }
+    pending_.back().bytes += bytes;
+    backlog_.Add(bytes);
+    TaggedDelta& entry = *pending_.back().response.add_deltas();
     entry.set_tag(tag);
+    entry.mutable_delta()->Swap(&delta);
     return entry;
   }
 
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (ended_) return;
-    if (num_pending_ > max_pending_) {
-      return End(
-          {grpc::StatusCode::RESOURCE_EXHAUSTED,
-           absl::StrCat("the client reads too slowly: ", num_pending_, " deltas wait for it")});
+    if (backlog_.overflows()) {
+      return End({grpc::StatusCode::RESOURCE_EXHAUSTED, backlog_.Complaint()});
     }
     if (writing_) return;
     if (!pending_.empty()) {
       writing_ = true;
       current_ = std::move(pending_.front().response);
+      backlog_.Take(current_.deltas_size(), pending_.front().bytes);
       pending_.pop_front();
-      num_pending_ -= current_.deltas_size();
       StartWrite(&current_);
     } else if (read_all_ && running_.empty()) {
       End(grpc::Status::OK);
@@ -172,7 +163,6 @@ class GenerateManyCall final
   }
 
   RequestSink& sink_;
-  const size_t max_pending_;
   std::shared_ptr<GenerateManyCall> self_;
   GenerateManyRequest request_;
   GenerateManyResponse current_;
@@ -181,7 +171,7 @@ class GenerateManyCall final
   absl::flat_hash_map<uint64_t, uint64_t> running_
       ABSL_GUARDED_BY(mutex_);  // tag -> id; 0: being submitted
   std::deque<Message> pending_ ABSL_GUARDED_BY(mutex_);
-  size_t num_pending_ ABSL_GUARDED_BY(mutex_) = 0;  // deltas of pending_
+  DeltaBacklog backlog_ ABSL_GUARDED_BY(mutex_);  // of pending_
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool read_all_ ABSL_GUARDED_BY(mutex_) = false;
   bool ended_ ABSL_GUARDED_BY(mutex_) = false;
@@ -191,7 +181,7 @@ class GenerateManyCall final
 
 grpc::ServerBidiReactor<GenerateManyRequest, GenerateManyResponse>* InferenceService::GenerateMany(
     grpc::CallbackServerContext* context) {
-  return GenerateManyCall::Start(sink_, options_.max_pending_many);
+  return GenerateManyCall::Start(sink_, options_.generate_many);
 }
 
 }  // namespace regatta

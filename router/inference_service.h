@@ -4,14 +4,15 @@
 #pragma once
 
 #include "proto/inference.grpc.pb.h"
+#include "router/delta_backlog.h"
 #include "router/frontend.h"
 
 namespace regatta {
 
-// Deltas that may wait for a client to read them; more end its call with RESOURCE_EXHAUSTED.
+// What may wait for a client to read it; more ends its call with RESOURCE_EXHAUSTED.
 struct InferenceServiceOptions {
-  size_t max_pending = 4096;          // of a Generate call
-  size_t max_pending_many = 1 << 18;  // of a GenerateMany call, over all its requests
+  BacklogLimits generate = {4096, 16 << 20};
+  BacklogLimits generate_many = {1 << 18, 256 << 20};  // over all requests of a call
 };
 
 class InferenceService final : public Inference::CallbackService {

@@ -69,7 +69,8 @@ inline constexpr uint32_t kMaxStopTokenIds = 128;
 inline constexpr uint32_t kMaxTopLogprobs = 20;
 inline constexpr int kMaxBiasTokens = 1024;
 inline constexpr float kLargestBias = 100;
-inline constexpr uint64_t kMaxPromptLogprobs = 1 << 20;  // of one request, top ones included
+// Of one request, top ones included: encoded they are below 3 MB, and a gRPC message may have 4.
+inline constexpr uint64_t kMaxPromptLogprobs = 1 << 18;
 inline constexpr uint32_t kMaxRequestIdBytes = 256;
 inline constexpr int32_t kMaxPriority = 1 << 20;
 

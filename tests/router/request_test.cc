@@ -186,9 +186,9 @@ TEST_F(RequestTest, PromptLogprobsAreComputedNotCachedAndBounded) {
   EXPECT_FALSE((*made)->spec.prefix_cache);
   limits_.max_seq_len = 100000;
   request_.mutable_sampling()->set_top_logprobs(20);
-  EXPECT_THAT(Error([](auto& r) { r.mutable_token_ids()->mutable_ids()->Resize(49933, 1); }),
-              HasSubstr("49933 tokens with top_logprobs 20 are 1048593 log-probabilities, over the "
-                        "limit of 1048576"));
+  EXPECT_THAT(Error([](auto& r) { r.mutable_token_ids()->mutable_ids()->Resize(12484, 1); }),
+              HasSubstr("12484 tokens with top_logprobs 20 are 262164 log-probabilities, over the "
+                        "limit of 262144"));
 }
 
 TEST_F(RequestTest, StopErrorsNameValueAndLimit) {

@@ -54,9 +54,10 @@ class Flood final : public RequestSink {
   std::thread thread_;
 };
 
-class SlowReaderTest : public testing::Test {
+// By their number, and by their bytes.
+class SlowReaderTest : public testing::TestWithParam<BacklogLimits> {
  protected:
-  SlowReaderTest() : service_(flood_, {.max_pending = 16, .max_pending_many = 16}) {
+  SlowReaderTest() : service_(flood_, {.generate = GetParam(), .generate_many = GetParam()}) {
     int port = 0;
     grpc::ServerBuilder builder;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -72,7 +73,7 @@ class SlowReaderTest : public testing::Test {
   std::unique_ptr<Inference::Stub> client_;
 };
 
-TEST_F(SlowReaderTest, GenerateIsCutOff) {
+TEST_P(SlowReaderTest, GenerateIsCutOff) {
   grpc::ClientContext context;
   const auto reader = client_->Generate(&context, GenerateRequest());
   ASSERT_TRUE(flood_.cancelled.WaitForNotificationWithTimeout(absl::Seconds(20)));
@@ -85,7 +86,7 @@ TEST_F(SlowReaderTest, GenerateIsCutOff) {
   EXPECT_THAT(status.error_message(), HasSubstr("reads too slowly"));
 }
 
-TEST_F(SlowReaderTest, GenerateManyIsCutOff) {
+TEST_P(SlowReaderTest, GenerateManyIsCutOff) {
   grpc::ClientContext context;
   const auto stream = client_->GenerateMany(&context);
   GenerateManyRequest request;
@@ -101,6 +102,10 @@ TEST_F(SlowReaderTest, GenerateManyIsCutOff) {
   EXPECT_EQ(status.error_code(), grpc::StatusCode::RESOURCE_EXHAUSTED);
   EXPECT_THAT(status.error_message(), HasSubstr("reads too slowly"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Limits, SlowReaderTest,
+                         testing::Values(BacklogLimits{16, 1 << 30},
+                                         BacklogLimits{1 << 20, 1 << 20}));
 
 }  // namespace
 }  // namespace regatta
