@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "absl/container/flat_hash_set.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/string_view.h"
@@ -59,6 +61,27 @@ absl::Status CheckStored(const Checkpoint& checkpoint, const TensorInfo& tensor,
                    "; F32, BF16 and F16 are read", quantizable ? ", and F8_E4M3" : ""));
 }
 
+std::string SomeOf(const std::vector<std::string>& names) {
+  const size_t shown = std::min(names.size(), kNamedTensors);
+  return absl::StrCat(absl::StrJoin(names.begin(), names.begin() + shown, ", "),
+                      shown < names.size() ? ", ..." : "");
+}
+
+// What one rank alone needs, whether or not that is a layout of the model.
+std::vector<TensorInfo> AllTensors(const ModelSpec& spec) {
+  RankPosition all;
+  all.end_layer = spec.num_layers;
+  all.first_stage = all.last_stage = true;
+  return TensorTable(spec).NeededBy(Layout(), all);
+}
+
+// A tensor that changes answers, if the model is made to have it.
+bool IsOfBackbone(absl::string_view name) {
+  if (!absl::StartsWith(name, "model.")) return false;
+  const absl::string_view what = name.substr(name.rfind('.') + 1);
+  return !absl::StrContains(what, "scale") && what != "inv_freq" && what != "_extra_state";
+}
+
 }  // namespace
 
 absl::Status CheckScaleDType(const StoredTensor& stored, const std::string& name) {
@@ -104,20 +127,27 @@ absl::Status CheckTensors(const Checkpoint& checkpoint, const std::vector<Tensor
     }
   }
   if (missing.empty()) return absl::OkStatus();
-  const size_t shown = std::min(missing.size(), kNamedTensors);
-  return absl::NotFoundError(
-      absl::StrCat(checkpoint.directory(), " lacks ", missing.size(), " of ", tensors.size(),
-                   " tensors: ", absl::StrJoin(missing.begin(), missing.begin() + shown, ", "),
-                   shown < missing.size() ? ", ..." : ""));
+  return absl::NotFoundError(absl::StrCat(checkpoint.directory(), " lacks ", missing.size(), " of ",
+                                          tensors.size(), " tensors: ", SomeOf(missing)));
+}
+
+absl::Status CheckAllUsed(const Checkpoint& checkpoint, const ModelSpec& spec) {
+  absl::flat_hash_set<std::string> used;
+  for (const TensorInfo& tensor : AllTensors(spec)) used.insert(tensor.name);
+  std::vector<std::string> unused;
+  for (const std::string& name : checkpoint.Names()) {
+    if (IsOfBackbone(name) && !used.contains(name)) unused.push_back(name);
+  }
+  if (unused.empty()) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(checkpoint.directory(), " has ", unused.size(),
+                                                 " tensors that config.json, of ", spec.num_layers,
+                                                 " layers, has no use for: ", SomeOf(unused)));
 }
 
 absl::Status CheckCheckpoint(const std::string& model_dir, const ModelSpec& spec) {
   ASSIGN_OR_RETURN(const Checkpoint checkpoint, Checkpoint::Open(model_dir));
-  // One rank, whether or not that is a layout of the model.
-  RankPosition all;
-  all.end_layer = spec.num_layers;
-  all.first_stage = all.last_stage = true;
-  return CheckTensors(checkpoint, TensorTable(spec).NeededBy(Layout(), all), spec.quantization);
+  RETURN_IF_ERROR(CheckTensors(checkpoint, AllTensors(spec), spec.quantization));
+  return CheckAllUsed(checkpoint, spec);
 }
 
 }  // namespace regatta

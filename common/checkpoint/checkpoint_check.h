@@ -41,7 +41,13 @@ absl::StatusOr<ScaleTensors> FindScales(const Checkpoint& checkpoint, const Tens
 absl::Status CheckTensors(const Checkpoint& checkpoint, const std::vector<TensorInfo>& tensors,
                           const QuantizationSpec& quantization);
 
-// The same of every tensor of `spec` in the safetensors of `model_dir`, whatever the layout; errors
+// OK when nothing of the backbone is stored that `spec` does not use: layers beyond its number, or
+// biases that config.json does not speak of, are a model of another shape, whose answers would be
+// wrong. INVALID_ARGUMENT says how many there are and names some. Scales, constants that can be
+// computed, and other heads do no harm.
+absl::Status CheckAllUsed(const Checkpoint& checkpoint, const ModelSpec& spec);
+
+// Both of every tensor of `spec` in the safetensors of `model_dir`, whatever the layout; errors
 // also as of Checkpoint::Open.
 absl::Status CheckCheckpoint(const std::string& model_dir, const ModelSpec& spec);
 

@@ -56,6 +56,7 @@ class Checkpoint {
   // Null when there is none of that name.
   const StoredTensor* Find(const std::string& name) const;
   size_t num_tensors() const { return tensors_.size(); }
+  std::vector<std::string> Names() const;  // sorted
 
  private:
   absl::Status AddFile(const std::string& path);

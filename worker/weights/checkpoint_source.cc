@@ -104,10 +104,11 @@ class CheckpointSource final : public TensorSource {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<TensorSource>> OpenCheckpointSource(
-    const std::string& model_dir, const QuantizationSpec& quantization) {
+absl::StatusOr<std::unique_ptr<TensorSource>> OpenCheckpointSource(const std::string& model_dir,
+                                                                   const ModelSpec& spec) {
   ASSIGN_OR_RETURN(Checkpoint checkpoint, Checkpoint::Open(model_dir));
-  return std::make_unique<CheckpointSource>(std::move(checkpoint), quantization);
+  RETURN_IF_ERROR(CheckAllUsed(checkpoint, spec));
+  return std::make_unique<CheckpointSource>(std::move(checkpoint), spec.quantization);
 }
 
 }  // namespace regatta

@@ -45,8 +45,9 @@ class TensorSource {
   virtual std::vector<FormulaRows> Formulas(const TensorInfo& tensor, const Slice& slice) const = 0;
 };
 
-// Reads the safetensors of `model_dir`, quantised as said; errors as of Checkpoint::Open.
-absl::StatusOr<std::unique_ptr<TensorSource>> OpenCheckpointSource(
-    const std::string& model_dir, const QuantizationSpec& quantization);
+// Reads the safetensors of `model_dir`, a checkpoint of `spec`; errors as of Checkpoint::Open and
+// CheckAllUsed.
+absl::StatusOr<std::unique_ptr<TensorSource>> OpenCheckpointSource(const std::string& model_dir,
+                                                                   const ModelSpec& spec);
 
 }  // namespace regatta

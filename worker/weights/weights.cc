@@ -344,7 +344,7 @@ absl::StatusOr<std::unique_ptr<TensorSource>> OpenSource(const ModelSource& sour
     return MakeDummySource({source.dummy_seed(), source.dummy_router_skew(),
                             spec.moe.experts_per_token, spec.quantization});
   }
-  return OpenCheckpointSource(source.path(), spec.quantization);
+  return OpenCheckpointSource(source.path(), spec);
 }
 
 }  // namespace

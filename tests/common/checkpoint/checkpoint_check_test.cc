@@ -71,12 +71,28 @@ TEST(CheckpointCheckTest, TheBundledModelsPass) {
   }
 }
 
-TEST(CheckpointCheckTest, AWholeModelPassesAndMoreTensorsDoNoHarm) {
+TEST(CheckpointCheckTest, AWholeModelPassesAndHarmlessTensorsBesideIt) {
   std::vector<TensorToWrite> tensors = TensorsOf(SmallSpec());
   EXPECT_TRUE(Check(tensors).ok()) << Check(tensors);
-  tensors.push_back(
-      {"model.layers.0.self_attn.rotary_emb.inv_freq", "F32", {2}, std::string(8, 0)});
+  for (const char* name : {"model.layers.0.self_attn.rotary_emb.inv_freq",
+                           "model.layers.0.self_attn.k_scale", "v_head.summary.weight"}) {
+    tensors.push_back({name, "F32", {2}, std::string(8, 0)});
+  }
   EXPECT_TRUE(Check(tensors).ok()) << Check(tensors);
+}
+
+TEST(CheckpointCheckTest, AModelOfAnotherShapeIsNoPartOfThisOne) {
+  ModelSpec deeper = SmallSpec();
+  ++deeper.num_layers;
+  const absl::Status surplus = Check(TensorsOf(deeper));
+  EXPECT_EQ(surplus.code(), absl::StatusCode::kInvalidArgument);
+  EXPECT_THAT(surplus.message(),
+              HasSubstr(absl::StrCat(" tensors that config.json, of ", SmallSpec().num_layers,
+                                     " layers, has no use for: model.layers.",
+                                     SmallSpec().num_layers, ".")));
+  std::vector<TensorToWrite> biased = TensorsOf(SmallSpec());
+  biased.push_back({"model.layers.0.self_attn.o_proj.bias", "BF16", {16}, std::string(32, 0)});
+  EXPECT_THAT(Check(biased).message(), HasSubstr("model.layers.0.self_attn.o_proj.bias"));
 }
 
 TEST(CheckpointCheckTest, BrokenFilesAreNamedWithWhatIsWrong) {
