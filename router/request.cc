@@ -154,7 +154,7 @@ absl::StatusOr<std::vector<uint32_t>> PromptTokens(const GenerateRequest& reques
 }
 
 absl::Status CheckLength(size_t prompt, uint32_t max_tokens, const RequestLimits& limits) {
-  if (prompt == 0) return Invalid("prompt: 0 tokens");
+  if (prompt == 0) return Invalid("prompt: 0 tokens; at least 1 is needed");
   if (prompt >= limits.max_seq_len) {
     return Invalid("prompt: ", prompt, " tokens leave no room for output within max_seq_len ",
                    limits.max_seq_len);

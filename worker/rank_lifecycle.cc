@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
+#include "common/layout.h"
 #include "common/status_macros.h"
 #include "worker/cleanup_deadline.h"
 
@@ -68,6 +69,10 @@ absl::StatusOr<std::string> RankLifecycle::Prepare(const PrepareRequest& request
   RETURN_IF_ERROR(CheckOwner(call.router));
   RETURN_IF_ERROR(SeeEpoch(request.group_epoch()));
   RETURN_IF_ERROR(CheckFree("Prepare"));
+  if (request.world_size() < 1 || request.world_size() > kMaxRanks) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("world_size: ", request.world_size(), " ranks; expected 1 to ", kMaxRanks));
+  }
   ASSIGN_OR_RETURN(offer_, device_.Offer(static_cast<int>(request.world_size())));
   owner_.HoldFor(call.router, owner_grace_);
   return offer_->id();

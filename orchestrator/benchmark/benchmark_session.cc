@@ -107,7 +107,7 @@ absl::Status BenchmarkSession::Prepare() {
     RETURN_IF_ERROR(CheckSchedule(options_, dataset_, point.requests));
   }
   RETURN_IF_ERROR(StartServing());
-  RETURN_IF_ERROR(CheckRequestLengths(dataset_, serving_.LongestSequence()));
+  RETURN_IF_ERROR(serving_.CheckLengths(dataset_));
   RETURN_IF_ERROR(ConnectClient());
   workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
   return BeginSweep();
@@ -182,8 +182,7 @@ absl::Status BenchmarkSession::StartServing() {
     return absl::OkStatus();
   }
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
-  ASSIGN_OR_RETURN(const LengthLimit longest, LengthLimitToLaunch(options_.cluster));
-  RETURN_IF_ERROR(CheckRequestLengths(dataset_, longest));
+  RETURN_IF_ERROR(CheckLengthsToLaunch(options_.cluster, dataset_));
   ASSIGN_OR_RETURN(directory_, MakeDirectory(ModelNameOf(options_.cluster.model), layout));
   return LaunchHere(layout);
 }

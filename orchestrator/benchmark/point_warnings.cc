@@ -152,9 +152,10 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
     warnings.push_back("client-bound: " + reason);
   }
   if (info.preemptions() > 0) {
-    warnings.push_back(absl::StrCat(info.preemptions(),
-                                    " sequences were recomputed: the KV cache was too small for "
-                                    "the load, or a group was lost"));
+    warnings.push_back(absl::StrCat(info.preemptions(), " sequences were recomputed: ",
+                                    info.layout_change().empty()
+                                        ? "the KV cache was too small for the load"
+                                        : "the layout changed under them"));
   }
   return warnings;
 }

@@ -158,9 +158,15 @@ void Serving::Refresh() {
   if (now.ok()) description = *std::move(now);
 }
 
-LengthLimit Serving::LongestSequence() const {
-  return {description.limits().max_seq_len(),
-          absl::StrCat("max_seq_len of the server at ", http ? http->url.ToString() : address), ""};
+absl::Status Serving::CheckLengths(const Dataset& dataset) const {
+  const std::string server =
+      absl::StrCat(" of the server at ", http ? http->url.ToString() : address);
+  RETURN_IF_ERROR(CheckRequestLengths(
+      dataset, {description.limits().max_seq_len(), "max_seq_len" + server, ""}));
+  if (description.chunked_prefill()) return absl::OkStatus();
+  return CheckPromptLengths(dataset,
+                            {description.limits().max_num_tokens(), "max_num_tokens" + server,
+                             "raise it there, or have it chunk prompts"});
 }
 
 absl::StatusOr<std::vector<std::unique_ptr<Target>>> Serving::MakeTargets(StreamMode mode,
@@ -196,17 +202,23 @@ absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostrea
   return layout;
 }
 
-absl::StatusOr<LengthLimit> LengthLimitToLaunch(const ClusterOptions& options) {
+absl::Status CheckLengthsToLaunch(const ClusterOptions& options, const Dataset& dataset) {
   std::vector<std::string> ignored;
   ASSIGN_OR_RETURN(const ServerConfig config, ConfigToLaunch(options, ignored));
   ASSIGN_OR_RETURN(const ModelSpec spec, LoadModelSpec(options.model));
   const uint32_t asked = config.max_seq_len();
   const auto context = static_cast<uint32_t>(spec.max_position);
-  if (asked == 0 || asked == context) {
-    return LengthLimit{context, absl::StrCat("the context of ", spec.name), ""};
+  LengthLimit longest = {context, absl::StrCat("the context of ", spec.name), ""};
+  if (asked != 0 && asked != context) {
+    longest = {asked, options.max_seq_len ? "--max-seq-len" : "max_seq_len of --config",
+               absl::StrCat("raise it, to at most ", context)};
   }
-  return LengthLimit{asked, options.max_seq_len ? "--max-seq-len" : "max_seq_len of --config",
-                     absl::StrCat("raise it, to at most ", context)};
+  RETURN_IF_ERROR(CheckRequestLengths(dataset, longest));
+  if (!config.has_enable_chunked_prefill() || config.enable_chunked_prefill()) {
+    return absl::OkStatus();
+  }
+  return CheckPromptLengths(dataset, {config.max_num_tokens(), "max_num_tokens",
+                                      "raise it, or leave enable_chunked_prefill on"});
 }
 
 uint32_t WorkersToLaunch(const ClusterOptions& options, const Layout& layout) {

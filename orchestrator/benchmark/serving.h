@@ -30,8 +30,9 @@ struct Serving {
   TlsOptions tls;                          // of `channel`
   ClusterDescription description;
 
-  // What its limits say, where they are known.
-  LengthLimit LongestSequence() const;
+  // OK when its limits, where they are known, take every request of `dataset`; else as of
+  // CheckRequestLengths and CheckPromptLengths.
+  absl::Status CheckLengths(const Dataset& dataset) const;
   // OK while the cluster can answer.
   absl::Status Check() const;
   // Asks again what serves. What was known stays where nothing answers within 5 s, and over HTTP.
@@ -53,9 +54,9 @@ struct WorkloadMeans {
 // does not divide and the layouts that fit the model, or a max_seq_len over its context.
 absl::StatusOr<Layout> LayoutToLaunch(const ClusterOptions& options, std::ostream& notes);
 
-// The longest sequence that a cluster launched so will take, as far as it is known beforehand: the
-// flag over the configuration file over the model's context.
-absl::StatusOr<LengthLimit> LengthLimitToLaunch(const ClusterOptions& options);
+// The same of a cluster that is to be launched so, as far as it is known beforehand: the flag over
+// the configuration file over the model's context.
+absl::Status CheckLengthsToLaunch(const ClusterOptions& options, const Dataset& dataset);
 
 // Workers that are started for `layout`: its ranks, or all of the pool.
 uint32_t WorkersToLaunch(const ClusterOptions& options, const Layout& layout);

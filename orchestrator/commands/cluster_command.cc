@@ -57,11 +57,14 @@ absl::Status RepartitionPool(const ClusterFlags& flags) {
   request.set_timeout_ms(static_cast<uint32_t>(std::lround(flags.timeout_s * 1e3)));
   ASSIGN_OR_RETURN(const auto channel, Dial(flags));
   std::string last;
-  return Repartition(channel, request, [&](const RepartitionProgress& progress) {
-    const std::string text = RepartitionText(progress);
-    if (text != last) std::cout << text << std::flush;
-    last = text;
-  });
+  const absl::Status status =
+      Repartition(channel, request, [&](const RepartitionProgress& progress) {
+        const std::string text = RepartitionText(progress);
+        if (text != last) std::cout << text << std::flush;
+        last = text;
+      });
+  // A router that is busy with another layout is no bad input.
+  return absl::IsFailedPrecondition(status) ? absl::AbortedError(status.message()) : status;
 }
 
 absl::Status DrainCluster(const ClusterFlags& flags) {

@@ -26,6 +26,10 @@
 namespace regatta {
 namespace {
 
+constexpr int64_t kMostRequests = 100'000'000;
+const CLI::Validator kRequests = WholeRange(1, kMostRequests);
+const CLI::Validator kRequestsOrAll = WholeRange(0, kMostRequests);
+
 struct PrepareFlags {
   std::string model, tokenizer;
   std::string output = "preprocessed_dataset.json";
@@ -174,7 +178,9 @@ CLI::App& AddSynthetic(CLI::App& command, PrepareFlags& flags, const char* name,
                        const char* description) {
   CLI::App& sub = *command.add_subcommand(name, description);
   sub.fallthrough();  // common flags may follow
-  sub.add_option("--num-requests", flags.synthetic.num_requests, "how many")->required();
+  sub.add_option("--num-requests", flags.synthetic.num_requests, "how many")
+      ->required()
+      ->check(kRequests);
   AddPrefixFlags(sub, flags.synthetic.num_prefix_prompts, flags.synthetic.prefix_length);
   return sub;
 }
@@ -234,7 +240,8 @@ void AddTrace(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
          "--format", flags->trace_format,
          "mooncake (JSON Lines; common blocks of 512 tokens), azure (CSV) or burstgpt (CSV)")
       ->required();
-  sub.add_option("--num-requests", flags->trace.num_requests, "the first so many; 0 = all");
+  sub.add_option("--num-requests", flags->trace.num_requests, "the first so many; 0 = all")
+      ->check(kRequestsOrAll);
   sub.add_option("--max-input-len", flags->trace.max_input_tokens,
                  "leave out longer prompts; 0 = none");
   sub.add_option("--max-output-len", flags->trace.max_output_tokens,
@@ -250,7 +257,8 @@ void AddShareGpt(CLI::App& command, const std::shared_ptr<PrepareFlags>& flags,
       *command.add_subcommand("sharegpt", "Conversations of a ShareGPT-shaped JSON file.");
   sub.fallthrough();
   sub.add_option("--input", flags->input_path, "the file")->required();
-  sub.add_option("--num-requests", options.num_requests, "the first so many; 0 = all");
+  sub.add_option("--num-requests", options.num_requests, "the first so many; 0 = all")
+      ->check(kRequestsOrAll);
   sub.add_option("--output-len", options.output_tokens,
                  "tokens of every output (default: the file's answer's)");
   sub.add_flag("--multi-turn", options.multi_turn, "whole conversations, as sessions");

@@ -1,7 +1,10 @@
 // The report of one load point in trtllm-bench's wording: section order, labels and columns byte
 // for byte, so that scrapers of its output work on ours. Source of the layout: the sample run of
 // NVIDIA's article.
+#include <algorithm>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
@@ -163,6 +166,29 @@ std::string DatasetSection(const PointReport& point) {
 }
 
 // What trtllm-bench does not print; only when there is something to say.
+// The most frequent errors, the others together.
+std::vector<std::string> ErrorLines(const RegattaInfo& info) {
+  constexpr size_t kShown = 5;
+  std::vector<std::pair<uint32_t, std::string>> ranked;
+  for (const auto& [message, count] : info.errors()) ranked.emplace_back(count, message);
+  std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) {
+    return a.first != b.first ? a.first > b.first : a.second < b.second;
+  });
+  std::vector<std::string> lines;
+  uint32_t others = 0;
+  for (const auto& [count, message] : ranked) {
+    if (lines.size() < kShown) {
+      lines.push_back(absl::StrFormat("  %d x %s", count, message));
+    } else {
+      others += count;
+    }
+  }
+  if (others > 0) {
+    lines.push_back(absl::StrFormat("  %d more, each with its error in requests.jsonl", others));
+  }
+  return lines;
+}
+
 std::string NotesSection(const RegattaInfo& info) {
   std::string text;
   const auto note = [&text](const std::string& line) { absl::StrAppend(&text, "! ", line, "\n"); };
@@ -174,8 +200,7 @@ std::string NotesSection(const RegattaInfo& info) {
   }
   if (info.failed_requests() > 0)
     note(absl::StrFormat("failed requests: %d", info.failed_requests()));
-  for (const auto& [message, count] : info.errors())
-    note(absl::StrFormat("  %d x %s", count, message));
+  for (const std::string& line : ErrorLines(info)) note(line);
   for (const std::string& warning : info.warnings()) note(warning);
   if (info.has_correct_fraction()) {
     absl::StrAppendFormat(&text, "Exact answers: %.2f%%\n", info.correct_fraction() * 100);

@@ -3,12 +3,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <map>
 #include <numeric>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/statistics/certified_tail.h"
 #include "orchestrator/statistics/cost.h"
 #include "orchestrator/statistics/energy.h"
@@ -139,17 +141,38 @@ void FillDataset(const Columns& columns, DatasetInfo& dataset) {
   dataset.set_avg_sequence_length(dataset.seq_len_stats().average());
 }
 
+// The most frequent texts; texts may hold ids and ports, so there can be as many as requests.
+void FillErrors(const std::map<std::string, uint32_t>& errors, RegattaInfo& info) {
+  constexpr size_t kKinds = 20;
+  std::vector<std::pair<std::string, uint32_t>> ranked(errors.begin(), errors.end());
+  std::stable_sort(ranked.begin(), ranked.end(),
+                   [](const auto& a, const auto& b) { return a.second > b.second; });
+  uint32_t others = 0;
+  for (size_t i = 0; i < ranked.size(); ++i) {
+    if (i < kKinds) {
+      (*info.mutable_errors())[ranked[i].first] = ranked[i].second;
+    } else {
+      others += ranked[i].second;
+    }
+  }
+  if (others > 0) {
+    (*info.mutable_errors())[absl::StrCat("others, of ", ranked.size() - kKinds,
+                                          " more kinds: see requests.jsonl")] = others;
+  }
+}
+
 // Counts over all issued requests: failures, lengths, preemptions, answers.
 void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   double asked = 0, prompt = 0, cached = 0, deltas = 0;
   uint32_t cancelled = 0;
   uint32_t failed = 0, mismatches = 0, early = 0, preemptions = 0, answered = 0, correct = 0;
+  std::map<std::string, uint32_t> errors;
   for (const RequestRecord& r : requests) {
     if (!r.cancelled()) asked += r.asked_output_tokens();
     deltas += r.deltas();
     if (!r.error().empty()) {
       ++failed;
-      ++(*info.mutable_errors())[r.error()];
+      ++errors[r.error()];
       continue;
     }
     cancelled += r.cancelled();
@@ -162,6 +185,7 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
     answered += r.has_correct();
     correct += r.correct();
   }
+  FillErrors(errors, info);
   info.set_issued_requests(requests.size());
   info.set_failed_requests(failed);
   info.set_cancelled_requests(cancelled);

@@ -21,17 +21,29 @@ Length LongestOf(const DatasetEntry& entry) {
   return length;
 }
 
+// Entries with a length over a limit.
+struct TooLong {
+  size_t count = 0;
+  const DatasetEntry* first = nullptr;  // by line
+};
+
+template <typename LengthOf>
+TooLong FindTooLong(const Dataset& dataset, uint64_t limit, const LengthOf& length_of) {
+  TooLong found;
+  for (const DatasetEntry& entry : dataset.entries) {
+    if (length_of(LongestOf(entry)) <= limit) continue;
+    ++found.count;
+    if (found.first == nullptr || entry.line < found.first->line) found.first = &entry;
+  }
+  return found;
+}
+
 }  // namespace
 
 absl::Status CheckRequestLengths(const Dataset& dataset, const LengthLimit& limit) {
   if (limit.tokens == 0) return absl::OkStatus();
-  const DatasetEntry* first = nullptr;
-  size_t count = 0;
-  for (const DatasetEntry& entry : dataset.entries) {
-    if (LongestOf(entry).total() <= limit.tokens) continue;
-    ++count;
-    if (first == nullptr || entry.line < first->line) first = &entry;
-  }
+  const auto [count, first] =
+      FindTooLong(dataset, limit.tokens, [](const Length& length) { return length.total(); });
   if (first == nullptr) return absl::OkStatus();
   const Length length = LongestOf(*first);
   const bool of_file = first->line > 0;
@@ -43,6 +55,18 @@ absl::Status CheckRequestLengths(const Dataset& dataset, const LengthLimit& limi
                    length.total(), ", over ", limit.tokens, ", ", limit.source, "; so are ", count,
                    " of ", dataset.entries.size(), of_file ? " lines" : " prompts", ": ",
                    limit.remedy, limit.remedy.empty() ? "" : ", or ", advice));
+}
+
+absl::Status CheckPromptLengths(const Dataset& dataset, const LengthLimit& limit) {
+  if (limit.tokens == 0) return absl::OkStatus();
+  const auto [count, first] =
+      FindTooLong(dataset, limit.tokens, [](const Length& length) { return length.prompt; });
+  if (first == nullptr) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      PlaceOf(dataset, *first), ": ", LongestOf(*first).prompt, " tokens in are over ",
+      limit.tokens, ", ", limit.source, ", and prompts are not cut into chunks there; so are ",
+      count, " of ", dataset.entries.size(), first->line > 0 ? " lines" : " prompts", ": ",
+      limit.remedy));
 }
 
 }  // namespace regatta

@@ -21,4 +21,7 @@ struct LengthLimit {
 // are text here count by their outputs alone: only a tokenizer knows more.
 absl::Status CheckRequestLengths(const Dataset& dataset, const LengthLimit& limit);
 
+// The same of prompts alone, for a server that does not cut them into chunks: each must fit a step.
+absl::Status CheckPromptLengths(const Dataset& dataset, const LengthLimit& limit);
+
 }  // namespace regatta

@@ -52,7 +52,8 @@ void Coordinator::Repartition(RepartitionRequest request, RepartitionSink progre
         done = std::move(done)]() mutable {
     if (repartition_ || draining_ || stopping_) {
       done(absl::FailedPreconditionError(
-          draining_ || stopping_ ? "the router is draining" : "another repartition is under way"));
+          draining_ || stopping_ ? "the router is draining: it takes no more layouts"
+                                 : "another repartition is under way: try again when it is done"));
       return;
     }
     RepartitionJob job;

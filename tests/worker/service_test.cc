@@ -230,6 +230,8 @@ TEST_F(ServiceTest, CallsOutOfOrderAreRefused) {
   const auto precondition = StatusCode::FAILED_PRECONDITION;
   EXPECT_EQ(worker.Prepare(0, 1).error_code(), StatusCode::INVALID_ARGUMENT);
   EXPECT_EQ(worker.Prepare(1, 1000).error_code(), StatusCode::INVALID_ARGUMENT);
+  EXPECT_THAT(worker.Prepare(1, 4'000'000'000).error_message(),
+              HasSubstr("world_size: 4000000000 ranks; expected 1 to 65536"));
   EXPECT_EQ(RunStream(worker, 1, 0).Finish().error_code(), precondition);
   EXPECT_TRUE(worker.Dissolve(1).ok());  // nothing is held
   EXPECT_TRUE(worker.Dissolve(1).ok());

@@ -224,6 +224,9 @@ TEST_F(BadInputTest, LinesThatAreTooLongAreToldBeforeTheLaunch) {
   ExpectRefusal(Sweep(model, {"--max-seq-len", "100"}),
                 "synthetic 128/128: task_id 0: 128 tokens in and 128 out are 256, over 100, ");
   ExpectRefusal(Sweep(model, {"--max-seq-len", "1000000"}), "is over the context of regatta-dense");
+  dir_.Write("whole.yaml", "enable_chunked_prefill: false\nmax_num_tokens: 100\n");
+  ExpectRefusal(Sweep(model, {"--config", dir_.File("whole.yaml")}),
+                "128 tokens in are over 100, max_num_tokens, and prompts are not cut into chunks");
 }
 
 TEST_F(BadInputTest, ModelsWithoutExpertsSayThatTheyHaveNone) {

@@ -55,7 +55,7 @@ ClusterDescription SmallCluster() {
   return cluster;
 }
 
-// Keeps what it was asked; a layout of pp above one is refused.
+// Keeps what it was asked; a layout of pp above one is refused, and it is busy for dp 2.
 class RecordingCluster final : public Cluster::Service {
  public:
   grpc::Status Describe(grpc::ServerContext*, const ClusterDescribeRequest*,
@@ -69,6 +69,9 @@ class RecordingCluster final : public Cluster::Service {
     wait = absl::FromChrono(context->deadline() - std::chrono::system_clock::now());
     if (request->layout().pp() > 1) {
       return {grpc::StatusCode::INVALID_ARGUMENT, "pp 3 does not divide; what fits: tp2"};
+    }
+    if (request->layout().copies() == 2) {
+      return {grpc::StatusCode::FAILED_PRECONDITION, "another repartition is under way"};
     }
     RepartitionProgress progress;
     progress.set_stage("draining");
@@ -145,6 +148,11 @@ TEST_F(ClusterCommandTest, DescribePrintsWhatServes) {
               HasSubstr("0      7      running  160        127.0.0.1:9001 127.0.0.1:9002"));
   EXPECT_THAT(output_, HasSubstr("127.0.0.1:9003  idle "));
   EXPECT_THAT(output_, HasSubstr("1.50 GiB"));
+}
+
+TEST_F(ClusterCommandTest, ABusyRouterIsNoBadInput) {
+  EXPECT_EQ(Run({"repartition", "--url", url_, "--dp", "2"}), "exit code 1");
+  EXPECT_THAT(output_, HasSubstr("another repartition is under way"));
 }
 
 TEST_F(ClusterCommandTest, HealthIsWhatTheServerSaysOfItself) {

@@ -129,6 +129,17 @@ TEST(TerminalReport, WhereNothingCompleted_IsThatAndWhyInsteadOfZeros) {
   EXPECT_THAT(text, Not(HasSubstr("OVERVIEW")));
 }
 
+TEST(TerminalReport, FiveKindsOfErrorsAreShown) {
+  PointReport report = SmallSweep().points(0);
+  for (int kind = 0; kind < 9; ++kind) {
+    (*report.mutable_regatta()->mutable_errors())[absl::StrCat("UNAVAILABLE: ", kind)] = 10 + kind;
+  }
+  const std::string text = RenderTerminalReport(report);
+  EXPECT_THAT(text, HasSubstr("18 x UNAVAILABLE: 8\n!   17 x UNAVAILABLE: 7\n"));
+  EXPECT_THAT(text, HasSubstr("14 x UNAVAILABLE: 4\n!   46 more, each with its error in requests"));
+  EXPECT_THAT(text, Not(HasSubstr("UNAVAILABLE: 3")));
+}
+
 TEST(SweepOverview, TheCommandIsOfADirectory) {
   SweepReport sweep;
   sweep.set_command("regatta sweep --dataset data.jsonl");

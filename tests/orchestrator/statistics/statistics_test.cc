@@ -3,6 +3,7 @@
 
 #include <gtest/gtest.h>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
@@ -154,6 +155,20 @@ TEST(CompletePointTest, OneTokenHasNeitherTpotNorSpeed) {
   const PointReport report = CompletePoint(StreamingContext(1), samples);
   EXPECT_DOUBLE_EQ(report.streaming_metrics().avg_ttft_ms(), 200);
   EXPECT_DOUBLE_EQ(report.streaming_metrics().avg_tpot_ms(), 40);
+}
+
+TEST(CompletePointTest, TheMostFrequentErrorsAreKept) {
+  PointSamples samples = TwoRequests();
+  for (int kind = 0; kind < 50; ++kind) {
+    RequestRecord failed = Record(500, 0, 5000, 1000, 0);
+    failed.set_error(absl::StrCat("UNAVAILABLE: port ", kind));
+    samples.requests.insert(samples.requests.end(), kind == 40 ? 3 : 1, failed);
+  }
+  const PointReport report = CompletePoint(StreamingContext(1), samples);
+  EXPECT_EQ(report.regatta().failed_requests(), 52u);
+  EXPECT_EQ(report.regatta().errors_size(), 21);
+  EXPECT_EQ(report.regatta().errors().at("UNAVAILABLE: port 40"), 3u);
+  EXPECT_EQ(report.regatta().errors().at("others, of 30 more kinds: see requests.jsonl"), 30u);
 }
 
 TEST(CompletePointTest, FailedRequestsAreCountedAndEnterNoFigure) {

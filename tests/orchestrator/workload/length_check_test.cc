@@ -53,6 +53,16 @@ TEST(LengthCheckTest, SessionsGrowTurnByTurn) {
               StartsWith("d.jsonl:1: 75 tokens in and 26 out at the last turn are 101, over 100"));
 }
 
+TEST(LengthCheckTest, PromptsThatAreNotCutMustFitAStep) {
+  const LengthLimit step = {20, "max_num_tokens", "raise it"};
+  EXPECT_TRUE(CheckPromptLengths(Of({Entry(1, 20, 500)}), step).ok());
+  EXPECT_TRUE(CheckPromptLengths(Of({Entry(1, 21, 1)}), LengthLimit()).ok()) << "they are cut";
+  EXPECT_EQ(
+      CheckPromptLengths(Of({Entry(7, 30, 1), Entry(2, 21, 1), Entry(1, 5, 1)}), step).message(),
+      "d.jsonl:2: 21 tokens in are over 20, max_num_tokens, and prompts are not cut into "
+      "chunks there; so are 2 of 3 lines: raise it");
+}
+
 TEST(LengthCheckTest, WhatRaisesTheLimitAndWhatMakesPromptsShorter) {
   const absl::Status status =
       CheckRequestLengths(Of({Entry(0, 64, 64)}), {100, "--max-seq-len", "raise it to 1024"});
