@@ -1,5 +1,6 @@
 // `regatta`: the command a person types. Wires the subcommands; each is in its own file.
 #include <CLI/CLI.hpp>
+#include <csignal>
 #include <string>
 
 #include "common/flags.h"
@@ -8,6 +9,8 @@
 
 int main(int argc, char** argv) {
   regatta::PollOwnSockets();
+  std::signal(SIGPIPE,
+              SIG_IGN);  // A run goes on when whoever reads along leaves: files are its result.
   CLI::App app("Serves and benchmarks large language models on many ranks.", "regatta");
   app.require_subcommand(1);
   app.footer(std::string("Examples:\n"
@@ -40,5 +43,5 @@ int main(int argc, char** argv) {
   regatta::AddRunsCommand(app, context);
   regatta::AddCancelCommand(app, context);
   const int exit_code = regatta::ParseFlags(app, argc, argv);
-  return exit_code >= 0 ? exit_code : context.chosen();
+  return regatta::FinishOutput(exit_code >= 0 ? exit_code : context.chosen());
 }

@@ -1,6 +1,11 @@
 // Exit codes and quoting shared by the subcommands; see commands.h.
 #include "orchestrator/commands/commands.h"
 
+#include <poll.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstring>
 #include <iostream>
 
 #include "absl/strings/str_cat.h"
@@ -30,6 +35,18 @@ int ExitCodeOf(const absl::Status& status) {
     default:
       return kExitFailed;
   }
+}
+
+int FinishOutput(int exit_code) {
+  errno = 0;
+  std::cout.flush();
+  if (std::cout) return exit_code;
+  const std::string cause = errno == 0 ? "" : absl::StrCat(": ", std::strerror(errno));
+  pollfd out = {STDOUT_FILENO, POLLOUT, 0};
+  const bool reader_left = ::poll(&out, 1, 0) == 1 && (out.revents & POLLERR) != 0;
+  if (reader_left) return exit_code;
+  std::cerr << "regatta: not all could be written to standard output" << cause << "\n";
+  return exit_code == kExitOk ? kExitFailed : exit_code;
 }
 
 std::string QuoteCommandLine(int argc, char** argv) {

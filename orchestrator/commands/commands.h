@@ -56,6 +56,11 @@ inline constexpr char kExitCodesHelp[] =
 // Prints a status that is not OK to stderr; its exit code.
 int ExitCodeOf(const absl::Status& status);
 
+// Flushes standard output. `exit_code`, but kExitFailed and a message in place of kExitOk where
+// what was printed is lost, on a full disk say; a reader that has left, as `head` does, lost
+// nothing.
+int FinishOutput(int exit_code);
+
 // `word` as a shell reads it back.
 std::string ShellQuoted(const std::string& word);
 

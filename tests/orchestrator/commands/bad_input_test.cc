@@ -403,5 +403,20 @@ TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
   EXPECT_FALSE(fs::exists(dir_.File("x")));
 }
 
+TEST_F(BadInputTest, OutputThatIsLostIsAFailureButNotAReaderWhoLeft) {
+  const std::string plan =
+      absl::StrCat(REGATTA_BIN_DIR, "/regatta plan --gpu H200 --model ", Bundled("regatta-dense"));
+  const std::string errors = dir_.File("errors");
+  const auto exit_code = [](const std::string& command) {
+    return WEXITSTATUS(std::system(absl::StrCat("bash -c '", command, "'").c_str()));
+  };
+  EXPECT_EQ(exit_code(plan + " > /dev/full 2> " + errors), 1);
+  std::stringstream text;
+  text << std::ifstream(errors).rdbuf();
+  EXPECT_EQ(text.str(),
+            "regatta: not all could be written to standard output: No space left on device\n");
+  EXPECT_EQ(exit_code("set -o pipefail; " + plan + " | exec 0<&-"), 0);
+}
+
 }  // namespace
 }  // namespace regatta
