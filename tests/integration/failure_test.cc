@@ -10,6 +10,8 @@
 #include <set>
 #include <thread>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "orchestrator/cluster/child_process.h"
@@ -129,6 +131,16 @@ class SweepCommand : public ::testing::Test {
     return {std::istreambuf_iterator<char>(file), {}};
   }
 
+  // One of the ranks that the sweep `pid` started; 0 if there is none.
+  pid_t WorkerOf(pid_t pid) const {
+    for (const int child : ProcessesMarked(mark_)) {
+      std::ifstream name(absl::StrCat("/proc/", child, "/comm"));
+      const std::string comm{std::istreambuf_iterator<char>(name), {}};
+      if (child != pid && absl::StartsWith(comm, "regatta-worker")) return child;
+    }
+    return 0;
+  }
+
   void ExpectNothingLeft() const {
     const auto deadline = steady_clock::now() + std::chrono::seconds(10);
     while (!ProcessesMarked(mark_).empty() && steady_clock::now() < deadline) {
@@ -162,6 +174,24 @@ TEST_F(SweepCommand, CtrlC_LeavesNoProcess) {
   kill(pid, SIGINT);
   EXPECT_EQ(Wait(pid, std::chrono::seconds(20)), 130) << ReadOutput();
   ExpectNothingLeft();
+}
+
+// A rank that dies, and one that hangs: the sweep ends, says so, and leaves neither.
+TEST_F(SweepCommand, ALostRank_EndsInFailedRequestsAndTheCause) {
+  for (const int signal : {SIGKILL, SIGSTOP}) {
+    SetUp();
+    const pid_t pid = Start("8,16");
+    ASSERT_TRUE(AwaitOutput(" requests: ", std::chrono::seconds(60))) << ReadOutput();
+    std::this_thread::sleep_for(std::chrono::milliseconds(500));  // The first of some 240 run.
+    const pid_t rank = WorkerOf(pid);
+    ASSERT_GT(rank, 0);
+    kill(rank, signal);
+    const int exit_code = Wait(pid, std::chrono::seconds(90));
+    EXPECT_EQ(exit_code, signal == SIGKILL ? 1 : 3) << ReadOutput();
+    EXPECT_NE(ReadOutput().find("failed requests: "), std::string::npos) << ReadOutput();
+    EXPECT_EQ(ReadOutput().find("ended with signal 9") != std::string::npos, signal == SIGKILL);
+    ExpectNothingLeft();
+  }
 }
 
 TEST_F(SweepCommand, KilledOutright_LeavesNoProcess) {
