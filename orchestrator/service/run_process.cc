@@ -15,6 +15,7 @@
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/service/run_figures.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -92,7 +93,7 @@ void RunProcess::ReadLog() {
   if (whole == std::string::npos) return;
   log_read_ = from + whole + 1;
   for (absl::string_view line : absl::StrSplit(text.substr(0, whole), '\n')) {
-    if (absl::StrContains(line, " done, ")) line_ = std::string(line);
+    if (absl::StrContains(line, " done, ")) line_ = Printable(line);
   }
 }
 
@@ -119,7 +120,8 @@ std::string RunProcess::Error() const {
     if (!line.empty()) last = line;
   }
   const std::string text(error.empty() ? last : error);
-  return absl::StrReplaceAll(text, {{paths_.input() + "/", ""}});  // the client's own names
+  // The client's own names, and only what a message can carry.
+  return Printable(absl::StrReplaceAll(text, {{paths_.input() + "/", ""}}));
 }
 
 }  // namespace regatta

@@ -6,6 +6,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -66,6 +67,7 @@ RunSummary RunOf(const Statement& row) {
   run.set_failed_requests(static_cast<uint32_t>(row.Integer(13)));
   run.set_best_output_tok_s(row.Real(14));
   run.set_best_user_tok_s(row.Real(15));
+  MakePrintable(run);  // older services stored bytes that no message can carry
   return run;
 }
 

@@ -341,6 +341,24 @@ TEST_F(OrchestratorTest, ARunThatFailsSaysWhy) {
   EXPECT_FALSE(fs::exists(dir_.File("none")));
 }
 
+TEST_F(OrchestratorTest, ADataSetOfForeignBytesHidesNoRun) {
+  const auto target = Target(0);
+  StartService();
+  OrchestratorClient client = Client();
+  StartRunRequest request = Request(*target);
+  request.mutable_files(0)->set_content(
+      "{\"task_id\":0,\"input_ids\":[1,2],\"output_tokens\":4}\n{\"bad \xff\xfe\": \x80zz}\n");
+  const std::string id = Submit(client, request);
+  const auto run = client.Watch(id, [](const RunProgress&) {});
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->state(), RUN_FAILED);
+  EXPECT_THAT(run->error(),
+              ::testing::AllOf(HasSubstr("exit code 2: dataset:2"), HasSubstr("\xef\xbf\xbd")));
+  const auto runs = client.List(0);
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_EQ(runs->runs_size(), 1);
+}
+
 TEST_F(OrchestratorTest, BadCallsAreRefusedByName) {
   StartService();
   OrchestratorClient client = Client();

@@ -51,6 +51,17 @@ TEST_F(RunStoreTest, WhatIsPutIsThereAfterReopening) {
   EXPECT_EQ(*store.NextId(), "2");
 }
 
+TEST_F(RunStoreTest, StoredBytesThatAreNoTextDoNotHideTheirRun) {
+  RunStore store = Open();
+  RunSummary run = ARun("1", RUN_FAILED);
+  run.set_error("dataset:2: 'bad \xff'");
+  ASSERT_TRUE(store.Put(run).ok());
+  const auto runs = store.Newest(10);
+  ASSERT_EQ(runs->size(), 1u);
+  EXPECT_EQ(runs->front().error(), "dataset:2: 'bad \xef\xbf\xbd'");
+  EXPECT_TRUE(RunSummary().ParseFromString(runs->front().SerializeAsString()));
+}
+
 TEST_F(RunStoreTest, PutReplaces) {
   RunStore store = Open();
   ASSERT_TRUE(store.Put(ARun("1", RUN_QUEUED)).ok());
