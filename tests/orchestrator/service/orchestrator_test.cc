@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -58,6 +59,15 @@ std::vector<std::string> ProcessesWith(const std::string& text) {
     if (line.find(text) != std::string::npos) found.push_back(line);
   }
   return found;
+}
+
+// Kills such a process; false when there is none.
+bool KillOneWith(const std::string& text) {
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    if (Contents(entry.path() / "cmdline").find(text) == std::string::npos) continue;
+    return ::kill(std::stoi(entry.path().filename()), SIGKILL) == 0;
+  }
+  return false;
 }
 
 // Environments of such processes, one after another.
@@ -260,6 +270,43 @@ TEST_F(OrchestratorTest, AServiceThatIsKilledGoesOnWhereItWas) {
   EXPECT_EQ(sweep->journal().resumed(), 1u);
   const std::string lines = Contents(dir_.File("fetched/requests.jsonl"));
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 64);
+}
+
+TEST_F(OrchestratorTest, ARunWhoseProcessIsKilledGoesOnWhereItWas) {
+  const auto target = Target(10);
+  StartService();
+  OrchestratorClient client = Client();
+  const std::string id = Submit(client, Request(*target, "1,2,4,8"));
+  ASSERT_TRUE(AwaitTrue([&] { return Find(client, id).points_done() > 0; })) << Log();
+  ASSERT_TRUE(KillOneWith(dir_.File("state/runs/" + id)));
+  const auto run = client.Watch(id, [](const RunProgress&) {});
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->state(), RUN_DONE) << run->error();
+  EXPECT_EQ(run->restarts(), 1u);
+  EXPECT_EQ(run->points_done(), 4u);
+  EXPECT_EQ(run->completed_requests(), 64u);
+}
+
+TEST_F(OrchestratorTest, ARunWhoseProcessIsKilledAgainAndAgainFails) {
+  const auto target = Target(50);
+  StartService();
+  OrchestratorClient client = Client();
+  const std::string id = Submit(client, Request(*target));
+  const std::string place = dir_.File("state/runs/" + id);
+  std::atomic<bool> ended = false;
+  std::thread killer([&] {
+    while (!ended) {
+      KillOneWith(place);
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+  });
+  const auto run = client.Watch(id, [](const RunProgress&) {});
+  ended = true;
+  killer.join();
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->state(), RUN_FAILED);
+  EXPECT_EQ(run->restarts(), 3u);
+  EXPECT_THAT(run->error(), HasSubstr("signal 9 (Killed), after it went on 3 times: "));
 }
 
 TEST_F(OrchestratorTest, AServiceThatIsAskedToEndLeavesItsRunsForLater) {
