@@ -12,7 +12,7 @@ namespace regatta {
 void AddOrchestratorCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(
       "orchestrator",
-      "Runs sweeps that others submit, one at a time per target; goes on with them after a crash.");
+      "Runs sweeps that others submit, one at a time per server; goes on with them after a crash.");
   auto options = std::make_shared<OrchestratorServerOptions>();
   command.add_option("--listen", options->listen, "host:port; port 0 = any free one")
       ->capture_default_str();

@@ -51,7 +51,7 @@ class RunBook {
   void Close();
   bool closed() const;
 
-  // For the one that runs them: what may start now. Of each target without a run in `active` the
+  // For the one that runs them: what may start now. Of each server without a run in `active` the
   // one that was running before, else the oldest queued one.
   std::vector<RunSummary> Startable(const std::set<std::string>& active);
   // Replaces what is known of a run, its state included, unless it is being cancelled: then only

@@ -1,6 +1,7 @@
 // One table of runs; see run_store.h.
 #include "orchestrator/service/run_store.h"
 
+#include <iterator>
 #include <nlohmann/json.hpp>
 
 #include "absl/strings/numbers.h"
@@ -11,7 +12,6 @@
 namespace regatta {
 namespace {
 
-constexpr int64_t kSchemaVersion = 1;
 constexpr char kCreate[] = R"(
 BEGIN;
 CREATE TABLE runs (
@@ -34,13 +34,21 @@ CREATE TABLE runs (
 CREATE INDEX runs_by_state ON runs (state, id);
 PRAGMA user_version = 1;
 COMMIT;)";
+constexpr char kAddServer[] = R"(
+BEGIN;
+ALTER TABLE runs ADD COLUMN server TEXT NOT NULL DEFAULT '';
+UPDATE runs SET server = target;
+PRAGMA user_version = 2;
+COMMIT;)";
+constexpr const char* kUpgrades[] = {kCreate, kAddServer};  // from each schema to the next
+constexpr int64_t kSchemaVersion = std::size(kUpgrades);
 constexpr char kColumns[] =
     "SELECT id, state, label, target, flags, created_utc, started_utc, ended_utc, error, restarts, "
     "points_planned, points_done, completed_requests, failed_requests, best_output_tok_s, "
-    "best_user_tok_s FROM runs ";
+    "best_user_tok_s, server FROM runs ";
 constexpr char kPut[] =
     "INSERT OR REPLACE INTO runs VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, "
-    "?14, ?15, ?16)";
+    "?14, ?15, ?16, ?17)";
 
 std::string JsonOf(const google::protobuf::RepeatedPtrField<std::string>& flags) {
   return nlohmann::json(std::vector<std::string>(flags.begin(), flags.end())).dump();
@@ -67,6 +75,7 @@ RunSummary RunOf(const Statement& row) {
   run.set_failed_requests(static_cast<uint32_t>(row.Integer(13)));
   run.set_best_output_tok_s(row.Real(14));
   run.set_best_user_tok_s(row.Real(15));
+  run.set_server(row.Text(16));
   MakePrintable(run);  // older services stored bytes that no message can carry
   return run;
 }
@@ -104,7 +113,9 @@ absl::StatusOr<RunStore> RunStore::Open(const std::string& path) {
                                                       ", this program knows up to ", kSchemaVersion,
                                                       ": it was used by a newer one"));
   }
-  if (version == 0) RETURN_IF_ERROR(database.Execute(kCreate));
+  for (; version < kSchemaVersion; ++version) {
+    RETURN_IF_ERROR(database.Execute(kUpgrades[version]));
+  }
   return RunStore(std::move(database));
 }
 
@@ -135,6 +146,7 @@ absl::Status RunStore::Put(const RunSummary& run) {
   statement.Bind(14, int64_t{run.failed_requests()});
   statement.Bind(15, run.best_output_tok_s());
   statement.Bind(16, run.best_user_tok_s());
+  statement.Bind(17, run.server());
   return statement.Step().status();
 }
 

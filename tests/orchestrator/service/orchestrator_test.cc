@@ -218,7 +218,7 @@ TEST_F(OrchestratorTest, ARunThatIsCancelledLeavesNothingRunning) {
   const std::string queued = Submit(client, Request(*target));
   ASSERT_TRUE(AwaitState(client, running, RUN_RUNNING)) << Log();
   ASSERT_TRUE(AwaitTrue([&] { return !ProcessesWith(dir_.File("state/runs")).empty(); }));
-  EXPECT_EQ(Find(client, queued).state(), RUN_QUEUED) << "one run at a time per target";
+  EXPECT_EQ(Find(client, queued).state(), RUN_QUEUED) << "one run at a time per server";
   const auto second = client.Cancel(queued);
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(second->state(), RUN_CANCELLED);
@@ -228,6 +228,23 @@ TEST_F(OrchestratorTest, ARunThatIsCancelledLeavesNothingRunning) {
   EXPECT_THAT(ProcessesWith(dir_.File("state/runs")), ::testing::IsEmpty());
   EXPECT_EQ(client.Cancel(running).status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Find(client, queued).started_utc(), "");
+}
+
+TEST_F(OrchestratorTest, AServerIsOneHoweverItIsSpelled) {
+  const auto target = Target(50);
+  StartService();
+  OrchestratorClient client = Client();
+  const std::string running = Submit(client, Request(*target));
+  StartRunRequest again = Request(*target);
+  const std::string port = target->address().substr(target->address().rfind(':'));
+  again.set_flags(0, "--url=grpc://localhost" + port);
+  const std::string waiting = Submit(client, again);
+  ASSERT_TRUE(AwaitTrue([&] { return Find(client, running).points_planned() > 0; })) << Log();
+  EXPECT_EQ(Find(client, waiting).state(), RUN_QUEUED);
+  EXPECT_EQ(Find(client, waiting).server(), "127.0.0.1" + port);
+  ASSERT_TRUE(client.Cancel(running).ok());
+  EXPECT_TRUE(AwaitState(client, waiting, RUN_RUNNING)) << Log();
+  ASSERT_TRUE(client.Cancel(waiting).ok());
 }
 
 TEST_F(OrchestratorTest, RunsOfDifferentTargetsDoNotWaitForOneAnother) {

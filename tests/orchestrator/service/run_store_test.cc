@@ -28,6 +28,7 @@ RunSummary ARun(const std::string& id, RunState state) {
   run.set_state(state);
   run.set_label("it's \"quoted\"; DROP TABLE runs --");
   run.set_target("grpc://router:9000");
+  run.set_server("10.0.0.7:9000");
   run.add_flags("--concurrency=1,2");
   run.add_flags("--model=a model");
   run.set_created_utc("2026-11-22T18:00:00Z");
@@ -90,6 +91,30 @@ TEST_F(RunStoreTest, UnknownIdsAreNamed) {
     const auto run = store.Get(id);
     EXPECT_EQ(run.status().code(), absl::StatusCode::kNotFound) << id;
     EXPECT_THAT(run.status().message(), HasSubstr("there is no run"));
+  }
+}
+
+TEST_F(RunStoreTest, AnOlderSchemaIsBroughtUpToDate) {
+  {
+    auto database = Database::Open(path());
+    ASSERT_TRUE(database.ok());
+    ASSERT_TRUE(database
+                    ->Execute("CREATE TABLE runs (id INTEGER PRIMARY KEY, state, label, target, "
+                              "flags, created_utc, started_utc, ended_utc, error, restarts, "
+                              "points_planned, points_done, completed_requests, failed_requests, "
+                              "best_output_tok_s, best_user_tok_s);"
+                              "INSERT INTO runs VALUES (3, 1, 'old', 'grpc://router:9000', '[]', "
+                              "'', '', '', '', 0, 0, 0, 0, 0, 0, 0);"
+                              "PRAGMA user_version = 1")
+                    .ok());
+  }
+  for (int life = 0; life < 2; ++life) {
+    RunStore store = Open();
+    const auto run = store.Get("3");
+    ASSERT_TRUE(run.ok()) << run.status();
+    EXPECT_EQ(run->label(), "old");
+    EXPECT_EQ(run->server(), "grpc://router:9000");
+    ASSERT_TRUE(store.Put(ARun("4", RUN_QUEUED)).ok());
   }
 }
 
