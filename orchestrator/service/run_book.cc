@@ -38,7 +38,7 @@ absl::Status RunBook::CheckRoom() {
 }
 
 absl::StatusOr<RunSummary> RunBook::Add(const StartRunRequest& request) {
-  ASSIGN_OR_RETURN(const std::string target, CheckRequest(request));
+  ASSIGN_OR_RETURN(const std::string target, CheckRequest(request, options_.allow_changes));
   const std::string server = ServerAddress(target);
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(CheckRoom());
@@ -52,6 +52,7 @@ absl::StatusOr<RunSummary> RunBook::Add(const StartRunRequest& request) {
   RETURN_IF_ERROR(FlagsWithPaths(flags, paths.input(), options_.data_dir).status());
   run.set_state(RUN_QUEUED);
   run.set_label(request.label());
+  run.set_command(CommandOf(request));
   run.set_target(target);
   run.set_server(server);
   *run.mutable_flags() = request.flags();

@@ -22,6 +22,7 @@ struct RunBookOptions {
   std::string state_dir;  // must exist
   std::string data_dir;   // of data sets that clients name without sending them; may be empty
   uint32_t max_queued = 64;
+  bool allow_changes = false;  // of running routers, by runs
 };
 
 // A run as its watchers see it. `version` grows with every change of it.

@@ -1,4 +1,4 @@
-// Arguments, log and results of a running sweep; see run_process.h.
+// Arguments, log and results of a running command; see run_process.h.
 #include "orchestrator/service/run_process.h"
 
 #include <signal.h>
@@ -44,9 +44,9 @@ absl::Status CheckFree(const std::string& directory) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RunProcess>> RunProcess::Start(
-    const RunProcessOptions& options, const RunPaths& paths, const std::string& target,
+    const RunProcessOptions& options, const RunPaths& paths, const RunSummary& run,
     const std::vector<std::string>& flags) {
-  std::vector<std::string> arguments = {options.program, "sweep"};
+  std::vector<std::string> arguments = {options.program, run.command()};
   if (const std::optional<std::string> begun = paths.Results(); begun.has_value()) {
     RETURN_IF_ERROR(CheckFree(*begun));
     arguments.push_back(absl::StrCat("--resume=", *begun));
@@ -56,10 +56,11 @@ absl::StatusOr<std::unique_ptr<RunProcess>> RunProcess::Start(
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     arguments.push_back(absl::StrCat("--output=", paths.output()));
   }
-  if (absl::StartsWith(target, "grpc://")) AddTls(options.tls, arguments);
+  if (absl::StartsWith(run.target(), "grpc://")) AddTls(options.tls, arguments);
   std::error_code none;
   const uint64_t log_bytes = fs::exists(paths.log(), none) ? fs::file_size(paths.log(), none) : 0;
-  ASSIGN_OR_RETURN(auto child, ChildProcess::Start("regatta sweep", arguments, paths.log()));
+  ASSIGN_OR_RETURN(auto child,
+                   ChildProcess::Start("regatta " + run.command(), arguments, paths.log()));
   return std::unique_ptr<RunProcess>(
       new RunProcess(paths, options.stop_grace, log_bytes, std::move(child)));
 }

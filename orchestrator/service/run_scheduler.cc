@@ -66,7 +66,7 @@ void RunScheduler::Start(RunSummary run) {
     return Fail(std::move(run), absl::StrCat("died ", run.restarts(), " times"));
   }
   absl::StatusOr<std::unique_ptr<RunProcess>> process =
-      RunProcess::Start(options_, paths, run.target(), *flags);
+      RunProcess::Start(options_, paths, run, *flags);
   if (!process.ok()) {
     const absl::Time since = held_since_.emplace(run.id(), absl::Now()).first->second;
     if (absl::IsUnavailable(process.status()) && absl::Now() - since < kHeldTimeout) return;

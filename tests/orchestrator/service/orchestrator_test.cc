@@ -513,6 +513,30 @@ TEST_F(OrchestratorTest, TheServicesKeyGoesToServersOfClientsOnlyWhereItMay) {
   ::unsetenv("OPENAI_API_KEY");
 }
 
+TEST_F(OrchestratorTest, ARecommendationIsARunThatGoesOnToo) {
+  const auto target = Target(5);
+  StartService();
+  OrchestratorClient client = Client();
+  StartRunRequest request = Request(*target);
+  request.set_command("recommend");
+  request.mutable_flags()->RemoveLast();
+  request.mutable_flags()->RemoveLast();
+  for (const char* flag : {"--max-points=3", "--repeats=2", "--num-requests=16", "--warmup=0",
+                           "--max-concurrency=4"}) {
+    request.add_flags(flag);
+  }
+  const std::string id = Submit(client, request);
+  ASSERT_TRUE(AwaitTrue([&] { return Find(client, id).points_done() > 0; })) << Log();
+  ASSERT_TRUE(KillOneWith(dir_.File("state/runs/" + id)));
+  const auto run = client.Watch(id, [](const RunProgress&) {});
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->state(), RUN_DONE) << run->error();
+  EXPECT_EQ(run->command(), "recommend");
+  EXPECT_EQ(run->restarts(), 1u);
+  ASSERT_TRUE(client.Fetch(id, dir_.File("fetched")).ok());
+  EXPECT_TRUE(LoadResults(dir_.File("fetched"))->has_recommendation());
+}
+
 TEST_F(OrchestratorTest, TheCommandsOfAPersonWork) {
   const auto target = Target(0);
   StartService();
@@ -526,15 +550,22 @@ TEST_F(OrchestratorTest, TheCommandsOfAPersonWork) {
   const std::string url = absl::StrCat("grpc://", target->address());
   EXPECT_THAT(command({"submit", "--url", url, "--dataset", dir_.File("data.jsonl"),
                        "--concurrency", "1,2", "--num_requests", "16", "--label", "nightly"}),
-              HasSubstr("exit code 0\n1\nrun 1 is queued for grpc://"));
+              HasSubstr("exit code 0\n1\nrun 1 (sweep) is queued for grpc://"));
   EXPECT_THAT(command({"watch", "1"}),
               ::testing::AllOf(HasSubstr("exit code 0"), HasSubstr("concurrency 2: "),
-                               HasSubstr("run 1 done: 2/2 points, 32 requests, 0 failed"),
+                               HasSubstr("run 1 (sweep) done: 2/2 points, 32 requests, 0 failed"),
                                HasSubstr("`regatta fetch 1 --service " + Url() + "` brings")));
   EXPECT_THAT(command({"runs"}), ::testing::AllOf(HasSubstr("nightly"), HasSubstr("done")));
   EXPECT_THAT(command({"compare", "1", "1"}), HasSubstr("+0.00 %"));
   EXPECT_THAT(command({"fetch", "1", dir_.File("here")}), HasSubstr("6 files in "));
   EXPECT_THAT(command({"cancel", "1"}), HasSubstr("run 1 has ended already"));
+  EXPECT_THAT(command({"submit", "recommend", "--url", url, "--dataset", dir_.File("data.jsonl"),
+                       "--goal", "ttft", "--num-requests", "16"}),
+              HasSubstr("run 2 (recommend) is queued for grpc://"));
+  EXPECT_THAT(command({"runs"}), HasSubstr("recommend"));
+  command({"cancel", "2"});
+  EXPECT_THAT(command({"submit", "--concurrency", "1", "recommend", "--url", url}),
+              HasSubstr("--concurrency: give flags of recommend behind `submit recommend`"));
   EXPECT_THAT(command({"submit", "--url", url, "--output", "x"}),
               ::testing::AllOf(HasSubstr("exit code 2"), HasSubstr("--output: belongs to")));
 }

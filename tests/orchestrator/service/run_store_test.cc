@@ -29,6 +29,7 @@ RunSummary ARun(const std::string& id, RunState state) {
   run.set_label("it's \"quoted\"; DROP TABLE runs --");
   run.set_target("grpc://router:9000");
   run.set_server("10.0.0.7:9000");
+  run.set_command("recommend");
   run.add_flags("--concurrency=1,2");
   run.add_flags("--model=a model");
   run.set_created_utc("2026-11-22T18:00:00Z");
@@ -114,6 +115,7 @@ TEST_F(RunStoreTest, AnOlderSchemaIsBroughtUpToDate) {
     ASSERT_TRUE(run.ok()) << run.status();
     EXPECT_EQ(run->label(), "old");
     EXPECT_EQ(run->server(), "grpc://router:9000");
+    EXPECT_EQ(run->command(), "sweep");
     ASSERT_TRUE(store.Put(ARun("4", RUN_QUEUED)).ok());
   }
 }
