@@ -36,9 +36,8 @@ struct Lookup {
 
 }  // namespace
 
-absl::StatusOr<AddressList> LookUpListenAddress(absl::string_view flag, const std::string& host,
-                                                uint32_t port, absl::Duration timeout,
-                                                Resolve resolve) {
+absl::StatusOr<AddressList> LookUpAddress(absl::string_view flag, const std::string& host,
+                                          uint32_t port, absl::Duration timeout, Resolve resolve) {
   absl::string_view name = host;
   if (absl::ConsumePrefix(&name, "[")) absl::ConsumeSuffix(&name, "]");
   const auto lookup = std::make_shared<Lookup>();

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <iostream>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -115,6 +117,27 @@ bool IsHttp(absl::string_view url) {
   return absl::StartsWith(url, "http://") || absl::StartsWith(url, "https://");
 }
 
+// The model of a server that may still be starting. Whoever waits is told for what, and until when.
+absl::StatusOr<ListedModel> AwaitFirstModel(const OpenAiServer& server, absl::Duration timeout,
+                                            const std::atomic<bool>& stop) {
+  const std::string limit = absl::StrCat(absl::FormatDuration(timeout), " (--launch-timeout)");
+  bool told = false;
+  const auto tell = [&](const absl::Status& why) {
+    if (std::exchange(told, true)) return;
+    std::cerr << "waiting for " << server.url.ToString() << ", up to " << limit << ": "
+              << Printable(why.message()) << std::endl;
+  };
+  const auto model = FirstModel(server.url, server.api_key, timeout, stop, tell);
+  if (!absl::IsUnavailable(model.status()) && !absl::IsDeadlineExceeded(model.status())) {
+    return model;
+  }
+  return absl::Status(
+      model.status().code(),
+      absl::StrCat(server.url.ToString(), " has not served within ", limit, ": ",
+                   model.status().message(),
+                   "; is it running, and is this the port and scheme (http, https) of its API?"));
+}
+
 // The key comes from the environment, as for other clients: command lines are seen by everybody.
 absl::StatusOr<Serving> ConnectToHttp(const BenchmarkOptions& options,
                                       const std::atomic<bool>& stop) {
@@ -126,9 +149,9 @@ absl::StatusOr<Serving> ConnectToHttp(const BenchmarkOptions& options,
   server.body.model = options.model_name;
   Serving serving;
   if (server.body.model.empty()) {
-    ASSIGN_OR_RETURN(const ListedModel listed,
-                     FirstModel(server.url, server.api_key,
-                                absl::Seconds(options.cluster.launch_timeout_s), stop));
+    ASSIGN_OR_RETURN(
+        const ListedModel listed,
+        AwaitFirstModel(server, absl::Seconds(options.cluster.launch_timeout_s), stop));
     server.body.model = listed.name;
     serving.description.mutable_limits()->set_max_seq_len(listed.max_model_len);
   }

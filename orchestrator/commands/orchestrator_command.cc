@@ -1,4 +1,4 @@
-// `regatta orchestrator`: sweeps as a service.
+// `regatta orchestrator`: measuring as a service.
 #include <CLI/CLI.hpp>
 #include <memory>
 
@@ -12,7 +12,7 @@ namespace regatta {
 void AddOrchestratorCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(
       "orchestrator",
-      "Runs sweeps that others submit, one at a time per target; goes on with them after a crash.");
+      "Runs what others submit, one at a time per server; goes on with it after a crash.");
   auto options = std::make_shared<OrchestratorServerOptions>();
   command.add_option("--listen", options->listen, "host:port; port 0 = any free one")
       ->capture_default_str();
@@ -33,6 +33,8 @@ void AddOrchestratorCommand(CLI::App& app, CommandContext& context) {
                   "seconds that a cancelled run has to end by itself")
       ->check(FiniteRange(0.0, 3600.0))
       ->capture_default_str();
+  command.add_flag("--allow-changes", options->allow_changes,
+                   "take runs that change a running router: recommend --apply, partition --url");
   command.add_flag("--send-api-key", options->send_api_key,
                    "send OPENAI_API_KEY to the HTTP servers that clients name, whichever they are");
   AddTlsFlags(command, options->tls);

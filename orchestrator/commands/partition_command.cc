@@ -20,6 +20,7 @@
 #include "orchestrator/cluster/plan.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/given_flags.h"
+#include "orchestrator/commands/partition_flags.h"
 #include "orchestrator/commands/resumed_flags.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/partition/partition_experiment.h"
@@ -33,21 +34,8 @@ namespace {
 
 constexpr uint32_t kMaxRounds = 16;
 
-struct PartitionFlags {
-  BenchmarkOptions benchmark;  // its gpus are the ranks of the pool
-  std::string concurrency = "1:64:x4";
-  std::string precision;
-  std::string layouts;
-  std::string resume;
-  uint32_t rounds = 2;
-  double margin = 0.1;
-  bool dry_run = false;
-  std::string gpu;                 // of a pool that is only thought of
-  std::vector<std::string> given;  // GivenFlags of the command
-};
-
 // Flags that a sweep takes and an experiment does not.
-absl::Status CheckFlags(const PartitionFlags& flags) {
+absl::Status CheckWhatIsSearched(const PartitionFlags& flags) {
   const BenchmarkOptions& options = flags.benchmark;
   const ClusterOptions& cluster = options.cluster;
   if (cluster.tp || cluster.pp || cluster.ep || cluster.dp) {
@@ -213,8 +201,7 @@ absl::Status Describe(const CandidateInput& input, const std::vector<Candidate>&
 
 absl::Status RunExperiment(PartitionFlags& flags, RunRecord record, const std::atomic<bool>& stop,
                            uint32_t& failed_requests) {
-  RETURN_IF_ERROR(CheckFlags(flags));
-  RETURN_IF_ERROR(CheckFlagsOfPool(flags));
+  RETURN_IF_ERROR(CheckPartitionFlags(flags));
   BenchmarkOptions& options = flags.benchmark;
   ASSIGN_OR_RETURN(ExperimentPlan plan, ExperimentPlanOf(flags));
   const bool weights = options.url.empty() && !options.cluster.dummy_weights && !flags.dry_run;
@@ -244,7 +231,30 @@ absl::Status RunExperiment(PartitionFlags& flags, RunRecord record, const std::a
   return status;
 }
 
-void AddFlags(CLI::App& command, PartitionFlags& flags) {
+int RunPartition(PartitionFlags flags, RunRecord record) {
+  if (!flags.resume.empty()) {
+    const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
+    if (!begun.ok()) return ExitCodeOf(begun.status());
+    const absl::Status taken = TakeOver(*begun, AddPartitionFlags, flags);
+    if (!taken.ok()) return ExitCodeOf(taken);
+    if (begun->completed()) return FinishComplete(*begun, flags.resume);
+  }
+  record.flags = flags.given;
+  record.resume = flags.resume;
+  record.brief = true;
+  record.name = "partition";
+  record.re_forms = true;
+  const std::atomic<bool>& stop = InterruptFlag();
+  uint32_t failed_requests = 0;
+  const absl::Status status = RunExperiment(flags, std::move(record), stop, failed_requests);
+  if (!status.ok()) return ExitCodeOf(status);
+  if (stop.load()) return kExitInterrupted;
+  return failed_requests > 0 ? kExitRequestsFailed : kExitOk;
+}
+
+}  // namespace
+
+void AddPartitionFlags(CLI::App& command, PartitionFlags& flags) {
   command
       .add_option("--concurrency", flags.concurrency,
                   "requests kept running at each point: 1,2,4 or 1:1024:x2 or 1:16:+1")
@@ -294,28 +304,11 @@ void AddFlags(CLI::App& command, PartitionFlags& flags) {
   }
 }
 
-int RunPartition(PartitionFlags flags, RunRecord record) {
-  if (!flags.resume.empty()) {
-    const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
-    if (!begun.ok()) return ExitCodeOf(begun.status());
-    const absl::Status taken = TakeOver(*begun, AddFlags, flags);
-    if (!taken.ok()) return ExitCodeOf(taken);
-    if (begun->completed()) return FinishComplete(*begun, flags.resume);
-  }
-  record.flags = flags.given;
-  record.resume = flags.resume;
-  record.brief = true;
-  record.name = "partition";
-  record.re_forms = true;
-  const std::atomic<bool>& stop = InterruptFlag();
-  uint32_t failed_requests = 0;
-  const absl::Status status = RunExperiment(flags, std::move(record), stop, failed_requests);
-  if (!status.ok()) return ExitCodeOf(status);
-  if (stop.load()) return kExitInterrupted;
-  return failed_requests > 0 ? kExitRequestsFailed : kExitOk;
+absl::Status CheckPartitionFlags(const PartitionFlags& flags) {
+  RETURN_IF_ERROR(CheckWhatIsSearched(flags));
+  RETURN_IF_ERROR(CheckFlagsOfPool(flags));
+  return ExperimentPlanOf(flags).status();
 }
-
-}  // namespace
 
 void AddPartitionCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(
@@ -323,7 +316,7 @@ void AddPartitionCommand(CLI::App& app, CommandContext& context) {
       "Finds which layout (tp, pp, ep, dp) and precision of a pool wins at which speed: re-forms "
       "the live pool for each, drops what is best nowhere, sweeps the rest.");
   auto flags = std::make_shared<PartitionFlags>();
-  AddFlags(command, *flags);
+  AddPartitionFlags(command, *flags);
   command.footer(
       std::string(
           "Examples:\n"

@@ -12,6 +12,7 @@
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/given_flags.h"
+#include "orchestrator/commands/recommend_flags.h"
 #include "orchestrator/commands/resumed_flags.h"
 #include "orchestrator/commands/search_flags.h"
 #include "orchestrator/search/load_search.h"
@@ -22,20 +23,66 @@ namespace {
 
 constexpr uint32_t kUsualRepeats = 5;
 
-struct RecommendFlags {
-  BenchmarkOptions benchmark;
-  std::string goal = "user-speed";
-  std::optional<double> min_user_speed;
-  SearchLimits search;
-  bool apply = false;
-  std::string resume;              // directory of a run to go on with; empty = a new one
-  std::vector<std::string> given;  // GivenFlags of the command
-};
-
 bool IsGiven(const RecommendFlags& flags, const std::string& name) {
   return std::any_of(flags.given.begin(), flags.given.end(),
                      [&](const std::string& flag) { return NameOfFlag(flag) == name; });
 }
+
+absl::Status CheckGoal(const RecommendFlags& flags) {
+  const BenchmarkOptions& options = flags.benchmark;
+  if (options.load.fixed_schedule) {
+    return absl::InvalidArgumentError("--fixed-schedule is one load: there is none to choose");
+  }
+  if (!options.streaming) {
+    return absl::InvalidArgumentError(
+        "--no-streaming: without it users have neither a speed nor a first token");
+  }
+  if (!options.user_speeds.empty()) {
+    return absl::InvalidArgumentError("--user-speed: a goal has one, --min-user-speed");
+  }
+  if (options.repeats < 2) {
+    return absl::InvalidArgumentError(
+        "--repeats is 1, must be at least 2: one run has no interval");
+  }
+  if (flags.apply && absl::StartsWith(options.url, "http")) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--apply: limits are changed over grpc://HOST:PORT of a router, --url is '",
+                     options.url, "'; without --apply the limits are written to tuned.yaml"));
+  }
+  return absl::OkStatus();
+}
+
+int RunRecommend(RecommendFlags flags, RunRecord record) {
+  if (!flags.resume.empty()) {
+    const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
+    if (!begun.ok()) return ExitCodeOf(begun.status());
+    const absl::Status taken = TakeOver(*begun, AddRecommendFlags, flags);
+    if (!taken.ok()) return ExitCodeOf(taken);
+    if (begun->completed()) return FinishComplete(*begun, flags.resume);
+  }
+  const absl::StatusOr<RecommendPlan> plan = RecommendPlanOf(flags);
+  if (!plan.ok()) return ExitCodeOf(plan.status());
+  absl::StatusOr<std::vector<LoadPoint>> foreseen = ForeseenLoadsOf(*plan, flags);
+  if (!foreseen.ok()) return ExitCodeOf(foreseen.status());
+  record.foreseen = *std::move(foreseen);
+  record.flags = flags.given;
+  record.resume = flags.resume;
+  record.brief = true;  // The answer is what people came for; results.json has every figure.
+  return RunRecommendation(flags.benchmark, *plan, std::move(record));
+}
+
+constexpr char kRecommendExamples[] =
+    "How many users can I serve, at which speed, and with which limits? Searches, confirms the "
+    "answer with fresh\nprompts, shows 1.25 and 2 times its load, and writes tuned.yaml.\n"
+    "Examples:\n"
+    "  regatta recommend --model MODEL --tp 2 --min-user-speed 50\n"
+    "  regatta recommend --model MODEL --goal throughput --min-user-speed 20\n"
+    "  regatta recommend --url grpc://router:9000 --model MODEL --goal ttft --max-ttft 500ms "
+    "--apply\n"
+    "  regatta recommend --url http://server:8000 --dataset chat.jsonl --goal user-speed\n"
+    "  regatta serve MODEL --config results/20261122T183140Z-MODEL-tp2/tuned.yaml\n";
+
+}  // namespace
 
 void AddRecommendFlags(CLI::App& command, RecommendFlags& flags) {
   command
@@ -71,34 +118,10 @@ void AddRecommendFlags(CLI::App& command, RecommendFlags& flags) {
       ->default_str(absl::StrCat(kUsualRepeats));
 }
 
-absl::Status Check(const RecommendFlags& flags) {
-  const BenchmarkOptions& options = flags.benchmark;
-  if (options.load.fixed_schedule) {
-    return absl::InvalidArgumentError("--fixed-schedule is one load: there is none to choose");
-  }
-  if (!options.streaming) {
-    return absl::InvalidArgumentError(
-        "--no-streaming: without it users have neither a speed nor a first token");
-  }
-  if (!options.user_speeds.empty()) {
-    return absl::InvalidArgumentError("--user-speed: a goal has one, --min-user-speed");
-  }
-  if (options.repeats < 2) {
-    return absl::InvalidArgumentError(
-        "--repeats is 1, must be at least 2: one run has no interval");
-  }
-  if (flags.apply && absl::StartsWith(options.url, "http")) {
-    return absl::InvalidArgumentError(
-        absl::StrCat("--apply: limits are changed over grpc://HOST:PORT of a router, --url is '",
-                     options.url, "'; without --apply the limits are written to tuned.yaml"));
-  }
-  return absl::OkStatus();
-}
-
 // Only what the goal needs is searched for.
 absl::StatusOr<RecommendPlan> RecommendPlanOf(RecommendFlags& flags) {
   if (!IsGiven(flags, "--repeats")) flags.benchmark.repeats = kUsualRepeats;
-  RETURN_IF_ERROR(Check(flags));
+  RETURN_IF_ERROR(CheckGoal(flags));
   std::optional<double> max_ttft_ms;
   if (IsGiven(flags, "--max-ttft")) max_ttft_ms = flags.benchmark.max_ttft_ms;
   RecommendPlan plan;
@@ -112,38 +135,10 @@ absl::StatusOr<RecommendPlan> RecommendPlanOf(RecommendFlags& flags) {
   return plan;
 }
 
-int RunRecommend(RecommendFlags flags, RunRecord record) {
-  if (!flags.resume.empty()) {
-    const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
-    if (!begun.ok()) return ExitCodeOf(begun.status());
-    const absl::Status taken = TakeOver(*begun, AddRecommendFlags, flags);
-    if (!taken.ok()) return ExitCodeOf(taken);
-    if (begun->completed()) return FinishComplete(*begun, flags.resume);
-  }
-  const absl::StatusOr<RecommendPlan> plan = RecommendPlanOf(flags);
-  if (!plan.ok()) return ExitCodeOf(plan.status());
-  absl::StatusOr<std::vector<LoadPoint>> foreseen =
-      ForeseenLoads(plan->limits, kLargestOverload, flags.benchmark.num_requests);
-  if (!foreseen.ok()) return ExitCodeOf(foreseen.status());
-  record.foreseen = *std::move(foreseen);
-  record.flags = flags.given;
-  record.resume = flags.resume;
-  record.brief = true;  // The answer is what people came for; results.json has every figure.
-  return RunRecommendation(flags.benchmark, *plan, std::move(record));
+absl::StatusOr<std::vector<LoadPoint>> ForeseenLoadsOf(const RecommendPlan& plan,
+                                                       const RecommendFlags& flags) {
+  return ForeseenLoads(plan.limits, kLargestOverload, flags.benchmark.num_requests);
 }
-
-constexpr char kRecommendExamples[] =
-    "How many users can I serve, at which speed, and with which limits? Searches, confirms the "
-    "answer with fresh\nprompts, shows 1.25 and 2 times its load, and writes tuned.yaml.\n"
-    "Examples:\n"
-    "  regatta recommend --model MODEL --tp 2 --min-user-speed 50\n"
-    "  regatta recommend --model MODEL --goal throughput --min-user-speed 20\n"
-    "  regatta recommend --url grpc://router:9000 --model MODEL --goal ttft --max-ttft 500ms "
-    "--apply\n"
-    "  regatta recommend --url http://server:8000 --dataset chat.jsonl --goal user-speed\n"
-    "  regatta serve MODEL --config results/20261122T183140Z-MODEL-tp2/tuned.yaml\n";
-
-}  // namespace
 
 void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   CLI::App& command = *app.add_subcommand(

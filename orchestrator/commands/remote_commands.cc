@@ -32,7 +32,8 @@ absl::StatusOr<int> WatchRun(const RemoteFlags& flags) {
     for (const PointReport& point : progress.points()) {
       std::cout << PointText(point) << std::endl;
     }
-    std::string line = absl::StrCat("run ", flags.id, " ", StateName(progress.run().state()));
+    std::string line = absl::StrCat("run ", flags.id, " (", progress.run().command(), ") ",
+                                    StateName(progress.run().state()));
     if (!progress.line().empty()) absl::StrAppend(&line, " ", progress.line());
     if (line != shown) status.Show(line);
     shown = std::move(line);

@@ -24,6 +24,12 @@ namespace http = boost::beast::http;
 constexpr auto kLookEvery = std::chrono::milliseconds(50);  // at `stop`
 constexpr uint32_t kMaxHeaderBytes = 64 << 10;
 
+// To the second, below one to the millisecond.
+std::string RoundedText(absl::Duration wait) {
+  const absl::Duration unit = wait < absl::Seconds(1) ? absl::Milliseconds(1) : absl::Seconds(1);
+  return absl::FormatDuration(absl::Trunc(wait + unit / 2, unit));
+}
+
 }  // namespace
 
 template <typename Start, typename Cancel>
@@ -31,10 +37,11 @@ absl::Status HttpConnection::Await(absl::string_view what, absl::Duration timeou
                                    Cancel cancel, Error* error) {
   // Looked at before each operation too: some end at once, again and again.
   if (stop_ != nullptr && stop_->load()) return absl::CancelledError("interrupted");
-  if (absl::Now() > deadline_) {
+  const absl::Time now = absl::Now();
+  if (now > deadline_) {
     return absl::DeadlineExceededError(absl::StrCat(host_, ": ", what, ": takes too long"));
   }
-  const absl::Time deadline = std::min(absl::Now() + timeout, deadline_);
+  const absl::Duration wait = std::min(timeout, deadline_ - now);
   std::optional<Error> ended;
   bool stopped = false, late = false;
   start([&ended](Error code, auto&&...) { ended = code; });
@@ -43,13 +50,13 @@ absl::Status HttpConnection::Await(absl::string_view what, absl::Duration timeou
     io_.run_one_for(kLookEvery);
     if (ended.has_value() || stopped || late) continue;
     stopped = stop_ != nullptr && stop_->load();
-    late = absl::Now() > deadline;
+    late = absl::Now() > now + wait;
     if (stopped || late) cancel();
   }
   if (stopped) return absl::CancelledError("interrupted");
   if (late) {
     return absl::DeadlineExceededError(
-        absl::StrCat(host_, ": ", what, ": nothing within ", absl::FormatDuration(timeout)));
+        absl::StrCat(host_, ": ", what, ": nothing within ", RoundedText(wait)));
   }
   if (error != nullptr) {
     *error = *ended;

@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
 #include "orchestrator/statistics/request_times.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -135,7 +136,7 @@ RequestRecorder::Outcome RequestRecorder::End(uint32_t index, const absl::Status
   if (!status.ok()) {
     record.set_error(!slot.why.empty()            ? slot.why
                      : ending == Ending::kStalled ? StallError(stall)
-                                                  : Describe(status));
+                                                  : Printable(Describe(status)));
   } else if (record.output_tokens() == 0) {
     record.set_error("INTERNAL: the stream ended without a token");
   } else if (slot.check_answer) {

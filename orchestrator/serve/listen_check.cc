@@ -53,8 +53,7 @@ int ListenError(const addrinfo& address) {
 }  // namespace
 
 absl::Status CheckListenAddress(const std::string& host, uint32_t port) {
-  ASSIGN_OR_RETURN(const AddressList found,
-                   LookUpListenAddress("--host", host, port, kLookupTimeout));
+  ASSIGN_OR_RETURN(const AddressList found, LookUpAddress("--host", host, port, kLookupTimeout));
   return Explain(ListenError(*found), host, port);  // the first one, as the router takes it
 }
 

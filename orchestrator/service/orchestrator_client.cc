@@ -26,7 +26,6 @@ constexpr absl::Duration kSendTimeout = absl::Minutes(5);  // with up to 64 MiB 
 constexpr absl::Duration kCancelTimeout = absl::Minutes(2);
 constexpr absl::Duration kFetchTimeout = absl::Hours(1);
 constexpr absl::Duration kWatchTimeout = absl::Minutes(10);  // joined again after it
-constexpr absl::Duration kAwayTimeout = absl::Minutes(1);    // that the service may be away
 
 template <typename Response>
 absl::StatusOr<Response> Answered(const grpc::Status& status, Response response) {
@@ -37,6 +36,12 @@ absl::StatusOr<Response> Answered(const grpc::Status& status, Response response)
 
 bool MayJoinAgain(const absl::Status& status) {
   return absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status);
+}
+
+absl::Status NothingReadable(const std::string& id, absl::Duration patience) {
+  return absl::UnavailableError(absl::StrCat(
+      "the service has said nothing readable of run ", id, " for ", absl::FormatDuration(patience),
+      ": is it of this version (`regatta --version` here and there)?"));
 }
 
 }  // namespace
@@ -105,7 +110,8 @@ absl::Status OrchestratorClient::WatchOnce(WatchRunRequest& request,
 }
 
 absl::StatusOr<RunSummary> OrchestratorClient::Watch(
-    const std::string& id, const std::function<void(const RunProgress&)>& see) {
+    const std::string& id, const std::function<void(const RunProgress&)>& see,
+    absl::Duration patience) {
   WatchRunRequest request;
   request.set_id(id);
   RunSummary last;
@@ -117,8 +123,10 @@ absl::StatusOr<RunSummary> OrchestratorClient::Watch(
     };
     const absl::Status status = WatchOnce(request, noted, last);
     if (HasEnded(last.state())) return last;
-    const bool away = absl::Now() - alive > kAwayTimeout;
-    if (!status.ok() && (!MayJoinAgain(status) || away)) return status;
+    if (!status.ok() && !MayJoinAgain(status)) return status;
+    if (absl::Now() - alive > patience) {
+      return status.ok() ? NothingReadable(id, patience) : status;
+    }
     absl::SleepFor(absl::Milliseconds(200));
   }
 }

@@ -7,6 +7,7 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "common/credentials.h"
 #include "proto/orchestrator.grpc.pb.h"
 
@@ -29,9 +30,11 @@ class OrchestratorClient {
   absl::StatusOr<Comparison> Compare(const CompareRunsRequest& request);
 
   // Calls `see` with every message until the run has ended, which is returned. Joins again when the
-  // service goes away and comes back within a minute; points come once.
+  // service goes away and comes back, or falls silent and speaks again, within `patience`; points
+  // come once.
   absl::StatusOr<RunSummary> Watch(const std::string& id,
-                                   const std::function<void(const RunProgress&)>& see);
+                                   const std::function<void(const RunProgress&)>& see,
+                                   absl::Duration patience = absl::Minutes(1));
   // Writes the run's files into the directory `to`, which must not exist and does so only when all
   // is there. Returns their number. ALREADY_EXISTS, DATA_LOSS (a name that leads out of it),
   // UNAVAILABLE.

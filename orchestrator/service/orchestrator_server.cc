@@ -86,8 +86,9 @@ absl::Status RunOrchestratorServer(const OrchestratorServerOptions& options,
   const absl::Cleanup unlock = [lock] { ::close(lock); };
   std::error_code error;
   const std::string state_dir = fs::canonical(options.state_dir, error).string();
-  ASSIGN_OR_RETURN(const std::unique_ptr<RunBook> book,
-                   RunBook::Open({state_dir, options.data_dir, options.max_queued}));
+  ASSIGN_OR_RETURN(
+      const std::unique_ptr<RunBook> book,
+      RunBook::Open({state_dir, options.data_dir, options.max_queued, options.allow_changes}));
   OrchestratorService service(*book);
   ASSIGN_OR_RETURN(const Listener listener, Listen(options, service));
   if (!options.address_file.empty()) {

@@ -18,9 +18,10 @@ struct OrchestratorServerOptions {
   std::string state_dir;                        // made if need be; one service at a time
   std::string data_dir;  // of data sets that clients name without sending them; may be empty
   uint32_t max_queued = 64;
-  double stop_grace_s = 10;   // from SIGTERM to SIGKILL for the process of a run
-  bool send_api_key = false;  // OPENAI_API_KEY goes to whatever HTTP server a client names
-  TlsOptions tls;             // of the port, and towards targets behind grpc://
+  bool allow_changes = false;  // of running routers, by runs
+  double stop_grace_s = 10;    // from SIGTERM to SIGKILL for the process of a run
+  bool send_api_key = false;   // OPENAI_API_KEY goes to whatever HTTP server a client names
+  TlsOptions tls;              // of the port, and towards targets behind grpc://
 };
 
 // Serves until `stop`; then ends what runs, which the next life goes on with. Call from the main

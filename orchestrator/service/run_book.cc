@@ -9,6 +9,7 @@
 #include "orchestrator/benchmark/environment.h"
 #include "orchestrator/service/run_paths.h"
 #include "orchestrator/service/run_request.h"
+#include "orchestrator/service/server_address.h"
 
 namespace regatta {
 
@@ -37,7 +38,8 @@ absl::Status RunBook::CheckRoom() {
 }
 
 absl::StatusOr<RunSummary> RunBook::Add(const StartRunRequest& request) {
-  ASSIGN_OR_RETURN(const std::string target, CheckRequest(request));
+  ASSIGN_OR_RETURN(const std::string target, CheckRequest(request, options_.allow_changes));
+  const std::string server = ServerAddress(target);
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(CheckRoom());
   RunSummary run;
@@ -50,7 +52,9 @@ absl::StatusOr<RunSummary> RunBook::Add(const StartRunRequest& request) {
   RETURN_IF_ERROR(FlagsWithPaths(flags, paths.input(), options_.data_dir).status());
   run.set_state(RUN_QUEUED);
   run.set_label(request.label());
+  run.set_command(CommandOf(request));
   run.set_target(target);
+  run.set_server(server);
   *run.mutable_flags() = request.flags();
   run.set_created_utc(UtcTimestamp());
   RETURN_IF_ERROR(Changed(run));
@@ -113,17 +117,17 @@ std::vector<RunSummary> RunBook::Startable(const std::set<std::string>& active) 
   std::map<std::string, const RunSummary*> first;
   for (const RunSummary& run : *unended) {
     if (active.count(run.id()) > 0) {
-      first[run.target()] = nullptr;  // taken
+      first[run.server()] = nullptr;  // taken
       continue;
     }
-    const auto [place, free] = first.emplace(run.target(), &run);
+    const auto [place, free] = first.emplace(run.server(), &run);
     const bool was_running = run.state() != RUN_QUEUED;
     if (!free && was_running && place->second != nullptr && place->second->state() == RUN_QUEUED) {
       place->second = &run;
     }
   }
   std::vector<RunSummary> startable;
-  for (const auto& [target, run] : first) {
+  for (const auto& [server, run] : first) {
     if (run != nullptr) startable.push_back(*run);
   }
   return startable;

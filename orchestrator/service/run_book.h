@@ -22,6 +22,7 @@ struct RunBookOptions {
   std::string state_dir;  // must exist
   std::string data_dir;   // of data sets that clients name without sending them; may be empty
   uint32_t max_queued = 64;
+  bool allow_changes = false;  // of running routers, by runs
 };
 
 // A run as its watchers see it. `version` grows with every change of it.
@@ -51,7 +52,7 @@ class RunBook {
   void Close();
   bool closed() const;
 
-  // For the one that runs them: what may start now. Of each target without a run in `active` the
+  // For the one that runs them: what may start now. Of each server without a run in `active` the
   // one that was running before, else the oldest queued one.
   std::vector<RunSummary> Startable(const std::set<std::string>& active);
   // Replaces what is known of a run, its state included, unless it is being cancelled: then only

@@ -1,5 +1,5 @@
 // Where the service keeps what: STATE/runs.sqlite, and STATE/runs/ID with a run's input, its log
-// and, under out/, the directory that `regatta sweep` leaves behind.
+// and, under out/, the directory that its command leaves behind.
 #pragma once
 
 #include <optional>
@@ -20,7 +20,7 @@ class RunPaths {
   std::string log() const { return root_ + "/log"; }
   std::string output() const { return root_ + "/out"; }
   std::string input() const { return root_ + "/input"; }
-  // The sweep's own directory, once it has results.
+  // The command's own directory, once it has results.
   std::optional<std::string> Results() const;
 
  private:

@@ -1,4 +1,4 @@
-// Arguments, log and results of a running sweep; see run_process.h.
+// Arguments, log and results of a running command; see run_process.h.
 #include "orchestrator/service/run_process.h"
 
 #include <signal.h>
@@ -15,6 +15,7 @@
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/service/run_figures.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -43,9 +44,9 @@ absl::Status CheckFree(const std::string& directory) {
 }  // namespace
 
 absl::StatusOr<std::unique_ptr<RunProcess>> RunProcess::Start(
-    const RunProcessOptions& options, const RunPaths& paths, const std::string& target,
+    const RunProcessOptions& options, const RunPaths& paths, const RunSummary& run,
     const std::vector<std::string>& flags) {
-  std::vector<std::string> arguments = {options.program, "sweep"};
+  std::vector<std::string> arguments = {options.program, run.command()};
   if (const std::optional<std::string> begun = paths.Results(); begun.has_value()) {
     RETURN_IF_ERROR(CheckFree(*begun));
     arguments.push_back(absl::StrCat("--resume=", *begun));
@@ -55,10 +56,11 @@ absl::StatusOr<std::unique_ptr<RunProcess>> RunProcess::Start(
     arguments.insert(arguments.end(), flags.begin(), flags.end());
     arguments.push_back(absl::StrCat("--output=", paths.output()));
   }
-  if (absl::StartsWith(target, "grpc://")) AddTls(options.tls, arguments);
+  if (absl::StartsWith(run.target(), "grpc://")) AddTls(options.tls, arguments);
   std::error_code none;
   const uint64_t log_bytes = fs::exists(paths.log(), none) ? fs::file_size(paths.log(), none) : 0;
-  ASSIGN_OR_RETURN(auto child, ChildProcess::Start("regatta sweep", arguments, paths.log()));
+  ASSIGN_OR_RETURN(auto child,
+                   ChildProcess::Start("regatta " + run.command(), arguments, paths.log()));
   return std::unique_ptr<RunProcess>(
       new RunProcess(paths, options.stop_grace, log_bytes, std::move(child)));
 }
@@ -92,7 +94,7 @@ void RunProcess::ReadLog() {
   if (whole == std::string::npos) return;
   log_read_ = from + whole + 1;
   for (absl::string_view line : absl::StrSplit(text.substr(0, whole), '\n')) {
-    if (absl::StrContains(line, " done, ")) line_ = std::string(line);
+    if (absl::StrContains(line, " done, ")) line_ = Printable(line);
   }
 }
 
@@ -119,7 +121,8 @@ std::string RunProcess::Error() const {
     if (!line.empty()) last = line;
   }
   const std::string text(error.empty() ? last : error);
-  return absl::StrReplaceAll(text, {{paths_.input() + "/", ""}});  // the client's own names
+  // The client's own names, and only what a message can carry.
+  return Printable(absl::StrReplaceAll(text, {{paths_.input() + "/", ""}}));
 }
 
 }  // namespace regatta

@@ -1,4 +1,4 @@
-// One run of the service under way: `regatta sweep` as a process of its own, so that whatever
+// One run of the service under way: its command as a process of its own, so that whatever
 // befalls it the service lives, and whatever befalls the service it goes with it.
 #pragma once
 
@@ -26,12 +26,12 @@ struct RunProcessOptions {
 
 class RunProcess {
  public:
-  // Starts the sweep, or goes on where its results end. `flags` have paths on this host.
+  // Starts the run's command, or goes on where its results end. `flags` have paths on this host.
   // UNAVAILABLE while a process of an earlier life still holds the run's directory: try again. Call
   // from a thread that lives as long as the program.
   static absl::StatusOr<std::unique_ptr<RunProcess>> Start(const RunProcessOptions& options,
                                                            const RunPaths& paths,
-                                                           const std::string& target,
+                                                           const RunSummary& run,
                                                            const std::vector<std::string>& flags);
 
   // "exit code 0" or the like once it has ended; else nullopt, after following what it printed and

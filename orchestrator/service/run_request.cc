@@ -4,16 +4,16 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <filesystem>
+#include <memory>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/durable_file.h"
-#include "orchestrator/benchmark/figures.h"
-#include "orchestrator/benchmark/load_shape.h"
 #include "orchestrator/commands/given_flags.h"
-#include "orchestrator/commands/sweep_flags.h"
+#include "orchestrator/commands/submittable.h"
 
 namespace regatta {
 namespace {
@@ -59,7 +59,8 @@ absl::Status CheckSizes(const StartRunRequest& request) {
 }
 
 // Flags that only a person at the service's host may give, by name and by group of the help text.
-absl::Status CheckAllowed(const CLI::App& command, const std::string& flag) {
+absl::Status CheckAllowed(const CLI::App& command, const std::string& kind,
+                          const std::string& flag) {
   if (!absl::StartsWith(flag, "--") || !absl::StrContains(flag, '=') ||
       flag.size() > kMaxFlagBytes || absl::StrContains(flag, '\0')) {
     return BadRequest(flag.substr(0, 80),
@@ -67,7 +68,9 @@ absl::Status CheckAllowed(const CLI::App& command, const std::string& flag) {
   }
   const std::string name = NameOfFlag(flag);
   const CLI::Option* const option = command.get_option_no_throw(name);
-  if (option == nullptr) return BadRequest(name, "is no flag of `regatta sweep`");
+  if (option == nullptr) {
+    return BadRequest(name, absl::StrCat("is no flag of `regatta ", kind, "`"));
+  }
   const std::string first =
       absl::StrCat("--", option->get_lnames().empty() ? "" : option->get_lnames()[0]);
   if (first != name) return BadRequest(name, absl::StrCat("give it as ", first));
@@ -76,6 +79,21 @@ absl::Status CheckAllowed(const CLI::App& command, const std::string& flag) {
                        name == "--bin-dir" || name == "--resume" || name == "--help";
   if (of_host) return BadRequest(name, "belongs to the service's host, which decides it itself");
   return absl::OkStatus();
+}
+
+// Whoever else uses a running router would notice.
+absl::Status CheckChanges(const std::string& kind, const std::vector<std::string>& flags) {
+  const auto names = [&](const char* name) {
+    return std::any_of(flags.begin(), flags.end(),
+                       [&](const std::string& flag) { return NameOfFlag(flag) == name; });
+  };
+  const bool re_forms = kind == "partition" && names("--url");
+  if (!re_forms && !names("--apply")) return absl::OkStatus();
+  return BadRequest(re_forms ? "--url" : "--apply",
+                    re_forms ? "re-forms the pool of a running router, which needs a service "
+                               "started with --allow-changes"
+                             : "changes the limits of a running router, which needs a service "
+                               "started with --allow-changes");
 }
 
 absl::Status CheckFiles(const StartRunRequest& request) {
@@ -120,24 +138,27 @@ std::string StoredPath(const std::string& input_dir, absl::string_view flag) {
 
 absl::Span<const char* const> FileFlags() { return kFileFlags; }
 
-absl::StatusOr<std::string> CheckRequest(const StartRunRequest& request) {
+std::string CommandOf(const StartRunRequest& request) {
+  return request.command().empty() ? SubmittableNames().front() : request.command();
+}
+
+absl::StatusOr<std::string> CheckRequest(const StartRunRequest& request, bool allow_changes) {
   RETURN_IF_ERROR(CheckSizes(request));
-  SweepFlags sweep;
+  const std::string kind = CommandOf(request);
+  const std::unique_ptr<Submittable> what = MakeSubmittable(kind);
+  if (what == nullptr) {
+    return BadRequest("command", absl::StrCat("'", kind.substr(0, 40), "' is none of ",
+                                              absl::StrJoin(SubmittableNames(), ", ")));
+  }
   CLI::App command;
-  AddSweepFlags(command, sweep);
+  what->AddFlags(command);
   const std::vector<std::string> flags(request.flags().begin(), request.flags().end());
-  for (const std::string& flag : flags) RETURN_IF_ERROR(CheckAllowed(command, flag));
+  for (const std::string& flag : flags) RETURN_IF_ERROR(CheckAllowed(command, kind, flag));
   RETURN_IF_ERROR(CheckFiles(request));
   RETURN_IF_ERROR(ParseGivenFlags(flags, command));
-  sweep.given = GivenFlags(command);
-  sweep.benchmark.dataset.clear();  // is not here yet
-  ASSIGN_OR_RETURN(const std::vector<LoadPoint> points, PointsOf(sweep));
-  for (const LoadPoint& point : points) {
-    RETURN_IF_ERROR(CheckLoadShape(sweep.benchmark.load, point));
-  }
-  RETURN_IF_ERROR(CheckFlagsOfUrl(sweep.benchmark));
-  RETURN_IF_ERROR(CheckFigures(sweep.benchmark));
-  const std::string& url = sweep.benchmark.url;
+  RETURN_IF_ERROR(what->Check(command));
+  if (!allow_changes) RETURN_IF_ERROR(CheckChanges(kind, flags));
+  const std::string& url = what->benchmark().url;
   return url.empty() ? kLocalTarget : std::string(absl::StripSuffix(url, "/"));
 }
 

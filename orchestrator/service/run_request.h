@@ -1,4 +1,4 @@
-// What a client may ask the service to run: flags of `regatta sweep` that a stranger to the
+// What a client may ask the service to run: a command and flags that a stranger to the
 // service's host can be trusted with, and the files that they name.
 #pragma once
 
@@ -19,9 +19,14 @@ inline constexpr char kLocalTarget[] = "local";             // a cluster launche
 // Flags whose value is a file: clients send it along.
 absl::Span<const char* const> FileFlags();
 
+// The command that is to run: "sweep" where none is named.
+std::string CommandOf(const StartRunRequest& request);
+
 // The target that the run measures: its --url, or kLocalTarget. INVALID_ARGUMENT names the flag,
-// file or text that is wrong, as `regatta sweep` would where it is the judge, and the limit.
-absl::StatusOr<std::string> CheckRequest(const StartRunRequest& request);
+// file or text that is wrong, as the command would where it is the judge, and the limit. Without
+// `allow_changes` also where a running router would be changed.
+absl::StatusOr<std::string> CheckRequest(const StartRunRequest& request,
+                                         bool allow_changes = false);
 
 // Writes the files of a checked request into `input_dir`, which is made. UNAVAILABLE names a path.
 absl::Status StoreFiles(const StartRunRequest& request, const std::string& input_dir);

@@ -17,7 +17,9 @@ namespace regatta {
 namespace {
 
 constexpr absl::Duration kHeldTimeout = absl::Seconds(60);
-constexpr uint32_t kMaxRestarts = 100;
+constexpr uint32_t kMaxRestarts = 100;  // over all lives of the service
+constexpr uint32_t kMaxDeaths = 3;      // of a run's process in one of them, which it goes on after
+constexpr absl::Duration kPauseAfterDeath = absl::Seconds(3);  // what killed it may still be there
 
 }  // namespace
 
@@ -52,6 +54,8 @@ void RunScheduler::StartWhatMay() {
 // What was running when the service or its process died goes on; the rest begins.
 void RunScheduler::Start(RunSummary run) {
   if (run.state() == RUN_CANCELLING) return Fail(std::move(run), "");  // noted as cancelled
+  const auto died = deaths_.find(run.id());
+  if (died != deaths_.end() && absl::Now() < died->second.pause_ends) return;
   const RunPaths paths(book_.options().state_dir, run.id());
   const std::vector<std::string> given(run.flags().begin(), run.flags().end());
   const absl::StatusOr<std::vector<std::string>> flags =
@@ -62,7 +66,7 @@ void RunScheduler::Start(RunSummary run) {
     return Fail(std::move(run), absl::StrCat("died ", run.restarts(), " times"));
   }
   absl::StatusOr<std::unique_ptr<RunProcess>> process =
-      RunProcess::Start(options_, paths, run.target(), *flags);
+      RunProcess::Start(options_, paths, run, *flags);
   if (!process.ok()) {
     const absl::Time since = held_since_.emplace(run.id(), absl::Now()).first->second;
     if (absl::IsUnavailable(process.status()) && absl::Now() - since < kHeldTimeout) return;
@@ -82,6 +86,7 @@ void RunScheduler::Start(RunSummary run) {
 
 void RunScheduler::Fail(RunSummary run, const std::string& error) {
   held_since_.erase(run.id());
+  deaths_.erase(run.id());
   run.set_state(RUN_FAILED);
   run.set_error(error);
   run.set_ended_utc(UtcTimestamp());
@@ -98,16 +103,35 @@ void RunScheduler::Follow(Active& active) {
   if (active.stopped) active.process->Stop();
 }
 
-// A process that was interrupted, though nobody cancelled it, goes on at the next tick.
+bool RunScheduler::GoesOn(const Active& active, const std::string& ended) {
+  Deaths& deaths = deaths_[active.run.id()];
+  if (++deaths.count > kMaxDeaths) return false;
+  deaths.pause_ends = absl::Now() + kPauseAfterDeath;
+  book_.NoteLine(active.run.id(), absl::StrCat("its process ended: ", ended, "; it goes on in ",
+                                               absl::FormatDuration(kPauseAfterDeath)));
+  std::cerr << "run " << active.run.id() << ": its process ended: " << ended << "\n";
+  return true;
+}
+
+// A process that was interrupted or killed, though nobody cancelled it, goes on after a pause. What
+// it said last is then no reason.
 void RunScheduler::Settle(const Active& active, const std::string& ended) {
-  if (ended == "exit code 130" && !active.stopped) return;
   RunSummary run = active.run;
+  const bool died = ended == "exit code 130" || absl::StartsWith(ended, "signal ");
+  if (died && !active.stopped) {
+    if (GoesOn(active, ended)) return;
+    return Fail(std::move(run),
+                absl::StrCat(ended, ", after it went on ", kMaxDeaths,
+                             " times: `journalctl -k` on the service's host tells of processes "
+                             "that crashed, or were killed for want of memory"));
+  }
   const bool measured = ended == "exit code 0" || ended == "exit code 3";
   if (!measured && !active.stopped) {
     const std::string why = active.process->Error();
     return Fail(std::move(run), why.empty() ? ended : absl::StrCat(ended, ": ", why));
   }
   run.set_state(measured ? RUN_DONE : RUN_CANCELLED);
+  deaths_.erase(run.id());
   run.set_ended_utc(UtcTimestamp());
   std::cerr << "run " << run.id() << (measured ? " is done\n" : " was cancelled\n");
   book_.Note(run).IgnoreError();  // asked again at the next tick when it cannot be written

@@ -1,6 +1,7 @@
 // Runs what the book says may run: starts, follows, ends and settles the processes of the runs.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <memory>
 #include <string>
@@ -29,17 +30,24 @@ class RunScheduler {
     std::unique_ptr<RunProcess> process;
     bool stopped = false;  // asked to end
   };
+  struct Deaths {
+    uint32_t count = 0;
+    absl::Time pause_ends;
+  };
 
   void StartWhatMay();
   void Start(RunSummary run);
   void Fail(RunSummary run, const std::string& error);
   void Follow(Active& active);
   void Settle(const Active& active, const std::string& ended);
+  // Counts that death of a run's process; false when there have been too many to go on.
+  bool GoesOn(const Active& active, const std::string& ended);
 
   RunBook& book_;
   const RunProcessOptions options_;
   std::map<std::string, Active> active_;          // by id
   std::map<std::string, absl::Time> held_since_;  // runs whose directory is still held, by id
+  std::map<std::string, Deaths> deaths_;          // of runs' processes in this life, by id
 };
 
 }  // namespace regatta

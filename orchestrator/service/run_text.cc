@@ -39,10 +39,10 @@ std::string StateName(RunState state) {
 }
 
 std::string RunsText(const ListRunsResponse& runs) {
-  std::vector<TextRow> rows = {
-      {"ID", "STATE", "POINTS", "FAILED", "TOK/S", "TOK/S/USER", "CREATED", "TARGET", "LABEL"}};
+  std::vector<TextRow> rows = {{"ID", "COMMAND", "STATE", "POINTS", "FAILED", "TOK/S", "TOK/S/USER",
+                                "CREATED", "TARGET", "LABEL"}};
   for (const RunSummary& run : runs.runs()) {
-    rows.push_back({run.id(), StateName(run.state()), Points(run),
+    rows.push_back({run.id(), run.command(), StateName(run.state()), Points(run),
                     absl::StrCat(run.failed_requests()), Figure(run.best_output_tok_s()),
                     Figure(run.best_user_tok_s()), run.created_utc(), Plain(run.target()),
                     Plain(run.label())});
@@ -61,9 +61,9 @@ std::string PointText(const PointReport& point) {
 }
 
 std::string RunText(const RunSummary& run, const std::string& service_words) {
-  std::string text =
-      absl::StrCat("run ", run.id(), " ", StateName(run.state()), ": ", Points(run), " points, ",
-                   run.completed_requests(), " requests, ", run.failed_requests(), " failed");
+  std::string text = absl::StrCat(
+      "run ", run.id(), " (", run.command(), ") ", StateName(run.state()), ": ", Points(run),
+      " points, ", run.completed_requests(), " requests, ", run.failed_requests(), " failed");
   if (run.restarts() > 0) absl::StrAppend(&text, ", taken up again ", run.restarts(), " times");
   if (!run.error().empty()) absl::StrAppend(&text, "\n  ", Plain(run.error()));
   if (HasEnded(run.state()) && run.points_done() > 0) {

@@ -1,9 +1,11 @@
-// Control characters to U+FFFD; see printable.h.
+// Control characters and ill-formed UTF-8 to U+FFFD; see printable.h.
 #include "orchestrator/terminal/printable.h"
 
 #include <google/protobuf/descriptor.h>
 
 #include <vector>
+
+#include "common/text/utf8.h"
 
 namespace regatta {
 namespace {
@@ -41,9 +43,11 @@ void MakeFieldPrintable(const FieldDescriptor& field, Message& message) {
 
 }  // namespace
 
-std::string Printable(absl::string_view text) {
-  std::string printable;
-  printable.reserve(text.size());
+std::string Printable(absl::string_view bytes) {
+  std::string well_formed, printable;
+  AppendUtf8Lossy({bytes.data(), bytes.size()}, well_formed);
+  printable.reserve(well_formed.size());
+  absl::string_view text = well_formed;
   while (!text.empty()) {
     const size_t control = ControlBytes(text);
     if (control > 0) {

@@ -1,5 +1,6 @@
 // Text of others on a terminal: names of remote models, stored or imported results, messages of
-// servers. Terminals obey control characters, so none of theirs may get there.
+// servers. Terminals obey control characters, so none of theirs may get there; a string of a
+// protobuf that is not UTF-8 makes its whole message unreadable, so no such bytes may get there.
 #pragma once
 
 #include <google/protobuf/message.h>
@@ -10,8 +11,9 @@
 
 namespace regatta {
 
-// `text` with U+FFFD for each control character (C0 but for line feeds and tabs, DEL, C1).
-std::string Printable(absl::string_view text);
+// `bytes` as UTF-8, with U+FFFD for each ill-formed sequence and for each control character (C0 but
+// for line feeds and tabs, DEL, C1).
+std::string Printable(absl::string_view bytes);
 
 // The same for all strings in `message`, at any depth.
 void MakePrintable(google::protobuf::Message& message);

@@ -34,7 +34,7 @@ absl::StatusOr<tcp::endpoint> ListenEndpoint(const std::string& address) {
         absl::StrCat("--http: '", address, "' is not host:port with a port of 0 to 65535"));
   }
   ASSIGN_OR_RETURN(const AddressList found,
-                   LookUpListenAddress("--http", address.substr(0, colon), port, kLookupTimeout));
+                   LookUpAddress("--http", address.substr(0, colon), port, kLookupTimeout));
   tcp::endpoint endpoint;
   endpoint.resize(found->ai_addrlen);
   std::memcpy(endpoint.data(), found->ai_addr, found->ai_addrlen);

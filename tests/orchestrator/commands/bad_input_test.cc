@@ -4,6 +4,8 @@
 #include <grpcpp/server.h>
 #include <grpcpp/server_builder.h>
 #include <gtest/gtest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -334,6 +336,34 @@ struct BadCommand {
   std::vector<std::string> arguments;
   std::string message;
 };
+
+// A server behind HTTP may be starting still: it is waited for, aloud.
+TEST_F(BadInputTest, AServerThatIsNotThereIsWaitedForAloud) {
+  const std::string data = WriteLines("data.jsonl", "{\"prompt\":\"x\",\"output_tokens\":4}\n");
+  const auto sweep = [&](const std::string& url, const std::string& seconds) {
+    return Run({"sweep", "--dataset", data, "--concurrency", "1", "--num-requests", "1", "--url",
+                url, "--launch-timeout", seconds, "--output", dir_.File("results")});
+  };
+  EXPECT_EQ(sweep("http://127.0.0.1:1", "2"), "exit code 1");
+  EXPECT_THAT(Log(), HasSubstr("waiting for http://127.0.0.1:1/, up to 2s (--launch-timeout): "
+                               "127.0.0.1:1: connecting: Connection refused\n"));
+  EXPECT_THAT(Log(), HasSubstr("regatta: http://127.0.0.1:1/ has not served within 2s "));
+  EXPECT_THAT(Log(), HasSubstr("Connection refused; is it running"));
+
+  const int mute = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);  // accepts, never answers
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof(address);
+  ASSERT_EQ(::bind(mute, reinterpret_cast<sockaddr*>(&address), size), 0);
+  ASSERT_EQ(::listen(mute, 8), 0);
+  ::getsockname(mute, reinterpret_cast<sockaddr*>(&address), &size);
+  const std::string url = absl::StrCat("http://127.0.0.1:", ntohs(address.sin_port));
+  EXPECT_EQ(sweep(url, "3"), "exit code 1");
+  EXPECT_THAT(Log(), HasSubstr("has not served within 3s (--launch-timeout): "));
+  EXPECT_THAT(Log(), HasSubstr("awaiting an answer: nothing within 3s; is it running"));
+  ::close(mute);
+}
 
 TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
   const std::string model = Bundled("regatta-dense");

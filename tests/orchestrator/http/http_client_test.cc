@@ -151,6 +151,17 @@ TEST(HttpClient, SilenceHasADeadline) {
   EXPECT_EQ(got, "abc");
 }
 
+TEST(HttpClient, TheWaitThatIsNamedIsTheOneThatWas) {
+  const OneAnswer server("");
+  HttpCall call = CallTo(server.url());
+  call.idle_timeout = absl::Seconds(30);
+  call.deadline = absl::Now() + absl::Seconds(1);
+  const auto answer = PerformHttp(call);
+  EXPECT_EQ(answer.status().code(), absl::StatusCode::kDeadlineExceeded);
+  EXPECT_THAT(std::string(answer.status().message()),
+              ::testing::ContainsRegex("awaiting an answer: nothing within (1s|9[0-9][0-9]ms)"));
+}
+
 TEST(HttpClient, AStopEndsTheWait) {
   const OneAnswer server("");
   std::atomic<bool> stop = false;

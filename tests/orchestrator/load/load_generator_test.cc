@@ -40,6 +40,7 @@ class ScriptedTarget : public Target {
   std::set<uint64_t> started;
   std::set<uint64_t> cancelled;
   std::string text = "ok";
+  std::string why = "group fenced";  // of failures
   uint32_t running = 0;
   uint32_t peak = 0;
 
@@ -64,7 +65,7 @@ class ScriptedTarget : public Target {
       case Behaviour::kComplete:
         return Complete(tag, tokens, events);
       case Behaviour::kFail:
-        return End(tag, absl::UnavailableError("group fenced"), events);
+        return End(tag, absl::UnavailableError(why), events);
       case Behaviour::kStop:  // after a token
         return OneToken(tag, events);
       case Behaviour::kEndless:
@@ -155,6 +156,20 @@ TEST(LoadGeneratorTest, FailuresAreRecordedAndAbortNothing) {
   EXPECT_EQ(last.failed, 2u);
   EXPECT_EQ(last.in_flight, 0u);
   EXPECT_EQ(last.output_tokens, 18u * 5);
+}
+
+TEST(LoadGeneratorTest, AFailureInBytesThatAreNoTextIsStillARecord) {
+  const Dataset dataset = MakeDataset(1, 5);
+  ScriptedTarget target;
+  target.behaviour[0] = ScriptedTarget::Behaviour::kFail;
+  target.why = "HTTP 500: \xff\x1b[2J";
+  const std::atomic<bool> stop{false};
+  const LoadResult result =
+      LoadGenerator(target).Run(Workload(dataset, {}).Deal(1), Concurrency(1), stop, nullptr);
+  ASSERT_EQ(result.samples.requests.size(), 1u);
+  const RequestRecord& record = result.samples.requests[0];
+  EXPECT_EQ(record.error(), "UNAVAILABLE: HTTP 500: \xef\xbf\xbd\xef\xbf\xbd[2J");
+  EXPECT_TRUE(RequestRecord().ParseFromString(record.SerializeAsString()));
 }
 
 TEST(LoadGeneratorTest, AStallIsCancelledAndCounted) {

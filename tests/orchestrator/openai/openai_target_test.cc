@@ -241,6 +241,17 @@ TEST(ModelListTest, WaitingForAServerIsBounded) {
   EXPECT_LT(RealClock().NowNs() - start_ns, 5'000'000'000);
 }
 
+TEST(ModelListTest, WhoWaitsIsToldWhy) {
+  const std::atomic<bool> stop = false;
+  ScriptedServer server({{{Whole(503, "text/plain", "loading")}, true},
+                         {{Whole(200, "application/json", R"({"data":[{"id":"m"}]})")}, true}});
+  std::vector<std::string> told;
+  const auto model = FirstModel(*ParseHttpUrl(server.url()), "", absl::Seconds(20), stop,
+                                [&](const absl::Status& why) { told.push_back(why.ToString()); });
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_THAT(told, ElementsAre("UNAVAILABLE: HTTP 503: loading"));
+}
+
 TEST(ModelListTest, TheFirstModelIsNamed) {
   const std::atomic<bool> stop = false;
   const auto ask = [&](int status, const std::string& body) {

@@ -6,6 +6,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <atomic>
 #include <filesystem>
 #include <fstream>
 #include <functional>
@@ -58,6 +59,15 @@ std::vector<std::string> ProcessesWith(const std::string& text) {
     if (line.find(text) != std::string::npos) found.push_back(line);
   }
   return found;
+}
+
+// Kills such a process; false when there is none.
+bool KillOneWith(const std::string& text) {
+  for (const auto& entry : fs::directory_iterator("/proc")) {
+    if (Contents(entry.path() / "cmdline").find(text) == std::string::npos) continue;
+    return ::kill(std::stoi(entry.path().filename()), SIGKILL) == 0;
+  }
+  return false;
 }
 
 // Environments of such processes, one after another.
@@ -208,7 +218,7 @@ TEST_F(OrchestratorTest, ARunThatIsCancelledLeavesNothingRunning) {
   const std::string queued = Submit(client, Request(*target));
   ASSERT_TRUE(AwaitState(client, running, RUN_RUNNING)) << Log();
   ASSERT_TRUE(AwaitTrue([&] { return !ProcessesWith(dir_.File("state/runs")).empty(); }));
-  EXPECT_EQ(Find(client, queued).state(), RUN_QUEUED) << "one run at a time per target";
+  EXPECT_EQ(Find(client, queued).state(), RUN_QUEUED) << "one run at a time per server";
   const auto second = client.Cancel(queued);
   ASSERT_TRUE(second.ok()) << second.status();
   EXPECT_EQ(second->state(), RUN_CANCELLED);
@@ -218,6 +228,23 @@ TEST_F(OrchestratorTest, ARunThatIsCancelledLeavesNothingRunning) {
   EXPECT_THAT(ProcessesWith(dir_.File("state/runs")), ::testing::IsEmpty());
   EXPECT_EQ(client.Cancel(running).status().code(), absl::StatusCode::kFailedPrecondition);
   EXPECT_EQ(Find(client, queued).started_utc(), "");
+}
+
+TEST_F(OrchestratorTest, AServerIsOneHoweverItIsSpelled) {
+  const auto target = Target(50);
+  StartService();
+  OrchestratorClient client = Client();
+  const std::string running = Submit(client, Request(*target));
+  StartRunRequest again = Request(*target);
+  const std::string port = target->address().substr(target->address().rfind(':'));
+  again.set_flags(0, "--url=grpc://localhost" + port);
+  const std::string waiting = Submit(client, again);
+  ASSERT_TRUE(AwaitTrue([&] { return Find(client, running).points_planned() > 0; })) << Log();
+  EXPECT_EQ(Find(client, waiting).state(), RUN_QUEUED);
+  EXPECT_EQ(Find(client, waiting).server(), "127.0.0.1" + port);
+  ASSERT_TRUE(client.Cancel(running).ok());
+  EXPECT_TRUE(AwaitState(client, waiting, RUN_RUNNING)) << Log();
+  ASSERT_TRUE(client.Cancel(waiting).ok());
 }
 
 TEST_F(OrchestratorTest, RunsOfDifferentTargetsDoNotWaitForOneAnother) {
@@ -260,6 +287,43 @@ TEST_F(OrchestratorTest, AServiceThatIsKilledGoesOnWhereItWas) {
   EXPECT_EQ(sweep->journal().resumed(), 1u);
   const std::string lines = Contents(dir_.File("fetched/requests.jsonl"));
   EXPECT_EQ(std::count(lines.begin(), lines.end(), '\n'), 64);
+}
+
+TEST_F(OrchestratorTest, ARunWhoseProcessIsKilledGoesOnWhereItWas) {
+  const auto target = Target(10);
+  StartService();
+  OrchestratorClient client = Client();
+  const std::string id = Submit(client, Request(*target, "1,2,4,8"));
+  ASSERT_TRUE(AwaitTrue([&] { return Find(client, id).points_done() > 0; })) << Log();
+  ASSERT_TRUE(KillOneWith(dir_.File("state/runs/" + id)));
+  const auto run = client.Watch(id, [](const RunProgress&) {});
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->state(), RUN_DONE) << run->error();
+  EXPECT_EQ(run->restarts(), 1u);
+  EXPECT_EQ(run->points_done(), 4u);
+  EXPECT_EQ(run->completed_requests(), 64u);
+}
+
+TEST_F(OrchestratorTest, ARunWhoseProcessIsKilledAgainAndAgainFails) {
+  const auto target = Target(50);
+  StartService();
+  OrchestratorClient client = Client();
+  const std::string id = Submit(client, Request(*target));
+  const std::string place = dir_.File("state/runs/" + id);
+  std::atomic<bool> ended = false;
+  std::thread killer([&] {
+    while (!ended) {
+      KillOneWith(place);
+      absl::SleepFor(absl::Milliseconds(20));
+    }
+  });
+  const auto run = client.Watch(id, [](const RunProgress&) {});
+  ended = true;
+  killer.join();
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->state(), RUN_FAILED);
+  EXPECT_EQ(run->restarts(), 3u);
+  EXPECT_THAT(run->error(), HasSubstr("signal 9 (Killed), after it went on 3 times: "));
 }
 
 TEST_F(OrchestratorTest, AServiceThatIsAskedToEndLeavesItsRunsForLater) {
@@ -339,6 +403,24 @@ TEST_F(OrchestratorTest, ARunThatFailsSaysWhy) {
   EXPECT_EQ(run->error(), "exit code 2: dataset:1: neither 'prompt' nor 'input_ids' is given");
   EXPECT_EQ(client.Fetch(id, dir_.File("none")).status().code(), absl::StatusCode::kNotFound);
   EXPECT_FALSE(fs::exists(dir_.File("none")));
+}
+
+TEST_F(OrchestratorTest, ADataSetOfForeignBytesHidesNoRun) {
+  const auto target = Target(0);
+  StartService();
+  OrchestratorClient client = Client();
+  StartRunRequest request = Request(*target);
+  request.mutable_files(0)->set_content(
+      "{\"task_id\":0,\"input_ids\":[1,2],\"output_tokens\":4}\n{\"bad \xff\xfe\": \x80zz}\n");
+  const std::string id = Submit(client, request);
+  const auto run = client.Watch(id, [](const RunProgress&) {});
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->state(), RUN_FAILED);
+  EXPECT_THAT(run->error(),
+              ::testing::AllOf(HasSubstr("exit code 2: dataset:2"), HasSubstr("\xef\xbf\xbd")));
+  const auto runs = client.List(0);
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_EQ(runs->runs_size(), 1);
 }
 
 TEST_F(OrchestratorTest, BadCallsAreRefusedByName) {
@@ -431,6 +513,30 @@ TEST_F(OrchestratorTest, TheServicesKeyGoesToServersOfClientsOnlyWhereItMay) {
   ::unsetenv("OPENAI_API_KEY");
 }
 
+TEST_F(OrchestratorTest, ARecommendationIsARunThatGoesOnToo) {
+  const auto target = Target(5);
+  StartService();
+  OrchestratorClient client = Client();
+  StartRunRequest request = Request(*target);
+  request.set_command("recommend");
+  request.mutable_flags()->RemoveLast();
+  request.mutable_flags()->RemoveLast();
+  for (const char* flag : {"--max-points=3", "--repeats=2", "--num-requests=16", "--warmup=0",
+                           "--max-concurrency=4"}) {
+    request.add_flags(flag);
+  }
+  const std::string id = Submit(client, request);
+  ASSERT_TRUE(AwaitTrue([&] { return Find(client, id).points_done() > 0; })) << Log();
+  ASSERT_TRUE(KillOneWith(dir_.File("state/runs/" + id)));
+  const auto run = client.Watch(id, [](const RunProgress&) {});
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->state(), RUN_DONE) << run->error();
+  EXPECT_EQ(run->command(), "recommend");
+  EXPECT_EQ(run->restarts(), 1u);
+  ASSERT_TRUE(client.Fetch(id, dir_.File("fetched")).ok());
+  EXPECT_TRUE(LoadResults(dir_.File("fetched"))->has_recommendation());
+}
+
 TEST_F(OrchestratorTest, TheCommandsOfAPersonWork) {
   const auto target = Target(0);
   StartService();
@@ -444,15 +550,22 @@ TEST_F(OrchestratorTest, TheCommandsOfAPersonWork) {
   const std::string url = absl::StrCat("grpc://", target->address());
   EXPECT_THAT(command({"submit", "--url", url, "--dataset", dir_.File("data.jsonl"),
                        "--concurrency", "1,2", "--num_requests", "16", "--label", "nightly"}),
-              HasSubstr("exit code 0\n1\nrun 1 is queued for grpc://"));
+              HasSubstr("exit code 0\n1\nrun 1 (sweep) is queued for grpc://"));
   EXPECT_THAT(command({"watch", "1"}),
               ::testing::AllOf(HasSubstr("exit code 0"), HasSubstr("concurrency 2: "),
-                               HasSubstr("run 1 done: 2/2 points, 32 requests, 0 failed"),
+                               HasSubstr("run 1 (sweep) done: 2/2 points, 32 requests, 0 failed"),
                                HasSubstr("`regatta fetch 1 --service " + Url() + "` brings")));
   EXPECT_THAT(command({"runs"}), ::testing::AllOf(HasSubstr("nightly"), HasSubstr("done")));
   EXPECT_THAT(command({"compare", "1", "1"}), HasSubstr("+0.00 %"));
   EXPECT_THAT(command({"fetch", "1", dir_.File("here")}), HasSubstr("6 files in "));
   EXPECT_THAT(command({"cancel", "1"}), HasSubstr("run 1 has ended already"));
+  EXPECT_THAT(command({"submit", "recommend", "--url", url, "--dataset", dir_.File("data.jsonl"),
+                       "--goal", "ttft", "--num-requests", "16"}),
+              HasSubstr("run 2 (recommend) is queued for grpc://"));
+  EXPECT_THAT(command({"runs"}), HasSubstr("recommend"));
+  command({"cancel", "2"});
+  EXPECT_THAT(command({"submit", "--concurrency", "1", "recommend", "--url", url}),
+              HasSubstr("--concurrency: give flags of recommend behind `submit recommend`"));
   EXPECT_THAT(command({"submit", "--url", url, "--output", "x"}),
               ::testing::AllOf(HasSubstr("exit code 2"), HasSubstr("--output: belongs to")));
 }

@@ -61,6 +61,39 @@ TEST(CheckRequestTest, FlagsAreJudgedAsTheCommandJudgesThem) {
   ExpectRefused(Request({"--goodput=nonsense:3"}), "--goodput");
 }
 
+TEST(CheckRequestTest, EachCommandHasItsOwnFlags) {
+  StartRunRequest request = Request({"--url=http://server:8000", "--goal=ttft"});
+  ExpectRefused(request, "--goal: is no flag of `regatta sweep`");
+  request.set_command("recommend");
+  EXPECT_EQ(*CheckRequest(request), "http://server:8000");
+  request.add_flags("--concurrency=4");
+  ExpectRefused(request, "--concurrency: is no flag of `regatta recommend`");
+  request = Request({"--repeats=1"});
+  request.set_command("recommend");
+  ExpectRefused(request, "--repeats is 1, must be at least 2");
+  request = Request({"--model=org/name", "--gpus=4", "--layouts=tp4"});
+  request.set_command("partition");
+  EXPECT_EQ(*CheckRequest(request), "local");
+  request.add_flags("--tp=2");
+  ExpectRefused(request, "--tp, --pp, --ep and --dp are what is searched");
+  request = Request({"--model=org/name", "--dry-run=true"});
+  request.set_command("partition");
+  ExpectRefused(request, "--dry-run measures nothing");
+  request.set_command("serve");
+  ExpectRefused(request, "command: 'serve' is none of sweep, recommend, partition");
+}
+
+TEST(CheckRequestTest, RunningRoutersAreChangedOnlyWhereTheServiceAllowsIt) {
+  StartRunRequest request = Request({"--url=grpc://router:9000", "--apply=true"});
+  request.set_command("recommend");
+  ExpectRefused(request, "--apply: changes the limits of a running router");
+  EXPECT_TRUE(CheckRequest(request, /*allow_changes=*/true).ok());
+  request = Request({"--url=grpc://router:9000", "--model=org/name"});
+  request.set_command("partition");
+  ExpectRefused(request, "--url: re-forms the pool of a running router");
+  EXPECT_TRUE(CheckRequest(request, /*allow_changes=*/true).ok());
+}
+
 TEST(CheckRequestTest, SizesHaveLimits) {
   const std::vector<std::string> most(200, "--markdown=true");
   EXPECT_TRUE(CheckRequest(Request(most)).ok());

@@ -28,6 +28,8 @@ RunSummary ARun(const std::string& id, RunState state) {
   run.set_state(state);
   run.set_label("it's \"quoted\"; DROP TABLE runs --");
   run.set_target("grpc://router:9000");
+  run.set_server("10.0.0.7:9000");
+  run.set_command("recommend");
   run.add_flags("--concurrency=1,2");
   run.add_flags("--model=a model");
   run.set_created_utc("2026-11-22T18:00:00Z");
@@ -49,6 +51,17 @@ TEST_F(RunStoreTest, WhatIsPutIsThereAfterReopening) {
   ASSERT_TRUE(again.ok()) << again.status();
   EXPECT_EQ(again->SerializeAsString(), run.SerializeAsString());
   EXPECT_EQ(*store.NextId(), "2");
+}
+
+TEST_F(RunStoreTest, StoredBytesThatAreNoTextDoNotHideTheirRun) {
+  RunStore store = Open();
+  RunSummary run = ARun("1", RUN_FAILED);
+  run.set_error("dataset:2: 'bad \xff'");
+  ASSERT_TRUE(store.Put(run).ok());
+  const auto runs = store.Newest(10);
+  ASSERT_EQ(runs->size(), 1u);
+  EXPECT_EQ(runs->front().error(), "dataset:2: 'bad \xef\xbf\xbd'");
+  EXPECT_TRUE(RunSummary().ParseFromString(runs->front().SerializeAsString()));
 }
 
 TEST_F(RunStoreTest, PutReplaces) {
@@ -79,6 +92,31 @@ TEST_F(RunStoreTest, UnknownIdsAreNamed) {
     const auto run = store.Get(id);
     EXPECT_EQ(run.status().code(), absl::StatusCode::kNotFound) << id;
     EXPECT_THAT(run.status().message(), HasSubstr("there is no run"));
+  }
+}
+
+TEST_F(RunStoreTest, AnOlderSchemaIsBroughtUpToDate) {
+  {
+    auto database = Database::Open(path());
+    ASSERT_TRUE(database.ok());
+    ASSERT_TRUE(database
+                    ->Execute("CREATE TABLE runs (id INTEGER PRIMARY KEY, state, label, target, "
+                              "flags, created_utc, started_utc, ended_utc, error, restarts, "
+                              "points_planned, points_done, completed_requests, failed_requests, "
+                              "best_output_tok_s, best_user_tok_s);"
+                              "INSERT INTO runs VALUES (3, 1, 'old', 'grpc://router:9000', '[]', "
+                              "'', '', '', '', 0, 0, 0, 0, 0, 0, 0);"
+                              "PRAGMA user_version = 1")
+                    .ok());
+  }
+  for (int life = 0; life < 2; ++life) {
+    RunStore store = Open();
+    const auto run = store.Get("3");
+    ASSERT_TRUE(run.ok()) << run.status();
+    EXPECT_EQ(run->label(), "old");
+    EXPECT_EQ(run->server(), "grpc://router:9000");
+    EXPECT_EQ(run->command(), "sweep");
+    ASSERT_TRUE(store.Put(ARun("4", RUN_QUEUED)).ok());
   }
 }
 

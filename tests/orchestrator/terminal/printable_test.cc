@@ -1,4 +1,4 @@
-// No control character of others reaches a terminal, at any depth of a message.
+// Neither control characters nor ill-formed UTF-8 of others get through, at any depth of a message.
 #include "orchestrator/terminal/printable.h"
 
 #include <gmock/gmock.h>
@@ -20,6 +20,18 @@ TEST(PrintableTest, ControlCharactersAreReplacedAndTextIsKept) {
             "2J");
   EXPECT_EQ(Printable("\xc2\xa0"), "\xc2\xa0");  // a space that does not break
   EXPECT_EQ(Printable(""), "");
+}
+
+TEST(PrintableTest, WhatIsNoUtf8IsReplacedSequenceBySequence) {
+  const std::string bad = "\xef\xbf\xbd";
+  EXPECT_EQ(Printable("a\xff\xfe: \x80z"), "a" + bad + bad + ": " + bad + "z");
+  EXPECT_EQ(Printable("\xe2\x82"), bad);                  // cut short
+  EXPECT_EQ(Printable("\xed\xa0\x80"), bad + bad + bad);  // a surrogate
+  EXPECT_EQ(Printable("\xc0\x9b"), bad + bad);            // an overlong escape
+  SweepReport sweep;
+  sweep.set_command("x\xff");
+  MakePrintable(sweep);
+  EXPECT_TRUE(SweepReport().ParseFromString(sweep.SerializeAsString()));
 }
 
 TEST(PrintableTest, AllStringsOfAMessageAreCleaned) {
