@@ -122,8 +122,8 @@ absl::Status BenchmarkSession::ConnectClient() {
 
 // A new one, or the whole part of one that was begun. On the disk before anything is measured.
 absl::Status BenchmarkSession::BeginSweep() {
-  const RunIdentity identity =
-      IdentityOf(record_.flags, record_.plan, options_, dataset_, serving_.description);
+  const RunIdentity identity = IdentityOf(record_.command, record_.flags, record_.plan, options_,
+                                          dataset_, serving_.description);
   if (record_.resume.empty()) {
     sweep_ = NewSweep();
     *sweep_.mutable_journal()->mutable_identity() = identity;

@@ -34,6 +34,7 @@ struct RunRecord {
   std::string command_line;   // that repeats the run
   std::string configuration;  // every flag with its value
   // --name=value of every flag that was given, for the journal.
+  std::string command;        // that alone goes on with it: "sweep"
   std::vector<std::string> flags;
   std::string directory;  // of a new run; empty = one with a name of its own in options.output
   std::string resume;     // directory of a run to go on with; empty = a new one

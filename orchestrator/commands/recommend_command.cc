@@ -13,6 +13,7 @@
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/given_flags.h"
 #include "orchestrator/commands/resumed_flags.h"
+#include "orchestrator/commands/run_record.h"
 #include "orchestrator/commands/search_flags.h"
 #include "orchestrator/search/load_search.h"
 #include "orchestrator/search/recommend.h"
@@ -116,7 +117,7 @@ int RunRecommend(RecommendFlags flags, RunRecord record) {
   if (!flags.resume.empty()) {
     const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
     if (!begun.ok()) return ExitCodeOf(begun.status());
-    const absl::Status taken = TakeOver(*begun, AddRecommendFlags, flags);
+    const absl::Status taken = TakeOver(*begun, record.command, AddRecommendFlags, flags);
     if (!taken.ok()) return ExitCodeOf(taken);
     if (begun->completed()) return FinishComplete(*begun, flags.resume);
   }
@@ -156,10 +157,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   command.callback([flags, &command, &context] {
     flags->given = GivenFlags(command);
     context.chosen = [flags, &context, &command] {
-      RunRecord record;
-      record.command_line = context.command_line;
-      record.configuration = command.config_to_str(/*default_also=*/true);
-      return RunRecommend(*flags, std::move(record));
+      return RunRecommend(*flags, RunRecordOf(command, context));
     };
   });
 }

@@ -61,6 +61,7 @@ absl::StatusOr<std::unique_ptr<BenchmarkSession>> Open(const LivePlan& plan, con
 absl::Status MeasureBoth(const Loads& loads, size_t step, const std::atomic<bool>& stop,
                          BenchmarkSession& a, BenchmarkSession& b) {
   const absl::Span<const PlannedLoad> after = absl::MakeConstSpan(loads).subspan(step + 1);
+  record.command = "compare";
   const bool a_first = loads[step].repeat % 2 == 1;
   RETURN_IF_ERROR((a_first ? a : b).Measure(loads[step], after));
   if (stop.load()) return absl::OkStatus();
