@@ -15,6 +15,7 @@
 #include "orchestrator/commands/resumed_flags.h"
 #include "orchestrator/commands/run_record.h"
 #include "orchestrator/commands/search_flags.h"
+#include "orchestrator/search/apply_limits.h"
 #include "orchestrator/search/load_search.h"
 #include "orchestrator/search/recommend.h"
 
@@ -120,6 +121,11 @@ int RunRecommend(RecommendFlags flags, RunRecord record) {
     const absl::Status taken = TakeOver(*begun, record.command, AddRecommendFlags, flags);
     if (!taken.ok()) return ExitCodeOf(taken);
     if (begun->completed()) return FinishComplete(*begun, flags.resume);
+    if (flags.apply) {
+      record.once_served = [answer = begun->recommendation()](BenchmarkSession& session) {
+        return TakeBackLimits(answer, session);
+      };
+    }
   }
   const absl::StatusOr<RecommendPlan> plan = RecommendPlanOf(flags);
   if (!plan.ok()) return ExitCodeOf(plan.status());
