@@ -49,7 +49,7 @@ std::string EqualSpeedTable(const PartitionReport& partition) {
     const SpeedCell& first = partition.speeds(0).cells(i);
     absl::StrAppend(&out, "<tr>", NameCell(ContenderName(first.layout(), first.precision())));
     for (const SpeedRow& row : partition.speeds()) {
-      absl::StrAppend(&out, CellHtml(row, row.cells(i)));
+      out += i < row.cells_size() ? CellHtml(row, row.cells(i)) : "<td></td>";
     }
     out += "</tr>\n";
   }
