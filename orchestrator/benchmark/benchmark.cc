@@ -13,12 +13,7 @@ namespace regatta {
 namespace {
 
 RunRecord RecordOf(const BenchmarkOptions& options, const BenchmarkPlan& plan) {
-  RunRecord record;
-  record.command_line = plan.command_line;
-  record.configuration = plan.configuration;
-  record.flags = plan.flags;
-  record.directory = plan.directory;
-  record.resume = plan.resume;
+  RunRecord record = plan.record;
   record.foreseen = plan.points;
   for (const PlannedRun& run :
        DrawRunOrder(plan.points.size(), options.repeats, options.random_seed)) {

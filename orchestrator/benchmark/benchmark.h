@@ -2,10 +2,10 @@
 // `regatta throughput` and `regatta sweep`.
 #pragma once
 
-#include <string>
 #include <vector>
 
 #include "orchestrator/benchmark/benchmark_options.h"
+#include "orchestrator/benchmark/benchmark_session.h"
 #include "orchestrator/benchmark/sweep.h"
 
 namespace regatta {
@@ -14,12 +14,7 @@ struct BenchmarkPlan {
   std::vector<LoadPoint> points;
   bool unlimited = false;      // the only point sends everything at once (concurrency not limited)
   bool show_overview = false;  // table and frontier at the end
-  std::string command_line;    // that repeats the run
-  std::string configuration;   // every flag with its value
-  // --name=value of every flag that was given, for the journal.
-  std::vector<std::string> flags;
-  std::string directory;  // of the run itself; empty = a new one in options.output
-  std::string resume;     // directory of a run to go on with; empty = a new one
+  RunRecord record;            // its loads are made of the points
 };
 
 // Runs it; reports on stdout, progress and notes on stderr. Returns the exit code.

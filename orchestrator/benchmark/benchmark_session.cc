@@ -1,7 +1,6 @@
 // Prepare, measure a load, save, report; see benchmark_session.h.
 #include "orchestrator/benchmark/benchmark_session.h"
 
-#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -39,15 +38,10 @@
 #include "orchestrator/statistics/offered_load.h"
 #include "orchestrator/statistics/quantiles.h"
 #include "orchestrator/terminal/printable.h"
+#include "orchestrator/terminal/status_line.h"
 
 namespace regatta {
 namespace {
-
-int TerminalWidth() {
-  winsize size = {};
-  const bool known = ::ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0;
-  return std::clamp<int>(known ? size.ws_col : 80, 60, 160);
-}
 
 bool RunsOnGpus(const ClusterDescription& cluster) {
   return std::any_of(cluster.workers().begin(), cluster.workers().end(), [](const auto& worker) {
@@ -107,6 +101,7 @@ absl::Status BenchmarkSession::Prepare() {
     RETURN_IF_ERROR(CheckSchedule(options_, dataset_, point.requests));
   }
   RETURN_IF_ERROR(StartServing());
+  if (record_.once_served) RETURN_IF_ERROR(record_.once_served(*this));
   RETURN_IF_ERROR(serving_.CheckLengths(dataset_));
   RETURN_IF_ERROR(ConnectClient());
   workload_.emplace(dataset_, WorkloadOptionsOf(options_, dataset_));
@@ -122,8 +117,8 @@ absl::Status BenchmarkSession::ConnectClient() {
 
 // A new one, or the whole part of one that was begun. On the disk before anything is measured.
 absl::Status BenchmarkSession::BeginSweep() {
-  const RunIdentity identity =
-      IdentityOf(record_.flags, record_.plan, options_, dataset_, serving_.description);
+  const RunIdentity identity = IdentityOf(record_.command, record_.flags, record_.plan, options_,
+                                          dataset_, serving_.description);
   if (record_.resume.empty()) {
     sweep_ = NewSweep();
     *sweep_.mutable_journal()->mutable_identity() = identity;
@@ -332,8 +327,7 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   if (completed && !record_.brief) std::cout << ClientLine(report.regatta().client()) << "\n";
   std::cout << std::flush;
   // Nothing completed: go on only if there is still something to measure.
-  const bool any = completed || result.interrupted;
-  const absl::Status alive = any ? absl::OkStatus() : serving_.Check();
+  const absl::Status alive = completed || result.interrupted ? absl::OkStatus() : serving_.Check();
   DescribeTimeline(report.regatta(), result.samples, timeline);
   RETURN_IF_ERROR(
       Save(std::move(result.samples.requests), timeline, alive.ok() && !result.interrupted));
@@ -469,12 +463,18 @@ absl::Status BenchmarkSession::Save(std::vector<RequestRecord> records,
   return directory_->WriteResults(sweep_);
 }
 
+absl::Status BenchmarkSession::KeepRecommendation() {
+  *whole_.mutable_recommendation() = sweep_.recommendation();
+  return directory_->WriteResults(sweep_);
+}
+
 absl::Status BenchmarkSession::Finish(bool complete, bool show_overview) {
   display_.Hide();
   sweep_.set_completed(complete);
   if (sweep_.points_size() == 0) return absl::OkStatus();
   if (show_overview) {
-    std::cout << RenderSweepOverview(sweep_, ::isatty(STDOUT_FILENO) == 1, TerminalWidth());
+    std::cout << RenderSweepOverview(sweep_, ::isatty(STDOUT_FILENO) == 1,
+                                     std::clamp<int>(TerminalColumns(stdout), 60, 160));
   }
   const absl::Status written = WriteFiles(/*whole_sweep=*/show_overview);
   // Whatever was not written: the points are there.

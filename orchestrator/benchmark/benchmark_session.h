@@ -5,6 +5,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -29,8 +30,11 @@
 
 namespace regatta {
 
+class BenchmarkSession;
+
 // What a run is, beside its options.
 struct RunRecord {
+  std::string command;        // that alone goes on with it: "sweep"
   std::string command_line;   // that repeats the run
   std::string configuration;  // every flag with its value
   // --name=value of every flag that was given, for the journal.
@@ -45,6 +49,9 @@ struct RunRecord {
   bool brief = false;      // a line for each load in place of its report
   bool re_forms = false;   // layout and precision are what is measured, not what makes the run
   std::string comparison;  // of which the run is one side, measured in turn; empty = of none
+  // Called once the cluster serves, before a run that goes on is held against its journal: puts
+  // back what the run itself had changed there when it was killed.
+  std::function<absl::Status(BenchmarkSession&)> once_served;
 };
 
 class BenchmarkSession {
@@ -93,6 +100,8 @@ class BenchmarkSession {
   const SweepReport& sweep() const { return sweep_; }
   // For what is found out about the whole run; on the disk with the next save or Finish.
   SweepReport& mutable_sweep() { return sweep_; }
+  // Has the recommendation on the disk now, before something is done that a later life must know.
+  absl::Status KeepRecommendation();
   const BenchmarkOptions& options() const { return options_; }
   const Serving& serving() const { return serving_; }
   const RunDirectory& directory() const { return *directory_; }

@@ -51,10 +51,11 @@ PlannedPoint PlanAfter(const PlannedPoint* previous, const PlannedLoad& load,
   return next;
 }
 
-RunIdentity IdentityOf(const std::vector<std::string>& flags, absl::Span<const PlannedLoad> plan,
-                       const BenchmarkOptions& options, const Dataset& dataset,
-                       const ClusterDescription& cluster) {
+RunIdentity IdentityOf(const std::string& command, const std::vector<std::string>& flags,
+                       absl::Span<const PlannedLoad> plan, const BenchmarkOptions& options,
+                       const Dataset& dataset, const ClusterDescription& cluster) {
   RunIdentity identity;
+  identity.set_command(command);
   identity.mutable_flags()->Add(flags.begin(), flags.end());
   const PlannedPoint* previous = nullptr;
   for (const PlannedLoad& load : plan) {

@@ -25,12 +25,12 @@ namespace regatta {
 PlannedPoint PlanAfter(const PlannedPoint* previous, const PlannedLoad& load,
                        const BenchmarkOptions& options);
 
-// What makes two parts of a sweep one: `flags` as given, the loads as far as they are known
-// beforehand and where their prompts begin, every prompt and length of `dataset`, what serves, and
-// this build.
-RunIdentity IdentityOf(const std::vector<std::string>& flags, absl::Span<const PlannedLoad> plan,
-                       const BenchmarkOptions& options, const Dataset& dataset,
-                       const ClusterDescription& cluster);
+// What makes two parts of a sweep one: the `command` that began it, `flags` as given, the loads as
+// far as they are known beforehand and where their prompts begin, every prompt and length of
+// `dataset`, what serves, and this build.
+RunIdentity IdentityOf(const std::string& command, const std::vector<std::string>& flags,
+                       absl::Span<const PlannedLoad> plan, const BenchmarkOptions& options,
+                       const Dataset& dataset, const ClusterDescription& cluster);
 
 // FAILED_PRECONDITION names what differs: "machine.host: "a" -> "b"".
 absl::Status CheckSameRun(const RunIdentity& before, const RunIdentity& now);

@@ -22,6 +22,7 @@
 #include "orchestrator/commands/given_flags.h"
 #include "orchestrator/commands/partition_flags.h"
 #include "orchestrator/commands/resumed_flags.h"
+#include "orchestrator/commands/run_record.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/partition/partition_experiment.h"
 #include "orchestrator/partition/pool_facts.h"
@@ -235,7 +236,7 @@ int RunPartition(PartitionFlags flags, RunRecord record) {
   if (!flags.resume.empty()) {
     const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
     if (!begun.ok()) return ExitCodeOf(begun.status());
-    const absl::Status taken = TakeOver(*begun, AddPartitionFlags, flags);
+    const absl::Status taken = TakeOver(*begun, record.command, AddPartitionFlags, flags);
     if (!taken.ok()) return ExitCodeOf(taken);
     if (begun->completed()) return FinishComplete(*begun, flags.resume);
   }
@@ -332,10 +333,7 @@ void AddPartitionCommand(CLI::App& app, CommandContext& context) {
   command.callback([flags, &command, &context] {
     flags->given = GivenFlags(command);
     context.chosen = [flags, &context, &command] {
-      RunRecord record;
-      record.command_line = context.command_line;
-      record.configuration = command.config_to_str(/*default_also=*/true);
-      return RunPartition(*flags, std::move(record));
+      return RunPartition(*flags, RunRecordOf(command, context));
     };
   });
 }

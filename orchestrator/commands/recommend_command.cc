@@ -14,7 +14,9 @@
 #include "orchestrator/commands/given_flags.h"
 #include "orchestrator/commands/recommend_flags.h"
 #include "orchestrator/commands/resumed_flags.h"
+#include "orchestrator/commands/run_record.h"
 #include "orchestrator/commands/search_flags.h"
+#include "orchestrator/search/apply_limits.h"
 #include "orchestrator/search/load_search.h"
 #include "orchestrator/search/recommend.h"
 
@@ -56,9 +58,14 @@ int RunRecommend(RecommendFlags flags, RunRecord record) {
   if (!flags.resume.empty()) {
     const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
     if (!begun.ok()) return ExitCodeOf(begun.status());
-    const absl::Status taken = TakeOver(*begun, AddRecommendFlags, flags);
+    const absl::Status taken = TakeOver(*begun, record.command, AddRecommendFlags, flags);
     if (!taken.ok()) return ExitCodeOf(taken);
     if (begun->completed()) return FinishComplete(*begun, flags.resume);
+    if (flags.apply) {
+      record.once_served = [answer = begun->recommendation()](BenchmarkSession& session) {
+        return TakeBackLimits(answer, session);
+      };
+    }
   }
   const absl::StatusOr<RecommendPlan> plan = RecommendPlanOf(flags);
   if (!plan.ok()) return ExitCodeOf(plan.status());
@@ -151,10 +158,7 @@ void AddRecommendCommand(CLI::App& app, CommandContext& context) {
   command.callback([flags, &command, &context] {
     flags->given = GivenFlags(command);
     context.chosen = [flags, &context, &command] {
-      RunRecord record;
-      record.command_line = context.command_line;
-      record.configuration = command.config_to_str(/*default_also=*/true);
-      return RunRecommend(*flags, std::move(record));
+      return RunRecommend(*flags, RunRecordOf(command, context));
     };
   });
 }

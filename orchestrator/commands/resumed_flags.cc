@@ -24,15 +24,30 @@ bool MayChange(const std::string& flag) {
   return absl::StartsWith(name, "--tls-") || name == "--insecure" || name == "--launch-timeout";
 }
 
+// What a command chose is a plan to no other. A run that does not name its own is any sweep's.
+absl::Status CheckCommand(const SweepReport& begun, const std::string& command,
+                          const std::string& directory) {
+  const std::string& named = begun.journal().identity().command();
+  const std::string before = named.empty() ? "sweep" : named;
+  if (before == command) return absl::OkStatus();
+  const bool goes_on = before == "sweep" || before == "recommend" || before == "partition";
+  return absl::FailedPreconditionError(absl::StrCat(
+      "--resume ", directory, ": was begun by `regatta ", before, "`",
+      goes_on ? absl::StrCat(": regatta ", before, " --resume ", ShellQuoted(directory))
+              : ", which does not go on: run it again"));
+}
+
 }  // namespace
 
 absl::StatusOr<std::vector<std::string>> FlagsToGoOn(const SweepReport& begun,
+                                                     const std::string& command,
                                                      const std::vector<std::string>& given,
                                                      const std::string& directory) {
   if (!begun.has_journal()) {
     return absl::FailedPreconditionError(
         absl::StrCat("--resume ", directory, ": its results have no journal to go on from"));
   }
+  RETURN_IF_ERROR(CheckCommand(begun, command, directory));
   const auto& had = begun.journal().identity().flags();
   std::vector<std::string> flags;
   for (const std::string& flag : given) {

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -12,6 +13,7 @@
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/given_flags.h"
 #include "orchestrator/commands/resumed_flags.h"
+#include "orchestrator/commands/run_record.h"
 #include "orchestrator/commands/search_flags.h"
 #include "orchestrator/commands/sweep_flags.h"
 #include "orchestrator/search/adaptive_sweep.h"
@@ -42,36 +44,29 @@ SearchPlan SearchPlanOf(const SweepFlags& flags) {
   return plan;
 }
 
-int RunSweep(SweepFlags flags, const std::string& command_line, const std::string& configuration) {
+int RunSweep(SweepFlags flags, RunRecord record) {
   // A --run-dir that holds a run is gone on with.
   if (std::filesystem::exists(flags.run_dir + "/results.json")) flags.resume = flags.run_dir;
   if (!flags.resume.empty()) {
     const absl::StatusOr<SweepReport> begun = LoadResults(flags.resume);
     if (!begun.ok()) return ExitCodeOf(begun.status());
-    const absl::Status taken = TakeOver(*begun, AddSweepFlags, flags);
+    const absl::Status taken = TakeOver(*begun, record.command, AddSweepFlags, flags);
     if (!taken.ok()) return ExitCodeOf(taken);
     if (begun->completed()) return FinishComplete(*begun, flags.resume);
   }
   absl::StatusOr<std::vector<LoadPoint>> points = PointsOf(flags);
   if (!points.ok()) return ExitCodeOf(points.status());
+  record.flags = flags.given;
+  record.directory = flags.run_dir;
+  record.resume = flags.resume;
   if (flags.adaptive) {
-    RunRecord record;
-    record.command_line = command_line;
-    record.configuration = configuration;
-    record.flags = flags.given;
-    record.directory = flags.run_dir;
-    record.resume = flags.resume;
     record.foreseen = *std::move(points);
     return RunAdaptiveSweep(flags.benchmark, SearchPlanOf(flags), std::move(record));
   }
   BenchmarkPlan plan;
   plan.points = *std::move(points);
   plan.show_overview = true;
-  plan.command_line = command_line;
-  plan.flags = flags.given;
-  plan.directory = flags.run_dir;
-  plan.resume = flags.resume;
-  plan.configuration = configuration;
+  plan.record = std::move(record);
   return RunBenchmark(flags.benchmark, plan);
 }
 
@@ -146,7 +141,7 @@ void AddSweepCommand(CLI::App& app, CommandContext& context) {
   command.callback([flags, &command, &context] {
     flags->given = GivenFlags(command);
     context.chosen = [flags, &context, &command] {
-      return RunSweep(*flags, context.command_line, command.config_to_str(/*default_also=*/true));
+      return RunSweep(*flags, RunRecordOf(command, context));
     };
   });
 }

@@ -2,6 +2,7 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "common/flags.h"
@@ -12,6 +13,7 @@
 #include "orchestrator/benchmark/request_rates.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/commands/given_flags.h"
+#include "orchestrator/commands/run_record.h"
 #include "orchestrator/workload/dataset.h"
 
 namespace regatta {
@@ -75,16 +77,14 @@ absl::StatusOr<LoadPoint> PointOf(const ThroughputFlags& flags) {
   return LoadPoint{concurrency, requests};
 }
 
-int RunThroughput(const ThroughputFlags& flags, const std::string& command_line,
-                  const std::string& configuration) {
+int RunThroughput(const ThroughputFlags& flags, RunRecord record) {
   absl::StatusOr<LoadPoint> point = PointOf(flags);
   if (point.ok()) point = ProtocolPoint(flags, *point);
   if (!point.ok()) return ExitCodeOf(point.status());
   BenchmarkPlan plan;
   plan.points = {*point};
   plan.unlimited = flags.concurrency <= 0;
-  plan.command_line = command_line;
-  plan.configuration = configuration;
+  plan.record = std::move(record);
   return RunBenchmark(flags.benchmark, plan);
 }
 
@@ -109,8 +109,7 @@ void AddThroughputCommand(CLI::App& app, CommandContext& context) {
   command.callback([flags, &context, &command] {
     flags->given = GivenFlags(command);
     context.chosen = [flags, &context, &command] {
-      return RunThroughput(*flags, context.command_line,
-                           command.config_to_str(/*default_also=*/true));
+      return RunThroughput(*flags, RunRecordOf(command, context));
     };
   });
 }

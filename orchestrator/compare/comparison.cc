@@ -109,7 +109,7 @@ GateFinding JudgeGate(const Gate& gate, const MatchedLoad& load, double confiden
   return finding;
 }
 
-// At every load that both measured.
+// At every load that both measured; what A alone measured cannot be judged.
 void JudgeGates(const std::vector<Gate>& gates, const MatchedRuns& matched,
                 Comparison& comparison) {
   if (gates.empty()) return;
@@ -121,6 +121,12 @@ void JudgeGates(const std::vector<Gate>& gates, const MatchedRuns& matched,
     }
     for (const MatchedLoad& load : matched.unsound) {
       *comparison.add_gates() = JudgeGate(gate, load, confidence);
+    }
+    for (const std::string& load : matched.unmet) {
+      GateFinding& finding = *comparison.add_gates();
+      finding.set_condition(gate.text);
+      finding.set_load(load);
+      finding.set_outcome(GATE_NOT_JUDGED);
     }
   }
 }

@@ -6,8 +6,10 @@
 #include <sstream>
 #include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark_input.h"
@@ -15,19 +17,30 @@
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/benchmark/run_order.h"
 #include "orchestrator/benchmark/serving.h"
+#include "orchestrator/grpc/channel.h"
+#include "orchestrator/http/http_url.h"
 
 namespace regatta {
 namespace {
 
 using Loads = std::vector<PlannedLoad>;
 
-absl::Status CheckCaches(const BenchmarkOptions& a, const BenchmarkOptions& b) {
-  const bool same_server = absl::StartsWith(a.url, "http") && a.url == b.url;
-  if (!same_server || a.load.cache_salt != b.load.cache_salt) return absl::OkStatus();
-  return absl::InvalidArgumentError(
-      absl::StrCat("--a and --b are one server, ", a.url,
-                   ", whose cache would know the prompts of the second: give each a --cache-salt "
-                   "of its own"));
+bool SpeaksHttp(const std::string& url) { return absl::StartsWith(url, "http"); }
+
+// Host and port, as far as the text of `url` tells; `url` itself where it is none.
+std::string AddressOf(const std::string& url) {
+  std::string address = url;
+  if (SpeaksHttp(url)) {
+    const absl::StatusOr<HttpUrl> parsed = ParseHttpUrl(url);
+    if (parsed.ok()) address = absl::StrCat(BracketedHost(parsed->host), ":", parsed->port);
+  } else if (const auto parsed = AddressOfUrl(url); parsed.ok()) {
+    address = absl::AsciiStrToLower(*parsed);
+  }
+  absl::string_view port = address;
+  for (const char* loopback : {"localhost:", "[::1]:"}) {
+    if (absl::ConsumePrefix(&port, loopback)) return absl::StrCat("127.0.0.1:", port);
+  }
+  return address;
 }
 
 Loads LoadsOf(const LivePlan& plan) {
@@ -48,6 +61,7 @@ absl::StatusOr<std::unique_ptr<BenchmarkSession>> Open(const LivePlan& plan, con
   BenchmarkOptions options = side.options;
   options.output = (directory / name).string();
   RunRecord record;
+  record.command = "compare";
   record.command_line = plan.command_line;
   record.configuration = side.configuration;
   record.flags = side.flags;
@@ -69,8 +83,20 @@ absl::Status MeasureBoth(const Loads& loads, size_t step, const std::atomic<bool
 
 }  // namespace
 
+absl::Status CheckCachesApart(const BenchmarkOptions& a, const BenchmarkOptions& b) {
+  const bool same_server = !a.url.empty() && SpeaksHttp(a.url) == SpeaksHttp(b.url) &&
+                           AddressOf(a.url) == AddressOf(b.url);
+  const bool caches = SpeaksHttp(a.url) || (a.prefix_cache && b.prefix_cache);
+  if (!same_server || !caches || a.load.cache_salt != b.load.cache_salt) return absl::OkStatus();
+  return absl::InvalidArgumentError(absl::StrCat(
+      "--a and --b are one server, ", a.url,
+      ", whose prefix cache would know the prompts of the second: give each a --cache-salt of its "
+      "own",
+      SpeaksHttp(a.url) ? "" : ", or leave --prefix-cache out"));
+}
+
 absl::StatusOr<LiveRuns> MeasureInTurn(const LivePlan& plan, const std::atomic<bool>& stop) {
-  RETURN_IF_ERROR(CheckCaches(plan.a.options, plan.b.options));
+  RETURN_IF_ERROR(CheckCachesApart(plan.a.options, plan.b.options));
   for (BenchmarkOptions options : {plan.a.options, plan.b.options}) {  // before one is launched
     RETURN_IF_ERROR(TakeModel(options, stop));
     if (!options.url.empty() || options.cluster.model.empty()) continue;

@@ -14,6 +14,11 @@
 
 namespace regatta {
 
+// INVALID_ARGUMENT where both sides are one server, whatever way its address is written, under one
+// cache salt, and its prefix cache is used (over HTTP it cannot be switched off): it would know the
+// prompts of the one that comes second.
+absl::Status CheckCachesApart(const BenchmarkOptions& a, const BenchmarkOptions& b);
+
 struct LiveSide {
   BenchmarkOptions options;        // of its own: url or cluster to be launched
   std::vector<std::string> flags;  // --name=value, for its journal
@@ -38,8 +43,7 @@ struct LiveRuns {
 // Opens both, then measures every point as often as a.options.repeats says: the points in an order
 // drawn anew for each repeat, at each point A and B one right after the other with the same
 // prompts, odd repeats A first and even ones B first. A B B A ... cancels a linear drift; only one
-// of them has load at a time. INVALID_ARGUMENT where both are one HTTP server and one cache salt:
-// its cache would know the prompts of the one that comes second.
+// of them has load at a time. INVALID_ARGUMENT as CheckCachesApart says.
 absl::StatusOr<LiveRuns> MeasureInTurn(const LivePlan& plan, const std::atomic<bool>& stop);
 
 }  // namespace regatta

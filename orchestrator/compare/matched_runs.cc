@@ -183,6 +183,7 @@ MatchedRuns MatchRuns(const SweepReport& a, const SweepReport& b) {
     }
     const std::optional<uint32_t> stage = LatestCommonStage(arm, other->second);
     if (!stage.has_value()) {
+      matched.unmet.push_back(arm.name);
       matched.left_out.push_back(absl::StrCat(arm.name, ": A has it ", StagesText(arm), ", B ",
                                               StagesText(other->second)));
       continue;
@@ -193,6 +194,7 @@ MatchedRuns MatchRuns(const SweepReport& a, const SweepReport& b) {
   for (const auto& [key, arm] : arms_b.arms) {
     if (arms_a.arms.count(key) == 0) matched.only_b.push_back(arm.name);
   }
+  matched.unmet.insert(matched.unmet.end(), matched.only_a.begin(), matched.only_a.end());
   NoteLeftOut("A", arms_a.left_out, matched);
   NoteLeftOut("B", arms_b.left_out, matched);
   return matched;

@@ -34,6 +34,7 @@ struct MatchedRuns {
   // That both measured, but one of them never without failures: with no runs to compare.
   std::vector<MatchedLoad> unsound;
   std::vector<std::string> only_a, only_b;  // loads and arms that the other did not measure
+  std::vector<std::string> unmet;           // of A: only_a, and arms of which both have no stage
   std::vector<std::string> left_out;        // runs that are not compared, how many and why
 };
 

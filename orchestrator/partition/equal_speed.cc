@@ -1,11 +1,16 @@
 // Rows and winners; see equal_speed.h.
 #include "orchestrator/partition/equal_speed.h"
 
+#include <algorithm>
 #include <string>
 
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "orchestrator/partition/speed_frontier.h"
 #include "orchestrator/report/frontier.h"
+#include "orchestrator/report/partition_text.h"
 #include "orchestrator/report/point_series.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/repeats.h"
 #include "orchestrator/statistics/users_at_speed.h"
 
@@ -16,20 +21,75 @@ namespace {
 struct Contender {
   std::string layout, precision;
   SweepReport points;
-  SpeedFrontier frontier;
+  std::vector<SpeedPoint> measured, low, high;  // as the median run has it, and by intervals
+  uint32_t fewest_runs = kRunsForIntervals;     // without failures, of a measured point
+  std::vector<std::string> client_bound;        // names of loads
 };
 
-Contender MakeContender(const PointSeries& series) {
+// The end of an interval, where `repeats` has one that says more than `value`.
+double EndOf(const PointRepeats& repeats, const char* metric, bool high, double value) {
+  for (const Interval& interval : repeats.intervals()) {
+    if (interval.metric() != metric) continue;
+    return high ? std::max(value, interval.high()) : std::min(value, interval.low());
+  }
+  return value;
+}
+
+SpeedPoint AtEnd(const PointRepeats& repeats, bool high, const SpeedPoint& point) {
+  return {EndOf(repeats, "user_speed_tok_s", high, point.speed),
+          EndOf(repeats, "output_throughput_per_gpu_tok_s", high, point.throughput),
+          point.at_least};
+}
+
+PointRepeats RepeatsOf(const PointReport& point, const SweepReport& sweep) {
+  for (const PointRepeats& repeats : sweep.repeats()) {
+    if (IsOf(repeats, point)) return repeats;
+  }
+  PointRepeats single;
+  single.set_runs(1);
+  return single;
+}
+
+Contender MakeContender(const PointSeries& series, const SweepReport& sweep) {
   const PointReport& first = *series.points.front();
-  Contender contender = {first.regatta().layout(), PrecisionOf(first), {}, SpeedFrontier({})};
-  std::vector<SpeedPoint> measured;
+  Contender contender;
+  contender.layout = first.regatta().layout();
+  contender.precision = PrecisionOf(first);
   for (const PointReport* point : series.points) {
     *contender.points.add_points() = *point;
     if (!IsSound(*point) || !point->regatta().layout_change().empty()) continue;
-    measured.push_back({UserSpeed(*point), GpuThroughput(*point)});
+    const bool bound = point->regatta().client().bound();
+    if (bound) contender.client_bound.push_back(LoadName(LoadOf(point->regatta())));
+    const SpeedPoint middle = {UserSpeed(*point), GpuThroughput(*point), bound};
+    const PointRepeats repeats = RepeatsOf(*point, sweep);
+    contender.measured.push_back(middle);
+    contender.low.push_back(AtEnd(repeats, /*high=*/false, middle));
+    contender.high.push_back(AtEnd(repeats, /*high=*/true, middle));
+    contender.fewest_runs = std::min(contender.fewest_runs, repeats.runs() - repeats.failed_runs());
   }
-  contender.frontier = SpeedFrontier(std::move(measured));
   return contender;
+}
+
+// What a reader must know before a winner is believed.
+void NoteDoubts(const std::vector<Contender>& contenders, PartitionReport& partition) {
+  uint32_t fewest = kRunsForIntervals;
+  std::vector<std::string> bound;
+  for (const Contender& contender : contenders) {
+    fewest = std::min(fewest, contender.fewest_runs);
+    if (contender.client_bound.empty()) continue;
+    bound.push_back(absl::StrCat(ContenderName(contender.layout, contender.precision), " at ",
+                                 absl::StrJoin(contender.client_bound, ", ")));
+  }
+  if (fewest <= 1) {
+    partition.add_notes("single runs: differences are indicative (--repeats 5 gives intervals)");
+  } else if (fewest < kRunsForIntervals) {
+    partition.add_notes(absl::StrCat("fewer than ", kRunsForIntervals,
+                                     " runs of some points: differences are indicative"));
+  }
+  if (!bound.empty()) {
+    partition.add_notes(absl::StrCat("the client slowed ", absl::StrJoin(bound, "; "),
+                                     ": at least what is shown, and no winner over it is certain"));
+  }
 }
 
 const char* NameOf(ThroughputAtSpeed::Kind kind) {
@@ -44,12 +104,29 @@ const char* NameOf(ThroughputAtSpeed::Kind kind) {
   return "not reached";
 }
 
-SpeedRow RowAt(double speed, double max_ttft_ms, const std::vector<Contender>& contenders) {
+// The curves of all contenders, in their order.
+struct Curves {
+  std::vector<SpeedFrontier> frontiers;
+  std::vector<FrontierBand> bands;
+};
+
+Curves CurvesOf(const std::vector<Contender>& contenders) {
+  Curves curves;
+  for (const Contender& contender : contenders) {
+    curves.frontiers.emplace_back(contender.measured);
+    curves.bands.push_back({SpeedFrontier(contender.low), SpeedFrontier(contender.high)});
+  }
+  return curves;
+}
+
+SpeedRow RowAt(double speed, double max_ttft_ms, const std::vector<Contender>& contenders,
+               const Curves& curves) {
   SpeedRow row;
   row.set_speed_tok_s(speed);
   double best = 0;
-  for (const Contender& contender : contenders) {
-    const ThroughputAtSpeed at = contender.frontier.At(speed);
+  for (size_t i = 0; i < contenders.size(); ++i) {
+    const Contender& contender = contenders[i];
+    const ThroughputAtSpeed at = curves.frontiers[i].At(speed);
     SpeedCell& cell = *row.add_cells();
     cell.set_layout(contender.layout);
     cell.set_precision(contender.precision);
@@ -60,6 +137,7 @@ SpeedRow RowAt(double speed, double max_ttft_ms, const std::vector<Contender>& c
     best = at.throughput;
     row.set_winner_layout(contender.layout);
     row.set_winner_precision(contender.precision);
+    row.set_within_noise(WithinNoise(curves.bands, i, speed));
   }
   for (const SpeedCell& cell : row.cells()) {
     const bool wins =
@@ -77,24 +155,26 @@ void CompareAtEqualSpeed(const std::vector<double>& user_speeds, double max_ttft
   run.sweep = sweep;
   std::vector<Contender> contenders;
   for (const PointSeries& series : SeriesInFull({&run, 1})) {
-    contenders.push_back(MakeContender(series));
+    contenders.push_back(MakeContender(series, sweep));
   }
+  const Curves curves = CurvesOf(contenders);
   PartitionReport& partition = *sweep.mutable_partition();
   partition.clear_speeds();
   partition.clear_winners();
+  partition.clear_notes();
   for (const double speed : user_speeds) {
-    *partition.add_speeds() = RowAt(speed, max_ttft_ms, contenders);
+    *partition.add_speeds() = RowAt(speed, max_ttft_ms, contenders, curves);
   }
-  std::vector<SpeedFrontier> frontiers;
-  for (const Contender& contender : contenders) frontiers.push_back(contender.frontier);
-  for (const SpeedRange& range : WinnersBySpeed(frontiers)) {
+  for (const SpeedRange& range : WinnersBySpeed(curves.frontiers, curves.bands)) {
     WinnerRange& winner = *partition.add_winners();
     winner.set_from_tok_s(range.from);
     winner.set_to_tok_s(range.to);
     winner.set_open(range.open);
+    winner.set_within_noise(range.within_noise);
     winner.set_layout(contenders[range.winner].layout);
     winner.set_precision(contenders[range.winner].precision);
   }
+  NoteDoubts(contenders, partition);
 }
 
 }  // namespace regatta

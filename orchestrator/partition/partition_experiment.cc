@@ -135,6 +135,7 @@ Experiment::Arms Experiment::Judge(const Arms& arms, uint32_t round) {
     result.set_layout(LayoutName(candidate.layout));
     result.set_shortfall(shortfalls[i]);
     result.set_goes_on(survives[i]);
+    result.set_client_bound(frontiers[i].client_bound());
     for (const PointReport* run : RunsIn(round, candidate)) {
       CandidateSpeed& measured = *result.add_measured();
       measured.set_concurrency(run->regatta().concurrency());
@@ -275,7 +276,8 @@ std::vector<const PointReport*> Experiment::RunsIn(uint32_t round,
 std::vector<SpeedPoint> Experiment::MeasuredIn(uint32_t round, const Candidate& candidate) const {
   std::vector<SpeedPoint> measured;
   for (const PointReport* run : RunsIn(round, candidate)) {
-    if (IsSound(*run)) measured.push_back({UserSpeed(*run), GpuThroughput(*run)});
+    if (!IsSound(*run)) continue;
+    measured.push_back({UserSpeed(*run), GpuThroughput(*run), run->regatta().client().bound()});
   }
   return measured;
 }

@@ -74,6 +74,7 @@ SpeedFrontier::SpeedFrontier(std::vector<SpeedPoint> points) {
   });
   for (const SpeedPoint& point : points) {
     if (!(point.speed > 0) || !(point.throughput > 0)) continue;
+    client_bound_ |= point.at_least;
     if (!points_.empty() && point.throughput <= points_.back().throughput) continue;
     points_.push_back(point);
   }
@@ -88,11 +89,22 @@ ThroughputAtSpeed SpeedFrontier::At(double speed) const {
   const auto right =
       std::lower_bound(points_.begin(), points_.end(), speed,
                        [](const SpeedPoint& point, double s) { return point.speed < s; });
-  if (right == points_.begin()) return {ThroughputAtSpeed::kMeasured, right->throughput};
+  const auto kind = [](bool at_least) {
+    return at_least ? ThroughputAtSpeed::kAtLeast : ThroughputAtSpeed::kMeasured;
+  };
+  if (right->speed == speed) return {kind(right->at_least), right->throughput};
   const SpeedPoint& left = *(right - 1);
   const double part = (speed - left.speed) / (right->speed - left.speed);
-  return {ThroughputAtSpeed::kMeasured,
+  return {kind(left.at_least || right->at_least),
           left.throughput + part * (right->throughput - left.throughput)};
+}
+
+bool WithinNoise(const std::vector<FrontierBand>& bands, size_t winner, double speed) {
+  for (size_t i = 0; i < bands.size(); ++i) {
+    const double high = bands[i].high.At(speed).throughput;
+    if (i != winner && high > 0 && high >= bands[winner].low.At(speed).throughput) return true;
+  }
+  return false;
 }
 
 std::vector<double> Shortfalls(const std::vector<SpeedFrontier>& frontiers) {
@@ -107,18 +119,23 @@ std::vector<double> Shortfalls(const std::vector<SpeedFrontier>& frontiers) {
   return shortfalls;
 }
 
-std::vector<SpeedRange> WinnersBySpeed(const std::vector<SpeedFrontier>& frontiers) {
-  const std::vector<double> cuts = CutsOf(frontiers);
+std::vector<SpeedRange> WinnersBySpeed(const std::vector<SpeedFrontier>& frontiers,
+                                       const std::vector<FrontierBand>& bands) {
+  std::vector<SpeedFrontier> curves = frontiers;
+  for (const FrontierBand& band : bands) curves.insert(curves.end(), {band.low, band.high});
+  const std::vector<double> cuts = CutsOf(curves);
   std::vector<SpeedRange> ranges;
   for (size_t c = 1; c < cuts.size(); ++c) {
     if (cuts[c] <= cuts[c - 1]) continue;
-    const std::optional<SpeedRange> here = WinnerAt(frontiers, (cuts[c - 1] + cuts[c]) / 2);
+    const double middle = (cuts[c - 1] + cuts[c]) / 2;
+    const std::optional<SpeedRange> here = WinnerAt(frontiers, middle);
     if (!here.has_value()) continue;
+    const bool noise = WithinNoise(bands, here->winner, middle);
     if (!ranges.empty() && ranges.back().winner == here->winner &&
-        ranges.back().open == here->open) {
+        ranges.back().open == here->open && ranges.back().within_noise == noise) {
       ranges.back().to = cuts[c];
     } else {
-      ranges.push_back({cuts[c - 1], cuts[c], here->winner, here->open});
+      ranges.push_back({cuts[c - 1], cuts[c], here->winner, here->open, noise});
     }
   }
   return ranges;

@@ -32,7 +32,8 @@ std::vector<bool> Survivors(const std::vector<SpeedFrontier>& frontiers, double 
   const double worst_kept = std::max(margin, ranked[(ranked.size() - 1) / 2]);
   std::vector<bool> survives;
   for (size_t i = 0; i < frontiers.size(); ++i) {
-    survives.push_back(!frontiers[i].empty() && shortfalls[i] <= worst_kept);
+    survives.push_back(!frontiers[i].empty() &&
+                       (shortfalls[i] <= worst_kept || frontiers[i].client_bound()));
   }
   return survives;
 }

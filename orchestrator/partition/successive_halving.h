@@ -24,8 +24,8 @@ std::vector<size_t> RoundPoints(size_t points, uint32_t round);
 uint32_t RoundRequests(uint32_t full, uint32_t concurrency, uint32_t round, uint32_t rounds);
 
 // Which configurations go on, given what each was measured at in this round: the better half
-// (rounded up) by shortfall, and whatever comes within `margin` of the best at some speed. One
-// without points does not go on.
+// (rounded up) by shortfall, whatever comes within `margin` of the best at some speed, and what the
+// client slowed, which may be better than it looks. One without points does not go on.
 std::vector<bool> Survivors(const std::vector<SpeedFrontier>& frontiers, double margin);
 
 }  // namespace regatta

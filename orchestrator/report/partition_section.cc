@@ -32,7 +32,8 @@ std::string CellHtml(const SpeedRow& row, const SpeedCell& cell) {
   const std::string users =
       cell.kind() == "not reached"
           ? ""
-          : absl::StrFormat(" <span class=\"soft\">%d users</span>", cell.users());
+          : absl::StrFormat(" <span class=\"soft\">%d users%s</span>", cell.users(),
+                            wins && row.within_noise() ? ", within noise" : "");
   return absl::StrCat(wins ? "<td class=\"on\" title=\"the most at this speed\">" : "<td>",
                       EscapeXml(SpeedCellText(cell)), users, "</td>");
 }
@@ -49,7 +50,7 @@ std::string EqualSpeedTable(const PartitionReport& partition) {
     const SpeedCell& first = partition.speeds(0).cells(i);
     absl::StrAppend(&out, "<tr>", NameCell(ContenderName(first.layout(), first.precision())));
     for (const SpeedRow& row : partition.speeds()) {
-      absl::StrAppend(&out, CellHtml(row, row.cells(i)));
+      out += i < row.cells_size() ? CellHtml(row, row.cells(i)) : "<td></td>";
     }
     out += "</tr>\n";
   }
@@ -58,6 +59,14 @@ std::string EqualSpeedTable(const PartitionReport& partition) {
          "measured "
          "points by straight lines, beyond them nothing; &ge; where more load would give "
          "more.</p>\n";
+}
+
+std::string NotesHtml(const PartitionReport& partition) {
+  std::string out;
+  for (const std::string& note : partition.notes()) {
+    absl::StrAppend(&out, "<p class=\"soft\">", EscapeXml(note), "</p>\n");
+  }
+  return out;
 }
 
 std::string CandidatesTable(const SweepReport& sweep) {
@@ -90,7 +99,7 @@ std::string PartitionsHtml(absl::Span<const ReportedRun> runs) {
     absl::StrAppend(&out, "<section class=\"partition\"><h2>Which layout wins at which speed",
                     runs.size() > 1 ? absl::StrCat(", run ", RunLetter(r)) : "", "</h2>\n",
                     WinnersTable(sweep.partition()), "<p></p>", EqualSpeedTable(sweep.partition()),
-                    CandidatesTable(sweep), "</section>\n");
+                    NotesHtml(sweep.partition()), CandidatesTable(sweep), "</section>\n");
   }
   return out;
 }

@@ -58,8 +58,16 @@ std::string OpenNote(const PartitionReport& partition) {
     if (row.open()) speeds.push_back(absl::StrFormat("%g", row.speed_tok_s()));
   }
   if (speeds.empty()) return "";
-  return absl::StrCat("  at ", absl::StrJoin(speeds, ", "),
-                      " tok/s/user, layouts with >= were not loaded that far and may give more\n");
+  return absl::StrCat(
+      "  at ", absl::StrJoin(speeds, ", "),
+      " tok/s/user, layouts with >= may give more: they were not loaded that far, or the "
+      "client slowed them\n");
+}
+
+std::string GoesOnText(const RoundResult& result) {
+  if (result.measured().empty()) return "failed";
+  if (!result.goes_on()) return "dropped";
+  return result.client_bound() ? "goes on (the client slowed it)" : "goes on";
 }
 
 }  // namespace
@@ -115,9 +123,7 @@ std::string RoundText(const PartitionRound& round, double margin) {
     const bool measured = result.measured_size() > 0;
     rows.push_back({ContenderName(result.layout(), round.precision()),
                     measured ? absl::StrFormat("%.1f %%", result.shortfall() * 100) : "-",
-                    result.goes_on() ? "goes on"
-                    : measured       ? "dropped"
-                                     : "failed"});
+                    GoesOnText(result)});
   }
   return absl::StrFormat(
       "ROUND %d: how far each stays below the best where it comes closest; the worse half goes, "
@@ -138,7 +144,8 @@ std::string RangeText(const WinnerRange& range) {
 
 std::string WinnerText(const WinnerRange& range) {
   return absl::StrCat(ContenderName(range.layout(), range.precision()),
-                      range.open() ? " (others were not loaded that far)" : "");
+                      range.within_noise() ? " (within noise)" : "",
+                      range.open() ? " (others may give more)" : "");
 }
 
 std::string EqualSpeedText(const PartitionReport& partition) {
@@ -154,7 +161,8 @@ std::string EqualSpeedText(const PartitionReport& partition) {
           cell.layout() == row.winner_layout() && cell.precision() == row.winner_precision();
       std::string text = SpeedCellText(cell);
       if (cell.kind() != "not reached") absl::StrAppend(&text, " (", cell.users(), ")");
-      rows[line].push_back(absl::StrCat(text, wins ? " *" : ""));
+      const char* mark = !wins ? "" : row.within_noise() ? " * within noise" : " *";
+      rows[line].push_back(absl::StrCat(text, mark));
     }
   }
   std::string table;
@@ -162,7 +170,9 @@ std::string EqualSpeedText(const PartitionReport& partition) {
     table = absl::StrCat("AT EQUAL SPEED: between measured points by straight lines, * wins\n",
                          Indented(TableText(rows)), OpenNote(partition), "\n");
   }
-  return absl::StrCat(table, WinnersText(partition));
+  absl::StrAppend(&table, WinnersText(partition));
+  for (const std::string& note : partition.notes()) absl::StrAppend(&table, "! ", note, "\n");
+  return table;
 }
 
 }  // namespace regatta

@@ -48,8 +48,8 @@ inline constexpr char kSweepSchema[] = "regatta-sweep-1";
 
 // JSON with the field names of the .proto, zero values included, two-space indent.
 std::string ToJson(const google::protobuf::Message& message);
-// INVALID_ARGUMENT with line and column, or the field that does not fit; unknown fields are
-// ignored, so that newer results can be read.
+// INVALID_ARGUMENT with line and column, or the field that does not fit or is no finite number;
+// unknown fields are ignored, so that newer results can be read.
 absl::Status FromJson(absl::string_view json, google::protobuf::Message& message);
 
 }  // namespace regatta

@@ -8,6 +8,7 @@
 #include "common/atomic_file.h"
 #include "common/json_text.h"
 #include "common/status_macros.h"
+#include "orchestrator/report/finite_numbers.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/html_page.h"
 #include "orchestrator/report/known_figure.h"
@@ -145,7 +146,7 @@ absl::Status FromJson(absl::string_view json, google::protobuf::Message& message
   options.ignore_unknown_fields = true;
   const auto status = google::protobuf::util::JsonStringToMessage(
       std::string(json.data(), json.size()), &message, options);
-  if (status.ok()) return absl::OkStatus();
+  if (status.ok()) return CheckFinite(message);
   RETURN_IF_ERROR(ParseJson(json).status());
   std::string text(status.message());
   std::replace(text.begin(), text.end(), '\n', ' ');

@@ -8,6 +8,7 @@
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
 #include "orchestrator/search/load_search.h"
+#include "orchestrator/search/tuned_limits.h"
 #include "orchestrator/statistics/repeats.h"
 
 namespace regatta {
@@ -92,6 +93,7 @@ absl::Status ApplyLimits(const Goal& goal, Runs before, BenchmarkSession& sessio
     applied.set_verdict("the server has these limits already");
     return absl::OkStatus();
   }
+  RETURN_IF_ERROR(session.KeepRecommendation());  // who is killed from here on must know both
   const absl::Time start = absl::Now();
   const absl::Status reformed = GiveLimits(answer.tuned_limits(), session);
   applied.set_seconds(absl::ToDoubleSeconds(absl::Now() - start));
@@ -107,6 +109,15 @@ absl::Status ApplyLimits(const Goal& goal, Runs before, BenchmarkSession& sessio
   applied.set_kept(true);
   applied.set_verdict(Kept(session));
   return absl::OkStatus();
+}
+
+absl::Status TakeBackLimits(const Recommendation& begun, BenchmarkSession& session) {
+  const TunedLimits now = LimitsOf(session.serving().description);
+  if (!begun.has_tuned_limits() || !SameLimits(now, begun.tuned_limits()) ||
+      SameLimits(now, begun.measured_limits())) {
+    return absl::OkStatus();
+  }
+  return GiveLimits(begun.measured_limits(), session);
 }
 
 }  // namespace regatta

@@ -22,7 +22,8 @@ inline constexpr uint32_t kLargestOverload = 2;
 // the next one below while most of these runs miss the goal; measures 1.25 and 2 times that load;
 // writes tuned.yaml into the run's directory. With `apply` the server gets the tuned limits, the
 // three loads are measured again, and the limits of before are put back when a figure of the goal
-// is worse (load_figures.h), when anything fails, or when the run is interrupted. The answer is in
+// is worse (load_figures.h), when anything fails, or when the run is interrupted; by the next life
+// of a run that was killed in between (record.resume). The answer is in
 // the results and on stdout, progress on stderr. Returns the exit code.
 int RunRecommendation(const BenchmarkOptions& options, const RecommendPlan& plan, RunRecord record);
 

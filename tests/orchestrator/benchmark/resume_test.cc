@@ -275,6 +275,12 @@ TEST_F(ResumeTest, AnotherSweepIsRefusedByName) {
   };
   refused({"--concurrency", "1,2"}, "--concurrency=1,2: the sweep was begun with");
   refused({"--prefix-cache"}, "--prefix-cache=true: the sweep was begun with");
+  const std::string whole = Contents(run + "/results.json");
+  for (const char* command : {"recommend", "partition"}) {
+    EXPECT_EQ(RunToEnd({command, "--resume", run}), "exit code 2") << Log();
+    EXPECT_THAT(Log(), HasSubstr("was begun by `regatta sweep`: regatta sweep --resume " + run));
+    EXPECT_EQ(Contents(run + "/results.json"), whole);
+  }
   WritePrompts(11);
   refused({}, "dataset_hash");
   WritePrompts(10);

@@ -6,6 +6,7 @@
 
 #include <filesystem>
 #include <fstream>
+#include <limits>
 #include <sstream>
 
 #include "orchestrator/commands/commands.h"
@@ -16,6 +17,7 @@ namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 std::string Contents(const std::string& path) {
@@ -105,6 +107,35 @@ TEST_F(RunDirectoryTest, StoredNamesCannotSteerTheTerminal) {
   const auto read = LoadResults(directory->path());
   ASSERT_TRUE(read.ok()) << read.status();
   EXPECT_EQ(read->points(0).engine().model(), "m\xef\xbf\xbd[31m");
+}
+
+TEST_F(RunDirectoryTest, FiguresThatAreNoFiniteNumbersAreRefusedByName) {
+  fs::create_directories(root_);
+  const auto refusal = [this](const std::string& field, const std::string& value) {
+    std::ofstream(root_ + "/results.json")
+        << "{\"schema\": \"regatta-sweep-1\", \"points\": [{}, {\"performance\": {\"" << field
+        << "\": " << value << "}}]}";
+    return std::string(LoadResults(root_).status().message());
+  };
+  const std::string field = "system_output_throughput_tok_s";
+  for (const char* value : {"\"NaN\"", "\"Infinity\"", "\"-Infinity\"", "1.1e100"}) {
+    EXPECT_THAT(refusal(field, value),
+                AllOf(HasSubstr(root_ + "/results.json: points[1].performance." + field + " is "),
+                      HasSubstr("must be a number of at most 1e+100")));
+  }
+  EXPECT_THAT(refusal(field, "\"NaN\""), HasSubstr("is nan"));
+  EXPECT_EQ(refusal(field, "1e99"), "");
+}
+
+// A plan of `--request-rate inf` has an infinite one.
+TEST_F(RunDirectoryTest, AnInfiniteRateThatWasPlannedIsReadBack) {
+  const auto directory = RunDirectory::Create(root_, "m", "tp1");
+  SweepReport sweep;
+  sweep.set_schema(kSweepSchema);
+  PlannedPoint& planned = *sweep.mutable_journal()->mutable_identity()->add_planned();
+  planned.set_request_rate(std::numeric_limits<double>::infinity());
+  ASSERT_TRUE(directory->WriteResults(sweep).ok());
+  EXPECT_TRUE(LoadResults(directory->path()).ok()) << LoadResults(directory->path()).status();
 }
 
 TEST_F(RunDirectoryTest, ErrorsNameThePath) {

@@ -121,10 +121,11 @@ TEST(CompareRunsTest, LoadsThatOnlyOneHasAreNamed) {
       comparison.not_compared(),
       ElementsAre(HasSubstr("concurrency 64: there are no runs of both"),
                   "concurrency 16: only A measured it", "concurrency 32: only B measured it"));
-  // What B could not do without failures is no success.
-  ASSERT_EQ(comparison.gates_size(), 3);
+  // What B could not do without failures, or did not do at all, is no success.
+  ASSERT_EQ(comparison.gates_size(), 4);
   EXPECT_EQ(comparison.gates(2).load(), "concurrency 64");
-  EXPECT_EQ(comparison.gates(2).outcome(), GATE_NOT_JUDGED);
+  EXPECT_EQ(comparison.gates(3).load(), "concurrency 16");
+  for (const int gate : {2, 3}) EXPECT_EQ(comparison.gates(gate).outcome(), GATE_NOT_JUDGED);
   SweepReport alone;
   AddRun(3, 1, 1, 1, alone);
   const absl::Status nothing = CompareRuns({"a", a}, {"x", alone}, {}).status();
@@ -278,6 +279,34 @@ TEST(CompareRunsTest, GatesAreJudgedTogetherAtEachLoad) {
   const std::string text = ComparisonText(comparison, false);
   EXPECT_THAT(text, HasSubstr("output_throughput<-3%"));
   EXPECT_THAT(text, HasSubstr("HOLDS: failed"));
+}
+
+// A sweep of B that was cut short is no success.
+TEST(CompareRunsTest, GatesAreNotJudgedWhereBDidNotMeasure) {
+  const SweepReport a = Drifting(1);
+  SweepReport b;
+  for (const PointReport& run : a.runs()) {
+    if (run.regatta().concurrency() == 1) *b.add_runs() = run;
+  }
+  const Comparison comparison = Compare(a, b, {"output_throughput<-50%", "p95_ttft>+50%"});
+  ASSERT_EQ(comparison.gates_size(), 4);
+  for (const int gate : {0, 2}) EXPECT_EQ(comparison.gates(gate).outcome(), GATE_EXCLUDED);
+  for (const int gate : {1, 3}) {
+    EXPECT_EQ(comparison.gates(gate).load(), "concurrency 8");
+    EXPECT_EQ(comparison.gates(gate).outcome(), GATE_NOT_JUDGED);
+  }
+  EXPECT_EQ(Compare(b, a, {"output_throughput<-50%"}).gates_size(), 1) << "B may have more";
+}
+
+TEST(CompareRunsTest, GatesAreNotJudgedOfALayoutThatBLacks) {
+  SweepReport a = Drifting(1), b = Drifting(1);
+  for (PointReport& run : *a.mutable_runs()) run.mutable_regatta()->set_layout("tp2");
+  b = a;
+  AddRun(1, 1, 50, 20, a).mutable_regatta()->set_layout("dp2");
+  const Comparison comparison = Compare(a, b, {"output_throughput<-50%"});
+  ASSERT_EQ(comparison.gates_size(), 3);
+  EXPECT_THAT(comparison.gates(2).load(), HasSubstr("dp2"));
+  EXPECT_EQ(comparison.gates(2).outcome(), GATE_NOT_JUDGED);
 }
 
 TEST(ComparisonTextTest, WarnsOfCaveatsAndEscapesMarkdown) {

@@ -18,6 +18,7 @@
 namespace regatta {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -336,6 +337,64 @@ TEST(EqualSpeed, PointsWithFailuresWinNothing) {
   EXPECT_EQ(sweep.partition().speeds(1).cells(1).kind(), "not reached");
   EXPECT_EQ(sweep.partition().speeds(0).cells(0).kind(), "at least");
   EXPECT_THAT(EqualSpeedText(sweep.partition()), HasSubstr(">= 100.0"));
+}
+
+// Layout, and what its runs were measured at, all with one user.
+SweepReport Measured(const std::map<std::string, std::vector<double>>& throughputs) {
+  SweepReport sweep;
+  sweep.mutable_partition();
+  for (const auto& [layout, values] : throughputs) {
+    for (size_t i = 0; i < values.size(); ++i) {
+      PointReport& run = *sweep.add_runs();
+      run.mutable_regatta()->set_layout(layout);
+      run.mutable_regatta()->set_concurrency(1);
+      run.mutable_regatta()->set_repeat(static_cast<uint32_t>(i + 1));
+      run.mutable_request_info()->set_num_requests(10);
+      run.mutable_streaming_metrics()->set_token_output_speed_tok_s(50);
+      run.mutable_performance()->set_output_throughput_per_gpu_tok_s(values[i]);
+      run.mutable_performance()->set_system_output_throughput_tok_s(values[i]);
+    }
+  }
+  SummarizeRuns(sweep);
+  CompareAtEqualSpeed({50}, 2000, sweep);
+  return sweep;
+}
+
+TEST(EqualSpeed, ALeadWithinTheIntervalsIsSaidToBeNoise) {
+  const std::vector<double> wide = {90, 95, 100, 105, 110}, steady = {89, 89.1, 89.2, 89.1, 89};
+  const PartitionReport close =
+      Measured({{"dp4", wide}, {"tp4", {97, 97, 97, 97, 97}}}).partition();
+  EXPECT_EQ(close.speeds(0).winner_layout(), "dp4");
+  EXPECT_TRUE(close.speeds(0).within_noise());
+  EXPECT_TRUE(close.winners(0).within_noise());
+  EXPECT_THAT(EqualSpeedText(close),
+              AllOf(HasSubstr("* within noise"), HasSubstr("dp4 (within noise)")));
+  EXPECT_THAT(close.notes(), ElementsAre()) << "five runs have intervals";
+  const PartitionReport clear = Measured({{"dp4", wide}, {"tp4", steady}}).partition();
+  EXPECT_EQ(clear.speeds(0).winner_layout(), "dp4");
+  EXPECT_FALSE(clear.speeds(0).within_noise());
+  EXPECT_THAT(EqualSpeedText(clear), Not(HasSubstr("noise")));
+}
+
+TEST(EqualSpeed, FewRunsAreSaidToBeIndicative) {
+  const SweepReport single = Measured({{"dp4", {100}}, {"tp4", {99, 98, 97, 96, 95}}});
+  EXPECT_THAT(EqualSpeedText(single.partition()),
+              HasSubstr("! single runs: differences are indicative"));
+  const SweepReport few = Measured({{"dp4", {100, 101}}, {"tp4", {99, 98}}});
+  EXPECT_THAT(EqualSpeedText(few.partition()),
+              HasSubstr("! fewer than 5 runs of some points: differences are indicative"));
+}
+
+TEST(EqualSpeed, WhatTheClientSlowedIsMarkedAndLosesToNobody) {
+  SweepReport sweep = Measured({{"dp4", {100}}, {"tp4", {80}}});
+  EXPECT_FALSE(sweep.partition().speeds(0).open());
+  sweep.mutable_points(1)->mutable_regatta()->mutable_client()->set_bound(true);
+  CompareAtEqualSpeed({50}, 2000, sweep);
+  EXPECT_TRUE(sweep.partition().speeds(0).open());
+  EXPECT_TRUE(sweep.partition().winners(0).open());
+  EXPECT_EQ(sweep.partition().speeds(0).cells(1).kind(), "at least");
+  EXPECT_THAT(EqualSpeedText(sweep.partition()),
+              AllOf(HasSubstr(">= 80.0"), HasSubstr("the client slowed tp4 at concurrency 1")));
 }
 
 }  // namespace

@@ -70,6 +70,51 @@ TEST(SpeedFrontier, OfEqualCurvesTheFirstWins) {
   EXPECT_FALSE(ranges[1].open);
 }
 
+TEST(SpeedFrontier, WhatTheClientSlowedIsALowerBound) {
+  const SpeedFrontier slowed({{200, 50}, {100, 100, /*at_least=*/true}, {150, 60}});
+  EXPECT_TRUE(slowed.client_bound());
+  EXPECT_EQ(slowed.At(200).kind, ThroughputAtSpeed::kMeasured);
+  EXPECT_EQ(slowed.At(150).kind, ThroughputAtSpeed::kMeasured);
+  EXPECT_EQ(slowed.At(140).kind, ThroughputAtSpeed::kAtLeast);
+  EXPECT_EQ(slowed.At(100).kind, ThroughputAtSpeed::kAtLeast);
+  const SpeedFrontier other({{200, 60}, {100, 120}});
+  EXPECT_FALSE(other.client_bound());
+  const std::vector<SpeedRange> ranges = WinnersBySpeed({slowed, other});
+  ASSERT_EQ(ranges.size(), 2u);
+  EXPECT_EQ(ranges[0].winner, 1u);
+  EXPECT_TRUE(ranges[0].open) << "up to 150 the slowed one may give more";
+  EXPECT_EQ(ranges[0].to, 150);
+  EXPECT_FALSE(ranges[1].open);
+}
+
+TEST(SpeedFrontier, ALeadWithinTheBandsIsNoise) {
+  const SpeedFrontier a({{100, 100}}), b({{100, 90}});
+  const FrontierBand exact = {b, b},
+                     wide = {SpeedFrontier({{95, 80}}), SpeedFrontier({{105, 105}})};
+  EXPECT_FALSE(WinnersBySpeed({a, b})[0].within_noise);
+  EXPECT_FALSE(WinnersBySpeed({a, b}, {{a, a}, exact})[0].within_noise);
+  EXPECT_TRUE(WinnersBySpeed({a, b}, {{a, a}, wide})[0].within_noise);
+  // Where only the band of another reaches, nobody has been measured: no winner.
+  EXPECT_EQ(WinnersBySpeed({a, b}, {{a, a}, wide}).back().to, 100);
+  // From where on the uncertain winner may itself not be that fast.
+  const SpeedFrontier fast({{100, 300}});
+  const FrontierBand unsteady = {SpeedFrontier({{80, 280}}), SpeedFrontier({{110, 320}})};
+  const std::vector<SpeedRange> ranges = WinnersBySpeed({fast, b}, {unsteady, exact});
+  ASSERT_GE(ranges.size(), 2u);
+  EXPECT_FALSE(ranges[0].within_noise);
+  EXPECT_EQ(ranges.back().from, 80);
+  EXPECT_TRUE(ranges.back().within_noise);
+}
+
+TEST(SuccessiveHalving, WhatTheClientSlowedIsNotDropped) {
+  const std::vector<SpeedFrontier> frontiers = {SpeedFrontier({{100, 100}}),
+                                                SpeedFrontier({{100, 40, /*at_least=*/true}}),
+                                                SpeedFrontier({{100, 40}})};
+  EXPECT_THAT(Survivors(frontiers, 0.05), ElementsAre(true, true, true));
+  EXPECT_THAT(Survivors({frontiers[0], frontiers[0], frontiers[1], frontiers[2]}, 0.05),
+              ElementsAre(true, true, true, false));
+}
+
 TEST(SuccessiveHalving, TheBetterHalfGoesOn) {
   const std::vector<SpeedFrontier> frontiers = {
       SpeedFrontier({{100, 100}}), SpeedFrontier({{100, 90}}), SpeedFrontier({{100, 60}}),

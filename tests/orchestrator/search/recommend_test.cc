@@ -255,6 +255,31 @@ TEST_F(ServedRecommendTest, CtrlCWhileTunedLimitsAreTriedPutsTheOldOnesBack) {
   EXPECT_EQ(LimitsNow().max_batch_size(), 16u);
 }
 
+TEST_F(ServedRecommendTest, KilledUnderTunedLimitsItGoesOnFromThoseOfBefore) {
+  auto child = Start(Tune(64));
+  const absl::Time deadline = absl::Now() + absl::Seconds(120);
+  const auto tuned = [this] {  // a router that re-forms may not answer
+    const auto now = DescribeCluster(cluster_->channel(), absl::Seconds(1));
+    return now.ok() && now->limits().max_batch_size() == 8;
+  };
+  while (!tuned() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(10));
+  ::kill(child->pid(), SIGKILL);
+  if (Await(*child) == kDone) GTEST_SKIP() << "it had ended before it could be killed";
+  ASSERT_EQ(LimitsNow().max_batch_size(), 8u);
+  EXPECT_EQ(Results().recommendation().measured_limits().max_batch_size(), 16u);
+  ASSERT_EQ(Run("recommend --resume " + RunPath()), kDone) << Log();
+  EXPECT_THAT(Log(), HasSubstr("Giving the server max_batch_size 16"));
+  const SweepReport sweep = Results();
+  EXPECT_TRUE(sweep.completed());
+  const AppliedLimits& applied = sweep.recommendation().applied();
+  EXPECT_EQ(applied.tuned().runs(), 2u);
+  EXPECT_EQ(sweep.recommendation().measured_limits().max_batch_size(), 16u);
+  EXPECT_EQ(LimitsNow().max_batch_size(), applied.kept() ? 8u : 16u);
+  for (const PointReport& point : sweep.points()) {
+    EXPECT_EQ(point.world_info().max_batch_size(), 16u);
+  }
+}
+
 TEST_F(ServedRecommendTest, TheRouterIsTunedByItsOwnBenchmark) {
   ASSERT_EQ(Run(Tune(8)), kDone) << Log();
   const SweepReport sweep = Results();
