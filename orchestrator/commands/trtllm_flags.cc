@@ -44,11 +44,13 @@ constexpr RefusedFlag kRefused[] = {
 
 }  // namespace
 
+// A value that is missing is taken as empty: the library could not name a flag that is not shown.
 std::shared_ptr<TrtllmFlags> AddTrtllmFlags(CLI::App& command) {
   auto flags = std::make_shared<TrtllmFlags>();
   const auto note = [flags](const std::string& name) { flags->without_effect.push_back(name); };
   for (const char* name : kWithoutEffect) {
     command.add_option_function<std::string>(name, [=](const std::string&) { note(name); })
+        ->expected(0, 1)
         ->group("");
   }
   for (const char* name : kBareWithoutEffect) {
@@ -61,6 +63,7 @@ std::shared_ptr<TrtllmFlags> AddTrtllmFlags(CLI::App& command) {
           if (*flag.allowed != '\0' && value == flag.allowed) return "";
           return absl::StrCat(name, " '", value, "': ", flag.why);
         })
+        ->expected(0, 1)
         ->group("");
   }
   command
@@ -72,7 +75,7 @@ std::shared_ptr<TrtllmFlags> AddTrtllmFlags(CLI::App& command) {
                                "gRPC is served beside HTTP");
                          })
       ->group("");
-  command.add_option(kTokenizer, flags->tokenizer)->group("");
+  command.add_option(kTokenizer, flags->tokenizer)->expected(0, 1)->group("");
   return flags;
 }
 

@@ -364,6 +364,7 @@ TEST_F(ServeTest, BadInputIsRefused) {
   expect_refusal({BundledModel("regatta-dense"), "--tokenizer", "other"},
                  "--tokenizer: 'other' is not the model's own");
   expect_refusal({BundledModel("regatta-dense"), "--grpc"}, "its protocol is not spoken");
+  expect_refusal({BundledModel("regatta-dense"), "--log_level"}, "--log-level: the value is empty");
   expect_refusal({BundledModel("regatta-dense"), "--port", "0", "--host", "192.0.2.1"},
                  "--host: '192.0.2.1' is no address of this machine");
   expect_refusal({BundledModel("regatta-dense"), "--port", "0", "--host", "a.invalid"},
