@@ -68,11 +68,17 @@ std::string EmptyFlag(const std::vector<std::string>& arguments) {
   return "";
 }
 
+// The library gives no name to flags that help does not show.
+std::string NameOf(const CLI::Option& option) {
+  const std::vector<std::string>& names = option.get_lnames();
+  return names.empty() ? option.get_name() : "--" + names[0];
+}
+
 std::string EmptyFlag(const CLI::App& command) {
   for (const CLI::Option* option : command.get_options()) {
     const std::vector<std::string>& values = option->results();
     const bool empty = std::find(values.begin(), values.end(), "") != values.end();
-    if (empty) return option->get_name();
+    if (empty) return NameOf(*option);
   }
   return "";
 }

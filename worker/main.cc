@@ -7,7 +7,9 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <cstdio>
+#include <optional>
 #include <string>
 #include <thread>
 
@@ -23,12 +25,14 @@
 #include "common/status_macros.h"
 #include "worker/address.h"
 #include "worker/device.h"
+#include "worker/health_report.h"
 #include "worker/service.h"
 #include "worker/supervisor.h"
 
 namespace regatta {
 namespace {
 
+constexpr double kLeastHangTimeoutS = 3;    // a busy host may keep any process waiting that long
 constexpr int kMaxMessageBytes = 64 << 20;  // a plan of a million tokens takes 5 MB
 constexpr auto kShutdownGrace = std::chrono::milliseconds(500);
 constexpr auto kLongestShutdown = std::chrono::milliseconds(1500);
@@ -39,6 +43,8 @@ struct Flags {
   std::string devices;
   std::string address_file;
   int threads = 0;  // 0 = the host's cores / workers
+  double hang_timeout_s = 60;
+  bool report_health = false;
   bool exit_with_parent = false;
   bool list_devices = false;
   TlsOptions tls;
@@ -109,12 +115,15 @@ absl::Status Serve(const Flags& flags, const sigset_t& signals) {
     RETURN_IF_ERROR(WriteFileAtomically(flags.address_file, address + "\n"));
   }
   PrintListeningLine(address);
+  std::optional<HealthReport> report;
+  if (flags.report_health) report.emplace(*server);
   AwaitSignal(signals);
   // A long step notices nothing until its end; this process ends all the same.
   std::thread([] {
     std::this_thread::sleep_for(kLongestShutdown);
     std::_Exit(0);
   }).detach();
+  report.reset();
   service.Fence("this worker was told to end", absl::Seconds(1));
   server->Shutdown(std::chrono::system_clock::now() + kShutdownGrace);
   return absl::OkStatus();
@@ -125,6 +134,7 @@ absl::StatusOr<int> SuperviseAll(const Flags& flags) {
   ASSIGN_OR_RETURN(options.devices, WorkerDevices(flags.devices));
   options.listen = flags.listen;
   options.address_file = flags.address_file;
+  options.hang_timeout = std::chrono::milliseconds(std::lround(flags.hang_timeout_s * 1000));
   const int threads =
       flags.threads > 0 ? flags.threads : DefaultThreads(static_cast<int>(options.devices.size()));
   options.worker_arguments = {"--threads", absl::StrCat(threads)};
@@ -152,6 +162,11 @@ absl::StatusOr<int> Run(const Flags& flags) {
   if (flags.threads < 0 || flags.threads > 1024) {
     return Fail("--threads", absl::StrCat(flags.threads), "0 (share the cores) to 1024");
   }
+  if (flags.hang_timeout_s != 0 &&
+      !(flags.hang_timeout_s >= kLeastHangTimeoutS && flags.hang_timeout_s <= kOneDayS)) {
+    return Fail("--hang-timeout", absl::StrCat(flags.hang_timeout_s),
+                absl::StrCat("0 (never) or ", kLeastHangTimeoutS, " to ", kOneDayS, " seconds"));
+  }
   if (!flags.devices.empty()) return SuperviseAll(flags);
   RETURN_IF_ERROR(Serve(flags, signals));
   return 0;
@@ -172,6 +187,14 @@ int Main(int argc, char** argv) {
   app.add_option("--threads", flags.threads, "CPU threads per worker; default: its share of cores");
   app.add_option("--address-file", flags.address_file,
                  "write the bound addresses there, one per line");
+  app.add_option(
+         "--hang-timeout", flags.hang_timeout_s,
+         "with --devices: seconds without an answer to a health check, after which a worker "
+         "is killed and started again; 0 = never")
+      ->capture_default_str();
+  app.add_flag("--report-health", flags.report_health,
+               "print a line twice a second for as long as it answers")
+      ->group("");
   app.add_flag("--exit-with-parent", flags.exit_with_parent, "end when the parent process does");
   AddTlsFlags(app, flags.tls);
   if (const int code = ParseFlags(app, argc, argv); code >= 0) return code;

@@ -19,6 +19,7 @@
 #include "absl/strings/str_join.h"
 #include "common/atomic_file.h"
 #include "worker/address.h"
+#include "worker/health_report.h"
 
 namespace regatta {
 namespace {
@@ -30,14 +31,17 @@ constexpr milliseconds kFirstBackoff{100};
 constexpr milliseconds kLongestBackoff{10'000};
 constexpr milliseconds kHealthyAfter{30'000};  // of running, the back-off starts again
 constexpr milliseconds kGrace{3'000};          // from SIGTERM to SIGKILL
+constexpr milliseconds kOverslept{1'000};      // a wait that ends this late was not slept through
 
 struct Child {
   std::string device;
-  std::string listen;      // asked for; its own address once it has said so
-  pid_t pid = 0;           // 0 = not running
-  int output = -1;         // its stdout
-  std::string said;        // of which no whole line has come yet
-  bool listening = false;  // it has told its address at least once
+  std::string listen;           // asked for; its own address once it has said so
+  pid_t pid = 0;                // 0 = not running
+  int output = -1;              // its stdout
+  std::string said;             // of which no whole line has come yet
+  bool listening = false;       // it has told its address at least once
+  bool answers = false;         // has answered a health check, and is not killed for hanging
+  Steady::time_point answered;  // last
   Steady::time_point started, restart_at;
   milliseconds backoff = kFirstBackoff;
 };
@@ -76,6 +80,7 @@ class Supervisor {
       for (Child& child : children_) {
         if (!stopping_ && child.pid == 0 && now >= child.restart_at) Start(child);
         if (stopping_ && child.pid != 0 && now >= kill_at_) kill(child.pid, SIGKILL);
+        if (!stopping_ && now >= HangsAt(child)) KillHung(child);
       }
     }
     return exit_code_;
@@ -92,6 +97,7 @@ class Supervisor {
     if (pipe2(ends, O_CLOEXEC) != 0) return Stop(absl::StrCat("pipe: ", std::strerror(errno)), 1);
     std::vector<std::string> arguments = {"regatta-worker", "--device",   child.device,
                                           "--listen",       child.listen, "--exit-with-parent"};
+    if (options_.hang_timeout > milliseconds(0)) arguments.push_back("--report-health");
     arguments.insert(arguments.end(), options_.worker_arguments.begin(),
                      options_.worker_arguments.end());
     std::vector<char*> argv;
@@ -118,7 +124,23 @@ class Supervisor {
     child.pid = pid;
     child.output = ends[0];
     child.said.clear();
+    child.answers = false;
     child.started = Steady::now();
+  }
+
+  // When it will have been silent for too long; one that has never answered may still be starting.
+  Steady::time_point HangsAt(const Child& child) const {
+    const bool watched = child.pid != 0 && child.answers;
+    return watched ? child.answered + options_.hang_timeout : Steady::time_point::max();
+  }
+
+  // It dies like any other: Reap starts it again.
+  void KillHung(Child& child) {
+    const auto timeout = std::chrono::duration<double>(options_.hang_timeout).count();
+    Log(absl::StrCat("worker on ", child.listen, " has not answered its health check for ", timeout,
+                     " s (--hang-timeout); killing it"));
+    kill(child.pid, SIGKILL);
+    child.answers = false;
   }
 
   // Until something happens, or a restart or kill is due.
@@ -128,10 +150,15 @@ class Supervisor {
     if (stopping_) due = std::min(due, kill_at_);
     for (const Child& child : children_) {
       if (child.output >= 0) files.push_back({child.output, POLLIN, 0});
-      if (!stopping_ && child.pid == 0) due = std::min(due, child.restart_at);
+      if (stopping_) continue;
+      due = std::min(due, child.pid == 0 ? child.restart_at : HangsAt(child));
     }
     const auto left = std::chrono::ceil<milliseconds>(due - Steady::now()).count();
     poll(files.data(), files.size(), static_cast<int>(std::max<int64_t>(left, 0)));
+    // Whoever froze this process (a container that is paused) may have frozen the workers too.
+    const Steady::time_point now = Steady::now();
+    if (now < due + kOverslept) return;
+    for (Child& child : children_) child.answered = now;
   }
 
   void ReadSignals() {
@@ -141,7 +168,8 @@ class Supervisor {
     }
   }
 
-  // A worker's only line is its address; it is passed on once all have told theirs.
+  // A worker's first line is its address, which is passed on once all have told theirs; later ones
+  // tell that it answers, or come from libraries.
   void ReadOutput(Child& child) {
     if (child.output < 0) return;
     char buffer[1024];
@@ -151,11 +179,23 @@ class Supervisor {
       close(child.output);
       child.output = -1;
     }
-    const size_t end = child.said.find('\n');
-    if (child.listening || end == std::string::npos) return;
-    child.listen = ParseListeningLine(child.said.substr(0, end));
-    child.listening = true;
-    Announce();
+    size_t begin = 0;
+    for (size_t end = 0; (end = child.said.find('\n', begin)) != std::string::npos;
+         begin = end + 1) {
+      ReadLine(child, child.said.substr(begin, end - begin));
+    }
+    child.said.erase(0, begin);
+  }
+
+  void ReadLine(Child& child, const std::string& line) {
+    if (!child.listening) {
+      child.listen = ParseListeningLine(line);
+      child.listening = true;
+      Announce();
+    } else if (line == kAnswersLine) {
+      child.answers = true;
+      child.answered = Steady::now();
+    }
   }
 
   void Announce() {

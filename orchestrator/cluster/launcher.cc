@@ -22,6 +22,7 @@ namespace {
 namespace fs = std::filesystem;
 
 constexpr absl::Duration kGrace = absl::Seconds(5);
+constexpr absl::Duration kGraceWithoutWorkers = absl::Seconds(2);
 constexpr int kLogLines = 15;
 constexpr absl::Duration kListTimeout = absl::Seconds(20);
 
@@ -78,7 +79,12 @@ absl::StatusOr<std::unique_ptr<LocalCluster>> LocalCluster::Launch(const LaunchO
 LocalCluster::~LocalCluster() {
   channel_.reset();  // a router waits for its clients to leave
   // The router first: it dissolves its groups in order while the workers still answer.
-  StopAll(router_, options_.router_grace);
+  const bool complete = std::none_of(workers_.begin(), workers_.end(), [](const auto& worker) {
+    return worker->Ended().has_value();
+  });
+  // Without workers no request of a drain comes to its end.
+  StopAll(router_,
+          complete ? options_.router_grace : std::min(options_.router_grace, kGraceWithoutWorkers));
   StopAll(workers_, kGrace);
 }
 

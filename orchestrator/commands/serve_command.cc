@@ -1,11 +1,13 @@
 // `regatta serve MODEL`: trtllm-serve's command of that name, and vLLM's.
 #include <CLI/CLI.hpp>
+#include <iostream>
 #include <memory>
 
 #include "common/config_numbers.h"
 #include "common/edge/http_ranges.h"
 #include "common/flags.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/commands/trtllm_flags.h"
 #include "orchestrator/hub/model_argument.h"
 #include "orchestrator/serve/serve.h"
 
@@ -92,6 +94,7 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       .add_flag_callback(
           "--trust-remote-code", [] {}, "accepted and ignored: no model's code is ever run")
       ->group("Server");
+  const std::shared_ptr<TrtllmFlags> trtllm = AddTrtllmFlags(command);
   command.footer(
       "Examples:\n"
       "  regatta serve meta-llama/Llama-3.1-8B-Instruct --tp 2\n"
@@ -101,7 +104,15 @@ void AddServeCommand(CLI::App& app, CommandContext& context) {
       "--api-key-file keys\n"
       "Exit codes: 0 ended by Ctrl-C or SIGTERM, running requests drained, 1 could not serve, "
       "2 bad input.");
-  command.callback([options, &context] { context.chosen = [options] { return Serve(*options); }; });
+  command.callback([options, trtllm, &context] {
+    CheckTokenizerFlag(*trtllm, options->cluster.model);
+    context.chosen = [options, trtllm] {
+      for (const std::string& flag : trtllm->without_effect) {
+        std::cerr << "! " << flag << " is trtllm-serve's and has no effect here\n";
+      }
+      return Serve(*options);
+    };
+  });
 }
 
 }  // namespace regatta

@@ -144,6 +144,10 @@ absl::StatusOr<HttpAnswer> PerformHttp(const HttpCall& call) {
       absl::StrCat(call.url.Authority(), ": more than ", kMaxRedirects, " redirects"));
 }
 
+bool IsUnknownHost(const absl::Status& status) {
+  return status.GetPayload(kUnknownHostPayload).has_value();
+}
+
 absl::StatusOr<std::optional<HttpUrl>> ProxyFor(const HttpUrl& url) {
   std::string proxy = Variable("HTTPS_PROXY");
   if (url.scheme != "https" || proxy.empty() || IsExcepted(url.host, Variable("NO_PROXY"))) {

@@ -66,6 +66,10 @@ struct HttpCall {
 // SSL_CERT_DIR as OpenSSL does.
 absl::StatusOr<HttpAnswer> PerformHttp(const HttpCall& call);
 
+// Whether a call failed since names are answered for, and there is no host of the URL's:
+// UNAVAILABLE like other trouble on the way, but not worth a retry.
+bool IsUnknownHost(const absl::Status& status);
+
 // The proxy for `url` by HTTPS_PROXY and NO_PROXY (upper or lower case); nullopt = none. An error
 // names a proxy URL that cannot be used.
 absl::StatusOr<std::optional<HttpUrl>> ProxyFor(const HttpUrl& url);

@@ -9,6 +9,7 @@
 #include <limits>
 #include <utility>
 
+#include "absl/strings/cord.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "common/status_macros.h"
@@ -90,9 +91,22 @@ absl::Status HttpConnection::Open(const HttpUrl& url, const std::optional<HttpUr
   return url.scheme == "https" ? StartTls(url, timeout) : absl::OkStatus();
 }
 
+absl::Status HttpConnection::ExplainLookup(const Error& error) const {
+  if (!error) return absl::OkStatus();
+  if (error != asio::error::host_not_found) {
+    return absl::UnavailableError(
+        absl::StrCat(host_, ": looking up its address: ", error.message()));
+  }
+  absl::Status status = absl::UnavailableError(
+      absl::StrCat(host_, ": there is no host of that name, or this one has no DNS"));
+  status.SetPayload(kUnknownHostPayload, absl::Cord());
+  return status;
+}
+
 absl::Status HttpConnection::Dial(const HttpUrl& url, absl::Duration timeout) {
   asio::ip::tcp::resolver resolver(io_);
   asio::ip::tcp::resolver::results_type found;
+  Error unknown;
   RETURN_IF_ERROR(Await(
       "looking up its address", timeout,
       [&](auto handler) {
@@ -102,7 +116,8 @@ absl::Status HttpConnection::Dial(const HttpUrl& url, absl::Duration timeout) {
                                  handler(code);
                                });
       },
-      [&] { resolver.cancel(); }));
+      [&] { resolver.cancel(); }, &unknown));
+  RETURN_IF_ERROR(ExplainLookup(unknown));
   return Await(
       "connecting", timeout,
       [&](auto handler) { asio::async_connect(socket_, found, std::move(handler)); },
@@ -187,6 +202,10 @@ absl::Status HttpConnection::ReadBody(Parser& parser, char* data, size_t size, s
       &error));
   count = size - body.size;
   if (!error || error == http::error::need_buffer) return absl::OkStatus();
+  if (error == http::error::partial_message) {
+    return absl::UnavailableError(
+        absl::StrCat(host_, ": it closed the connection within an answer"));
+  }
   return absl::UnavailableError(absl::StrCat(host_, ": reading an answer: ", error.message()));
 }
 

@@ -19,6 +19,9 @@
 
 namespace regatta {
 
+// Marks the status of Open when there is no host of that name.
+inline constexpr char kUnknownHostPayload[] = "regatta/unknown-host";
+
 class HttpConnection {
  public:
   using Parser = boost::beast::http::response_parser<boost::beast::http::buffer_body>;
@@ -51,6 +54,7 @@ class HttpConnection {
   using Error = boost::system::error_code;
 
   absl::Status Dial(const HttpUrl& url, absl::Duration timeout);
+  absl::Status ExplainLookup(const Error& error) const;
   absl::Status Tunnel(const HttpUrl& url, absl::Duration timeout);
   absl::Status StartTls(const HttpUrl& url, absl::Duration timeout);
 

@@ -110,13 +110,21 @@ class IncompleteFile {
   int fd_ = -1;
 };
 
+// Of what network: which file, and how much of it is there.
+absl::Status WithProgress(absl::Status status, const RemoteFile& file, uint64_t size) {
+  return Reworded(status, absl::StrCat(file.name, " (", size, " of ", file.size,
+                                       " bytes are here): ", status.message()));
+}
+
 // One attempt, from where `incomplete` ends.
 absl::Status FetchRest(const HubClient& client, const std::string& commit, const RemoteFile& file,
                        IncompleteFile& incomplete) {
   if (!incomplete.complete() || file.size == 0) {
-    RETURN_IF_ERROR(client.Fetch(
+    const absl::Status status = client.Fetch(
         commit, file, incomplete.size(), [&](uint64_t begin) { return incomplete.StartAt(begin); },
-        [&](absl::string_view bytes) { return incomplete.Append(bytes); }));
+        [&](absl::string_view bytes) { return incomplete.Append(bytes); });
+    if (IsWorthARetry(status)) return WithProgress(status, file, incomplete.size());
+    RETURN_IF_ERROR(status);
   }
   if (!incomplete.complete()) {
     return absl::UnavailableError(
@@ -189,6 +197,9 @@ absl::Status DownloadFile(const HubClient& client, const HubCache& cache, const 
   absl::Status status = fetch();
   // What an earlier pull has left may be what was wrong.
   if (resumed && absl::IsDataLoss(status)) status = fetch();
+  if (IsWorthARetry(status)) {
+    return Reworded(status, absl::StrCat(status.message(), "; run it again: what came is kept"));
+  }
   RETURN_IF_ERROR(status);
   if (!incomplete.Sync()) return SystemError("cannot write", path);
   fs::rename(path, blob, error);

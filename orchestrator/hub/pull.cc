@@ -135,10 +135,13 @@ absl::StatusOr<std::string> Puller::WithoutHub(const absl::Status& why) {
   return cached;
 }
 
+// Who has the model does not wait for a hub that is away.
 absl::StatusOr<RepositoryListing> Puller::List() {
   const HubClient client(options_.hub, options_.repository, stop_);
+  RetryPolicy retry = options_.download.retry;
+  if (CachedSnapshot(options_).ok()) retry.attempts = 1;
   absl::StatusOr<RepositoryListing> listing;
-  RETURN_IF_ERROR(WithRetries(options_.download.retry, stop_, [&] {
+  RETURN_IF_ERROR(WithRetries(retry, stop_, [&] {
     listing = client.List(options_.revision);
     return listing.status();
   }));

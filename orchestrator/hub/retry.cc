@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
+#include "orchestrator/http/http_client.h"
 #include "orchestrator/terminal/interruptible_sleep.h"
 
 namespace regatta {
@@ -17,6 +18,11 @@ namespace {
 constexpr char kAskedWait[] = "regatta/asked-wait-ms";
 
 }  // namespace
+
+bool IsWorthARetry(const absl::Status& status) {
+  return (absl::IsUnavailable(status) || absl::IsDeadlineExceeded(status)) &&
+         !IsUnknownHost(status);
+}
 
 void SetAskedWait(absl::Status& status, absl::Duration wait) {
   status.SetPayload(kAskedWait, absl::Cord(absl::StrCat(absl::ToInt64Milliseconds(wait))));
@@ -29,13 +35,20 @@ absl::Duration AskedWait(const absl::Status& status) {
   return known ? absl::Milliseconds(ms) : absl::ZeroDuration();
 }
 
+absl::Status Reworded(const absl::Status& status, const std::string& message) {
+  absl::Status reworded(status.code(), message);
+  status.ForEachPayload(
+      [&](absl::string_view url, const absl::Cord& payload) { reworded.SetPayload(url, payload); });
+  return reworded;
+}
+
 absl::Status WithRetries(const RetryPolicy& policy, const std::atomic<bool>& stop,
                          const std::function<absl::Status()>& attempt,
                          const std::function<bool()>& progressed) {
   absl::Duration wait = policy.first_wait;
   for (int left = policy.attempts - 1;; --left) {
     const absl::Status status = attempt();
-    if (!absl::IsUnavailable(status) && !absl::IsDeadlineExceeded(status)) return status;
+    if (!IsWorthARetry(status)) return status;
     if (progressed != nullptr && progressed()) {
       left = policy.attempts - 1;
       wait = policy.first_wait;

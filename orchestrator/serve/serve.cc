@@ -16,8 +16,10 @@
 #include <optional>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "common/edge/api_keys.h"
 #include "common/edge/server_tls.h"
@@ -39,6 +41,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
+constexpr int kFaultWithinLines = 50;  // of the router's log
 constexpr absl::Duration kPollEvery = absl::Milliseconds(50);
 constexpr absl::Duration kLookEvery = absl::Seconds(1);
 constexpr absl::Duration kSayLoadEvery = absl::Seconds(10);
@@ -81,8 +84,11 @@ class Server {
  public:
   explicit Server(ServeOptions options) : options_(std::move(options)), stop_(InterruptFlag()) {}
 
-  // OK after a drain; CANCELLED when told to end before it served.
+  // OK once told to end and drained; CANCELLED when told so before it served. What was started
+  // runs on after an error, until End.
   absl::Status Run();
+  // Ends what runs, and removes a temporary directory of logs when all `went_well`.
+  void End(bool went_well);
 
  private:
   absl::Status TakeModel();
@@ -95,6 +101,7 @@ class Server {
   absl::Status Watch();
   void BeginLook();
   absl::Status LookAtGroups(const absl::StatusOr<ClusterDescription>& cluster);
+  std::string LastFault() const;
   void SayLoad(const absl::StatusOr<ClusterState>& state);
   void Drain();
 
@@ -115,12 +122,13 @@ absl::Status Server::Run() {
   RETURN_IF_ERROR(TakeModel());
   ASSIGN_OR_RETURN(const Layout layout, LayoutToLaunch(options_.cluster, std::cerr));
   ASSIGN_OR_RETURN(log_dir_, MakeLogDirectory(options_.log_dir));
-  const absl::Status status = LaunchAndServe(layout);
+  return LaunchAndServe(layout);
+}
+
+void Server::End(bool went_well) {
   cluster_.reset();
-  const bool went_well = status.ok() || absl::IsCancelled(status);
   std::error_code ignored;
   if (options_.log_dir.empty() && went_well) fs::remove_all(log_dir_, ignored);
-  return status;
 }
 
 absl::Status Server::LaunchAndServe(const Layout& layout) {
@@ -238,7 +246,7 @@ absl::Status Server::LookAtGroups(const absl::StatusOr<ClusterDescription>& clus
               << (all == 1 ? " copy" : " copies") << " of the model running";
     if (running < running_groups_) {
       std::cerr << "; workers are started again, see " << log_dir_
-                << ". The router: " << cluster_->RouterLogTail(1);
+                << ". The router: " << (cluster.ok() ? LastFault() : "it does not answer");
     }
     std::cerr << "\n";
     running_groups_ = running;
@@ -254,6 +262,17 @@ absl::Status Server::LookAtGroups(const absl::StatusOr<ClusterDescription>& clus
       absl::StrCat("nothing has been served for ", absl::FormatDuration(patience),
                    " (--launch-timeout); logs in ", log_dir_, "; the router's last lines:\n",
                    cluster_->RouterLogTail(15)));
+}
+
+// Why the router gave a group up; it may have formed the next one already and have said so.
+std::string Server::LastFault() const {
+  std::string fault = "it has not said why";
+  const std::string log = cluster_->RouterLogTail(kFaultWithinLines);
+  for (const absl::string_view line : absl::StrSplit(log, '\n')) {
+    if (absl::StrContains(line, " is fenced: "))
+      fault = std::string(line.substr(line.find(": ") + 2));
+  }
+  return fault;
 }
 
 void Server::SayLoad(const absl::StatusOr<ClusterState>& state) {
@@ -300,10 +319,14 @@ std::vector<std::string> ServeRouterArguments(const ServeOptions& options,
 }
 
 int Serve(ServeOptions options) {
-  const absl::Status status = Server(std::move(options)).Run();
-  if (!absl::IsCancelled(status)) return ExitCodeOf(status);
-  std::cerr << "\nEnded before it served.\n";
-  return kExitOk;
+  Server server(std::move(options));
+  const absl::Status status = server.Run();
+  const bool cancelled = absl::IsCancelled(status);
+  // What went wrong is said first: to end takes a while.
+  const int code = cancelled ? kExitOk : ExitCodeOf(status);
+  server.End(code == kExitOk);
+  if (cancelled) std::cerr << "\nEnded before it served.\n";
+  return code;
 }
 
 }  // namespace regatta

@@ -18,8 +18,10 @@ class Answer {
   #figures = make('p', 'figures');
   #waiting = '';   // text that the next frame shows
   #speed = null;
+  #conversation;   // messages of the one that it belongs to
 
-  constructor(list) {
+  constructor(list, conversation) {
+    this.#conversation = conversation;
     this.#turn.classList.add('writing');
     this.#turn.setAttribute('aria-busy', 'true');
     this.#turn.append(this.#body, this.#figures);
@@ -38,10 +40,12 @@ class Answer {
     this.#speed = speed;
   }
 
-  // `ending`: a finish reason, or 'stopped'.
+  // `ending`: a finish reason, or 'stopped'. What has been written of it, whole or not, becomes part
+  // of what the model is shown, unless that conversation is over.
   end(ending) {
     this.#paint(ENDINGS[ending] ?? ending);
     this.#finish();
+    this.#conversation.push({role: 'assistant', content: this.text});
   }
 
   // Shows why there is no more; `again()` is called when the user wants another try.
@@ -99,12 +103,16 @@ export class Conversation {
     return this.#messages;
   }
 
+  // Answers that are being written end with the old conversation's messages.
   clear() {
     this.#messages = [];
     this.#list.replaceChildren();
   }
 
+  // A turn before it that got no answer stays to be read alone: templates refuse two turns in a row.
   addUser(content) {
+    if (this.#messages.at(-1)?.role === 'user') this.#messages.pop();
+    for (const button of this.#list.querySelectorAll('.again')) button.remove();
     this.#messages.push({role: 'user', content});
     const turn = make('li', 'turn user');
     turn.append(make('div', 'text', content));
@@ -112,11 +120,6 @@ export class Conversation {
   }
 
   beginAnswer() {
-    return new Answer(this.#list);
-  }
-
-  // What has been written of it, whole or not, becomes part of what the model is shown.
-  keep(answer) {
-    this.#messages.push({role: 'assistant', content: answer.text});
+    return new Answer(this.#list, this.#messages);
   }
 }

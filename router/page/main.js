@@ -99,11 +99,9 @@ async function answerNow() {
   setWriting(controller);
   try {
     answer.end(await write(answer, controller.signal));
-    conversation.keep(answer);
   } catch (error) {
     if (error.name === 'AbortError') {
       answer.end('stopped');
-      conversation.keep(answer);
     } else {
       answer.fail(error.message, () => {
         answer.remove();
@@ -113,7 +111,7 @@ async function answerNow() {
       if (error.status === 401) settings.askForKey();
     }
   } finally {
-    setWriting(null);
+    if (writing === controller) setWriting(null);  // else a new chat has begun
     showModel();
   }
 }
@@ -131,6 +129,7 @@ function send() {
 
 function startAfresh() {
   writing?.abort();
+  setWriting(null);
   conversation.clear();
   byId('welcome').hidden = false;
   input.focus();

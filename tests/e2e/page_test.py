@@ -148,6 +148,38 @@ class PageTest(browser_test.BrowserTest):
             self.assertLess(tokens, 900)
             self.assertEqual(self.browser.evaluate("document.activeElement.id"), "input")
 
+    def record_messages(self):
+        """From now on `window.sent` has the messages of each question."""
+        self.browser.evaluate("""(() => {
+            const send = window.fetch;
+            window.sent = [];
+            window.fetch = (url, options) => {
+                if (options?.body) window.sent.push(JSON.parse(options.body).messages.map((m) => `${m.role}: ${m.content}`));
+                return send(url, options);
+            };
+        })()""")
+
+    def test_a_new_chat_knows_nothing_of_the_answer_it_cut_short(self):
+        self.begin_long_answer(self.serve("--dummy-weights", "--random-next-ids"))
+        self.record_messages()
+        self.browser.evaluate("document.getElementById('fresh').click()")
+        self.assertEqual(self.browser.evaluate("document.querySelectorAll('.turn').length"), 0)
+        self.browser.evaluate("document.getElementById('max-tokens').value = 3")
+        self.ask("Who are you?")
+        self.assertEqual(self.browser.evaluate("window.sent"), [["user: Who are you?"]])
+        self.ask("And I?")
+        sent = self.browser.evaluate("window.sent[1]")
+        self.assertEqual([message.split(":")[0] for message in sent], ["user", "assistant", "user"])
+
+    def test_a_refused_question_is_not_sent_with_the_next_one(self):
+        self.open(self.serve())
+        self.record_messages()
+        self.say("7 " * 1200)
+        self.browser.wait_for("document.querySelector('.problem')", "the refusal")
+        self.assertEqual(self.ask("What is the sum of 21 and 95?"), "116")
+        self.assertEqual(self.browser.evaluate("window.sent[1]"), ["user: What is the sum of 21 and 95?"])
+        self.assertEqual(self.browser.evaluate("document.querySelectorAll('.again').length"), 0)
+
     def test_asks_for_the_key_that_the_server_wants(self):
         keys = pathlib.Path(self.folder.name) / "keys"
         keys.write_text("tester:open-sesame\n")

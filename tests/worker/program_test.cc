@@ -112,6 +112,10 @@ TEST_F(ProgramTest, AWorkerTellsItsAddressAndEndsOnSigterm) {
 TEST_F(ProgramTest, BadFlagsAreNamed) {
   EXPECT_EQ(Process(Arguments({"--devices", "0"}), Log()).Wait(absl::Seconds(10)), 2);
   EXPECT_THAT(Lines(Log())[0], ::testing::HasSubstr("--devices '0'"));
+  EXPECT_EQ(
+      Process(Arguments({"--devices", "1", "--hang-timeout", "1"}), Log()).Wait(absl::Seconds(10)),
+      2);
+  EXPECT_THAT(Lines(Log())[0], ::testing::HasSubstr("--hang-timeout '1': 0 (never) or 3 to"));
   EXPECT_EQ(Process({"--listen", "0.0.0.0:0"}, Log()).Wait(absl::Seconds(10)), 1);
   EXPECT_THAT(Lines(Log())[0], ::testing::HasSubstr("refused off loopback"));
   EXPECT_EQ(Process({"--listen", "nonsense"}, Log()).Wait(absl::Seconds(10)), 1);
@@ -143,6 +147,41 @@ TEST_F(ProgramTest, TheSupervisorRestartsACrashedWorkerOnItsPort) {
   supervisor.Signal(SIGTERM);
   EXPECT_EQ(supervisor.Wait(absl::Seconds(4)), 0);
   for (uint32_t pid : {pids[0], again, pids[2]}) EXPECT_FALSE(Runs(pid)) << pid;
+}
+
+TEST_F(ProgramTest, TheSupervisorRestartsAWorkerThatHangs) {
+  Process supervisor(Arguments({"--devices", "cpu:2", "--hang-timeout", "5"}), Log());
+  const std::vector<std::string> addresses = AwaitAddresses();
+  ASSERT_EQ(addresses.size(), 2u);
+  const uint32_t pids[] = {PidAt(addresses[0]), PidAt(addresses[1])};
+  absl::SleepFor(absl::Seconds(1));  // for it to have answered once
+  kill(static_cast<pid_t>(pids[1]), SIGSTOP);
+  uint32_t again = 0;
+  for (int i = 0; i < 30 && (again == 0 || again == pids[1]); ++i) {
+    again = PidAt(addresses[1], absl::Seconds(1));
+  }
+  EXPECT_NE(again, 0u);
+  EXPECT_NE(again, pids[1]);
+  EXPECT_EQ(PidAt(addresses[0]), pids[0]) << "it answers";
+  const std::string who = "regatta-worker: worker on " + addresses[1];
+  EXPECT_THAT(Lines(Log()),
+              ::testing::IsSupersetOf(
+                  {who + " has not answered its health check for 5 s (--hang-timeout); killing it",
+                   who + " was killed by signal 9; starting it again in 100 ms"}));
+}
+
+TEST_F(ProgramTest, AWorkerThatWasFrozenTogetherWithItsSupervisorIsNotKilled) {
+  Process supervisor(Arguments({"--devices", "cpu:1", "--hang-timeout", "3"}), Log());
+  const std::string address = AwaitAddresses()[0];
+  const uint32_t pid = PidAt(address);
+  absl::SleepFor(absl::Seconds(1));
+  kill(static_cast<pid_t>(pid), SIGSTOP);
+  supervisor.Signal(SIGSTOP);
+  absl::SleepFor(absl::Seconds(5));
+  supervisor.Signal(SIGCONT);
+  absl::SleepFor(absl::Seconds(1));
+  kill(static_cast<pid_t>(pid), SIGCONT);
+  EXPECT_EQ(PidAt(address), pid);
 }
 
 TEST_F(ProgramTest, AKilledSupervisorLeavesNoWorker) {

@@ -7,10 +7,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <thread>
+#include <utility>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -87,6 +89,14 @@ class PullTest : public ::testing::Test {
     }
     EXPECT_EQ(ReadFile(*snapshot + "/config.json"), "{\"model\": 1}");
   }
+  // The lines that a pull writes.
+  std::string WhatPullSays() {
+    TempDir dir;
+    options_.out = std::fopen(dir.File("said").c_str(), "w");
+    PullNow().IgnoreError();
+    std::fclose(std::exchange(options_.out, nullptr));
+    return ReadFile(dir.File("said"));
+  }
   std::vector<std::string> FilesOfCache(const std::string& ending) const {
     std::vector<std::string> names;
     for (const auto& entry : fs::recursive_directory_iterator(cache_.path())) {
@@ -152,7 +162,13 @@ TEST_F(PullTest, ALostConnectionIsResumedWhereItBroke) {
 TEST_F(PullTest, AnInterruptedPullIsResumedByTheNext) {
   Serve({"--cut", "100000"});
   options_.download.retry.attempts = 1;
-  EXPECT_EQ(PullNow().status().code(), absl::StatusCode::kUnavailable);
+  options_.connections = 1;
+  const absl::Status cut = PullNow().status();
+  EXPECT_EQ(cut.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(std::string(cut.message()),
+              AllOf(HasSubstr("model-1-of-2.safetensors (100000 of 300000 bytes are here): "),
+                    HasSubstr("it closed the connection within an answer; run it again: what came "
+                              "is kept")));
   EXPECT_FALSE(FilesOfCache(".incomplete").empty());
   EXPECT_FALSE(CachedSnapshot(options_).ok());
   options_.download.retry.attempts = 3;
@@ -188,6 +204,29 @@ TEST_F(PullTest, AHubThatAsksForAWaitGetsIt) {
   fs::remove_all(cache_.File("models--acme--tiny"));
   Serve({"--busy", "1", "--busy-status", "429", "--retry-after", "3600"});
   ExpectError(absl::StatusCode::kUnavailable, "answers 429");  // at once
+}
+
+TEST_F(PullTest, WhoHasTheModelDoesNotWaitForAHubThatIsAway) {
+  Serve();
+  ExpectComplete(PullNow());
+  server_.reset();
+  options_.download.retry.first_wait = absl::Seconds(5);
+  const absl::Time start = absl::Now();
+  ExpectComplete(PullNow());
+  EXPECT_LT(absl::Now() - start, absl::Seconds(5)) << "asked once";
+  options_.parts = ModelParts::kAll;
+  fs::remove(FilesOfCache("model-1-of-2.safetensors")[0]);
+  options_.download.retry.first_wait = absl::Milliseconds(1);
+  const std::string said = WhatPullSays();
+  EXPECT_THAT(said, HasSubstr("again in 1ms")) << "asked again for what is not there";
+}
+
+TEST_F(PullTest, AHostThatDoesNotExistIsLookedUpOnce) {
+  Serve();
+  options_.hub.endpoint.host = "hub.invalid";
+  ExpectError(absl::StatusCode::kUnavailable, "hub.invalid");
+  ExpectError(absl::StatusCode::kUnavailable, "there is no host of that name");
+  EXPECT_THAT(WhatPullSays(), Not(HasSubstr("again in")));
 }
 
 TEST_F(PullTest, WhoHasTheModelNeedsNoHub) {

@@ -135,6 +135,30 @@ class ServeTest : public ::testing::Test {
     return *std::move(channel);
   }
 
+  // Long answers for that many clients, until they are told or a minute is over.
+  std::thread KeepBusy(size_t clients) {
+    return std::thread([channel = Dial(), clients] {
+      std::vector<GenerateRequest> requests(clients, testing::GreedyRequest("1 + 1 ="));
+      for (GenerateRequest& request : requests) {
+        request.set_max_tokens(900);
+        request.set_ignore_eos(true);
+      }
+      testing::GenerateAll(channel, requests, clients, absl::Seconds(60));
+    });
+  }
+  // Kills the child of `regatta serve` that runs `program`.
+  void KillChild(const std::string& program) {
+    for (const pid_t pid : ProcessesMarked(dir_.path())) {
+      std::ifstream file(absl::StrCat("/proc/", pid, "/stat"));
+      const std::string stat{std::istreambuf_iterator<char>(file), {}};
+      const std::string name =
+          stat.substr(stat.find('(') + 1, stat.rfind(')') - stat.find('(') - 1);
+      const std::string of_serve = absl::StrCat(" ", child_->pid(), " ");
+      const bool child = absl::StartsWith(stat.substr(stat.rfind(')') + 3), of_serve);
+      if (child && absl::StartsWith(program, name)) ::kill(pid, SIGKILL);
+    }
+  }
+
   TempDir dir_;
   std::unique_ptr<ChildProcess> child_;
 };
@@ -144,11 +168,17 @@ TEST_F(ServeTest, ServesTillCtrlCAndLeavesNothing) {
       "options.yml",
       "cuda_graph_config:\n  max_batch_size: 16\n  padding_enabled: true\nprint_iter_log: true\n");
   StartModel({"--tp_size", "2", "--max_batch_size", "16", "--max_num_tokens", "512",
-              "--extra_llm_api_options", dir_.File("options.yml"), "--backend", "pytorch"});
+              "--extra_llm_api_options", dir_.File("options.yml"), "--backend", "pytorch",
+              "--log_level", "info", "--max_beam_width", "1", "--enable_chunked_prefill",
+              "--tokenizer", BundledModel("regatta-dense")});
   const std::string log = Log();
   EXPECT_THAT(log, HasSubstr("Starting 2 workers and a router (tp2); logs in " + dir_.path()));
   EXPECT_THAT(log, ::testing::ContainsRegex("load +done +[0-9.]+ m?s"));
   EXPECT_THAT(log, HasSubstr("options.yml: 'print_iter_log' is TensorRT-LLM's"));
+  for (const char* flag :
+       {"--log-level", "--max-beam-width", "--enable-chunked-prefill", "--tokenizer"}) {
+    EXPECT_THAT(log, HasSubstr(absl::StrCat("! ", flag, " is trtllm-serve's and has no effect")));
+  }
   EXPECT_THAT(log, HasSubstr("Serving regatta-dense on http://127.0.0.1:"));
   EXPECT_THAT(log, HasSubstr("layout   tp2 on 2 x CPU rank, float32"));
   EXPECT_THAT(log, HasSubstr("limits   16 sequences and 512 tokens a step"));
@@ -201,6 +231,7 @@ TEST_F(ServeTest, ADeadWorkerIsReplaced) {
   ::kill(before->workers(1).description().pid(), SIGKILL);
   ASSERT_TRUE(AwaitLog("! 0 of 1 copy of the model running")) << Log();
   ASSERT_TRUE(AwaitLog("  1 of 1 copy of the model running")) << Log();
+  EXPECT_THAT(FromLog("The router: ([^\n]*)"), HasSubstr("is fenced: "));
   const auto after = DescribeCluster(channel, absl::Seconds(10));
   ASSERT_TRUE(after.ok()) << after.status();
   EXPECT_NE(after->workers(1).description().pid(), before->workers(1).description().pid());
@@ -210,25 +241,27 @@ TEST_F(ServeTest, ADeadWorkerIsReplaced) {
 
 TEST_F(ServeTest, ADeadRouterEndsItWithItsLastWords) {
   StartModel({});
-  for (const pid_t pid : ProcessesMarked(dir_.path())) {
-    std::ifstream file(absl::StrCat("/proc/", pid, "/comm"));
-    std::string name;
-    std::getline(file, name);
-    if (absl::StartsWith("regatta-router", name) && name != "regatta") ::kill(pid, SIGKILL);
-  }
+  KillChild("regatta-router");
   EXPECT_EQ(AwaitEnd(), "exit code 1") << Log();
   EXPECT_THAT(Log(), HasSubstr("router ended with signal 9"));
 }
 
+TEST_F(ServeTest, ADeadSupervisorEndsItAtOnceThoughClientsWait) {
+  StartModel({"--drain-timeout", "60"});
+  std::thread load = KeepBusy(4);
+  absl::SleepFor(absl::Milliseconds(300));
+  const absl::Time start = absl::Now();
+  KillChild("regatta-worker");
+  EXPECT_TRUE(AwaitLog("regatta: workers ended with signal 9")) << Log();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(2)) << "it says so before it ends what is left";
+  EXPECT_EQ(AwaitEnd(), "exit code 1") << Log();
+  EXPECT_LT(absl::Now() - start, absl::Seconds(10)) << "nothing is left to drain";
+  load.join();
+}
+
 TEST_F(ServeTest, ASecondCtrlCEndsAtOnce) {
   StartModel({"--drain-timeout", "60"});
-  const auto channel = Dial();
-  std::vector<GenerateRequest> requests(400, testing::GreedyRequest("1 + 1 ="));
-  for (GenerateRequest& request : requests) {
-    request.set_max_tokens(900);
-    request.set_ignore_eos(true);
-  }
-  std::thread load([&] { testing::GenerateAll(channel, requests, 400, absl::Seconds(60)); });
+  std::thread load = KeepBusy(400);
   absl::SleepFor(absl::Seconds(1));
   ::kill(child_->pid(), SIGINT);
   EXPECT_TRUE(AwaitLog("Draining"));
@@ -277,13 +310,7 @@ TEST_F(ServeTest, CtrlCAsSoonAsItIsReadyEndsIt) {
 // Kept open, so that it is answered while new connections are refused.
 TEST_F(ServeTest, ItIsNotReadyFromCtrlCOn) {
   StartModel({"--drain-timeout", "60", "--http-max-connections", "9", "--max-queue-size", "500"});
-  const auto channel = Dial();
-  std::vector<GenerateRequest> requests(64, testing::GreedyRequest("1 + 1 ="));
-  for (GenerateRequest& request : requests) {
-    request.set_max_tokens(900);
-    request.set_ignore_eos(true);
-  }
-  std::thread load([&] { testing::GenerateAll(channel, requests, 64, absl::Seconds(60)); });
+  std::thread load = KeepBusy(64);
   absl::SleepFor(absl::Seconds(1));
   EXPECT_EQ(Get("/ready"), 200u);
   ::kill(child_->pid(), SIGINT);
@@ -330,6 +357,14 @@ TEST_F(ServeTest, BadInputIsRefused) {
                  "--http-tls-key");
   expect_refusal({BundledModel("regatta-dense"), "--prot", "1"}, "Did you mean --port?");
   expect_refusal({BundledModel("regatta-dense"), "--api-key", "secret"}, "give --api-key-file");
+  expect_refusal({BundledModel("regatta-dense"), "--max_beam_width", "4"},
+                 "--max-beam-width '4': there is no beam search; give 1");
+  expect_refusal({BundledModel("regatta-dense"), "--reasoning_parser", "qwen3"},
+                 "--reasoning-parser 'qwen3': answers come as the model writes them");
+  expect_refusal({BundledModel("regatta-dense"), "--tokenizer", "other"},
+                 "--tokenizer: 'other' is not the model's own");
+  expect_refusal({BundledModel("regatta-dense"), "--grpc"}, "its protocol is not spoken");
+  expect_refusal({BundledModel("regatta-dense"), "--log_level"}, "--log-level: the value is empty");
   expect_refusal({BundledModel("regatta-dense"), "--port", "0", "--host", "192.0.2.1"},
                  "--host: '192.0.2.1' is no address of this machine");
   expect_refusal({BundledModel("regatta-dense"), "--port", "0", "--host", "a.invalid"},
