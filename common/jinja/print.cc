@@ -175,7 +175,8 @@ std::string FloatText(double value) {
 }
 
 absl::Status AppendRepr(const Value& value, Runtime& runtime, std::string& out) {
-  return ReprWriter(runtime, out).Write(value, 0);
+  RETURN_IF_ERROR(ReprWriter(runtime, out).Write(value, 0));
+  return runtime.SpendAppend(out.size(), 0);  // Escapes are longer than what they stand for.
 }
 
 absl::Status AppendStr(const Value& value, Runtime& runtime, std::string& out) {

@@ -168,7 +168,8 @@ class JsonWriter {
 
 absl::Status AppendJson(const Value& value, const JsonStyle& style, Runtime& runtime,
                         std::string& out) {
-  return JsonWriter(style, runtime, out).Write(value, 0);
+  RETURN_IF_ERROR(JsonWriter(style, runtime, out).Write(value, 0));
+  return runtime.SpendAppend(out.size(), 0);  // Escapes are longer than what they stand for.
 }
 
 }  // namespace regatta::jinja

@@ -124,6 +124,17 @@ TEST(JinjaTemplateTest, StepsAndBytesAreCountedToTheLast) {
   EXPECT_EQ(Render(source, {least, 99}).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
+TEST(JinjaTemplateTest, EscapesCountAsWhatIsWritten) {
+  const Limits limits = {100'000, 1000};
+  for (const char* written : {"(x,)", "x | tojson"}) {
+    const auto render = [&](int length) {
+      return Render(absl::StrCat("{% set x = '\a' * ", length, " %}{{ ", written, " }}"), limits);
+    };
+    EXPECT_TRUE(render(160).ok()) << written << ": " << render(160).status();
+    EXPECT_EQ(render(300).status().code(), absl::StatusCode::kResourceExhausted) << written;
+  }
+}
+
 TEST(JinjaTemplateTest, NestingIsBoundedNotFatal) {
   constexpr int kMany = 100'000;
   for (const auto& [open, close] : {std::pair("(", ")"),
