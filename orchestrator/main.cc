@@ -9,8 +9,8 @@
 
 int main(int argc, char** argv) {
   regatta::PollOwnSockets();
-  std::signal(SIGPIPE,
-              SIG_IGN);  // A run goes on when whoever reads along leaves: files are its result.
+  // A run goes on when whoever reads along leaves: files are its result.
+  std::signal(SIGPIPE, SIG_IGN);
   CLI::App app("Serves and benchmarks large language models on many ranks.", "regatta");
   app.require_subcommand(1);
   app.footer(std::string("Examples:\n"

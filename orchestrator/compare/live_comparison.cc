@@ -6,19 +6,16 @@
 #include <sstream>
 #include <utility>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "absl/types/span.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/benchmark_input.h"
 #include "orchestrator/benchmark/benchmark_session.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/benchmark/run_order.h"
+#include "orchestrator/benchmark/server_address.h"
 #include "orchestrator/benchmark/serving.h"
-#include "orchestrator/grpc/channel.h"
-#include "orchestrator/http/http_url.h"
 
 namespace regatta {
 namespace {
@@ -26,22 +23,6 @@ namespace {
 using Loads = std::vector<PlannedLoad>;
 
 bool SpeaksHttp(const std::string& url) { return absl::StartsWith(url, "http"); }
-
-// Host and port, as far as the text of `url` tells; `url` itself where it is none.
-std::string AddressOf(const std::string& url) {
-  std::string address = url;
-  if (SpeaksHttp(url)) {
-    const absl::StatusOr<HttpUrl> parsed = ParseHttpUrl(url);
-    if (parsed.ok()) address = absl::StrCat(BracketedHost(parsed->host), ":", parsed->port);
-  } else if (const auto parsed = AddressOfUrl(url); parsed.ok()) {
-    address = absl::AsciiStrToLower(*parsed);
-  }
-  absl::string_view port = address;
-  for (const char* loopback : {"localhost:", "[::1]:"}) {
-    if (absl::ConsumePrefix(&port, loopback)) return absl::StrCat("127.0.0.1:", port);
-  }
-  return address;
-}
 
 Loads LoadsOf(const LivePlan& plan) {
   Loads loads;
@@ -84,8 +65,7 @@ absl::Status MeasureBoth(const Loads& loads, size_t step, const std::atomic<bool
 }  // namespace
 
 absl::Status CheckCachesApart(const BenchmarkOptions& a, const BenchmarkOptions& b) {
-  const bool same_server = !a.url.empty() && SpeaksHttp(a.url) == SpeaksHttp(b.url) &&
-                           AddressOf(a.url) == AddressOf(b.url);
+  const bool same_server = !a.url.empty() && ServerAddress(a.url) == ServerAddress(b.url);
   const bool caches = SpeaksHttp(a.url) || (a.prefix_cache && b.prefix_cache);
   if (!same_server || !caches || a.load.cache_salt != b.load.cache_salt) return absl::OkStatus();
   return absl::InvalidArgumentError(absl::StrCat(

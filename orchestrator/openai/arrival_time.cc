@@ -66,14 +66,10 @@ Arrival ReceiveWithTime(int socket, char* data, size_t size) {
   message.msg_control = control;
   message.msg_controllen = sizeof(control);
   const ssize_t received = ::recvmsg(socket, &message, MSG_DONTWAIT);
-  const int error = errno;
+  if (received < 0) return {.error = errno, .at_ns = RealClock().NowNs()};
   const Instant now = Now();
   Arrival arrival;
   arrival.at_ns = now.monotonic_ns;
-  if (received < 0) {
-    arrival.error = error;
-    return arrival;
-  }
   arrival.size = static_cast<size_t>(received);
   const int64_t age_ns = now.real_ns - StampNs(message);
   if (age_ns > 0 && age_ns <= kSecondNs) arrival.at_ns -= age_ns;

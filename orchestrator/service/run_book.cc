@@ -7,9 +7,9 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/environment.h"
+#include "orchestrator/benchmark/server_address.h"
 #include "orchestrator/service/run_paths.h"
 #include "orchestrator/service/run_request.h"
-#include "orchestrator/service/server_address.h"
 
 namespace regatta {
 

@@ -1,5 +1,5 @@
 // URL, lookup, canonical form; see server_address.h.
-#include "orchestrator/service/server_address.h"
+#include "orchestrator/benchmark/server_address.h"
 
 #include <netinet/in.h>
 #include <sys/socket.h>

@@ -1,5 +1,5 @@
 // One server under many spellings, and names that nobody knows.
-#include "orchestrator/service/server_address.h"
+#include "orchestrator/benchmark/server_address.h"
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
