@@ -33,8 +33,9 @@ class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public D
     absl::MutexLock lock(&mutex_);
     if (ended_) return;
     last_queued_ = delta.finish_reason() != FINISH_REASON_NONE;
-    backlog_.Add(BytesOf(delta));
-    pending_.push_back(std::move(delta));
+    const size_t bytes = BytesOf(delta);
+    backlog_.Add(bytes);
+    pending_.push_back({std::move(delta), bytes});
     if (backlog_.overflows()) {
       if (id_ != 0) sink_.Cancel(id_);  // Otherwise Start does.
       End(grpc::Status(grpc::StatusCode::RESOURCE_EXHAUSTED, backlog_.Complaint()));
@@ -67,13 +68,18 @@ class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public D
   void OnDone() override { std::shared_ptr<GenerateCall> last = std::move(self_); }
 
  private:
+  struct Waiting {
+    TokenDelta delta;
+    size_t bytes = 0;
+  };
+
   void WriteNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
     if (writing_ || ended_) return;
     if (!pending_.empty()) {
       writing_ = true;
-      current_ = std::move(pending_.front());
+      current_ = std::move(pending_.front().delta);
+      backlog_.Take(1, pending_.front().bytes);
       pending_.pop_front();
-      backlog_.Take(1, BytesOf(current_));
       StartWrite(&current_);
     } else if (last_queued_) {
       End(grpc::Status::OK);
@@ -92,7 +98,7 @@ class GenerateCall final : public grpc::ServerWriteReactor<TokenDelta>, public D
 
   absl::Mutex mutex_;
   uint64_t id_ ABSL_GUARDED_BY(mutex_) = 0;
-  std::deque<TokenDelta> pending_ ABSL_GUARDED_BY(mutex_);
+  std::deque<Waiting> pending_ ABSL_GUARDED_BY(mutex_);
   DeltaBacklog backlog_ ABSL_GUARDED_BY(mutex_);  // of pending_
   bool writing_ ABSL_GUARDED_BY(mutex_) = false;
   bool last_queued_ ABSL_GUARDED_BY(mutex_) = false;

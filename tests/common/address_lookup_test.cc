@@ -5,22 +5,12 @@
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 
-#include "absl/synchronization/notification.h"
+#include "tests/testing/silent_resolver.h"
 
 namespace regatta {
 namespace {
 
 using ::testing::HasSubstr;
-
-absl::Notification& Released() {
-  static auto& released = *new absl::Notification;
-  return released;
-}
-
-int ResolveOnceReleased(const char*, const char*, const addrinfo*, addrinfo**) {
-  Released().WaitForNotification();
-  return EAI_AGAIN;
-}
 
 TEST(AddressLookup, NumbersAndBracketsAreUnderstood) {
   for (const char* host : {"127.0.0.1", "::1", "[::1]", ""}) {

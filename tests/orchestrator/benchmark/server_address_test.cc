@@ -7,7 +7,7 @@
 
 #include <cstdlib>
 
-#include "absl/synchronization/notification.h"
+#include "tests/testing/silent_resolver.h"
 
 namespace regatta {
 namespace {
@@ -19,15 +19,6 @@ int ResolveTwo(const char*, const char* port, const addrinfo* hints, addrinfo** 
 }
 
 int ResolveNothing(const char*, const char*, const addrinfo*, addrinfo**) { return EAI_NONAME; }
-
-absl::Notification& Released() {
-  static auto& released = *new absl::Notification;
-  return released;
-}
-int ResolveOnceReleased(const char*, const char*, const addrinfo*, addrinfo**) {
-  Released().WaitForNotification();
-  return EAI_AGAIN;
-}
 
 TEST(ServerAddressTest, TheSpellingDoesNotMatter) {
   for (const char* target :
