@@ -15,20 +15,21 @@ __device__ inline float PowerOfTwo(float x) {
   return result;
 }
 
+template <typename T>
+__device__ auto RoundPair(float low, float high) {
+  if constexpr (std::is_same_v<T, __half>) {
+    return __float22half2_rn({low, high});
+  } else {
+    return __float22bfloat162_rn({low, high});
+  }
+}
+
 // Two neighbouring elements in one register, and what rounding them lost in another: together 16
 // bits of each weight take part in the product with the values.
 template <typename T>
 __device__ void SplitPair(float low, float high, uint32_t& rounded, uint32_t& rest) {
-  using Pair = std::conditional_t<std::is_same_v<T, __half>, __half2, __nv_bfloat162>;
-  const auto narrow = [](float2 both) {
-    if constexpr (std::is_same_v<T, __half>) {
-      return __float22half2_rn(both);
-    } else {
-      return __float22bfloat162_rn(both);
-    }
-  };
-  const Pair pair = narrow({low, high});
-  const Pair lost = narrow({low - Widen(pair.x), high - Widen(pair.y)});
+  const auto pair = RoundPair<T>(low, high);
+  const auto lost = RoundPair<T>(low - Widen(pair.x), high - Widen(pair.y));
   rounded = *reinterpret_cast<const uint32_t*>(&pair);
   rest = *reinterpret_cast<const uint32_t*>(&lost);
 }

@@ -13,12 +13,14 @@ namespace {
 
 constexpr int kPromptThreads = (1 + kAttending) * kWarpgroup;
 
-// 64 rows of a warpgroup: products of fragments with whole tiles.
-template <typename C>
+// 64 rows of a warpgroup: products of fragments with whole tiles. `kExact`: of weights with what
+// rounding them to C lost, so that outputs are right to their own rounding; values in E4M3 are
+// coarser than what float16 loses.
+template <typename C, bool kExact>
 struct WarpgroupRows : WarpRows<C, kPromptDim> {
   static constexpr int kKeySteps = kTileKeys / 16;
   float score[kTileKeys / 8][4];
-  uint32_t weights[kKeySteps][4], rest[kKeySteps][4];
+  uint32_t weights[kKeySteps][4], rest[kExact ? kKeySteps : 1][4];
 
   __device__ void BeginScores(const SwizzledSide<C>& keys) {
     const uint64_t matrix = SwizzledMatrix(&keys, 0);
@@ -36,7 +38,9 @@ struct WarpgroupRows : WarpRows<C, kPromptDim> {
 #pragma unroll
     for (int k = 0; k < kKeySteps; ++k) {
       BeginTimesColumns<C>(this->sum, weights[k], Further(matrix, k * 16 * 128));
-      BeginTimesColumns<C>(this->sum, rest[k], Further(matrix, k * 16 * 128));
+      if constexpr (kExact) {
+        BeginTimesColumns<C>(this->sum, rest[k], Further(matrix, k * 16 * 128));
+      }
     }
     CommitProducts();
   }
@@ -44,12 +48,16 @@ struct WarpgroupRows : WarpRows<C, kPromptDim> {
     WaitProducts<0>();
     Pin(this->sum);
     Pin(weights);
-    Pin(rest);
+    if constexpr (kExact) Pin(rest);
   }
   __device__ void SplitScores() {
 #pragma unroll
     for (int k = 0; k < kKeySteps; ++k) {
-      this->template SplitWeights<kTileKeys>(score, k, weights[k], rest[k]);
+      if constexpr (kExact) {
+        this->template SplitWeights<kTileKeys>(score, k, weights[k], rest[k]);
+      } else {
+        this->template RoundWeights<kTileKeys>(score, k, weights[k]);
+      }
     }
   }
 
@@ -114,7 +122,7 @@ __global__ void __launch_bounds__(kPromptThreads, 1)
   } else {
     TakeRegisters<kAttendingRegisters>();
     const int own_row = static_cast<int>(threadIdx.x - kWarpgroup) / kWarp * 16;
-    WarpgroupRows<C> rows;
+    WarpgroupRows<C, std::is_same_v<C, S>> rows;
     const auto load = [&](const PromptWork& work) {
       rows.template Load<T, true>(call, work.s, work.kv_head, work.first_row + own_row);
     };

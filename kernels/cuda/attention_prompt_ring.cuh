@@ -45,8 +45,13 @@ template <typename Act>
 __device__ void ForWork(const AttentionCall& call, const PromptGrid& grid, PromptWork work,
                         const Act& act) {
   int tile = 0;
-  for (int i = blockIdx.x; i < grid.size(); i += gridDim.x) {
-    const PromptWork next(call, grid, min(i + static_cast<int>(gridDim.x), grid.size() - 1));
+  const int blocks = static_cast<int>(gridDim.x), own = static_cast<int>(blockIdx.x);
+  // Forwards and backwards in turn, so that nobody always gets the longer of a round.
+  const auto piece = [&](int round) {
+    return round * blocks + (round % 2 == 0 ? own : blocks - 1 - own);
+  };
+  for (int round = 0; piece(round) < grid.size(); ++round) {
+    const PromptWork next(call, grid, min(piece(round + 1), grid.size() - 1));
     act(work, next, tile);
     tile += work.num_tiles();
     work = next;

@@ -227,6 +227,17 @@ struct WarpRows {
     }
   }
 
+  // The same of the fragment alone.
+  template <int kKeys>
+  static __device__ void RoundWeights(const float (&score)[kKeys / 8][4], int k, uint32_t (&a)[4]) {
+#pragma unroll
+    for (int i = 0; i < 4; ++i) {
+      const float* pair = score[2 * k + i / 2] + i % 2 * 2;
+      const auto rounded = RoundPair<T>(pair[0], pair[1]);
+      a[i] = *reinterpret_cast<const uint32_t*>(&rounded);
+    }
+  }
+
   // Divides the sums of rows from first_row on and stores them, in Out or E4M3.
   template <typename Out, bool kWhole = false>
   __device__ void Store(const AttentionCall& call, int s, int kv_head, int first_row) const {

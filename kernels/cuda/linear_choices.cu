@@ -17,8 +17,10 @@ struct Record {
 int32_t TokenClass(int64_t tokens) {
   int64_t power = 1;
   while (power < tokens) power *= 2;
-  const int64_t between = power / 4 * 3;  // 1, 2, 3, 4, 6, 8, 12, 16, 24, ...
-  return static_cast<int32_t>(between >= tokens && power >= 4 ? between : power);
+  // 1, 2, 3, 4, 6, 8, 12, ... 512, then eight to each power of two, as tiles fill the device less
+  // evenly than a third more tokens would tell: 576, 640, ... 1024, 1152, ...
+  const int64_t step = power > 512 ? power / 16 : power >= 4 ? power / 4 : 1;
+  return static_cast<int32_t>((tokens + step - 1) / step * step);
 }
 
 std::optional<LinearChoice> LinearChoices::Find(const LinearShape& shape) const {
@@ -32,7 +34,7 @@ void LinearChoices::Set(const LinearShape& shape, const LinearChoice& choice) {
 }
 
 std::string LinearChoices::Header() const {
-  return "regatta products 2, " + device_ + ", cuBLASLt " + std::to_string(library_) + "\n";
+  return "regatta products 3, " + device_ + ", cuBLASLt " + std::to_string(library_) + "\n";
 }
 
 std::string LinearChoices::Export() const {

@@ -68,7 +68,7 @@ constrained() {
 }
 doctor() { stage doctor 30 "$BIN/regatta" doctor || true; cat "$OUT/doctor.log"; }
 operations() {
-  stage operations 90 "$BIN/cuda_ops_test" --gtest_brief=1 || grep -A6 Failure "$OUT/operations.log" | head -40
+  stage operations 240 "$BIN/cuda_ops_test" --gtest_brief=1 || grep -A6 Failure "$OUT/operations.log" | head -40
   tail -3 "$OUT/operations.log"
 }
 
