@@ -106,7 +106,7 @@ void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
   }
   // Of values in E4M3 the GPU weighs with the 11 bits of float16.
   const bool rounded = ops.Name() != "cpu" && cache.v.dtype == DType::kFloat8E4M3;
-  const double error = rounded ? 0x1p-11 * cache.v_scale : 1e-5 * std::max(1.0f, cache.v_scale);
+  const double error = rounded ? 0x1p-12 * cache.v_scale : 1e-5 * std::max(1.0f, cache.v_scale);
   if (shape.quantized_out) {
     ExpectQuantized(quantized, ActivationFormat::kStatic, width, want, "attention", error);
   } else {
