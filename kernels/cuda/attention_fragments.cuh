@@ -15,6 +15,7 @@ __device__ inline float PowerOfTwo(float x) {
   return result;
 }
 
+// Two neighbouring elements of T.
 template <typename T>
 __device__ auto RoundPair(float low, float high) {
   if constexpr (std::is_same_v<T, __half>) {

@@ -50,7 +50,7 @@ struct WarpgroupRows : WarpRows<C, kPromptDim> {
     Pin(weights);
     if constexpr (kExact) Pin(rest);
   }
-  __device__ void SplitScores() {
+  __device__ void MakeWeights() {
 #pragma unroll
     for (int k = 0; k < kKeySteps; ++k) {
       if constexpr (kExact) {
@@ -73,7 +73,7 @@ struct WarpgroupRows : WarpRows<C, kPromptDim> {
     WaitProducts<0>();
     Pin(score);
     this->template Soften<kTileKeys>(score, work.begin, scale_log2, shrink);
-    SplitScores();
+    MakeWeights();
     for (int first = work.begin + kTileKeys; first < work.end; first += kTileKeys, ++tile) {
       ring.AwaitFull(tile + 1);
       BeginScores(ring.Of(tile + 1).k);
@@ -84,7 +84,7 @@ struct WarpgroupRows : WarpRows<C, kPromptDim> {
       AwaitSums();
       ring.Empty(tile);
       this->Shrink(shrink);
-      SplitScores();
+      MakeWeights();
     }
     BeginSums(ring.Of(tile).v);
     proceed();
