@@ -94,24 +94,10 @@ std::string Refuted(const Recommendation& recommendation) {
   return text;
 }
 
-// A larger load that held the goal although one in front of it did not.
-std::string HeldBeyond(const Recommendation& recommendation) {
-  uint32_t largest = 0;
-  for (const LoadFigures& figures : recommendation.overload()) {
-    if (figures.missed().empty()) largest = std::max(largest, figures.concurrency());
-  }
-  if (largest == 0) return "";
-  return absl::StrCat("But ", largest,
-                      " users, measured as an overload, held the goal: some loads ",
-                      "between are on its very edge; longer points (--max-time-per-point) tell "
-                      "more.\n");
-}
-
 // Why no more users are recommended.
 std::string MoreUsers(const Recommendation& recommendation, const SearchReport& search) {
   if (!recommendation.limited_by().empty()) {
-    return absl::StrCat("More users: ", recommendation.limited_by(), "\n",
-                        HeldBeyond(recommendation));
+    return absl::StrCat("More users: ", recommendation.limited_by(), "\n");
   }
   uint32_t largest = 0;
   for (const SearchedLoad& load : search.loads()) largest = std::max(largest, load.concurrency());

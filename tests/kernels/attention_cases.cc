@@ -25,10 +25,11 @@ struct AttentionShape {
   bool rounds_weights = false;
 };
 
-// Softmax over all visible positions of one (token, head), in float64.
+// Softmax over all visible positions of one (token, head), in float64; and of the magnitudes of
+// values, by which a relative error of every weight is to be multiplied.
 void ReferenceRow(const AttentionShape& shape, const PagedBatch& paged, const double* q,
                   const std::vector<double>& keys, const std::vector<double>& values, int token,
-                  int head, double scale, double* out) {
+                  int head, double scale, double* out, double* magnitudes) {
   const int position = paged.positions()[token];
   const int first = shape.window > 0 ? std::max(0, position - shape.window + 1) : 0;
   const int kv_head = head / (shape.num_heads / shape.num_kv_heads);
@@ -47,9 +48,14 @@ void ReferenceRow(const AttentionShape& shape, const PagedBatch& paged, const do
   double sum = 0;
   for (double& weight : weights) sum += weight = std::exp(weight - max);
   for (int i = 0; i < shape.head_dim; ++i) {
-    double total = 0;
-    for (int p = first; p <= position; ++p) total += weights[p - first] * row(values, p)[i];
+    double total = 0, magnitude = 0;
+    for (int p = first; p <= position; ++p) {
+      const double term = weights[p - first] * row(values, p)[i];
+      total += term;
+      magnitude += std::abs(term);
+    }
     out[i] = total / sum;
+    magnitudes[i] = magnitude / sum;
   }
 }
 
@@ -98,20 +104,23 @@ void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
   std::vector<double> values = cache_v.Read();
   for (double& key : keys) key *= cache.k_scale;
   for (double& value : values) value *= cache.v_scale;
-  std::vector<double> want(queries.size());
+  std::vector<double> want(queries.size()), errors(queries.size());
   for (int t = 0; t < paged.num_tokens(); ++t) {
     for (int h = 0; h < shape.num_heads; ++h) {
       const int64_t offset = t * width + int64_t{h} * shape.head_dim;
       ReferenceRow(shape, paged, queries.data() + offset, keys, values, t, h, scale,
-                   want.data() + offset);
+                   want.data() + offset, errors.data() + offset);
     }
   }
   const bool rounded = shape.rounds_weights && ops.Name() != "cpu" && SizeOf(dtype) == 2;
-  const double error = rounded ? 0x1p-12 * cache.v_scale : 1e-5 * std::max(1.0f, cache.v_scale);
+  for (double& error : errors) {
+    error =
+        (rounded ? RoundingOf(DType::kFloat16) * error : 0) + 1e-5 * std::max(1.0f, cache.v_scale);
+  }
   if (shape.quantized_out) {
-    ExpectQuantized(quantized, ActivationFormat::kStatic, width, want, "attention", error);
+    ExpectQuantized(quantized, ActivationFormat::kStatic, width, want, "attention", errors);
   } else {
-    ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, error, "attention");
+    ExpectNear(out.Read(), want, RoundingOf(dtype) * 1.01, errors, "attention");
   }
 }
 

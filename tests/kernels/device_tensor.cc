@@ -155,9 +155,14 @@ double RoundingOf(DType dtype) {
 
 void ExpectNear(const std::vector<double>& got, const std::vector<double>& want, double relative,
                 double absolute, const std::string& what) {
+  ExpectNear(got, want, relative, std::vector<double>(want.size(), absolute), what);
+}
+
+void ExpectNear(const std::vector<double>& got, const std::vector<double>& want, double relative,
+                const std::vector<double>& absolute, const std::string& what) {
   ASSERT_EQ(got.size(), want.size()) << what;
   for (size_t i = 0; i < got.size(); ++i) {
-    const double limit = relative * std::abs(want[i]) + absolute;
+    const double limit = relative * std::abs(want[i]) + absolute[i];
     ASSERT_LE(std::abs(got[i] - want[i]), limit)
         << what << ": element " << i << " of " << got.size() << " is " << got[i] << ", not "
         << want[i];

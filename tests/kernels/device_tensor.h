@@ -78,6 +78,9 @@ SampleResult DrawNow(Ops& ops, const Tensor& logits, const std::vector<SampleRow
 double RoundingOf(DType dtype);
 
 // Fails with the first element that differs by more than relative * |want| + absolute, or is NaN.
+// `absolute` may be one for each element.
+void ExpectNear(const std::vector<double>& got, const std::vector<double>& want, double relative,
+                const std::vector<double>& absolute, const std::string& what);
 void ExpectNear(const std::vector<double>& got, const std::vector<double>& want, double relative,
                 double absolute, const std::string& what);
 

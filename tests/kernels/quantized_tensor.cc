@@ -123,7 +123,13 @@ std::vector<double> QuantizedActivation::Read() const {
 }
 
 void ExpectQuantized(const QuantizedActivation& got, ActivationFormat format, int64_t width,
-                     const std::vector<double>& want, const std::string& what, double error) {
+                     const std::vector<double>& want, const std::string& what) {
+  ExpectQuantized(got, format, width, want, what, std::vector<double>(want.size()));
+}
+
+void ExpectQuantized(const QuantizedActivation& got, ActivationFormat format, int64_t width,
+                     const std::vector<double>& want, const std::string& what,
+                     const std::vector<double>& errors) {
   const std::vector<double> values = got.Read();
   const std::vector<double> scales = got.Scales();
   ASSERT_EQ(values.size(), want.size()) << what;
@@ -139,7 +145,7 @@ void ExpectQuantized(const QuantizedActivation& got, ActivationFormat format, in
     }
     const double most = kFloat8Max * scales[i];
     const double held = std::clamp(want[i], -most, most);
-    const double limit = 0x1.01p-4 * std::abs(held) + 0x1.1p-10 * scales[i] + error;
+    const double limit = 0x1.01p-4 * std::abs(held) + 0x1.1p-10 * scales[i] + errors[i];
     ASSERT_LE(std::abs(values[i] - held), limit)
         << what << ": element " << i << " stands for " << values[i] << ", not " << held;
   }

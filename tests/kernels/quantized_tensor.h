@@ -46,8 +46,12 @@ class QuantizedActivation {
 };
 
 // Fails unless `got` stands for `want` as well as E4M3 can: scales are the largest magnitude that
-// shares them / 448 (unless static), elements, which may be off by `error`, are rounded once.
+// shares them / 448 (unless static), elements, which may be off by their `errors`, are rounded
+// once.
 void ExpectQuantized(const QuantizedActivation& got, ActivationFormat format, int64_t width,
-                     const std::vector<double>& want, const std::string& what, double error = 0);
+                     const std::vector<double>& want, const std::string& what);
+void ExpectQuantized(const QuantizedActivation& got, ActivationFormat format, int64_t width,
+                     const std::vector<double>& want, const std::string& what,
+                     const std::vector<double>& errors);
 
 }  // namespace regatta

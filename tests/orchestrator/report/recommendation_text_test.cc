@@ -53,16 +53,6 @@ TEST(RecommendationTextTest, AnswersInWordsAndHoldsThePredictionAgainstWhatWasCo
   EXPECT_THAT(text, Not(HasSubstr("Applied")));
 }
 
-TEST(RecommendationTextTest, TellsOfALargerLoadThatHeldTheGoal) {
-  SweepReport sweep = Recommended();
-  EXPECT_THAT(RecommendationText(sweep), Not(HasSubstr("But")));
-  *sweep.mutable_recommendation()->add_overload() = Figures(400, 51, 1);
-  EXPECT_THAT(RecommendationText(sweep),
-              HasSubstr("below 50\nBut 400 users, measured as an overload, held the goal: "));
-  sweep.mutable_recommendation()->clear_limited_by();  // as of the best throughput
-  EXPECT_THAT(RecommendationText(sweep), Not(HasSubstr("But")));
-}
-
 TEST(RecommendationTextTest, SaysWhenTheLargestLoadSearchedIsTheAnswer) {
   SweepReport sweep = Recommended();
   sweep.mutable_recommendation()->clear_limited_by();
