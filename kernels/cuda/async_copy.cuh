@@ -20,13 +20,6 @@ __device__ inline uint64_t ReadOncePolicy() {
   return policy;
 }
 
-// And of data that others will read too.
-__device__ inline uint64_t ReadOftenPolicy() {
-  uint64_t policy;
-  asm("createpolicy.fractional.L2::evict_last.b64 %0, 1.0;" : "=l"(policy));
-  return policy;
-}
-
 // CopyAsync of data that is read once.
 __device__ inline void CopyAsyncOnce(void* to, const void* from, int held, uint64_t policy) {
   const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(to));

@@ -151,10 +151,6 @@ bool SkinnyFits(const SkinnyProduct& product) {
 }
 
 SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiprocessors) {
-  if (product.x.values.dim(0) > 32 || getenv("REGATTA_STREAM") != nullptr) {
-    const SkinnyShape stream = ShapeStreamProduct(product, num_multiprocessors);
-    if (stream.clusters > 0 || product.x.values.dim(0) > 32) return stream;
-  }
   SkinnyShape shape;
   const int64_t units = CeilDiv(product.weight.dim(0), kUnitRows);
   const int64_t steps = CeilDiv(RowBytes(product), kDepth);
@@ -176,7 +172,6 @@ SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiproces
 void LaunchSkinnyProduct(const SkinnyProduct& product, const SkinnyShape& shape,
                          cudaStream_t stream) {
   CHECK_GT(shape.clusters, 0);
-  if (shape.stages > 0) return LaunchStreamProduct(product, shape, stream);
   const int64_t size = static_cast<int64_t>(SizeOf(product.weight.dtype));
   const int64_t row_bytes = RowBytes(product);
   const SkinnyCall call = {.product = product,

@@ -11,7 +11,7 @@
 
 namespace regatta {
 
-inline constexpr int64_t kSkinnyTokens = 128;
+inline constexpr int64_t kSkinnyTokens = 32;
 
 struct SkinnyProduct {
   Activation x;         // [T, in], T at most kSkinnyTokens; plain, static or scaled per token
@@ -28,7 +28,6 @@ struct SkinnyShape {
   int cluster = 1;   // blocks that share the depth
   int clusters = 0;  // that run at once; 0: the device runs none, or has no room for the tokens
   int shared_bytes = 0;
-  int stages = 0;
 };
 
 // Whether the kernel takes the product: few tokens of 16-bit or E4M3 elements, rows of whole 16
@@ -41,10 +40,6 @@ SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiproces
 // Begins early (dependent_launch.cuh) and reads weights before the kernel in front has ended: what
 // made them must have ended before that one began.
 void LaunchSkinnyProduct(const SkinnyProduct& product, const SkinnyShape& shape,
-                         cudaStream_t stream);
-
-SkinnyShape ShapeStreamProduct(const SkinnyProduct& product, int num_multiprocessors);
-void LaunchStreamProduct(const SkinnyProduct& product, const SkinnyShape& shape,
                          cudaStream_t stream);
 
 }  // namespace regatta

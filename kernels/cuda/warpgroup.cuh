@@ -33,21 +33,6 @@ struct PhaseBarrier {
   __device__ void Arrive() {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(address()) : "memory");
   }
-  // Arrives, and lets the phase end only when copies have brought so many bytes as well.
-  __device__ void ArriveExpecting(int num_bytes) {
-    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address()),
-                 "r"(num_bytes)
-                 : "memory");
-  }
-  // Arrives at this barrier of block `rank` of the cluster.
-  __device__ void ArriveAt(int rank) {
-    asm volatile(
-        "{.reg .b32 theirs;\n"
-        "mapa.shared::cluster.u32 theirs, %0, %1;\n"
-        "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [theirs];}" ::"r"(address()),
-        "r"(rank)
-        : "memory");
-  }
   // Returns once phase `phase` (0, 1, ...) has ended; it is the current one or that before it.
   __device__ void Await(int phase) {
     asm volatile(
@@ -57,26 +42,7 @@ struct PhaseBarrier {
         "r"(phase & 1)
         : "memory");
   }
-  // Await of arrivals from all blocks of the cluster, with what they wrote before.
-  __device__ void AwaitCluster(int phase) {
-    asm volatile(
-        "{.reg .pred ended;\n"
-        "again: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 ended, [%0], %1;\n"
-        "@!ended bra again;}" ::"r"(address()),
-        "r"(phase & 1)
-        : "memory");
-  }
 };
-
-// Barriers that this thread made can be used by copies; by other threads after the next barrier.
-__device__ inline void PublishBarriers() {
-  asm volatile("fence.mbarrier_init.release.cluster;\nfence.proxy.async;" ::: "memory");
-}
-
-// Every thread of warpgroup `index` of the block comes here before any goes on.
-__device__ inline void SyncWarpgroup(int index) {
-  asm volatile("bar.sync %0, 128;" ::"r"(index + 1) : "memory");
-}
 
 // What this thread stored to shared memory is seen by products begun after the next barrier.
 __device__ inline void PublishToProducts() {
@@ -179,61 +145,6 @@ __device__ void BeginTimesColumns(float (&d)[16][4], const uint32_t (&a)[4], uin
   }
 }
 
-// d = a b or d += a b, begun, of matrices in shared memory: a has 64 rows and b, transposed, kColumns
-// rows of 32 bytes.
-#define REGATTA_MULTIPLY(columns, registers, a_place, b_place, adds_place, type, rest, ...)       \
-  asm volatile("{.reg .pred adds; setp.ne.b32 adds, %" adds_place ", 0;\n"                        \
-               "wgmma.mma_async.sync.aligned.m64n" columns type " {" registers "}, %" a_place     \
-               ", %" b_place ", adds, 1, 1" rest ";}"                                             \
-               : __VA_ARGS__                                                                      \
-               : "l"(a), "l"(b), "r"(static_cast<int>(adds)))
-#define REGATTA_MULTIPLY_TYPES(columns, registers, a_place, b_place, adds_place, ...)             \
-  if constexpr (sizeof(T) == 1) {                                                                 \
-    REGATTA_MULTIPLY(columns, registers, a_place, b_place, adds_place, "k32.f32.e4m3.e4m3", "",   \
-                     __VA_ARGS__);                                                                \
-  } else if constexpr (std::is_same_v<T, __half>) {                                               \
-    REGATTA_MULTIPLY(columns, registers, a_place, b_place, adds_place, "k16.f32.f16.f16",         \
-                     ", 0, 0", __VA_ARGS__);                                                      \
-  } else {                                                                                        \
-    REGATTA_MULTIPLY(columns, registers, a_place, b_place, adds_place, "k16.f32.bf16.bf16",       \
-                     ", 0, 0", __VA_ARGS__);                                                      \
-  }
-#define REGATTA_NAMES_4 "%0,%1,%2,%3"
-#define REGATTA_NAMES_8 REGATTA_NAMES_4 ",%4,%5,%6,%7"
-#define REGATTA_NAMES_16 REGATTA_NAMES_8 ",%8,%9,%10,%11,%12,%13,%14,%15"
-#define REGATTA_NAMES_32 \
-  REGATTA_NAMES_16 ",%16,%17,%18,%19,%20,%21,%22,%23,%24,%25,%26,%27,%28,%29,%30,%31"
-#define REGATTA_NAMES_64                                                                          \
-  REGATTA_NAMES_32                                                                                \
-  ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54," \
-  "%55,%56,%57,%58,%59,%60,%61,%62,%63"
-
-template <typename T, int kColumns>
-__device__ void BeginMultiply(float (&d)[kColumns / 8][4], uint64_t a, uint64_t b, bool adds) {
-  if constexpr (kColumns == 8) {
-    REGATTA_MULTIPLY_TYPES("8", REGATTA_NAMES_4, "4", "5", "6", REGATTA_FOUR(d, 0))
-  } else if constexpr (kColumns == 16) {
-    REGATTA_MULTIPLY_TYPES("16", REGATTA_NAMES_8, "8", "9", "10", REGATTA_FOUR(d, 0),
-                           REGATTA_FOUR(d, 1))
-  } else if constexpr (kColumns == 32) {
-    REGATTA_MULTIPLY_TYPES("32", REGATTA_NAMES_16, "16", "17", "18", REGATTA_SIXTEEN(d, 0))
-  } else if constexpr (kColumns == 64) {
-    REGATTA_MULTIPLY_TYPES("64", REGATTA_NAMES_32, "32", "33", "34", REGATTA_SIXTEEN(d, 0),
-                           REGATTA_SIXTEEN(d, 4))
-  } else {
-    static_assert(kColumns == 128);
-    REGATTA_MULTIPLY_TYPES("128", REGATTA_NAMES_64, "64", "65", "66", REGATTA_SIXTEEN(d, 0),
-                           REGATTA_SIXTEEN(d, 4), REGATTA_SIXTEEN(d, 8), REGATTA_SIXTEEN(d, 12))
-  }
-}
-
-#undef REGATTA_NAMES_64
-#undef REGATTA_NAMES_32
-#undef REGATTA_NAMES_16
-#undef REGATTA_NAMES_8
-#undef REGATTA_NAMES_4
-#undef REGATTA_MULTIPLY_TYPES
-#undef REGATTA_MULTIPLY
 #undef REGATTA_TIMES_COLUMNS
 #undef REGATTA_TIMES_ROWS
 #undef REGATTA_SIXTEEN

@@ -147,9 +147,7 @@ std::vector<OpCase> SkinnyCases() {
     // Depths of less than a step of the kernel, of steps that the blocks of a cluster share
     // unevenly, and units of features that are not whole.
     const Shape shapes[] = {{1, 16, 64},    {3, 128, 100},  {8, 1040, 65},   {9, 2320, 192},
-                            {16, 4096, 40}, {17, 784, 130}, {32, 1552, 257}, {2, 8208, 8},
-                            {33, 768, 65},  {64, 2304, 130},  {48, 14336, 72}, {100, 1024, 200},
-                            {128, 512, 96}};
+                            {16, 4096, 40}, {17, 784, 130}, {32, 1552, 257}, {2, 8208, 8}};
     for (const Shape& shape : shapes) {
       // No bias where its dtype is none of activations.
       for (const auto& [out, bias] : {std::pair{DType::kFloat32, DType::kInt32},
@@ -168,7 +166,7 @@ std::vector<OpCase> SkinnyCases() {
                        }});
     }
   };
-  for (const int64_t tokens : {1, 5, 16, 32, 64, 120}) {
+  for (const int64_t tokens : {1, 5, 16, 32}) {
     cases.push_back({CaseName("SkinnyChain_bfloat16", tokens),
                      [=](Ops& ops) { CheckSkinnyChain(ops, std::nullopt, tokens); }});
     for (const WeightForm form : {WeightForm::kTensor, WeightForm::kChannel}) {
