@@ -31,7 +31,7 @@ class Device {
   // Bytes that the KV cache of a rank may still take, of `world_size` ranks that ask at once.
   virtual uint64_t FreeMemory(Ops& ops, int world_size) = 0;
 
-  // What rank 0 of a group of `world_size` ranks gives out.
+  // What rank 0 of a group of `world_size` ranks, at least two, gives out.
   virtual absl::StatusOr<std::unique_ptr<GroupOffer>> Offer(int world_size) = 0;
   // Joins the group `id` as `rank` and waits for all: DEADLINE_EXCEEDED names the missing ones,
   // CANCELLED once `stop` turns true. `ops` must outlive the group.

@@ -73,9 +73,12 @@ absl::StatusOr<std::string> RankLifecycle::Prepare(const PrepareRequest& request
     return absl::InvalidArgumentError(
         absl::StrCat("world_size: ", request.world_size(), " ranks; expected 1 to ", kMaxRanks));
   }
-  ASSIGN_OR_RETURN(offer_, device_.Offer(static_cast<int>(request.world_size())));
+  offer_.reset();
+  if (request.world_size() > 1) {  // nobody comes to a rank that is alone: it would listen for ever
+    ASSIGN_OR_RETURN(offer_, device_.Offer(static_cast<int>(request.world_size())));
+  }
   owner_.HoldFor(call.router, owner_grace_);
-  return offer_->id();
+  return offer_ == nullptr ? "" : offer_->id();
 }
 
 absl::StatusOr<Formed> RankLifecycle::Form(

@@ -49,7 +49,7 @@ fi
 # look for, the kernels that share memory between threads.
 declare -A checked=(
   [memcheck]='*/RmsNorm_*_3_250:*/AddGated_*_3_250:*/Linear_*bias_3_33_129:*/Rope_*4_4_80*:*/Attention_*_bfloat16_*:*/MoeRoute_60_4*_3:*/MoeExperts_*_17_8_2_ep_2:*/SamplePenalties:*/SampleGreedyEdges:*/SampleLogprobs:*/Skinny_*_9_2320_192:*/SkinnyChain_*_5'
-  [racecheck]='*/RmsNorm_bfloat16_3_250:*/Linear_float16_to_float16_plain_3_33_129:*/Attention_17_*:*/Attention_24_*:*/Attention_75_*:*/Attention_76_*:*/Attention_81_*:*/Attention_86_*:*/MoeExperts_bfloat16_3_*_ep_2:*/MoeExperts_float32_3_*_ep_1:*/Skinny_*_to_float32_bias_int32_9_2320_192:*/Skinny_*_to_float32_bias_int32_3_128_100'
+  [racecheck]='*/RmsNorm_bfloat16_3_250:*/Linear_float16_to_float16_plain_3_33_129:*/Attention_17_*:*/Attention_24_*:*/Attention_75_*:*/Attention_76_*:*/Attention_81_*:*/Attention_86_*:*/MoeExperts_bfloat16_3_*_ep_2:*/MoeExperts_float32_3_*_ep_1:*/Skinny_*_to_float32_bias_int32_9_2320_192:*/Skinny_*_to_float32_bias_int32_3_128_100:*/AddRmsNorm_bfloat16_3_250:*/GatedMlp_bfloat16_3:*/LinearReduceAddNorm_bfloat16_3:*/Producers_*_bfloat16_3_250:*/Quantize_*_bfloat16_3_250:*/MoeRoute_60_4*_3:*/QuantizedExperts_bfloat16_*:*/SamplePenalties:*/SampleLogprobs'
 )
 for tool in ${SANITIZERS:-memcheck racecheck}; do
   log=$OUT/$tool.log

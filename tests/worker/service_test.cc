@@ -164,6 +164,7 @@ class ServiceTest : public ::testing::Test {
     std::string id;
     const auto world = static_cast<uint32_t>(workers.size());
     EXPECT_TRUE(workers[0]->Prepare(epoch, world, &id).ok());
+    EXPECT_EQ(id.empty(), world == 1) << "nobody meets a rank that is alone";
     std::vector<grpc::Status> statuses(workers.size());
     std::vector<std::thread> threads;
     for (uint32_t rank = 0; rank < world; ++rank) {
