@@ -91,13 +91,23 @@ ComparedLoad CompareLoad(const MatchedLoad& load, double margin) {
   return compared;
 }
 
+// Why there is no ratio of the samples; empty where there is one.
+std::string WhyUnjudged(const MatchedLoad& load, const MetricSamples& samples) {
+  if (load.a.empty() || load.b.empty()) return "no runs of both in which all requests succeeded";
+  if (samples.a.empty() || samples.b.empty()) {
+    return absl::StrCat(samples.a.empty() ? "A" : "B", " has no such figure");
+  }
+  return HasZero(samples) ? "zero in some run" : "";
+}
+
 GateFinding JudgeGate(const Gate& gate, const MatchedLoad& load, double confidence) {
   GateFinding finding;
   finding.set_condition(gate.text);
   finding.set_load(load.load);
   finding.set_outcome(GATE_NOT_JUDGED);
   const MetricSamples samples = load.SamplesOf(*gate.metric);
-  if (samples.a.empty() || samples.b.empty() || HasZero(samples)) return finding;
+  finding.set_unjudged(WhyUnjudged(load, samples));
+  if (!finding.unjudged().empty()) return finding;
   const Effect effect = EffectOf(load, samples, confidence);
   finding.set_ratio(effect.ratio);
   finding.set_confidence(effect.confidence);
@@ -106,6 +116,7 @@ GateFinding JudgeGate(const Gate& gate, const MatchedLoad& load, double confiden
     finding.set_high(effect.interval->high);
   }
   finding.set_outcome(Decide(gate, effect));
+  if (!effect.interval.has_value()) finding.set_unjudged("too few runs for an interval");
   return finding;
 }
 
@@ -127,6 +138,7 @@ void JudgeGates(const std::vector<Gate>& gates, const MatchedRuns& matched,
       finding.set_condition(gate.text);
       finding.set_load(load);
       finding.set_outcome(GATE_NOT_JUDGED);
+      finding.set_unjudged("no runs of B to compare with");
     }
   }
 }

@@ -44,8 +44,8 @@ std::string VerdictText(Verdict verdict, bool indicative) {
   }
 }
 
-std::string OutcomeText(GateOutcome outcome) {
-  switch (outcome) {
+std::string OutcomeText(const GateFinding& gate) {
+  switch (gate.outcome()) {
     case GATE_HOLDS:
       return "HOLDS: failed";
     case GATE_EXCLUDED:
@@ -53,7 +53,7 @@ std::string OutcomeText(GateOutcome outcome) {
     case GATE_OPEN:
       return "neither shown nor excluded";
     default:
-      return "NOT JUDGED: no interval";
+      return absl::StrCat("NOT JUDGED: ", gate.unjudged());
   }
 }
 
@@ -80,7 +80,7 @@ std::vector<TextRow> GateRows(const Comparison& comparison) {
     }
     rows.push_back({gate.condition(), gate.load(),
                     gate.ratio() > 0 ? ChangeText(gate.ratio()) : "-", interval,
-                    OutcomeText(gate.outcome())});
+                    OutcomeText(gate)});
   }
   return rows;
 }

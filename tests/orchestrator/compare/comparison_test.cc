@@ -106,7 +106,9 @@ TEST(CompareRunsTest, SingleRunsHaveRatiosAndNoVerdict) {
   EXPECT_EQ(figure.confidence(), 0);
   EXPECT_EQ(figure.verdict(), VERDICT_TOO_FEW_RUNS);
   EXPECT_EQ(comparison.gates(0).outcome(), GATE_NOT_JUDGED);
-  EXPECT_THAT(ComparisonText(comparison, false), HasSubstr("not enough data"));
+  EXPECT_THAT(
+      ComparisonText(comparison, false),
+      AllOf(HasSubstr("not enough data"), HasSubstr("NOT JUDGED: too few runs for an interval")));
 }
 
 TEST(CompareRunsTest, LoadsThatOnlyOneHasAreNamed) {
@@ -126,6 +128,9 @@ TEST(CompareRunsTest, LoadsThatOnlyOneHasAreNamed) {
   EXPECT_EQ(comparison.gates(2).load(), "concurrency 64");
   EXPECT_EQ(comparison.gates(3).load(), "concurrency 16");
   for (const int gate : {2, 3}) EXPECT_EQ(comparison.gates(gate).outcome(), GATE_NOT_JUDGED);
+  EXPECT_EQ(comparison.gates(2).unjudged(), "no runs of both in which all requests succeeded");
+  EXPECT_EQ(comparison.gates(3).unjudged(), "no runs of B to compare with");
+  EXPECT_TRUE(comparison.gates(0).unjudged().empty());
   SweepReport alone;
   AddRun(3, 1, 1, 1, alone);
   const absl::Status nothing = CompareRuns({"a", a}, {"x", alone}, {}).status();
