@@ -94,9 +94,6 @@ ComparedLoad CompareLoad(const MatchedLoad& load, double margin) {
 // Why there is no ratio of the samples; empty where there is one.
 std::string WhyUnjudged(const MatchedLoad& load, const MetricSamples& samples) {
   if (load.a.empty() || load.b.empty()) return "no runs of both in which all requests succeeded";
-  if (samples.a.empty() || samples.b.empty()) {
-    return absl::StrCat(samples.a.empty() ? "A" : "B", " has no such figure");
-  }
   return HasZero(samples) ? "zero in some run" : "";
 }
 

@@ -10,19 +10,24 @@
 namespace regatta {
 namespace {
 
-using LoadRuns = std::vector<const PointReport*>;
-
-bool Has(const LoadRuns& loads, uint32_t concurrency) {
-  return std::any_of(loads.begin(), loads.end(), [&](const PointReport* load) {
-    return load->regatta().concurrency() == concurrency;
-  });
+// The best load of the search among those that fresh prompts have not refuted.
+const PointReport* BestLoad(const Goal& goal, const SweepReport& sweep,
+                            const Recommendation& answer) {
+  std::vector<const PointReport*> loads = RunsOf(sweep, kSearchRole);
+  const auto refuted = [&](const PointReport* load) {
+    return std::any_of(answer.refuted().begin(), answer.refuted().end(), [&](const auto& figures) {
+      return figures.concurrency() == load->regatta().concurrency();
+    });
+  };
+  loads.erase(std::remove_if(loads.begin(), loads.end(), refuted), loads.end());
+  return BestPoint(goal, loads);
 }
 
 // What the smallest load above `concurrency` misses; empty where there is none or it misses
 // nothing.
-std::string WhatLimits(const Goal& goal, const LoadRuns& loads, uint32_t concurrency) {
+std::string WhatLimits(const Goal& goal, const SweepReport& sweep, uint32_t concurrency) {
   const PointReport* next = nullptr;
-  for (const PointReport* load : loads) {
+  for (const PointReport* load : RunsOf(sweep, kSearchRole)) {
     const uint32_t users = load->regatta().concurrency();
     if (users <= concurrency) continue;
     if (next == nullptr || users < next->regatta().concurrency()) next = load;
@@ -32,16 +37,15 @@ std::string WhatLimits(const Goal& goal, const LoadRuns& loads, uint32_t concurr
   return missed.empty() ? "" : absl::StrCat("c=", next->regatta().concurrency(), ": ", missed);
 }
 
-// Until one of `loads` is confirmed, or there is none to try.
+// Until a load is confirmed, or there is none to try.
 std::optional<MissingRun> Confirm(const Goal& goal, uint32_t repeats, const SweepReport& sweep,
-                                  const LoadRuns& loads, Recommendation& answer) {
-  LoadRuns untried = loads;
-  while (const PointReport* const best = BestPoint(goal, untried)) {
-    untried.erase(std::find(untried.begin(), untried.end(), best));
+                                  Recommendation& answer) {
+  while (answer.refuted_size() < kMostConfirmations) {
+    const PointReport* const best = BestLoad(goal, sweep, answer);
+    if (best == nullptr) break;
     const uint32_t users = best->regatta().concurrency();
-    const LoadRuns runs = RunsOf(sweep, kConfirmRole, users);
+    const std::vector<const PointReport*> runs = RunsOf(sweep, kConfirmRole, users);
     if (runs.size() < repeats) {
-      if (answer.refuted_size() >= kMostConfirmations) continue;
       return MissingRun{users, static_cast<uint32_t>(runs.size() + 1), kConfirmRole};
     }
     const LoadFigures confirmed = FiguresOf(goal, runs);
@@ -50,14 +54,14 @@ std::optional<MissingRun> Confirm(const Goal& goal, uint32_t repeats, const Swee
       continue;
     }
     answer.set_concurrency(users);
-    answer.set_limited_by(WhatLimits(goal, loads, users));
+    answer.set_limited_by(WhatLimits(goal, sweep, users));
     *answer.mutable_predicted() = FiguresOf(goal, {best});
     *answer.mutable_confirmed() = confirmed;
     return std::nullopt;
   }
   answer.set_limited_by(answer.refuted_size() > 0
                             ? "fresh prompts confirmed no load that the search found"
-                            : WhatLimits(goal, loads, 0));
+                            : WhatLimits(goal, sweep, 0));
   return std::nullopt;
 }
 
@@ -72,21 +76,6 @@ std::vector<const PointReport*> RunsOf(const SweepReport& sweep, const std::stri
     if (concurrency == 0 || info.concurrency() == concurrency) runs.push_back(&run);
   }
   return runs;
-}
-
-std::vector<const PointReport*> KnownLoads(const Goal& goal, uint32_t most_users,
-                                           const SweepReport& sweep) {
-  LoadRuns known;
-  const bool largest = goal.kind != Goal::Kind::kThroughput;
-  for (const PointReport& run : sweep.runs()) {
-    const RegattaInfo& info = run.regatta();
-    const bool held = largest && info.search_role() == kOverloadRole &&
-                      info.concurrency() <= most_users && MissedBy(goal, run).empty();
-    if (info.search_role() == kSearchRole || (held && !Has(known, info.concurrency()))) {
-      known.push_back(&run);
-    }
-  }
-  return known;
 }
 
 std::vector<uint32_t> OverloadsOf(uint32_t users) {
@@ -104,18 +93,17 @@ std::vector<uint32_t> RunsOfAnswer(uint32_t users, uint32_t repeats, bool apply)
   return runs;
 }
 
-std::optional<MissingRun> FillAnswer(const Goal& goal, uint32_t most_users, uint32_t repeats,
-                                     const SweepReport& sweep, Recommendation& answer) {
+std::optional<MissingRun> FillAnswer(const Goal& goal, uint32_t repeats, const SweepReport& sweep,
+                                     Recommendation& answer) {
   answer.Clear();
   answer.set_goal(GoalName(goal));
   answer.set_question(DescribeGoal(goal));
   answer.set_min_user_speed_tok_s(goal.min_user_speed);
   answer.set_max_ttft_ms(goal.max_ttft_ms);
-  const LoadRuns loads = KnownLoads(goal, most_users, sweep);
-  const std::optional<MissingRun> unconfirmed = Confirm(goal, repeats, sweep, loads, answer);
+  const std::optional<MissingRun> unconfirmed = Confirm(goal, repeats, sweep, answer);
   if (unconfirmed || answer.concurrency() == 0) return unconfirmed;
   for (const uint32_t users : OverloadsOf(answer.concurrency())) {
-    const LoadRuns runs = RunsOf(sweep, kOverloadRole, users);
+    const std::vector<const PointReport*> runs = RunsOf(sweep, kOverloadRole, users);
     if (runs.empty()) return MissingRun{users, 1, kOverloadRole};
     *answer.add_overload() = FiguresOf(goal, runs);
   }

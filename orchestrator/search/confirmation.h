@@ -26,12 +26,6 @@ inline constexpr int kMostConfirmations = 3;
 std::vector<const PointReport*> RunsOf(const SweepReport& sweep, const std::string& role,
                                        uint32_t concurrency = 0);
 
-// The loads that a search for `goal` knows: those that it chose and, as a system may be better at
-// more users than at some, overloads of up to `most_users` that held the goal after all. These are
-// where the largest load is asked for, which is not so of Goal::Kind::kThroughput.
-std::vector<const PointReport*> KnownLoads(const Goal& goal, uint32_t most_users,
-                                           const SweepReport& sweep);
-
 // 1.25 times `users`, rounded but more than they are, and 2 times; one load for a single user.
 std::vector<uint32_t> OverloadsOf(uint32_t users);
 
@@ -47,12 +41,10 @@ struct MissingRun {
 };
 
 // Fills `answer` as far as the runs of `sweep` go, whose search has ended, and returns what to
-// measure next; nothing when the answer is complete. The best of KnownLoads is confirmed by
-// `repeats` runs, most of which must meet the goal; else the best of the others is tried. Once
-// kMostConfirmations are refuted, only loads that have their runs already are looked at. A
-// confirmed load is measured once at each of OverloadsOf; one that holds the goal is a known load
-// from then on, above which the search goes on.
-std::optional<MissingRun> FillAnswer(const Goal& goal, uint32_t most_users, uint32_t repeats,
-                                     const SweepReport& sweep, Recommendation& answer);
+// measure next; nothing when the answer is complete. The best load of the search is confirmed by
+// `repeats` runs, most of which must meet the goal; else the best of the others is tried, at most
+// kMostConfirmations in all. A confirmed load is measured once at each of OverloadsOf.
+std::optional<MissingRun> FillAnswer(const Goal& goal, uint32_t repeats, const SweepReport& sweep,
+                                     Recommendation& answer);
 
 }  // namespace regatta

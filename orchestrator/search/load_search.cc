@@ -14,22 +14,15 @@
 namespace regatta {
 namespace {
 
-std::vector<const PointReport*> LoadsOf(const SearchPlan& plan, const SweepReport& sweep) {
-  if (plan.goals.size() != 1) return RunsOf(sweep, kSearchRole);
-  return KnownLoads(plan.goals.front(), plan.limits.max_concurrency, sweep);
-}
-
 // Writes down why each load was chosen, which the measurements before it say, and what comes next.
 NextLoad NoteSearch(const SearchPlan& plan, SweepReport& sweep) {
   SearchReport search;
   std::vector<MeasuredLoad> measured;
   NextLoad next = ChooseNextLoad(plan.limits, measured);
-  for (const PointReport* run : LoadsOf(plan, sweep)) {
+  for (const PointReport* run : RunsOf(sweep, kSearchRole)) {
     SearchedLoad& load = *search.add_loads();
     load.set_concurrency(run->regatta().concurrency());
-    load.set_reason(run->regatta().search_role() == kSearchRole
-                        ? next.reason
-                        : "more users than were planned for, who met the goal all the same");
+    load.set_reason(next.reason);
     measured.push_back(AsMeasuredLoad(*run, plan.goals));
     next = ChooseNextLoad(plan.limits, measured);
   }
@@ -41,7 +34,8 @@ NextLoad NoteSearch(const SearchPlan& plan, SweepReport& sweep) {
 
 // What probably follows the load that is measured next.
 std::vector<uint32_t> LoadsAfter(const SearchPlan& plan, const SweepReport& sweep) {
-  const SearchForecast forecast = ForecastSearch(plan.limits, plan.goals, LoadsOf(plan, sweep));
+  const SearchForecast forecast =
+      ForecastSearch(plan.limits, plan.goals, RunsOf(sweep, kSearchRole));
   if (forecast.loads.empty()) return {};
   std::vector<uint32_t> loads(forecast.loads.begin() + 1, forecast.loads.end());
   const std::vector<uint32_t> then = plan.then(forecast);

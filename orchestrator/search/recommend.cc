@@ -33,18 +33,13 @@ void ExpectRest(const RecommendPlan& plan, const MissingRun& missing, BenchmarkS
   ExpectLoads(absl::MakeSpan(runs).subspan(done), session);
 }
 
-size_t NumKnownLoads(const RecommendPlan& plan, const BenchmarkSession& session) {
-  return KnownLoads(plan.goal, plan.limits.max_concurrency, session.sweep()).size();
-}
-
-// Measures what the answer lacks, and leaves it in the results, until that is all or a load is
-// known that the search did not have.
+// Measures what the answer lacks, and leaves it in the results.
 absl::Status Answer(const RecommendPlan& plan, BenchmarkSession& session,
                     const std::atomic<bool>& stop) {
-  for (const size_t known = NumKnownLoads(plan, session); NumKnownLoads(plan, session) == known;) {
+  for (;;) {
     Recommendation answer;
-    const std::optional<MissingRun> missing = FillAnswer(
-        plan.goal, plan.limits.max_concurrency, session.options().repeats, session.sweep(), answer);
+    const std::optional<MissingRun> missing =
+        FillAnswer(plan.goal, session.options().repeats, session.sweep(), answer);
     *session.mutable_sweep().mutable_recommendation() = std::move(answer);
     if (!missing) return absl::OkStatus();
     std::cerr << "Next: " << missing->concurrency << " users (" << missing->role << " "
@@ -53,29 +48,13 @@ absl::Status Answer(const RecommendPlan& plan, BenchmarkSession& session,
     RETURN_IF_ERROR(
         MeasureOnce(missing->concurrency, missing->repeat, missing->role, session, stop));
   }
-  return absl::OkStatus();
-}
-
-// Searches and answers; goes on above an overload that held the goal.
-absl::Status SearchAndAnswer(const RecommendPlan& plan, BenchmarkSession& session,
-                             const std::atomic<bool>& stop) {
-  const auto rest = [&](const SearchForecast& forecast) -> std::vector<uint32_t> {
-    if (forecast.best == 0) return {};
-    return RunsOfAnswer(forecast.best, session.options().repeats, plan.apply);
-  };
-  for (;;) {
-    RETURN_IF_ERROR(SearchLoads({{plan.goal}, plan.limits, rest}, session, stop));
-    const size_t known = NumKnownLoads(plan, session);
-    RETURN_IF_ERROR(Answer(plan, session, stop));
-    if (NumKnownLoads(plan, session) == known) return absl::OkStatus();
-  }
 }
 
 // The limits that fit the recommended load, into the results and tuned.yaml.
 absl::Status Tune(BenchmarkSession& session) {
   const ClusterDescription& cluster = session.serving().description;
   Recommendation& answer = *session.mutable_sweep().mutable_recommendation();
-  const PointReport& point = *RunsOf(session.sweep(), kConfirmRole, answer.concurrency())[0];
+  const PointReport& point = *RunsOf(session.sweep(), kSearchRole, answer.concurrency())[0];
   *answer.mutable_measured_limits() = LimitsOf(cluster);
   *answer.mutable_tuned_limits() = TuneLimits(point, cluster);
   return WriteFileAtomically(session.directory().path() + "/tuned.yaml",
@@ -84,7 +63,12 @@ absl::Status Tune(BenchmarkSession& session) {
 
 absl::Status Recommend(const RecommendPlan& plan, BenchmarkSession& session,
                        const std::atomic<bool>& stop) {
-  RETURN_IF_ERROR(SearchAndAnswer(plan, session, stop));
+  const auto answer = [&](const SearchForecast& forecast) -> std::vector<uint32_t> {
+    if (forecast.best == 0) return {};
+    return RunsOfAnswer(forecast.best, session.options().repeats, plan.apply);
+  };
+  RETURN_IF_ERROR(SearchLoads({{plan.goal}, plan.limits, answer}, session, stop));
+  RETURN_IF_ERROR(Answer(plan, session, stop));
   const uint32_t users = session.sweep().recommendation().concurrency();
   if (users == 0) return absl::OkStatus();
   RETURN_IF_ERROR(Tune(session));

@@ -19,9 +19,7 @@ struct RecommendPlan {
 inline constexpr uint32_t kLargestOverload = 2;
 
 // Searches; measures the best load options.repeats (at least two) times with fresh prompts, and
-// the next one below while most of these runs miss the goal; measures 1.25 and 2 times that load,
-// and goes on with the search above one of these that holds the goal where the most users are asked
-// for;
+// the next one below while most of these runs miss the goal; measures 1.25 and 2 times that load;
 // writes tuned.yaml into the run's directory. With `apply` the server gets the tuned limits, the
 // three loads are measured again, and the limits of before are put back when a figure of the goal
 // is worse (load_figures.h), when anything fails, or when the run is interrupted; by the next life

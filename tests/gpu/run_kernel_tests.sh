@@ -53,7 +53,7 @@ declare -A checked=(
 )
 for tool in ${SANITIZERS:-memcheck racecheck}; do
   log=$OUT/$tool.log
-  timeout "${SANITIZER_TIMEOUT:-120}" compute-sanitizer --tool "$tool" --error-exitcode 9 \
+  timeout "${SANITIZER_TIMEOUT:-300}" compute-sanitizer --tool "$tool" --error-exitcode 9 \
     "$binaries/cuda_ops_test" --gtest_filter="${checked[$tool]}" >"$log" 2>&1
   code=$?
   echo "== $tool: exit $code, $(grep -c '^\[       OK' "$log") passed: $(tail -1 "$log")"

@@ -268,6 +268,7 @@ TEST(CompareRunsTest, ZeroHasNoRatio) {
   EXPECT_EQ(figure.verdict(), VERDICT_NO_RATIO);
   EXPECT_DOUBLE_EQ(figure.a(), 0.4);
   EXPECT_EQ(FigureOf(Compare(a, b).loads(1), "goodput").metric(), "");  // of neither
+  EXPECT_EQ(Compare(a, b, {"goodput<-5%"}).gates(0).unjudged(), "zero in some run");
 }
 
 TEST(CompareRunsTest, GatesAreJudgedTogetherAtEachLoad) {
