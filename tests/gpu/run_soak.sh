@@ -11,17 +11,25 @@ nvidia-smi --query-gpu=name,driver_version,power.limit --format=csv,noheader
 layouts="--dp 1"
 [ "$gpus" -ge 2 ] && layouts="--pp 2;--dp 2;--tp 2"
 limits=$(mktemp --suffix=.yaml)
+trap 'rm -f "$limits"' EXIT
 echo "kv_cache_config: {max_tokens: 65536}" >"$limits"  # the same memory whatever the others hold
 
-[ $# -eq 0 ] && set -- --deterministic
-for flags in "$@"; do
-  differ=0.2
+soak() {
+  local flags=$1 name="soak${1// /}" differ=0.2 code=0
   [[ $flags == *--deterministic* ]] && differ=0
-  {
-    stage "soak${flags// /}" 570 python3 tests/e2e/soak.py --bin-dir "$BIN" --minutes "${MINUTES:-8}" --people "${PEOPLE:-32}" \
-      --layouts "$layouts" --every 15 --differ "$differ" -- --tp "$gpus" --max-batch-size 64 --config "$limits" $flags
-    tail -4 "$OUT/soak${flags// /}.log"
-  } &
+  stage "$name" 570 python3 tests/e2e/soak.py --bin-dir "$BIN" --minutes "${MINUTES:-8}" --people "${PEOPLE:-32}" --layouts "$layouts" \
+    --every 15 --differ "$differ" -- --tp "$gpus" --max-batch-size 64 --config "$limits" $flags || code=$?
+  tail -4 "$OUT/$name.log"
+  return $code
+}
+
+[ $# -eq 0 ] && set -- --deterministic
+runs=()
+for flags in "$@"; do
+  soak "$flags" &
+  runs+=($!)
 done
-wait
+status=0
+for run in "${runs[@]}"; do wait "$run" || status=1; done
 save_logs
+exit $status
