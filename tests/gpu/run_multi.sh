@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Several GPUs of this machine as one pool: collectives, goldens in every layout, exact answers, live repartition, a killed
-# rank.   tests/gpu/run_multi.sh [STAGE ...]
+# Several GPUs of this machine as one pool: collectives, goldens in every layout, exact answers, live repartition, a rank
+# that is killed or hangs.   tests/gpu/run_multi.sh [STAGE ...]
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
 gpus=$(nvidia-smi -L | wc -l)
@@ -33,7 +33,7 @@ answers() {
 # A running pool: `serve LAYOUT...` starts two supervised workers and a router, `stop` ends them.
 serve() {
   rm -f "$OUT"/*.address
-  "$BIN/regatta-worker" --devices 2 --listen 127.0.0.1:9710 --address-file "$OUT/workers.address" >"$OUT/workers.log" 2>&1 &
+  "$BIN/regatta-worker" --devices 2 --hang-timeout "${HANG_TIMEOUT:-60}" --listen 127.0.0.1:9710 --address-file "$OUT/workers.address" >"$OUT/workers.log" 2>&1 &
   workers=$!
   "$BIN/regatta-router" --model $model --workers 127.0.0.1:9710,127.0.0.1:9711 --listen 127.0.0.1:9700 \
     --max-batch-size 64 --max-seq-len 512 --address-file "$OUT/router.address" "$@" >"$OUT/router.log" 2>&1 &
@@ -63,15 +63,16 @@ repartition() {
   stop
 }
 
-killed() {
+# lose SIGNAL: a rank of tp 2 gets it amid a load. When is the pool serving again, and what is left of the old one?
+lose() {
   serve --tp 2 || return
   nvidia-smi --query-gpu=memory.used --format=csv,noheader | tr '\n' ' '; echo "used before"
-  load 12000 during-kill &
+  load 12000 "during-$1" &
   sleep 2
   local start victim
   victim=$(pgrep -P $workers | head -1)
   start=$(date +%s%N)
-  kill -9 "$victim"
+  kill -s "$1" "$victim"
   sleep 0.3
   for try in $(seq 150); do
     # Where does a survivor that takes this long hang?
@@ -81,16 +82,19 @@ killed() {
       done
     fi
     timeout 2 "$BIN/regatta" throughput --url $url --model $model --dataset $model/heldout.jsonl --concurrency 1 \
-      --num-requests 1 --warmup 0 --output "$OUT/results" >"$OUT/after-kill.log" 2>&1 && break
+      --num-requests 1 --warmup 0 --output "$OUT/results" >"$OUT/after-$1.log" 2>&1 && break
     sleep 0.1
   done
-  echo "a rank killed: serving again after $((($(date +%s%N) - start) / 1000000)) ms"
+  echo "a rank got $1: serving again after $((($(date +%s%N) - start) / 1000000)) ms"
   wait $!
   nvidia-smi --query-gpu=memory.used --format=csv,noheader | tr '\n' ' '; echo "used after"
   tail -6 "$OUT/router.log"
   stop
+  grep -F 'hang-timeout' "$OUT/workers.log"
   pgrep -l regatta && echo "PROCESSES LEFT" || echo "no process left"
 }
+killed() { lose KILL; }
+hung() { HANG_TIMEOUT=5 lose STOP; }
 
 # Both GPUs on one model of real shape.
 tp() {
@@ -127,5 +131,5 @@ experts() {
   done
 }
 
-for one in "${@:-collectives golden answers repartition killed}"; do for name in $one; do "$name"; done; done
+for one in "${@:-collectives golden answers repartition killed hung}"; do for name in $one; do "$name"; done; done
 save_logs
