@@ -138,6 +138,10 @@ void AddConfigFlags(CLI::App& app, ServerConfig& config) {
          "--no-chunked-prefill", [&] { config.set_enable_chunked_prefill(false); },
          "run every prompt in one step")
       ->group("Configuration");
+  app.add_flag_callback(
+         "--no-prompt-pacing", [&] { config.mutable_scheduler_config()->set_pace_prompts(false); },
+         "prompts that follow ended sequences fill steps instead of being dealt out over them")
+      ->group("Configuration");
 }
 
 void AddHttpFlags(CLI::App& app, RouterOptions& options) {
@@ -319,7 +323,9 @@ absl::Status ApplyConfig(const ServerConfig& config, CoordinatorOptions& options
   if (kv.has_enable_block_reuse()) options.prefix_cache = kv.enable_block_reuse();
   if (config.has_max_queue_size()) options.max_queue_size = config.max_queue_size();
   options.queue_timeout_ms = config.queue_timeout_ms();
-  options.ignore_priority = config.scheduler_config().waiting_queue_policy() == "fcfs";
+  const SchedulerConfig& scheduler = config.scheduler_config();
+  options.ignore_priority = scheduler.waiting_queue_policy() == "fcfs";
+  if (scheduler.has_pace_prompts()) options.pace_prompts = scheduler.pace_prompts();
   options.former.max_inflight = config.max_inflight();
   options.former.graphs = MakeGraphOptions(config);
   options.former.deterministic = config.deterministic();

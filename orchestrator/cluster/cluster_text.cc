@@ -49,9 +49,11 @@ std::string LimitsText(const ClusterDescription& cluster) {
                  absl::StrFormat("%.4g%% of the memory left, blocks of %d tokens, prefix cache %s",
                                  cluster.kv_cache_fraction() * 100, cluster.block_size(),
                                  cluster.prefix_cache() ? "on" : "off")));
-  absl::StrAppend(&out, Line("Steps:", absl::StrFormat("%d in flight, chunked prefill %s",
-                                                       cluster.max_inflight(),
-                                                       cluster.chunked_prefill() ? "on" : "off")));
+  absl::StrAppend(
+      &out, Line("Steps:",
+                 absl::StrFormat("%d in flight, chunked prefill %s, prompts %s",
+                                 cluster.max_inflight(), cluster.chunked_prefill() ? "on" : "off",
+                                 cluster.pace_prompts() ? "paced" : "at once")));
   if (cluster.deterministic()) {
     absl::StrAppend(&out, Line("Bits:", "the same whatever shares a step (deterministic)"));
   }

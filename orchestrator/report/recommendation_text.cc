@@ -105,6 +105,22 @@ std::string MoreUsers(const Recommendation& recommendation, const SearchReport& 
   return "More users were not searched for: raise --max-concurrency (and --max-points).\n";
 }
 
+// A load above one that misses the goal may hold it: where a bound wavers the edge that was found
+// is the lowest one.
+std::string Wavers(const Recommendation& recommendation) {
+  std::string text;
+  if (recommendation.goal() == "throughput") return text;  // which asks for the fewest users
+  for (const LoadFigures& overload : recommendation.overload()) {
+    if (!overload.missed().empty()) continue;
+    absl::StrAppendFormat(
+        &text,
+        "%1$d users held the goal too, in one run: more may fit. `regatta sweep --concurrency %1$d "
+        "--repeats 5` with the other flags of this run tells.\n",
+        overload.concurrency());
+  }
+  return text;
+}
+
 std::string Answer(const Recommendation& recommendation, const SearchReport& search) {
   if (recommendation.concurrency() == 0) {
     return absl::StrCat("No load meets it: ", recommendation.limited_by(), "\n",
@@ -125,7 +141,8 @@ std::string Answer(const Recommendation& recommendation, const SearchReport& sea
                           "Confirmed with fresh prompts: the goal is met in %d of %d runs.\n",
                           best.runs_meeting(), best.runs());
   }
-  return absl::StrCat(text, Refuted(recommendation), MoreUsers(recommendation, search));
+  return absl::StrCat(text, Refuted(recommendation), MoreUsers(recommendation, search),
+                      Wavers(recommendation));
 }
 
 std::string Tuning(const Recommendation& recommendation) {

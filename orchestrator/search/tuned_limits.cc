@@ -94,6 +94,7 @@ std::string PrecisionYaml(const ClusterDescription& cluster) {
   if (!model.dtype().empty()) absl::StrAppend(&yaml, "dtype: ", model.dtype(), "\n");
   absl::StrAppend(&yaml, "enable_chunked_prefill: ", cluster.chunked_prefill() ? "true" : "false",
                   "\n");
+  if (!cluster.pace_prompts()) yaml += "scheduler_config:\n  pace_prompts: false\n";
   absl::StrAppendFormat(&yaml, "kv_cache_config:\n  free_gpu_memory_fraction: %g\n",
                         cluster.kv_cache_fraction());
   if (!model.kv_cache_dtype().empty()) {

@@ -35,6 +35,7 @@ struct CoordinatorOptions {
   Limits limits;  // asked for; zero fields are derived
   FormerOptions former;
   bool prefix_cache = true;
+  bool pace_prompts = true;
   ConstraintCompiler* constraints = nullptr;  // null: requests with a constraint are refused
   uint32_t max_queue_size = 16384;
   uint32_t queue_timeout_ms = 0;  // of requests that give none; 0 = none

@@ -132,6 +132,7 @@ EngineOptions Coordinator::MakeEngineOptions(const FormationPlan& plan,
   scheduler.prefix_cache = options_.prefix_cache;
   scheduler.prefix_cache_secret = prefix_cache_secret_;
   scheduler.chunked_prefill = options_.former.limits.chunked_prefill;
+  scheduler.pace_prompts = options_.pace_prompts;
   return options;
 }
 

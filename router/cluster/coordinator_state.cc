@@ -61,6 +61,7 @@ ClusterDescription Coordinator::DescribeNow() const {
   description.set_kv_cache_fraction(options_.former.limits.kv_cache_fraction);
   description.set_prefix_cache(options_.prefix_cache);
   description.set_chunked_prefill(options_.former.limits.chunked_prefill);
+  description.set_pace_prompts(options_.pace_prompts);
   description.set_deterministic(options_.former.deterministic);
   description.set_max_inflight(plan_.request.max_inflight());
   description.set_block_size(options_.former.limits.block_size);

@@ -12,7 +12,7 @@ constexpr MetricType kHistogram = MetricType::Histogram;
 // Those of vLLM's set have vLLM's name behind our prefix.
 constexpr MetricRow kRows[] = {
     // clang-format off
-    {"regatta_num_requests_running", kGauge, "requests", "", "Requests that hold a slot of a group.",
+    {"regatta_num_requests_running", kGauge, "requests", "", "Requests that were admitted and await tokens.",
      "num_requests_running", Figure::kRunning},
     {"regatta_num_requests_waiting", kGauge, "requests", "",
      "Requests that wait for a slot, before or within a group.", "num_requests_waiting", Figure::kWaiting},
@@ -101,7 +101,7 @@ constexpr MetricRow kRows[] = {
      "From a constrained request's arrival until its grammar is there, or is known to be wrong.", "",
      Figure::kGrammarCompile},
     {"regatta_groups", kGauge, "groups", "", "Groups that serve.", "", Figure::kGroups},
-    {"regatta_group_requests_running", kGauge, "requests", "group", "Requests that hold a slot.", "",
+    {"regatta_group_requests_running", kGauge, "requests", "group", "Requests that were admitted and await tokens.", "",
      Figure::kGroupRunning},
     {"regatta_group_requests_waiting", kGauge, "requests", "group",
      "Requests that wait for a slot of this group.", "", Figure::kGroupWaiting},

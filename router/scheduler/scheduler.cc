@@ -59,7 +59,8 @@ Scheduler::Impl::Impl(const SchedulerOptions& options)
       free_slots_(max_running_),
       free_rows_(options.sampling_rows),
       records_(options.max_inflight),
-      lengths_(options.expected_output_tokens) {}
+      lengths_(options.expected_output_tokens),
+      pace_(options.limits.max_num_tokens()) {}
 
 absl::Status Scheduler::Impl::CheckSpec(const SequenceSpec& spec) const {
   const uint64_t tokens = spec.tokens.size();
@@ -121,6 +122,7 @@ Sequence& Scheduler::Impl::NewSequence(SequenceSpec spec) {
   Sequence& sequence = *sequences_[index];
   sequence.index = index;
   sequence.arrival = ++arrivals_;
+  sequence.queued_at_step = step_;
   sequence.limit = LimitOf(spec);
   sequence.stop_from = spec.sampling.min_tokens();
   // What is scored must be computed.
@@ -137,7 +139,7 @@ bool Scheduler::Impl::Cancel(uint64_t id) {
   if (it == live_.end()) return false;
   Sequence& sequence = *sequences_[it->second];
   // Stop strings end a sequence this way too: its length counts.
-  if (sequence.num_outputs() > 0) lengths_.Observe(sequence.num_outputs(), false);
+  if (sequence.num_outputs() > 0) Observe(sequence, false);
   End(sequence);
   return true;
 }
@@ -156,11 +158,19 @@ std::vector<SequenceSpec> Scheduler::Impl::TakeAll() {
   return specs;
 }
 
+// What its length says of those to come.
+void Scheduler::Impl::Observe(const Sequence& sequence, bool reached_bound) {
+  lengths_.Observe(sequence.num_outputs(), reached_bound);
+  pace_.Ended(sequence.spec.prompt_length - sequence.cached_tokens, sequence.num_outputs());
+}
+
 void Scheduler::Impl::End(Sequence& sequence) {
   if (sequence.state == SequenceState::kRunning) {
     ReleaseSlot(sequence, SequenceState::kDraining);
   } else if (sequence.state == SequenceState::kWaiting) {
     waiting_.Remove(sequence);
+  } else {
+    --draining_;
   }
   live_.erase(sequence.spec.id);
   vacant_.push_back(sequence.index);
@@ -188,7 +198,7 @@ void Scheduler::Impl::ReleaseSlot(Sequence& sequence, SequenceState state) {
 
 SchedulerState Scheduler::Impl::state() const {
   SchedulerState state = totals_;
-  state.running = max_running_ - free_slots_.size();
+  state.running = max_running_ - free_slots_.size() + draining_;
   state.waiting = static_cast<uint32_t>(waiting_.size());
   state.inflight = static_cast<uint32_t>(inflight_);
   state.used_blocks = pool_.num_blocks() - pool_.free_blocks();

@@ -32,6 +32,7 @@ struct SchedulerOptions {
   // after a preemption or a failure, and has grown past max_num_tokens since, is chunked all the
   // same.
   bool chunked_prefill = true;
+  bool pace_prompts = true;               // prompt_pace.h
   uint32_t expected_output_tokens = 256;  // of a sequence, until lengths have been observed
   uint64_t prefix_cache_secret =
       0;  // keys the cache's hash; random in production, so that nobody can construct a false hit
@@ -73,7 +74,7 @@ struct SequenceEvent {
 };
 
 struct SchedulerState {
-  uint32_t running = 0;  // with a slot
+  uint32_t running = 0;  // admitted, and not yet told their last token
   uint32_t waiting = 0;
   uint32_t inflight = 0;
   uint32_t used_blocks = 0;

@@ -138,7 +138,7 @@ void Scheduler::Impl::CommitToken(Sequence& sequence, uint32_t token, const Logp
   } else {
     return;
   }
-  lengths_.Observe(outputs, event.finish == FINISH_REASON_LENGTH && spec.max_output_tokens > 0);
+  Observe(sequence, event.finish == FINISH_REASON_LENGTH && spec.max_output_tokens > 0);
   End(sequence);
 }
 

@@ -12,6 +12,7 @@
 #include "absl/container/flat_hash_map.h"
 #include "router/scheduler/block_pool.h"
 #include "router/scheduler/prefix_cache.h"
+#include "router/scheduler/prompt_pace.h"
 #include "router/scheduler/scheduler.h"
 #include "router/scheduler/scheduler_admission.h"
 #include "router/scheduler/sequence.h"
@@ -74,6 +75,7 @@ class Scheduler::Impl {
   absl::Status CheckSpec(const SequenceSpec& spec) const;
   uint32_t LimitOf(const SequenceSpec& spec) const;
   Sequence& NewSequence(SequenceSpec spec);
+  void Observe(const Sequence& sequence, bool reached_bound);
   void End(Sequence& sequence);
   void ReleaseSlot(Sequence& sequence, SequenceState state);
 
@@ -91,6 +93,7 @@ class Scheduler::Impl {
   PlanRecord& Record(size_t age) { return records_[(oldest_record_ + age) % records_.size()]; }
 
   // scheduler_prompts.cc
+  void BeginPace();
   void PlanPrompts(StepPlan& plan, uint32_t budget);
   void PlanChunk(StepPlan& plan, uint32_t slot_id, uint32_t count);
   uint32_t ChunkSize(uint32_t position, uint32_t end, uint32_t budget, bool first) const;
@@ -150,6 +153,8 @@ class Scheduler::Impl {
   MemoryForecast forecast_;
   bool forecast_built_ = false;  // for the plan being made
   SafetyMargin margin_;
+  PromptPace pace_;
+  uint32_t draining_ = 0;  // sequences whose last token is in flight
 
   // Scratch of NextStep.
   std::vector<uint32_t> chosen_;  // slots that decode in this plan

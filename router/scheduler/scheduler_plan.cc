@@ -48,6 +48,7 @@ uint32_t Scheduler::Impl::ChooseDecodes() {
     if (slot.free() || !slot.decoding()) continue;
     if (slot.exhausted()) {
       ReleaseSlot(*sequences_[slot.sequence], SequenceState::kDraining);
+      ++draining_;
       continue;
     }
     ++decoding;

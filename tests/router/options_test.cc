@@ -123,6 +123,12 @@ TEST_F(OptionsTest, FirstComeFirstServedIgnoresPriorities) {
   EXPECT_TRUE(Parse("scheduler_config: {waiting_queue_policy: fcfs}").coordinator.ignore_priority);
 }
 
+TEST_F(OptionsTest, PromptsArePacedUnlessToldOtherwise) {
+  EXPECT_TRUE(Parse("").coordinator.pace_prompts);
+  EXPECT_FALSE(Parse("scheduler_config: {pace_prompts: false}").coordinator.pace_prompts);
+  EXPECT_FALSE(Parse("", {"--no-prompt-pacing"}).coordinator.pace_prompts);
+}
+
 TEST_F(OptionsTest, KeysWithoutEffectAreNamed) {
   const RouterOptions options =
       Parse("scheduler_config: {capacity_scheduler_policy: GUARANTEED_NO_EVICT}");

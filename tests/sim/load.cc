@@ -56,6 +56,7 @@ class LoadRun {
     prompt_tokens_ += spec.prompt_length;
     const uint32_t outputs = load_.output_length(random_);
     outputs_[spec.id] = outputs;
+    submitted_at_[spec.id] = now_ms_;
     if (load_.max_tokens == MaxTokens::kExact) spec.max_output_tokens = outputs;
     if (load_.max_tokens == MaxTokens::kLoose) spec.max_output_tokens = kLooseMaxTokens;
     spec.stop_token_ids = {kStop};
@@ -78,8 +79,7 @@ class LoadRun {
       result.add_slot(plan.slot(i));
       result.add_token(++slot.outputs >= outputs_[slot.id] ? kStop : kToken);
     }
-    now_ms_ +=
-        load_.step_time.fixed_ms + load_.step_time.per_token_ms * static_cast<double>(tokens);
+    now_ms_ += load_.step_time(tokens);
     const SchedulerState state = scheduler_.state();
     result_.peak_blocks = std::max(result_.peak_blocks, state.used_blocks);
     result_.mean_running += state.running;
@@ -87,6 +87,11 @@ class LoadRun {
 
   void OnEvent(const SequenceEvent& event) {
     ++output_tokens_;
+    if (event.num_outputs == 1 && event.id > load_.concurrency) {
+      const double wait_ms = now_ms_ - submitted_at_[event.id];
+      result_.mean_wait_ms += wait_ms / (load_.requests - load_.concurrency);
+      result_.longest_wait_ms = std::max(result_.longest_wait_ms, wait_ms);
+    }
     if (event.finish == FINISH_REASON_NONE) return;
     CHECK_EQ(event.num_outputs, outputs_[event.id]);
     ++finished_;
@@ -106,6 +111,7 @@ class LoadRun {
   std::vector<SlotState> slots_;
   std::deque<StepResult> results_;
   std::map<uint64_t, uint32_t> outputs_;
+  std::map<uint64_t, double> submitted_at_;
   uint32_t submitted_ = 0, finished_ = 0;
   uint64_t output_tokens_ = 0, prompt_tokens_ = 0;
   double now_ms_ = 0;

@@ -2,6 +2,7 @@
 // a number of concurrent requests.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 
@@ -11,10 +12,17 @@
 namespace regatta::sim {
 
 // Time of a step: a fixed part (weights are read, kernels are launched) and one per token (they are
-// multiplied).
+// multiplied), less for the first ones.
 struct StepTime {
   double fixed_ms = 5.0;
   double per_token_ms = 0.025;
+  uint32_t cheap_tokens = 0;
+  double per_cheap_token_ms = 0;
+  double operator()(uint64_t tokens) const {
+    const auto cheap = std::min<uint64_t>(tokens, cheap_tokens);
+    return fixed_ms + per_cheap_token_ms * static_cast<double>(cheap) +
+           per_token_ms * static_cast<double>(tokens - cheap);
+  }
 };
 
 // What requests say of their output length. Unless it is exact the model stops by itself.
@@ -40,6 +48,8 @@ struct LoadResult {
   double mean_running = 0;
   uint64_t preemptions = 0;
   uint64_t recomputed_tokens = 0;
+  double mean_wait_ms = 0;  // for a first token, of those who follow one that ended
+  double longest_wait_ms = 0;
 };
 
 LoadResult RunLoad(const Load& load, uint64_t seed);

@@ -135,5 +135,57 @@ TEST(MaxTokensTest, MissingDoesNotSerialise) {
   EXPECT_EQ(result.preemptions, 0u);
 }
 
+// Users who come together, where a step's first 256 tokens cost two thirds of the others (an 8B
+// model in bf16): dealt out over the steps their next prompts are cheaper, and are not waited for
+// in turn.
+TEST(PromptPaceTest, WavesOfUsersAreSpreadAndRunFasterForIt) {
+  for (const uint32_t users : {64u, 256u}) {
+    Load load;
+    load.options.limits.set_max_batch_size(512);
+    load.options.limits.set_max_num_tokens(2048);
+    load.options.limits.set_max_seq_len(256);
+    load.options.num_blocks = 1 << 14;
+    load.options.prefix_cache = false;
+    load.step_time = {4.2, 0.0245, 2 * users, 0.016};
+    load.prompt_length = Constant(128);
+    load.output_length = Constant(128);
+    load.concurrency = users;
+    load.requests = 30 * users;
+    load.options.pace_prompts = false;
+    const LoadResult waves = RunLoad(load, 1);
+    load.options.pace_prompts = true;
+    const LoadResult paced = RunLoad(load, 1);
+    std::printf(
+        "%u users: %.0f to %.0f tok/s, %.3f to %.3f running, waits %.1f to %.1f ms, longest %.1f "
+        "to %.1f ms\n",
+        users, waves.output_tokens_per_second, paced.output_tokens_per_second,
+        waves.mean_running / users, paced.mean_running / users, waves.mean_wait_ms,
+        paced.mean_wait_ms, waves.longest_wait_ms, paced.longest_wait_ms);
+    EXPECT_GT(paced.output_tokens_per_second, 1.03 * waves.output_tokens_per_second);
+    EXPECT_GT(paced.mean_running, 0.95 * users);
+    EXPECT_LT(paced.mean_wait_ms, waves.mean_wait_ms);
+  }
+}
+
+// Who waits for nothing but the pace waits 24 steps at most, then in full ones.
+TEST(PromptPaceTest, PatienceBoundsTheWait) {
+  for (const uint32_t prompt : {16u, 128u, 1000u}) {
+    Load load;
+    load.options.limits.set_max_batch_size(512);
+    load.options.limits.set_max_num_tokens(2048);
+    load.options.limits.set_max_seq_len(8192);
+    load.options.num_blocks = 1 << 16;
+    load.options.prefix_cache = false;
+    load.concurrency = 100;
+    load.requests = 3000;
+    load.prompt_length = Constant(prompt);
+    load.output_length = Uniform(500, 520);
+    const LoadResult paced = RunLoad(load, 1);
+    const double step_ms = load.step_time(std::min(2048u, load.concurrency + 2 * prompt));
+    const double full_steps_ms = load.step_time(2048) * (1 + load.concurrency * prompt / 2048);
+    EXPECT_LT(paced.longest_wait_ms, 25 * step_ms + full_steps_ms) << "prompts of " << prompt;
+  }
+}
+
 }  // namespace
 }  // namespace regatta::sim

@@ -64,6 +64,18 @@ TEST(RecommendationTextTest, SaysWhenTheLargestLoadSearchedIsTheAnswer) {
   EXPECT_THAT(RecommendationText(sweep), Not(HasSubstr("More users")));
 }
 
+TEST(RecommendationTextTest, SaysWhichOverloadHeldTheGoalToo) {
+  SweepReport sweep = Recommended();
+  EXPECT_THAT(RecommendationText(sweep), Not(HasSubstr("held the goal too")));
+  sweep.mutable_recommendation()->mutable_overload(1)->clear_missed();
+  EXPECT_THAT(RecommendationText(sweep),
+              HasSubstr("below 50\n200 users held the goal too, in one run: more may fit. `regatta "
+                        "sweep --concurrency 200 --repeats 5` with the other flags"));
+  // The smallest load with nearly the best throughput is asked for, not the largest.
+  sweep.mutable_recommendation()->set_goal("throughput");
+  EXPECT_THAT(RecommendationText(sweep), Not(HasSubstr("held the goal too")));
+}
+
 TEST(RecommendationTextTest, TellsTheTunedLimitsAndWhatBecameOfThem) {
   SweepReport sweep = Recommended();
   Recommendation& recommendation = *sweep.mutable_recommendation();

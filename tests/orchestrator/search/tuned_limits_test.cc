@@ -25,6 +25,7 @@ ClusterDescription Cluster(const char* device, uint32_t dp = 1) {
   cluster.mutable_limits()->set_max_seq_len(512);
   cluster.set_kv_cache_fraction(0.9);
   cluster.set_chunked_prefill(true);
+  cluster.set_pace_prompts(true);
   cluster.add_workers()->mutable_description()->set_device_kind(device);
   return cluster;
 }
@@ -102,6 +103,14 @@ TEST(TunedYamlTest, IsAConfigurationThatTheRouterReads) {
   EXPECT_THAT(yaml, HasSubstr("as it was measured\nmax_num_tokens: 7680\n"));
   EXPECT_THAT(yaml, HasSubstr("however many join\ncuda_graph_config:\n"));
   EXPECT_THAT(yaml, HasSubstr("# Serve it: regatta serve models/small --config tuned.yaml"));
+}
+
+TEST(TunedYamlTest, SaysWhereAServerDoesNotPacePrompts) {
+  ClusterDescription cluster = Cluster("cuda", 1);
+  SweepReport sweep;
+  EXPECT_THAT(TunedYaml(sweep, cluster), Not(HasSubstr("pace_prompts")));
+  cluster.set_pace_prompts(false);
+  EXPECT_THAT(TunedYaml(sweep, cluster), HasSubstr("scheduler_config:\n  pace_prompts: false\n"));
 }
 
 TEST(TunedYamlTest, OfAServerThatTellsNothingHasTheLimitsAlone) {
