@@ -6,12 +6,13 @@
 namespace regatta {
 namespace {
 
-constexpr uint32_t kEndedWindow = 64;      // sequences that the means remember
-constexpr double kPresentWindow = 32;      // steps that usual_present_ remembers
-constexpr double kGrowth = 1.25;           // more than so many times the usual ones are newcomers
-constexpr double kHaste = 2;               // times as fast as sequences end, so that none pile up
-constexpr uint32_t kLongStepFraction = 4;  // decoding that fills so much of a step gains nothing
-constexpr uint64_t kPatience = 24;         // steps
+constexpr uint32_t kEndedWindow = 64;  // sequences that the means remember
+constexpr double kPresentWindow = 32;  // steps that usual_present_ remembers
+constexpr double kGrowth = 1.25;       // more than so many times the usual ones are newcomers
+constexpr double kHaste = 2;           // times as fast as sequences end, so that none pile up
+// The products of more are bound by arithmetic: beside them a prompt costs what it costs alone.
+constexpr uint32_t kFewSequences = 128;
+constexpr uint64_t kPatience = 24;  // steps
 
 }  // namespace
 
@@ -25,7 +26,7 @@ void PromptPace::Begin(const Step& step) {
   const bool growing = step.present > kGrowth * usual_present_;
   usual_present_ += (step.present - usual_present_) / kPresentWindow;
   paced_ = ended_ > 0 && step.decoding > 0 && !growing &&
-           uint64_t{step.present} * kLongStepFraction < max_num_tokens_ &&
+           step.present <= uint64_t{kFewSequences} * step.stages &&
            step.waited_steps < kPatience * step.stages;
   // Each that decodes ends once in mean_outputs_ steps, and a prompt takes its place.
   const double pace =

@@ -1,8 +1,8 @@
 // PromptPace: how fast waiting prompts join sequences that decode. Users of a closed loop who came
 // together end together; their next prompts would fill whole steps, in which a token costs up to
-// half as much again as one that a decoding step carries along, and everybody waits for them. So
-// prompts that follow sequences that ended are dealt out over the steps, a little faster than
-// sequences end. Pure; knows counts alone.
+// half as much again as one that a step of few sequences carries along, and everybody waits for
+// them. So prompts that follow sequences that ended are dealt out over the steps, a little faster
+// than sequences end. Pure; knows counts alone.
 #pragma once
 
 #include <cstdint>
@@ -11,9 +11,6 @@ namespace regatta {
 
 class PromptPace {
  public:
-  // `max_num_tokens`: of a full step.
-  explicit PromptPace(uint32_t max_num_tokens) : max_num_tokens_(max_num_tokens) {}
-
   // A sequence ended after `outputs` tokens; its prompt took `prompt_tokens` to compute.
   void Ended(uint32_t prompt_tokens, uint32_t outputs);
 
@@ -24,8 +21,8 @@ class PromptPace {
     uint64_t waited_steps = 0;  // since the first that waits came
   };
   // A plan begins. There is no pace before a sequence has ended, where nothing decodes, where more
-  // are present than of late (who comes on top is not made to wait), where decoding alone makes
-  // steps long (a quarter of a full one), and once the first has waited 24 of its stage's steps.
+  // are present than of late (who comes on top is not made to wait), where more than 128 share
+  // steps, and once the first has waited 24 of its stage's steps.
   void Begin(const Step& step);
   // Whether this plan takes another waiting sequence.
   bool Admits() const { return !paced_ || credit_ > 0; }
@@ -33,7 +30,6 @@ class PromptPace {
   void Admitted(uint32_t tokens) { credit_ -= tokens; }
 
  private:
-  const uint32_t max_num_tokens_;
   uint32_t ended_ = 0;             // sequences, as far as they count for the means
   double mean_prompt_tokens_ = 0;  // of the newest that ended
   double mean_outputs_ = 0;

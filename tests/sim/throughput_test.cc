@@ -139,7 +139,7 @@ TEST(MaxTokensTest, MissingDoesNotSerialise) {
 // model in bf16): dealt out over the steps their next prompts are cheaper, and are not waited for
 // in turn.
 TEST(PromptPaceTest, WavesOfUsersAreSpreadAndRunFasterForIt) {
-  for (const uint32_t users : {64u, 256u}) {
+  for (const uint32_t users : {64u, 128u}) {
     Load load;
     load.options.limits.set_max_batch_size(512);
     load.options.limits.set_max_num_tokens(2048);

@@ -6,7 +6,6 @@
 namespace regatta {
 namespace {
 
-constexpr uint32_t kMaxNumTokens = 2048;
 constexpr uint32_t kPrompt = 128, kOutputs = 128;
 
 // 64 users who have been there for a while, 128 tokens in and out: half a prompt a step is what
@@ -31,7 +30,7 @@ class PromptPaceTest : public testing::Test {
     return taken;
   }
 
-  PromptPace pace_{kMaxNumTokens};
+  PromptPace pace_;
   PromptPace::Step step_ = {.decoding = 40, .present = 64};
 };
 
@@ -62,7 +61,7 @@ TEST_F(PromptPaceTest, StagesShareThePace) {
 }
 
 TEST(PromptPaceStartTest, NoPaceBeforeASequenceHasEnded) {
-  PromptPace pace(kMaxNumTokens);
+  PromptPace pace;
   for (int i = 0; i < 100; ++i) {
     pace.Begin({.decoding = 40, .present = 64});
     for (int taken = 0; taken < 24; ++taken) {
@@ -84,11 +83,14 @@ TEST_F(PromptPaceTest, NewcomersAreNotMadeToWait) {
   EXPECT_LE(Begin(36), 2u) << "they have become the usual ones";
 }
 
-TEST_F(PromptPaceTest, NoPaceWhereDecodingAloneMakesStepsLong) {
-  step_.present = kMaxNumTokens / 4;
+TEST_F(PromptPaceTest, NoPaceWhereManyShareAStep) {
+  step_.present = 129;
   for (int i = 0; i < 200; ++i) Begin();
   EXPECT_EQ(Begin(64), 64u);
-  step_.present -= 1;
+  step_.present = 128;
+  EXPECT_LT(Begin(64), 64u);
+  step_ = {.decoding = 40, .present = 256, .stages = 2};
+  for (int i = 0; i < 200; ++i) Begin();
   EXPECT_LT(Begin(64), 64u);
 }
 
