@@ -105,17 +105,18 @@ std::string MoreUsers(const Recommendation& recommendation, const SearchReport& 
   return "More users were not searched for: raise --max-concurrency (and --max-points).\n";
 }
 
-// A load above one that misses the goal may hold it: where a bound wavers the edge that was found
-// is the lowest one.
+// Where a bound wavers, a load above one that misses the goal may hold it.
 std::string Wavers(const Recommendation& recommendation) {
   std::string text;
   if (recommendation.goal() == "throughput") return text;  // which asks for the fewest users
+  const auto refuted = [&](uint32_t users) {
+    return std::any_of(recommendation.refuted().begin(), recommendation.refuted().end(),
+                       [=](const LoadFigures& load) { return load.concurrency() == users; });
+  };
   for (const LoadFigures& overload : recommendation.overload()) {
-    if (!overload.missed().empty()) continue;
+    if (!overload.missed().empty() || refuted(overload.concurrency())) continue;
     absl::StrAppendFormat(
-        &text,
-        "%1$d users held the goal too, in one run: more may fit. `regatta sweep --concurrency %1$d "
-        "--repeats 5` with the other flags of this run tells.\n",
+        &text, "%d users held the goal too, in one run: the bound wavers, more may fit.\n",
         overload.concurrency());
   }
   return text;

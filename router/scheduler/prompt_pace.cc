@@ -10,9 +10,10 @@ constexpr uint32_t kEndedWindow = 64;  // sequences that the means remember
 constexpr double kPresentWindow = 32;  // steps that usual_present_ remembers
 constexpr double kGrowth = 1.25;       // more than so many times the usual ones are newcomers
 constexpr double kHaste = 2;           // times as fast as sequences end, so that none pile up
+constexpr double kCarried = 128;       // tokens that any step carries along: who comes alone joins
 // The products of more are bound by arithmetic: beside them a prompt costs what it costs alone.
 constexpr uint32_t kFewSequences = 128;
-constexpr uint64_t kPatience = 24;  // steps
+constexpr uint32_t kPatience = 24;  // plans
 
 }  // namespace
 
@@ -22,15 +23,22 @@ void PromptPace::Ended(uint32_t prompt_tokens, uint32_t outputs) {
   mean_outputs_ += (outputs - mean_outputs_) / ended_;
 }
 
-void PromptPace::Begin(const Step& step) {
-  const bool growing = step.present > kGrowth * usual_present_;
-  usual_present_ += (step.present - usual_present_) / kPresentWindow;
-  paced_ = ended_ > 0 && step.decoding > 0 && !growing &&
-           step.present <= uint64_t{kFewSequences} * step.stages &&
-           step.waited_steps < kPatience * step.stages;
+// Where nothing decodes, what was usual is past.
+void PromptPace::NotePresent(uint32_t decoding, uint32_t present) {
+  if (decoding == 0) usual_present_ = 0;
+  newcomers_ = present > kGrowth * usual_present_;
+  usual_present_ += (present - usual_present_) / kPresentWindow;
+}
+
+void PromptPace::Begin(uint32_t decoding, uint32_t running, uint32_t waiting) {
+  const uint32_t present = running + waiting;
+  NotePresent(decoding, present);
+  if (waiting == 0) plans_held_back_ = 0;
+  paced_ = ended_ > 0 && decoding > 0 && present <= kFewSequences && !newcomers_ &&
+           plans_held_back_ < kPatience;
   // Each that decodes ends once in mean_outputs_ steps, and a prompt takes its place.
-  const double pace =
-      kHaste * mean_prompt_tokens_ / std::max(mean_outputs_, 1.0) * step.present / step.stages;
+  const double turnover = present * mean_prompt_tokens_ / std::max(mean_outputs_, 1.0);
+  const double pace = std::max(kHaste * turnover, kCarried);
   // An unusually long prompt is not made up for by those behind it.
   const double debt = std::min(-credit_, std::max(kHaste * pace, mean_prompt_tokens_));
   credit_ = paced_ ? std::min(pace - debt, pace) : pace;

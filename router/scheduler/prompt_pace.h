@@ -14,28 +14,31 @@ class PromptPace {
   // A sequence ended after `outputs` tokens; its prompt took `prompt_tokens` to compute.
   void Ended(uint32_t prompt_tokens, uint32_t outputs);
 
-  struct Step {
-    uint32_t decoding = 0;      // sequences that decode in it
-    uint32_t present = 0;       // sequences that run or wait
-    uint32_t stages = 1;        // that take turns with these
-    uint64_t waited_steps = 0;  // since the first that waits came
-  };
-  // A plan begins. There is no pace before a sequence has ended, where nothing decodes, where more
-  // are present than of late (who comes on top is not made to wait), where more than 128 share
-  // steps, and once the first has waited 24 of its stage's steps.
-  void Begin(const Step& step);
+  // A plan begins, in which `decoding` sequences decode, of all that run; `waiting` more wait.
+  // There is no pace before a sequence has ended, where nothing decodes, where more than 128 are
+  // present, where these are over a quarter more than usual (newcomers are not made to wait), and
+  // once 24 plans have held somebody back, until nobody waits.
+  void Begin(uint32_t decoding, uint32_t running, uint32_t waiting);
   // Whether this plan takes another waiting sequence.
   bool Admits() const { return !paced_ || credit_ > 0; }
   // This plan took a sequence with that many tokens to compute.
-  void Admitted(uint32_t tokens) { credit_ -= tokens; }
+  void Admitted(uint32_t tokens) {
+    if (paced_) credit_ -= tokens;
+  }
+  // This plan would have taken another one.
+  void HeldBack() { ++plans_held_back_; }
 
  private:
+  void NotePresent(uint32_t decoding, uint32_t present);
+
   uint32_t ended_ = 0;             // sequences, as far as they count for the means
   double mean_prompt_tokens_ = 0;  // of the newest that ended
   double mean_outputs_ = 0;
   double usual_present_ = 0;  // over the newest steps
-  bool paced_ = false;        // this plan
-  double credit_ = 0;         // tokens that may be admitted; what a prompt took too much is owed
+  bool newcomers_ = false;
+  uint32_t plans_held_back_ = 0;  // since nobody waited
+  bool paced_ = false;            // this plan
+  double credit_ = 0;  // tokens that may be admitted; what a prompt took too much is owed
 };
 
 }  // namespace regatta

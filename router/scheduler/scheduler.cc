@@ -121,7 +121,6 @@ Sequence& Scheduler::Impl::NewSequence(SequenceSpec spec) {
   Sequence& sequence = *sequences_[index];
   sequence.index = index;
   sequence.arrival = ++arrivals_;
-  sequence.queued_at_step = step_;
   sequence.limit = LimitOf(spec);
   sequence.stop_from = spec.sampling.min_tokens();
   // What is scored must be computed.

@@ -17,7 +17,7 @@ void Scheduler::Impl::CheckInvariants() const {
 }
 
 void Scheduler::Impl::CheckSequences() const {
-  size_t occupied = 0, waiting = 0;
+  size_t occupied = 0, waiting = 0, draining = 0;
   for (const auto& sequence : sequences_) {
     if (sequence->arrival == 0) continue;
     ++occupied;
@@ -26,6 +26,7 @@ void Scheduler::Impl::CheckSequences() const {
     CHECK_EQ(it->second, sequence->index);
     CHECK_LT(sequence->num_tokens(), sequence->limit);
     waiting += sequence->state == SequenceState::kWaiting;
+    draining += sequence->state == SequenceState::kDraining;
     if (sequence->state == SequenceState::kRunning) {
       CHECK_EQ(slots_[sequence->slot].sequence, sequence->index);
     } else {
@@ -36,6 +37,7 @@ void Scheduler::Impl::CheckSequences() const {
   CHECK_EQ(occupied, live_.size());
   CHECK_EQ(occupied + vacant_.size(), sequences_.size());
   CHECK_EQ(waiting, waiting_.size());
+  CHECK_EQ(draining, draining_);
 }
 
 void Scheduler::Impl::CheckSlots() const {

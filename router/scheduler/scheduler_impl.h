@@ -93,7 +93,6 @@ class Scheduler::Impl {
   PlanRecord& Record(size_t age) { return records_[(oldest_record_ + age) % records_.size()]; }
 
   // scheduler_prompts.cc
-  void BeginPace();
   void PlanPrompts(StepPlan& plan, uint32_t budget);
   void PlanChunk(StepPlan& plan, uint32_t slot_id, uint32_t count);
   uint32_t ChunkSize(uint32_t position, uint32_t end, uint32_t budget, bool first) const;

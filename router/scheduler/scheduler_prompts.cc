@@ -15,24 +15,22 @@ uint32_t CeilDivide(uint32_t a, uint32_t b) { return (a + b - 1) / b; }
 
 }  // namespace
 
-void Scheduler::Impl::BeginPace() {
-  const Sequence* head = waiting_.Head(free_rows_ > 0);
-  PromptPace::Step step;
-  step.decoding = static_cast<uint32_t>(chosen_.size());
-  step.present = max_running_ - free_slots_.size() + static_cast<uint32_t>(waiting_.size());
-  step.stages = options_.stages;
-  if (head != nullptr) step.waited_steps = step_ - head->queued_at_step;
-  pace_.Begin(step);
-}
-
 void Scheduler::Impl::PlanPrompts(StepPlan& plan, uint32_t budget) {
-  if (options_.pace_prompts) BeginPace();
+  // Stages of a pipeline decode in turn: what a plan carries says little of what will end.
+  if (options_.pace_prompts && options_.stages == 1) {
+    pace_.Begin(static_cast<uint32_t>(chosen_.size()), max_running_ - free_slots_.size(),
+                static_cast<uint32_t>(waiting_.size()));
+  }
   size_t next = 0;      // first of prefilling_ without a chunk in this plan
   bool closed = false;  // the first that waits has no room or is not due; nobody overtakes it
   bool first = true;
   while (budget > 0) {
-    closed |= !pace_.Admits();
     Sequence* head = closed ? nullptr : waiting_.Head(free_rows_ > 0);
+    if (head != nullptr && !pace_.Admits()) {
+      pace_.HeldBack();
+      closed = true;
+      continue;
+    }
     const bool running_first = next < prefilling_.size() &&
                                (head == nullptr || slots_[prefilling_[next]].rank < head->rank());
     if (!running_first) {

@@ -69,14 +69,13 @@ struct alignas(64) Sequence {
   uint32_t cached_tokens = 0;
   uint32_t index = 0;  // in the scheduler's table
   SequenceState state = SequenceState::kWaiting;
-  bool penalties = false;       // its admission carries its tokens
-  bool takes_row = false;       // needs a sampling row while it holds a slot
-  bool logprobs = false;        // its results carry log-probabilities
-  bool cacheable = false;       // uses the prefix cache
-  bool started = false;         // has been admitted before
-  uint64_t last_step = 0;       // newest plan that held it when it lost its slot
-  uint64_t queued_at_step = 0;  // newest plan when it came
-  MaskForecast mask_work;       // of its next mask, when it is constrained
+  bool penalties = false;  // its admission carries its tokens
+  bool takes_row = false;  // needs a sampling row while it holds a slot
+  bool logprobs = false;   // its results carry log-probabilities
+  bool cacheable = false;  // uses the prefix cache
+  bool started = false;    // has been admitted before
+  uint64_t last_step = 0;  // newest plan that held it when it lost its slot
+  MaskForecast mask_work;  // of its next mask, when it is constrained
   Probe probe;
   std::vector<uint32_t> blocks;  // while running, in order of position
   std::vector<BlockKey> keys;    // of the full blocks of spec.tokens, as far as they were needed

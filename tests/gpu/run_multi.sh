@@ -7,6 +7,7 @@ gpus=$(nvidia-smi -L | wc -l)
 echo "$gpus GPUs: $(nvidia-smi --query-gpu=name,driver_version --format=csv,noheader | head -1)"
 model=tests/models/regatta-dense
 url=grpc://127.0.0.1:9700
+status=0
 
 collectives() {
   stage nccl "${NCCL_TIMEOUT:-200}" "$BIN/nccl_group_test" || grep -E 'Failure|FAILED|timed out|died' -A6 "$OUT/nccl.log" | head -60
@@ -69,7 +70,7 @@ lose() {
   nvidia-smi --query-gpu=memory.used --format=csv,noheader | tr '\n' ' '; echo "used before"
   load 12000 "during-$1" &
   sleep 2
-  local start victim
+  local start victim served=no
   victim=$(pgrep -P $workers | head -1)
   start=$(date +%s%N)
   kill -s "$1" "$victim"
@@ -82,16 +83,16 @@ lose() {
       done
     fi
     timeout 2 "$BIN/regatta" throughput --url $url --model $model --dataset $model/heldout.jsonl --concurrency 1 \
-      --num-requests 1 --warmup 0 --output "$OUT/results" >"$OUT/after-$1.log" 2>&1 && break
+      --num-requests 1 --warmup 0 --output "$OUT/results" >"$OUT/after-$1.log" 2>&1 && { served=yes; break; }
     sleep 0.1
   done
-  echo "a rank got $1: serving again after $((($(date +%s%N) - start) / 1000000)) ms"
+  echo "a rank got $1: serving again: $served, $((($(date +%s%N) - start) / 1000000)) ms"
   wait $!
   nvidia-smi --query-gpu=memory.used --format=csv,noheader | tr '\n' ' '; echo "used after"
   tail -6 "$OUT/router.log"
   stop
-  grep -F 'hang-timeout' "$OUT/workers.log"
-  pgrep -l regatta && echo "PROCESSES LEFT" || echo "no process left"
+  grep -F 'starting it again' "$OUT/workers.log" && [ $served = yes ] || status=1
+  pgrep -l regatta && { echo "PROCESSES LEFT"; status=1; } || echo "no process left"
 }
 killed() { lose KILL; }
 hung() { HANG_TIMEOUT=5 lose STOP; }
@@ -133,3 +134,4 @@ experts() {
 
 for one in "${@:-collectives golden answers repartition killed hung}"; do for name in $one; do "$name"; done; done
 save_logs
+exit $status

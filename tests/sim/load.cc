@@ -2,6 +2,7 @@
 #include "tests/sim/load.h"
 
 #include <algorithm>
+#include <cmath>
 #include <deque>
 #include <map>
 #include <utility>
@@ -25,7 +26,7 @@ class LoadRun {
 
   LoadResult Run() {
     while (submitted_ < std::min(load_.concurrency, load_.requests)) Submit();
-    while (scheduler_.HasWork()) {
+    for (SubmitArrived(); scheduler_.HasWork(); SubmitArrived()) {
       while (std::optional<StepPlan> plan = scheduler_.NextStep()) Execute(*plan);
       CHECK(!results_.empty()) << "nothing runs, nothing can run";
       std::vector<SequenceEvent> events;
@@ -65,6 +66,17 @@ class LoadRun {
     CHECK(status.ok()) << status.message();
   }
 
+  // Of an open loop: those who came meanwhile, or the next one where nothing runs.
+  void SubmitArrived() {
+    if (load_.mean_gap_ms == 0) return;
+    while (submitted_ < load_.requests && (next_arrival_ms_ <= now_ms_ || !scheduler_.HasWork())) {
+      now_ms_ = std::max(now_ms_, next_arrival_ms_);
+      Submit();
+      submitted_at_[submitted_] = next_arrival_ms_;
+      next_arrival_ms_ -= std::log(1 - random_.Fraction()) * load_.mean_gap_ms;
+    }
+  }
+
   void Execute(const StepPlan& plan) {
     for (const Admission& admission : plan.admissions()) {
       slots_[admission.slot()] = {admission.sampling().seed(), admission.output_length()};
@@ -95,7 +107,7 @@ class LoadRun {
     if (event.finish == FINISH_REASON_NONE) return;
     CHECK_EQ(event.num_outputs, outputs_[event.id]);
     ++finished_;
-    if (submitted_ < load_.requests) Submit();
+    if (load_.mean_gap_ms == 0 && submitted_ < load_.requests) Submit();
     // Throughput between the first fifth and the last of the requests that keep the concurrency up.
     const uint32_t full = load_.requests - std::min(load_.concurrency, load_.requests);
     for (int i = 0; i < 2; ++i) {
@@ -114,7 +126,7 @@ class LoadRun {
   std::map<uint64_t, double> submitted_at_;
   uint32_t submitted_ = 0, finished_ = 0;
   uint64_t output_tokens_ = 0, prompt_tokens_ = 0;
-  double now_ms_ = 0;
+  double now_ms_ = 0, next_arrival_ms_ = 0;
   double tokens_at_[2] = {}, time_at_[2] = {};
   LoadResult result_;
 };

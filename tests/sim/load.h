@@ -33,6 +33,7 @@ struct Load {
   SchedulerOptions options;
   StepTime step_time;
   uint32_t concurrency = 1;
+  double mean_gap_ms = 0;  // > 0: requests come at random (Poisson), however many are there
   uint32_t requests = 1000;
   MaxTokens max_tokens = MaxTokens::kExact;
   // Lengths of the n-th request: prompt, and output where the model stops by itself or max_tokens
@@ -48,7 +49,7 @@ struct LoadResult {
   double mean_running = 0;
   uint64_t preemptions = 0;
   uint64_t recomputed_tokens = 0;
-  double mean_wait_ms = 0;  // for a first token, of those who follow one that ended
+  double mean_wait_ms = 0;  // for a first token, of those after the first `concurrency`
   double longest_wait_ms = 0;
 };
 

@@ -135,55 +135,70 @@ TEST(MaxTokensTest, MissingDoesNotSerialise) {
   EXPECT_EQ(result.preemptions, 0u);
 }
 
-// Users who come together, where a step's first 256 tokens cost two thirds of the others (an 8B
-// model in bf16): dealt out over the steps their next prompts are cheaper, and are not waited for
-// in turn.
+// An 8B model in bf16: few tokens cost two thirds of what more of them do.
+Load ShortAnswers() {
+  Load load;
+  load.options.limits.set_max_batch_size(512);
+  load.options.limits.set_max_num_tokens(2048);
+  load.options.limits.set_max_seq_len(8192);
+  load.options.num_blocks = 1 << 16;
+  load.options.prefix_cache = false;
+  load.step_time = {4.2, 0.0245, 256, 0.016};
+  load.prompt_length = Constant(128);
+  load.output_length = Constant(128);
+  return load;
+}
+
+LoadResult Waves(Load load) {
+  load.options.pace_prompts = false;
+  return RunLoad(load, 1);
+}
+
+// Users who come together: dealt out over the steps their next prompts are cheaper, and are not
+// waited for in turn. Whatever their answers' length, nobody waits longer on average.
 TEST(PromptPaceTest, WavesOfUsersAreSpreadAndRunFasterForIt) {
   for (const uint32_t users : {64u, 128u}) {
-    Load load;
-    load.options.limits.set_max_batch_size(512);
-    load.options.limits.set_max_num_tokens(2048);
-    load.options.limits.set_max_seq_len(256);
-    load.options.num_blocks = 1 << 14;
-    load.options.prefix_cache = false;
-    load.step_time = {4.2, 0.0245, 2 * users, 0.016};
-    load.prompt_length = Constant(128);
-    load.output_length = Constant(128);
-    load.concurrency = users;
-    load.requests = 30 * users;
-    load.options.pace_prompts = false;
-    const LoadResult waves = RunLoad(load, 1);
-    load.options.pace_prompts = true;
-    const LoadResult paced = RunLoad(load, 1);
-    std::printf(
-        "%u users: %.0f to %.0f tok/s, %.3f to %.3f running, waits %.1f to %.1f ms, longest %.1f "
-        "to %.1f ms\n",
-        users, waves.output_tokens_per_second, paced.output_tokens_per_second,
-        waves.mean_running / users, paced.mean_running / users, waves.mean_wait_ms,
-        paced.mean_wait_ms, waves.longest_wait_ms, paced.longest_wait_ms);
-    EXPECT_GT(paced.output_tokens_per_second, 1.03 * waves.output_tokens_per_second);
-    EXPECT_GT(paced.mean_running, 0.95 * users);
-    EXPECT_LT(paced.mean_wait_ms, waves.mean_wait_ms);
+    for (const uint32_t outputs : {128u, 1000u}) {
+      Load load = ShortAnswers();
+      load.output_length = Constant(outputs);
+      load.concurrency = users;
+      load.requests = 30 * users;
+      const LoadResult waves = Waves(load), paced = RunLoad(load, 1);
+      std::printf(
+          "%3u users, %4u out: %.0f to %.0f tok/s, waits %.1f to %.1f ms, longest %.1f to %.1f "
+          "ms\n",
+          users, outputs, waves.output_tokens_per_second, paced.output_tokens_per_second,
+          waves.mean_wait_ms, paced.mean_wait_ms, waves.longest_wait_ms, paced.longest_wait_ms);
+      EXPECT_GT(paced.output_tokens_per_second,
+                (outputs == 128 ? 1.03 : 1) * waves.output_tokens_per_second);
+      EXPECT_GT(paced.mean_running, 0.95 * users);
+      EXPECT_LT(paced.mean_wait_ms, 0.5 * waves.mean_wait_ms);
+    }
   }
 }
 
-// Who waits for nothing but the pace waits 24 steps at most, then in full ones.
-TEST(PromptPaceTest, PatienceBoundsTheWait) {
-  for (const uint32_t prompt : {16u, 128u, 1000u}) {
-    Load load;
-    load.options.limits.set_max_batch_size(512);
-    load.options.limits.set_max_num_tokens(2048);
-    load.options.limits.set_max_seq_len(8192);
-    load.options.num_blocks = 1 << 16;
-    load.options.prefix_cache = false;
-    load.concurrency = 100;
-    load.requests = 3000;
-    load.prompt_length = Constant(prompt);
-    load.output_length = Uniform(500, 520);
-    const LoadResult paced = RunLoad(load, 1);
-    const double step_ms = load.step_time(std::min(2048u, load.concurrency + 2 * prompt));
-    const double full_steps_ms = load.step_time(2048) * (1 + load.concurrency * prompt / 2048);
-    EXPECT_LT(paced.longest_wait_ms, 25 * step_ms + full_steps_ms) << "prompts of " << prompt;
+// Those who come at random are in no wave: they must not pay for it.
+TEST(PromptPaceTest, ArrivalsAtRandomWaitNoLonger) {
+  struct Case {
+    const char* name;
+    double gap_ms;
+    Lengths prompt, output;
+  };
+  for (const Case& one : {Case{"few", 620, Uniform(64, 512), Uniform(500, 1500)},
+                          Case{"some", 170, Uniform(64, 512), Uniform(500, 1500)},
+                          Case{"reasoning", 1000, Uniform(100, 500), Uniform(2000, 6000)},
+                          Case{"short", 40, Constant(128), Exponential(256)}}) {
+    Load load = ShortAnswers();
+    load.concurrency = 0;
+    load.mean_gap_ms = one.gap_ms;
+    load.requests = 1000;
+    load.prompt_length = one.prompt;
+    load.output_length = one.output;
+    const LoadResult plain = Waves(load), paced = RunLoad(load, 1);
+    std::printf("%-9s %.1f run: waits %.1f to %.1f ms, longest %.1f to %.1f ms\n", one.name,
+                paced.mean_running, plain.mean_wait_ms, paced.mean_wait_ms, plain.longest_wait_ms,
+                paced.longest_wait_ms);
+    EXPECT_LT(paced.mean_wait_ms, 1.1 * plain.mean_wait_ms) << one.name;
   }
 }
 

@@ -57,6 +57,7 @@ SchedulerOptions MakeOptions(Random& random) {
   if (random.Between(0, 1) == 1) options.mask_work = 400;  // Two masks a step: others wait.
   options.prefix_cache = !random.OneIn(3);
   options.chunked_prefill = !random.OneIn(3);
+  options.pace_prompts = !random.OneIn(3);
   options.prefix_cache_secret = random.Next();
   options.expected_output_tokens = random.OneIn(2) ? 1 : random.Between(1, 32);
   return options;
@@ -112,7 +113,8 @@ std::string Describe(const SchedulerOptions& options) {
       ", block_size ", options.block_size, ", num_blocks ", options.num_blocks, ", stages ",
       options.stages, ", max_inflight ", options.max_inflight, ", sampling_rows ",
       options.sampling_rows, ", expected_output_tokens ", options.expected_output_tokens,
-      ", prefix_cache ", options.prefix_cache, ", chunked_prefill ", options.chunked_prefill);
+      ", prefix_cache ", options.prefix_cache, ", chunked_prefill ", options.chunked_prefill,
+      ", pace_prompts ", options.pace_prompts);
 }
 
 }  // namespace regatta::sim

@@ -14,56 +14,60 @@ class PromptPaceTest : public testing::Test {
  protected:
   PromptPaceTest() {
     pace_.Ended(kPrompt, kOutputs);
-    for (int i = 0; i < 200; ++i) Begin();
+    GetUsed();
   }
 
-  // Sequences of `prompt` tokens that a plan takes if so many want to join.
-  uint32_t Begin(uint32_t wanting = 0, uint32_t prompt = kPrompt) {
-    pace_.Begin(step_);
+  // So many are usual.
+  void GetUsed() {
+    for (int i = 0; i < 200; ++i) pace_.Begin(decoding_, present_, 0);
+  }
+  // Sequences of `prompt` tokens that a plan takes while `waiting` want to join.
+  uint32_t Plan(uint32_t waiting, uint32_t prompt = kPrompt) {
+    pace_.Begin(decoding_, present_ - waiting, waiting);
     uint32_t taken = 0;
-    for (; taken < wanting && pace_.Admits(); ++taken) pace_.Admitted(prompt);
+    for (; taken < waiting && pace_.Admits(); ++taken) pace_.Admitted(prompt);
+    if (taken < waiting) pace_.HeldBack();
     return taken;
   }
-  uint32_t TakenIn(int steps, uint32_t prompt = kPrompt) {
-    uint32_t taken = 0;
-    for (int i = 0; i < steps; ++i) taken += Begin(64, prompt);
-    return taken;
-  }
-
   PromptPace pace_;
-  PromptPace::Step step_ = {.decoding = 40, .present = 64};
+  uint32_t decoding_ = 40, present_ = 64;
 };
 
-TEST_F(PromptPaceTest, JoinsTwiceAsFastAsSequencesEnd) { EXPECT_EQ(TakenIn(100), 100u); }
-
-TEST_F(PromptPaceTest, FollowsTheLengthsOfLate) {
-  for (int i = 0; i < 500; ++i) pace_.Ended(4 * kPrompt, kOutputs);  // that many were computed
-  EXPECT_NEAR(TakenIn(100), 400, 4);
-  for (int i = 0; i < 500; ++i) pace_.Ended(kPrompt, 4 * kOutputs);
-  EXPECT_NEAR(TakenIn(100), 25, 4);
+TEST_F(PromptPaceTest, JoinsTwiceAsFastAsSequencesEnd) {
+  EXPECT_EQ(Plan(16), 1u);
+  EXPECT_EQ(Plan(15), 1u);
+  for (int i = 0; i < 500; ++i) pace_.Ended(4 * kPrompt, kOutputs);
+  EXPECT_NEAR(Plan(14), 4, 1);
+  EXPECT_NEAR(Plan(14), 4, 1);
 }
 
-TEST_F(PromptPaceTest, ALongPromptIsNeitherCutNorOwedForLong) {
-  EXPECT_EQ(Begin(1, 100'000), 1u);
-  int steps = 1;
-  while (Begin(1) == 0) ++steps;
-  EXPECT_LE(steps, 3);
+// However seldom sequences end, a step carries a prompt of 128 tokens along.
+TEST_F(PromptPaceTest, WhoComesAloneJoins) {
+  for (int i = 0; i < 500; ++i) pace_.Ended(kPrompt, 100 * kOutputs);
+  for (int i = 0; i < 100; ++i) ASSERT_EQ(Plan(1), 1u) << i;
 }
 
-TEST_F(PromptPaceTest, IdleStepsAreNotSaved) {
-  for (int i = 0; i < 100; ++i) Begin();
-  EXPECT_LE(Begin(64), 2u);
+TEST_F(PromptPaceTest, WholePromptsAreTakenAndMadeUpFor) {
+  for (int i = 0; i < 500; ++i) pace_.Ended(8 * kPrompt, 64 * kOutputs);
+  EXPECT_EQ(Plan(16, 8 * kPrompt), 1u);
+  int plans = 1;
+  while (Plan(15, 8 * kPrompt) == 0) ++plans;
+  EXPECT_EQ(plans, 8);
 }
 
-TEST_F(PromptPaceTest, StagesShareThePace) {
-  step_.stages = 4;
-  EXPECT_NEAR(TakenIn(400), 100, 2);
+TEST_F(PromptPaceTest, AnUnusuallyLongPromptIsNotMadeUpFor) {
+  EXPECT_EQ(Plan(16, 100'000), 1u);
+  int plans = 1;
+  while (Plan(15) == 0) ++plans;
+  EXPECT_LE(plans, 3);
 }
+
+TEST_F(PromptPaceTest, IdleStepsAreNotSaved) { EXPECT_EQ(Plan(16), 1u); }
 
 TEST(PromptPaceStartTest, NoPaceBeforeASequenceHasEnded) {
   PromptPace pace;
   for (int i = 0; i < 100; ++i) {
-    pace.Begin({.decoding = 40, .present = 64});
+    pace.Begin(40, 40, 24);
     for (int taken = 0; taken < 24; ++taken) {
       ASSERT_TRUE(pace.Admits());
       pace.Admitted(kPrompt);
@@ -72,35 +76,38 @@ TEST(PromptPaceStartTest, NoPaceBeforeASequenceHasEnded) {
 }
 
 TEST_F(PromptPaceTest, NobodyWaitsWhereNothingDecodes) {
-  step_.decoding = 0;
-  EXPECT_EQ(Begin(64), 64u);
+  decoding_ = 0;
+  EXPECT_EQ(Plan(16), 16u);
 }
 
 TEST_F(PromptPaceTest, NewcomersAreNotMadeToWait) {
-  step_.present = 100;
-  EXPECT_EQ(Begin(36), 36u);
-  for (int i = 0; i < 200; ++i) Begin();
-  EXPECT_LE(Begin(36), 2u) << "they have become the usual ones";
+  present_ = 100;
+  EXPECT_EQ(Plan(36), 36u);
+  GetUsed();
+  EXPECT_EQ(Plan(36), 2u) << "they have become the usual ones";
+}
+
+TEST_F(PromptPaceTest, WhatWasUsualIsForgottenWhereNothingDecodes) {
+  pace_.Begin(0, 0, 0);
+  present_ = 10;
+  decoding_ = 1;
+  EXPECT_EQ(Plan(9), 9u);
 }
 
 TEST_F(PromptPaceTest, NoPaceWhereManyShareAStep) {
-  step_.present = 129;
-  for (int i = 0; i < 200; ++i) Begin();
-  EXPECT_EQ(Begin(64), 64u);
-  step_.present = 128;
-  EXPECT_LT(Begin(64), 64u);
-  step_ = {.decoding = 40, .present = 256, .stages = 2};
-  for (int i = 0; i < 200; ++i) Begin();
-  EXPECT_LT(Begin(64), 64u);
+  present_ = 129;
+  GetUsed();
+  EXPECT_EQ(Plan(64), 64u);
+  present_ = 128;
+  EXPECT_LT(Plan(64), 64u);
 }
 
-TEST_F(PromptPaceTest, PatienceEnds) {
-  step_.waited_steps = 23;
-  EXPECT_LE(Begin(64), 2u);
-  step_.waited_steps = 24;
-  EXPECT_EQ(Begin(64), 64u);
-  step_.stages = 2;
-  EXPECT_LE(Begin(64), 2u);
+TEST_F(PromptPaceTest, PatienceEndsForAllWhoWait) {
+  for (int i = 0; i < 24; ++i) ASSERT_EQ(Plan(16), 1u) << i;
+  EXPECT_EQ(Plan(16), 16u);
+  EXPECT_EQ(Plan(5), 5u);
+  pace_.Begin(decoding_, present_, 0);
+  EXPECT_EQ(Plan(5), 1u) << "nobody waited in between";
 }
 
 }  // namespace
