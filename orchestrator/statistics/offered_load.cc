@@ -8,7 +8,7 @@
 namespace regatta {
 namespace {
 
-constexpr uint32_t kLeastRounds = 2;  // requests of each user
+constexpr uint32_t kLeastRounds = 4;  // requests of each user, so that the first wait weighs little
 constexpr uint32_t kLeastOffered = 8;
 constexpr int kLeastStates = 5;
 
@@ -66,9 +66,9 @@ OfferedLoad FindOfferedLoad(const std::vector<RequestRecord>& requests, const Re
                             const PointTimeline& timeline) {
   OfferedLoad offered;
   const uint32_t needed = std::max(kLeastOffered, kLeastRounds * info.concurrency());
-  if (requests.size() < needed) {
-    offered.set_too_short(absl::StrFormat("%d requests were sent, %d are needed (two of each user)",
-                                          requests.size(), needed));
+  if (!info.steady_window().found() && requests.size() < needed) {
+    offered.set_too_short(absl::StrFormat(
+        "%d requests were sent, %d are needed (four of each user)", requests.size(), needed));
     return offered;
   }
   FindSpan(requests, info, offered);

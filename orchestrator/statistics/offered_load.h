@@ -13,8 +13,9 @@ namespace regatta {
 // system runs at once. With t_i the times of the router's states and r_i what ran then,
 //   mean = sum r_i d_i / sum d_i,  d_i = the part of [t_i, t_i+1) within [start, end];
 // without states of a router, requests in flight by their records. `info` has concurrency, load and
-// steady window of the point, `timeline` the router's states. Not a mean but why (too_short): fewer
-// than two requests of each user, or eight in all; fewer than five states of the router.
+// steady window of the point, `timeline` the router's states. Not a mean but why (too_short):
+// without a steady window fewer than four requests of each user, or eight in all; fewer than five
+// states of the router.
 OfferedLoad FindOfferedLoad(const std::vector<RequestRecord>& requests, const RegattaInfo& info,
                             const PointTimeline& timeline);
 

@@ -20,6 +20,9 @@ constexpr int kLeastSliceMs = 5;  // of arrivals known to the millisecond
 constexpr int kSmoothing = 5;     // slices to either side
 constexpr int kLeastSlices = 20;
 constexpr uint32_t kLeastRequests = 8;
+// Users whose requests are alike go on in waves, with a rate that rises and falls once a request:
+// a part of a wave is level and no steady state.
+constexpr double kLeastRequestsOfAUser = 3;
 constexpr double kPlateauQuantile = 0.9;
 constexpr double kOfPlateau = 0.9;
 constexpr double kAlike = 0.01;
@@ -180,10 +183,12 @@ SteadyWindow FindSteadyWindow(const PointSamples& samples, uint32_t gpus) {
   window.set_output_throughput_tok_s(rate);
   window.set_output_throughput_per_gpu_tok_s(rate / std::max(1u, gpus));
   FillLatencies(samples.requests, window);
-  if (window.num_requests() < kLeastRequests) {
+  const auto needed = std::max<uint32_t>(
+      kLeastRequests, std::lround(kLeastRequestsOfAUser * window.avg_num_concurrent_requests()));
+  if (window.num_requests() < needed) {
     return NotFound(absl::StrCat("only ", window.num_requests(),
-                                 " requests were sent while the load was level, of ",
-                                 kLeastRequests, " needed"));
+                                 " requests were sent while the load was level, of ", needed,
+                                 " needed (three of each user)"));
   }
   window.set_found(true);
   return window;

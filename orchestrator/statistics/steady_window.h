@@ -11,8 +11,8 @@ namespace regatta {
 // are truncated where that makes the mean token rate most certain (MSER, White 1997), unless what
 // would go has the same rate within 1 %. Tokens count by arrival, whichever request they are of;
 // latencies are of the requests that were sent in the window. Not found, with the reason: a run
-// below half a second, a window below 20 slices or of fewer than 8 requests, or a rate that does
-// not settle within half of the span. `gpus` divides the throughput.
+// below half a second, a window below 20 slices or with fewer than 8 requests or three times those
+// in flight, or a rate that does not settle within half of the span. `gpus` divides the throughput.
 SteadyWindow FindSteadyWindow(const PointSamples& samples, uint32_t gpus);
 
 // Tokens per second of successive equal slices of a window that was found; at least 20.

@@ -61,6 +61,16 @@ fp8_1000_1000() { INPUT=1000 OUTPUT=1000 points llama8b-fp8-1000-1000 llama-3.1-
 fp8_128_2048() { OUTPUT=2048 points llama8b-fp8-128-2048 llama-3.1-8b "${CONCURRENCY:-768}" --max-batch-size 1024 --max-num-tokens 4096 "${FP8[@]}"; }
 # The article's 100 requests at once, in bf16.
 hundred() { points llama8b-hundred llama-3.1-8b 100 --max-batch-size 512 --max-num-tokens 2048 --num-requests 100 --warmup 64; }
+# Prompts in waves and dealt out over steps, on the same card.
+pacing() {
+  local waves
+  waves=$(mktemp --suffix=.yaml)
+  echo 'scheduler_config: {pace_prompts: false}' >"$waves"
+  for flags in "--config $waves" ""; do
+    points "pacing-fp8${flags:+-waves}" llama-3.1-8b "${CONCURRENCY:-16,64,128}" --max-batch-size 512 --max-num-tokens 2048 "${FP8[@]}" $flags
+    points "pacing-bf16${flags:+-waves}" llama-3.1-8b "${CONCURRENCY:-16,64,128}" --max-batch-size 512 --max-num-tokens 2048 $flags
+  done
+}
 # JSON schemas among free requests: masks come from the host while the device works.
 constrained() {
   stage constrained 60 python3 tests/e2e/constrained.py --bin-dir "$BIN" --requests 128

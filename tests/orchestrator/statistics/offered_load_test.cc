@@ -42,15 +42,15 @@ RegattaInfo Users(uint32_t users) {
 }
 
 // Ten users who come, and later leave, one after the other, and of whom all run in between: the
-// whole run says 7.1, as if the system could not run them.
+// whole run says 8.3, as if the system could not run them.
 TEST(OfferedLoadTest, RampAndDrainOfAShortPointAreNotCounted) {
-  const std::vector<RequestRecord> requests = Loop(10, 2, 90);
+  const std::vector<RequestRecord> requests = Loop(10, 4, 90);
   PointTimeline timeline;
-  for (double ms = 0; ms < 2900; ms += 100) {
+  for (double ms = 0; ms < 4900; ms += 100) {
     const double come = std::min(10.0, ms / 90 + 1);
-    const double gone = std::clamp((ms - 2000) / 90 + 1, 0.0, 10.0);
+    const double gone = std::clamp((ms - 4000) / 90 + 1, 0.0, 10.0);
     timeline.add_router_ms(ms);
-    timeline.add_running(static_cast<uint32_t>(ms < 2000 ? come : 10 - gone));
+    timeline.add_running(static_cast<uint32_t>(ms < 4000 ? come : 10 - gone));
   }
   RegattaInfo info = Users(10);
   info.mutable_load()->set_concurrency_ramp_s(0.81);
@@ -59,16 +59,16 @@ TEST(OfferedLoadTest, RampAndDrainOfAShortPointAreNotCounted) {
   EXPECT_FALSE(offered.steady());
   EXPECT_TRUE(offered.by_router());
   EXPECT_DOUBLE_EQ(offered.start_ms(), 810);
-  EXPECT_DOUBLE_EQ(offered.end_ms(), 1810);
+  EXPECT_DOUBLE_EQ(offered.end_ms(), 3810);
   EXPECT_NEAR(offered.mean_running(), 10, 0.1);  // the state of 800 ms counts nine of them
 }
 
 TEST(OfferedLoadTest, StatesCountByTheTimeThatTheyHold) {
   PointTimeline timeline;
-  Tell(0, 1000, 2, timeline);  // the last of them holds to 1000
-  Tell(1000, 3000, 4, timeline);
-  // From the first request at 0 to the last at 2000: 2 for one half, 4 for the other.
-  EXPECT_DOUBLE_EQ(FindOfferedLoad(Loop(4, 3), Users(4), timeline).mean_running(), 3);
+  Tell(0, 2000, 2, timeline);  // the last of them holds to 2000
+  Tell(2000, 5000, 4, timeline);
+  // From the first request at 0 to the last at 4000: 2 for one half, 4 for the other.
+  EXPECT_DOUBLE_EQ(FindOfferedLoad(Loop(4, 5), Users(4), timeline).mean_running(), 3);
 }
 
 TEST(OfferedLoadTest, ASteadyWindowIsTheSpan) {
@@ -86,7 +86,7 @@ TEST(OfferedLoadTest, ASteadyWindowIsTheSpan) {
 }
 
 TEST(OfferedLoadTest, WithoutARouterRequestsInFlightStandIn) {
-  std::vector<RequestRecord> requests = Loop(4, 3);
+  std::vector<RequestRecord> requests = Loop(4, 4);
   for (RequestRecord& r : requests) r.set_last_token_ms(r.sent_ms() + 750);
   const OfferedLoad offered = FindOfferedLoad(requests, Users(4), PointTimeline());
   EXPECT_FALSE(offered.by_router());
@@ -97,12 +97,12 @@ TEST(OfferedLoadTest, WhatIsTooShortIsNotGuessed) {
   PointTimeline timeline;
   Tell(0, 3000, 4, timeline);
   EXPECT_THAT(FindOfferedLoad(Loop(8, 1), Users(8), timeline).too_short(),
-              HasSubstr("8 requests were sent, 16 are needed"));
+              HasSubstr("8 requests were sent, 32 are needed"));
   EXPECT_THAT(FindOfferedLoad(Loop(1, 7), Users(1), timeline).too_short(), HasSubstr("8 are"));
   EXPECT_THAT(FindOfferedLoad(Loop(1, 8), Users(1), timeline).too_short(), IsEmpty());
   PointTimeline sparse;
   Tell(0, 500, 4, sparse);  // four of the five hold until a next one
-  EXPECT_THAT(FindOfferedLoad(Loop(4, 3), Users(4), sparse).too_short(),
+  EXPECT_THAT(FindOfferedLoad(Loop(4, 4), Users(4), sparse).too_short(),
               HasSubstr("told 4 states, 5 are needed"));
   EXPECT_THAT(FindOfferedLoad({}, Users(4), timeline).too_short(), HasSubstr("0 requests"));
 }

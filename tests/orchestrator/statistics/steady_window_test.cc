@@ -114,6 +114,36 @@ TEST(SteadyWindowTest, AnOpenLoopIsLevelWhereItsQueueIs) {
   EXPECT_GT(window.end_ms() - window.start_ms(), 15'000);
 }
 
+// 64 users in step: prompts take 100 ms in which hardly any token comes, then 50 tokens 10 ms each.
+PointSamples Waves(int rounds) {
+  PointSamples samples;
+  for (int user = 0; user < 64; ++user) {
+    double now = 0;
+    for (int i = 0; i < rounds; ++i) {
+      now = AddRequest(
+          now, 50, [&](double at) { return at == now ? 400.0 : 10.0; }, samples);
+    }
+  }
+  return samples;
+}
+
+TEST(SteadyWindowTest, APartOfAWaveIsNoSteadyState) {
+  // In a wave 64 x 50 tokens come in 890 ms.
+  const SteadyWindow two = FindSteadyWindow(Waves(2), 1);
+  EXPECT_FALSE(two.found()) << two.output_throughput_tok_s();
+  const SteadyWindow many = FindSteadyWindow(Waves(20), 1);
+  ASSERT_TRUE(many.found()) << many.why_not();
+  EXPECT_NEAR(many.output_throughput_tok_s(), 64 * 50 / 0.89, 100);
+}
+
+// A system that hangs for most of a run is level, too.
+TEST(SteadyWindowTest, AHangIsNoSteadyState) {
+  const PointSamples samples =
+      ClosedLoop(16, 20, [](double now) { return now > 2000 && now < 2020 ? 30'000.0 : 10.0; });
+  const SteadyWindow window = FindSteadyWindow(samples, 1);
+  EXPECT_FALSE(window.found()) << window.output_throughput_tok_s();
+}
+
 TEST(SteadyWindowTest, DegenerateRunsSayWhy) {
   PointSamples samples;
   EXPECT_EQ(FindSteadyWindow(samples, 1).why_not(), "no requests");
