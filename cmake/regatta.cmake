@@ -30,7 +30,7 @@ endfunction()
 function(regatta_program NAME)
   cmake_parse_arguments(ARG "" "" "SRCS;DEPS" ${ARGN})
   add_executable(${NAME} ${ARG_SRCS})
-  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS})
+  target_link_libraries(${NAME} PRIVATE ${ARG_DEPS} build_commit)
   set_target_properties(${NAME} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
 endfunction()
 

@@ -77,8 +77,21 @@ bool IsLoopback(const std::string& address) {
          absl::StartsWith(address, "[::1]") || absl::StartsWith(address, "unix:");
 }
 
+absl::Status CheckAddress(const std::string& flag, const std::string& address,
+                          uint32_t least_port) {
+  uint32_t port = 0;
+  const size_t colon = address.rfind(':');
+  if (colon != std::string::npos && absl::SimpleAtoi(address.substr(colon + 1), &port) &&
+      port >= least_port && port <= 65535) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(absl::StrCat(
+      flag, ": '", address, "' is not host:port with a port of ", least_port, " to 65535"));
+}
+
 absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
     const TlsOptions& tls, const std::string& address) {
+  if (!absl::StartsWith(address, "unix:")) RETURN_IF_ERROR(CheckAddress("--listen", address, 0));
   if (!tls.enabled()) {
     RETURN_IF_ERROR(CheckPlaintextAllowed(tls, address));
     return grpc::InsecureServerCredentials();

@@ -30,6 +30,10 @@ absl::StatusOr<std::shared_ptr<grpc::ServerCredentials>> MakeServerCredentials(
 absl::StatusOr<std::shared_ptr<grpc::ChannelCredentials>> MakeChannelCredentials(
     const TlsOptions& tls, const std::string& address);
 
+// INVALID_ARGUMENT names `flag` where `address` is not host:port with a port of `least_port` to
+// 65535: gRPC takes a port modulo 65536, and one of its own where there is none.
+absl::Status CheckAddress(const std::string& flag, const std::string& address, uint32_t least_port);
+
 // True for 127.0.0.0/8, [::1], localhost and unix: addresses.
 bool IsLoopback(const std::string& address);
 

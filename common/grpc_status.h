@@ -16,7 +16,13 @@ inline grpc::Status ToGrpc(const absl::Status& status) {
 
 inline absl::Status FromGrpc(const grpc::Status& status) {
   if (status.ok()) return absl::OkStatus();
-  return absl::Status(static_cast<absl::StatusCode>(status.error_code()), status.error_message());
+  // gRPC's own answer to a call that a server does not have is empty.
+  const bool unknown_call =
+      status.error_code() == grpc::UNIMPLEMENTED && status.error_message().empty();
+  return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
+                      unknown_call ? "the server there does not have this call: it is of another "
+                                     "kind (router, orchestrator, worker or none of Regatta's)"
+                                   : status.error_message());
 }
 
 }  // namespace regatta

@@ -270,19 +270,6 @@ absl::StatusOr<std::vector<std::string>> WorkerAddresses(const Flags& flags) {
   return addresses;
 }
 
-// gRPC takes a port modulo 65536, and none for 0.
-absl::Status CheckAddress(const std::string& flag, const std::string& address,
-                          uint32_t least_port) {
-  uint32_t port = 0;
-  const size_t colon = address.rfind(':');
-  if (colon != std::string::npos && absl::SimpleAtoi(address.substr(colon + 1), &port) &&
-      port >= least_port && port <= 65535) {
-    return absl::OkStatus();
-  }
-  return absl::InvalidArgumentError(absl::StrCat(
-      flag, ": '", address, "' is not host:port with a port of ", least_port, " to 65535"));
-}
-
 absl::Status CheckListen(const std::string& flag, const std::string& listen) {
   return CheckAddress(flag, listen, 0);  // 0 = any free one
 }

@@ -13,6 +13,7 @@ namespace {
 constexpr double kReached = 0.95;  // of the asked concurrency or rate
 // A 99 % quantile from the schedule that is higher by this factor and time tells of waiting.
 constexpr double kWaited = 1.1, kWaitedMs = 10;
+constexpr double kLateMs = 1;       // and by this, where the asked rate was not reached
 constexpr double kSpeedSkew = 1.5;  // of the mean speed over the pooled one
 
 void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::string>& warnings) {
@@ -32,6 +33,12 @@ void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::st
     warnings.push_back(absl::StrCat("of ", info.token_count_mismatches(),
                                     " requests the server counts other tokens than arrived"));
   }
+  if (info.untold_token_counts() > 0) {
+    warnings.push_back(absl::StrCat(
+        "of ", info.untold_token_counts(),
+        " requests the server did not tell its token counts (usage): messages count as tokens, "
+        "though one may hold several"));
+  }
 }
 
 // Requests in flight, without ramp and drain where they can be told apart.
@@ -41,6 +48,7 @@ void AddConcurrencyWarning(const PointReport& point, std::vector<std::string>& w
   const double reached = steady ? info.steady_window().avg_num_concurrent_requests()
                                 : point.request_info().avg_num_concurrent_requests();
   if (reached >= kReached * info.concurrency()) return;
+  if (info.offered().mean_running() >= kReached * info.concurrency()) return;  // without ramp
   warnings.push_back(absl::StrFormat(
       "%.1f requests were in flight on average%s, %d were asked: more requests would fill it",
       reached, steady ? " in the steady window" : "", info.concurrency()));
@@ -59,7 +67,10 @@ void AddScheduleWarning(const PointReport& point, std::vector<std::string>& warn
   const Percentiles& due = info.latency_scheduled_ms();
   const Percentiles& sent = point.performance().request_latency_percentiles_ms();
   const bool waited = due.p99() > kWaited * sent.p99() + kWaitedMs;
-  if (MissesRate(point)) {
+  // Drawn gaps may add up to another rate than the one asked for.
+  const bool late = due.p99() > sent.p99() + kLateMs ||
+                    info.ttft_scheduled_ms().p95() > info.p95_ttft_ms() + kLateMs;
+  if (late && MissesRate(point)) {
     warnings.push_back(absl::StrFormat(
         "%.1f requests a second were sent, %g were asked: others waited in the client; TTFT p95 is "
         "%.0f ms from when they were due, %.0f ms from when they were sent",

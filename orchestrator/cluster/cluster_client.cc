@@ -105,7 +105,7 @@ absl::StatusOr<ClusterDescription> DescribeCluster(const std::shared_ptr<grpc::C
       Cluster::NewStub(channel)->Describe(&context, ClusterDescribeRequest(), &description);
   if (!status.ok()) {
     return absl::Status(static_cast<absl::StatusCode>(status.error_code()),
-                        absl::StrCat("Cluster.Describe: ", status.error_message()));
+                        absl::StrCat("Cluster.Describe: ", FromGrpc(status).message()));
   }
   MakePrintable(description);
   return description;

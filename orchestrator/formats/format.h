@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "orchestrator/formats/formats.h"
 #include "orchestrator/formats/json_fields.h"
@@ -46,6 +47,11 @@ const Format& VllmFormat();
 const Format& AiperfFormat();
 const Format& InferencexFormat();
 const Format& TrtllmFormat();
+const Format& CsvFormat();
+
+// Adds the rows of a file with the columns of summary.csv, as objects by column; false where it has
+// none. INVALID_ARGUMENT names a row with more or fewer cells than columns.
+absl::StatusOr<bool> AddCsvRows(const TextFile& file, std::vector<Document>& documents);
 
 // JSON as files have it: indented by two; ill-formed UTF-8 of others replaced.
 std::string JsonText(const nlohmann::ordered_json& value);

@@ -2,6 +2,7 @@
 #include "orchestrator/formats/formats.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 
 #include "absl/strings/ascii.h"
@@ -19,17 +20,14 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Format kCsv = {"csv", "summary.csv, a row a point", nullptr, nullptr,
-                         [](const StoredRun& run) -> std::vector<TextFile> {
-                           return {{"summary.csv", RenderCsv(run.sweep)}};
-                         }};
 constexpr Format kMarkdown = {"markdown", "summary.md, a table", nullptr, nullptr,
                               [](const StoredRun& run) -> std::vector<TextFile> {
                                 return {{"summary.md", RenderMarkdown(run.sweep)}};
                               }};
 
 std::vector<const Format*> Formats() {
-  return {&VllmFormat(), &AiperfFormat(), &InferencexFormat(), &TrtllmFormat(), &kCsv, &kMarkdown};
+  return {&VllmFormat(),   &AiperfFormat(), &InferencexFormat(),
+          &TrtllmFormat(), &CsvFormat(),    &kMarkdown};
 }
 
 bool CanRead(const Format& format) { return format.read != nullptr; }
@@ -65,8 +63,10 @@ void AddDocuments(const TextFile& file, json value, std::vector<Document>& docum
   }
 }
 
-// JSON, or JSON Lines: then each line is a document.
+// JSON, or JSON Lines: then each line is a document; or our CSV, of which each row is one.
 absl::Status ParseDocuments(const TextFile& file, std::vector<Document>& documents) {
+  ASSIGN_OR_RETURN(const bool rows, AddCsvRows(file, documents));
+  if (rows) return absl::OkStatus();
   absl::StatusOr<json> whole = ParseImportedJson(file.text, file.name);
   if (whole.ok()) {
     AddDocuments(file, *std::move(whole), documents);
@@ -147,9 +147,15 @@ absl::Status Finish(const ImportOptions& options, ImportDraft& draft, ImportedPo
 // Points that one frontier is drawn through: other partitions and concurrencies of the same.
 std::string SubjectOf(const PointReport& point) {
   return absl::StrJoin({point.engine().model(), point.machine().name(), point.engine().backend(),
-                        point.engine().quantization(), absl::StrCat(point.dataset().max_isl()),
-                        absl::StrCat(point.dataset().max_osl())},
+                        point.engine().quantization()},
                        "\n");
+}
+
+// Drawn lengths have another mean and maximum at every point.
+bool SameLengths(const PointReport& a, const PointReport& b) {
+  const auto alike = [](double x, double y) { return std::abs(x - y) <= 0.1 * std::max(x, y); };
+  return alike(a.dataset().avg_isl(), b.dataset().avg_isl()) &&
+         alike(a.dataset().avg_osl(), b.dataset().avg_osl());
 }
 
 StoredRun MakeRun(std::vector<const ImportedPoint*> points, const Origin& origin) {
@@ -176,10 +182,19 @@ StoredRun MakeRun(std::vector<const ImportedPoint*> points, const Origin& origin
 }
 
 std::vector<StoredRun> GroupIntoRuns(const ImportDraft& draft, const Origin& origin) {
-  std::map<std::string, std::vector<const ImportedPoint*>> groups;
-  for (const ImportedPoint& point : draft.points) groups[SubjectOf(point.report)].push_back(&point);
+  using Group = std::vector<const ImportedPoint*>;
+  std::map<std::string, std::vector<Group>> groups;  // of a subject, by lengths
+  for (const ImportedPoint& point : draft.points) {
+    std::vector<Group>& lengths = groups[SubjectOf(point.report)];
+    const auto group = std::find_if(lengths.begin(), lengths.end(), [&](const Group& other) {
+      return SameLengths(other.front()->report, point.report);
+    });
+    (group == lengths.end() ? lengths.emplace_back() : *group).push_back(&point);
+  }
   std::vector<StoredRun> runs;
-  for (const auto& [subject, points] : groups) runs.push_back(MakeRun(points, origin));
+  for (const auto& [subject, lengths] : groups) {
+    for (const Group& points : lengths) runs.push_back(MakeRun(points, origin));
+  }
   return runs;
 }
 

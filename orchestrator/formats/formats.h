@@ -40,9 +40,10 @@ struct ImportOptions {
   uint32_t concurrency = 0;     // of files that do not say; 0 = it must be there
 };
 
-// One run per model, device, software and lengths found, points in order of concurrency, with
-// `imported` set and a note for every figure that the files lack or that was derived. Nothing in
-// `files` is trusted: INVALID_ARGUMENT names the file, the field, its value and the limit.
+// One run per model, device, software and lengths (within a tenth) found, points in order of
+// concurrency, with `imported` set and a note for every figure that the files lack or that was
+// derived. Nothing in `files` is trusted: INVALID_ARGUMENT names the file, the field, its value and
+// the limit.
 absl::StatusOr<std::vector<StoredRun>> ImportFiles(absl::Span<const TextFile> files,
                                                    const ImportOptions& options);
 

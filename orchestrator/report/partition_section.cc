@@ -32,7 +32,8 @@ std::string CellHtml(const SpeedRow& row, const SpeedCell& cell) {
   const std::string users =
       cell.kind() == "not reached"
           ? ""
-          : absl::StrFormat(" <span class=\"soft\">%d users%s</span>", cell.users(),
+          : absl::StrFormat(" <span class=\"soft\">%s users%s</span>",
+                            cell.users() > 0 ? absl::StrCat(cell.users()) : "?",
                             wins && row.within_noise() ? ", within noise" : "");
   return absl::StrCat(wins ? "<td class=\"on\" title=\"the most at this speed\">" : "<td>",
                       EscapeXml(SpeedCellText(cell)), users, "</td>");

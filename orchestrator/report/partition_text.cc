@@ -160,7 +160,9 @@ std::string EqualSpeedText(const PartitionReport& partition) {
       const bool wins =
           cell.layout() == row.winner_layout() && cell.precision() == row.winner_precision();
       std::string text = SpeedCellText(cell);
-      if (cell.kind() != "not reached") absl::StrAppend(&text, " (", cell.users(), ")");
+      if (cell.kind() != "not reached") {
+        absl::StrAppend(&text, " (", cell.users() > 0 ? absl::StrCat(cell.users()) : "?", ")");
+      }
       const char* mark = !wins ? "" : row.within_noise() ? " * within noise" : " *";
       rows[line].push_back(absl::StrCat(text, mark));
     }

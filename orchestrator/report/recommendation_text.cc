@@ -108,7 +108,8 @@ std::string MoreUsers(const Recommendation& recommendation, const SearchReport& 
 // Where a bound wavers, a load above one that misses the goal may hold it.
 std::string Wavers(const Recommendation& recommendation) {
   std::string text;
-  if (recommendation.goal() == "throughput") return text;  // which asks for the fewest users
+  // Of throughput the fewest users are asked for; without a limit nobody looked above.
+  if (recommendation.goal() == "throughput" || recommendation.limited_by().empty()) return text;
   const auto refuted = [&](uint32_t users) {
     return std::any_of(recommendation.refuted().begin(), recommendation.refuted().end(),
                        [=](const LoadFigures& load) { return load.concurrency() == users; });

@@ -45,7 +45,7 @@ void FillSplit(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
 void FillLatencySeries(const PointSamples& samples, bool streaming, RegattaInfo& info) {
   std::vector<double> ttft, latency, normalized, queue;
   double tokens = 0, messages = 0;
-  uint32_t miscounted = 0;
+  uint32_t miscounted = 0, untold = 0;
   for (const RequestRecord& r : samples.requests) {
     if (!Completed(r)) continue;
     ttft.push_back(ScheduledTtftMs(r));
@@ -54,9 +54,11 @@ void FillLatencySeries(const PointSamples& samples, bool streaming, RegattaInfo&
     queue.push_back(r.queue_ms());
     tokens += r.output_tokens();
     messages += r.deltas();
+    untold += !r.has_server_output_tokens();
     miscounted += r.has_server_output_tokens() && r.server_output_tokens() != r.output_tokens();
   }
   info.set_token_count_mismatches(miscounted);
+  info.set_untold_token_counts(untold);
   *info.mutable_latency_scheduled_ms() = Summarize(std::move(latency));
   *info.mutable_ntpot_ms() = Summarize(std::move(normalized));
   *info.mutable_queue_ms() = Summarize(std::move(queue));

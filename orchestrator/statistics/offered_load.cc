@@ -33,12 +33,25 @@ void FindSpan(const std::vector<RequestRecord>& requests, const RegattaInfo& inf
   offered.set_end_ms(last->sent_ms());
 }
 
-double InFlight(const std::vector<RequestRecord>& requests, const OfferedLoad& offered) {
-  double in_flight_ms = 0;
+// Whether the server told of every request when it began to run it. What was preempted did not run
+// all the time.
+bool TellRunning(const std::vector<RequestRecord>& requests) {
+  return std::all_of(requests.begin(), requests.end(), [](const RequestRecord& r) {
+    return r.has_prefill_ms() && r.has_decode_ms() && r.preemptions() == 0;
+  });
+}
+
+// Of requests in flight; where the server tells them, of those that run.
+double FromRecords(const std::vector<RequestRecord>& requests, bool running,
+                   const OfferedLoad& offered) {
+  double total_ms = 0;
   for (const RequestRecord& r : requests) {
-    in_flight_ms += Within(offered, r.sent_ms(), r.last_token_ms());
+    const double ran_ms = r.prefill_ms() + r.decode_ms();
+    const double from_ms =
+        running ? std::max(r.sent_ms(), r.last_token_ms() - ran_ms) : r.sent_ms();
+    total_ms += Within(offered, from_ms, r.last_token_ms());
   }
-  return in_flight_ms / (offered.end_ms() - offered.start_ms());
+  return total_ms / (offered.end_ms() - offered.start_ms());
 }
 
 // From the router's states, each of which holds until the next one.
@@ -72,13 +85,14 @@ OfferedLoad FindOfferedLoad(const std::vector<RequestRecord>& requests, const Re
     return offered;
   }
   FindSpan(requests, info, offered);
-  offered.set_by_router(timeline.router_ms_size() > 0);
+  const bool told = TellRunning(requests);
+  offered.set_by_router(told || timeline.router_ms_size() > 0);
   if (offered.end_ms() <= offered.start_ms()) {
     offered.set_too_short("all requests were sent at once");
-  } else if (offered.by_router()) {
-    AverageStates(timeline, offered);
+  } else if (told || !offered.by_router()) {
+    offered.set_mean_running(FromRecords(requests, told, offered));
   } else {
-    offered.set_mean_running(InFlight(requests, offered));
+    AverageStates(timeline, offered);
   }
   return offered;
 }

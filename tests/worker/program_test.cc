@@ -118,7 +118,10 @@ TEST_F(ProgramTest, BadFlagsAreNamed) {
   EXPECT_THAT(Lines(Log())[0], ::testing::HasSubstr("--hang-timeout '1': 0 (never) or 3 to"));
   EXPECT_EQ(Process({"--listen", "0.0.0.0:0"}, Log()).Wait(absl::Seconds(10)), 1);
   EXPECT_THAT(Lines(Log())[0], ::testing::HasSubstr("refused off loopback"));
-  EXPECT_EQ(Process({"--listen", "nonsense"}, Log()).Wait(absl::Seconds(10)), 1);
+  for (const char* address : {"nonsense", "127.0.0.1", "127.0.0.1:99999"}) {
+    EXPECT_EQ(Process({"--listen", address}, Log()).Wait(absl::Seconds(10)), 2);
+    EXPECT_THAT(Lines(Log())[0], ::testing::HasSubstr("is not host:port with a port of 0 to"));
+  }
   EXPECT_EQ(Process({"--device", "abacus"}, Log()).Wait(absl::Seconds(10)), 2);
 }
 

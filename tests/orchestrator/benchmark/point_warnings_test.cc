@@ -50,6 +50,9 @@ TEST(WarningsTest, TheSteadyWindowSaysWhetherTheConcurrencyWasReached) {
   info.mutable_steady_window()->set_avg_num_concurrent_requests(94);
   EXPECT_THAT(WarningsOf(point, {}),
               ElementsAre(HasSubstr("94.0 requests were in flight on average in the steady")));
+  info.clear_steady_window();
+  info.mutable_offered()->set_mean_running(99);  // while all users were there
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
 }
 
 TEST(WarningsTest, AnOpenLoopSaysWhatWaitedInTheClient) {
@@ -67,6 +70,29 @@ TEST(WarningsTest, AnOpenLoopSaysWhatWaitedInTheClient) {
       WarningsOf(point, {}),
       ElementsAre(HasSubstr("26.1 requests a second were sent, 200 were asked: others waited "
                             "in the client; TTFT p95 is 3178 ms from when they were due")));
+}
+
+// 279 drawn gaps came to 92.7 a second, and every request was sent when it was due.
+TEST(WarningsTest, DrawnGapsOfAnotherRateAreNoWait) {
+  PointReport point;
+  RegattaInfo& info = *point.mutable_regatta();
+  info.mutable_load()->set_arrival("gamma");
+  info.mutable_load()->set_request_rate(100);
+  info.mutable_ttft_scheduled_ms()->set_p95(24.1);
+  info.set_p95_ttft_ms(24);
+  point.mutable_request_info()->set_num_requests(279);
+  point.mutable_world_info()->set_issue_rate(92.7);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+}
+
+TEST(WarningsTest, WithoutUsageMessagesAreCounted) {
+  PointReport point;
+  point.mutable_regatta()->set_concurrency(1);
+  point.mutable_regatta()->set_untold_token_counts(40);
+  point.mutable_request_info()->set_num_requests(40);
+  point.mutable_request_info()->set_avg_num_concurrent_requests(1);
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre(HasSubstr("of 40 requests the server did not tell its token counts")));
 }
 
 TEST(WarningsTest, AnOpenLoopThatCaughtUpAfterAStallSaysWhatUsersWaited) {

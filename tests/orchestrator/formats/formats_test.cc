@@ -196,6 +196,44 @@ TEST(Inferencex, WritesInteractivityAsTheirScriptDoes) {
   EXPECT_EQ(row["isl"], 120);  // the mean
 }
 
+TEST(Csv, FiguresSurviveInSixDigits) {
+  const StoredRun run = SmallRun();
+  const auto runs = ImportFiles(Exported(run, "csv"), {.model = "model-a"});
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  ASSERT_EQ(runs->size(), 1u);
+  const PointReport &was = run.sweep.points(0), &is = runs->front().sweep.points(0);
+  EXPECT_EQ(is.engine().model(), "model-a");
+  EXPECT_EQ(is.machine().name(), "GPU X");
+  EXPECT_EQ(is.world_info().world_size(), 2u);
+  EXPECT_EQ(is.regatta().concurrency(), 4u);
+  EXPECT_EQ(is.regatta().failed_requests(), 1u);
+  EXPECT_NEAR(is.performance().output_throughput_per_gpu_tok_s(),
+              was.performance().output_throughput_per_gpu_tok_s(), 1e-2);
+  EXPECT_NEAR(is.streaming_metrics().ttft_percentiles().p95(),
+              was.streaming_metrics().ttft_percentiles().p95(), 1e-3);
+  EXPECT_NEAR(is.regatta().user_speed_tok_s(), was.regatta().user_speed_tok_s(), 1e-2);
+}
+
+TEST(Csv, ARowOfAnotherLengthIsNamed) {
+  const auto runs = ImportFiles(
+      {{"s.csv", "concurrency,on_frontier,output_throughput_per_gpu_tok_s\n1,1,5\n2,1\n"}}, {});
+  EXPECT_THAT(std::string(runs.status().message()),
+              HasSubstr("s.csv:3: has 2 cells, the first line has 3"));
+}
+
+// The lengths of a sweep's points are drawn anew for each.
+TEST(Import, PointsWithNearlyTheSameLengthsAreOneFrontier) {
+  std::string rows =
+      "concurrency,on_frontier,output_throughput_tok_s,output_throughput_per_gpu_tok_s,";
+  rows += "mean_input_tokens,mean_output_tokens\n";
+  rows += "1,1,10,10,60.2,31\n2,1,18,18,57.9,32.4\n4,1,30,30,61,33\n1,1,9,9,128,32\n";
+  const auto runs = ImportFiles({{"s.csv", rows}}, {});
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  ASSERT_EQ(runs->size(), 2u);
+  EXPECT_EQ((*runs)[0].sweep.points_size(), 3);
+  EXPECT_EQ((*runs)[1].sweep.points_size(), 1);
+}
+
 TEST(Export, UnknownFormat_NamesTheKnownOnes) {
   const auto files = ExportRun(SmallRun(), "yaml");
   EXPECT_THAT(std::string(files.status().message()), HasSubstr("'yaml', must be one of vllm"));

@@ -93,6 +93,23 @@ TEST(OfferedLoadTest, WithoutARouterRequestsInFlightStandIn) {
   EXPECT_DOUBLE_EQ(offered.mean_running(), 3);
 }
 
+// 1000 ms from sent to last token, of which the server let 100 wait.
+TEST(OfferedLoadTest, WhatTheServerTellsOfEveryRequestIsExact) {
+  std::vector<RequestRecord> requests = Loop(4, 4);
+  for (RequestRecord& r : requests) {
+    r.set_prefill_ms(100);
+    r.set_decode_ms(800);
+  }
+  PointTimeline sparse;  // which says nothing of so short a point
+  Tell(0, 200, 1, sparse);
+  const OfferedLoad offered = FindOfferedLoad(requests, Users(4), sparse);
+  EXPECT_THAT(offered.too_short(), IsEmpty());
+  EXPECT_TRUE(offered.by_router());
+  EXPECT_DOUBLE_EQ(offered.mean_running(), 3.6);
+  requests[5].set_preemptions(1);  // and then did not run all the time
+  EXPECT_THAT(FindOfferedLoad(requests, Users(4), sparse).too_short(), HasSubstr("states"));
+}
+
 TEST(OfferedLoadTest, WhatIsTooShortIsNotGuessed) {
   PointTimeline timeline;
   Tell(0, 3000, 4, timeline);
