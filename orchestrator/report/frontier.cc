@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -92,6 +93,17 @@ std::vector<bool> OnFrontier(const SweepReport& sweep) {
   return Undominated(points);
 }
 
+namespace {
+
+// NVML is asked where a sweep launches its ranks, and nowhere else.
+bool LacksGpuFacts(const Environment& environment) {
+  return environment.driver().empty() &&
+         std::any_of(environment.devices().begin(), environment.devices().end(),
+                     [](const std::string& device) { return absl::StrContains(device, "NVIDIA"); });
+}
+
+}  // namespace
+
 std::string SweepCaveat(const SweepReport& sweep) {
   std::vector<std::string> parts;
   uint32_t failed = 0;
@@ -115,6 +127,10 @@ std::string SweepCaveat(const SweepReport& sweep) {
   if (failed > 0) parts.push_back(absl::StrCat(failed, " failed requests"));
   if (!sweep.completed()) parts.push_back("sweep not completed");
   if (sweep.insecure()) parts.push_back("plaintext gRPC off loopback");
+  if (LacksGpuFacts(sweep.environment())) {
+    parts.push_back(
+        "driver, clocks and energy of the GPUs not known: ranks were not launched here");
+  }
   for (const HostFinding& finding : sweep.environment().findings()) {
     if (finding.level() == "ok" || finding.level() == "note") continue;
     parts.push_back(absl::StrCat(finding.subject(), ": ", finding.what(), " ", finding.value()));

@@ -253,6 +253,18 @@ TEST(SweepOverview, FitsTheWidthAndNamesCaveats) {
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
 }
 
+TEST(SweepCaveat, GpusOfAnotherLaunchAreNotKnown) {
+  SweepReport sweep = SmallSweep();
+  Environment& environment = *sweep.mutable_environment();
+  environment.add_devices("1 x NVIDIA H100 80GB HBM3 on elsewhere");
+  EXPECT_THAT(SweepCaveat(sweep), HasSubstr("driver, clocks and energy of the GPUs not known"));
+  environment.set_driver("580.159.04");
+  EXPECT_THAT(SweepCaveat(sweep), Not(HasSubstr("not known")));
+  environment.clear_driver();
+  environment.set_devices(0, "2 x CPU on here");
+  EXPECT_THAT(SweepCaveat(sweep), Not(HasSubstr("not known")));
+}
+
 // A point of which every request failed.
 PointReport FailedPoint() {
   PointReport point;
