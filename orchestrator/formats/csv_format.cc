@@ -1,5 +1,5 @@
 // summary.csv of a run: a row a point, with the columns of RenderCsv (report/report_files.cc).
-#include <optional>
+#include <algorithm>
 #include <string>
 #include <vector>
 
@@ -7,7 +7,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/status_macros.h"
+#include "common/text/utf8.h"
 #include "orchestrator/formats/format.h"
 #include "orchestrator/report/report.h"
 
@@ -15,6 +17,8 @@ namespace regatta {
 namespace {
 
 using nlohmann::json;
+
+constexpr double kMostGpus = 65536;
 
 // Cells of a line; commas between quotation marks belong to theirs.
 std::vector<std::string> CellsOf(absl::string_view line) {
@@ -63,7 +67,8 @@ void ReadLayout(const JsonFields& fields, PointReport& point) {
   world.set_dp_size(SizeIn(layout, "dp"));
   const double gpu = fields.NumberOr("output_throughput_per_gpu_tok_s", 0);
   const double all = fields.NumberOr("output_throughput_tok_s", 0);
-  if (gpu > 0) world.set_world_size(static_cast<uint32_t>(all / gpu + 0.5));
+  if (gpu <= 0) return;
+  world.set_world_size(static_cast<uint32_t>(std::clamp(all / gpu + 0.5, 0.0, kMostGpus)));
 }
 
 Percentiles ReadQuantiles(const JsonFields& fields, const std::string& name) {
@@ -137,6 +142,8 @@ absl::StatusOr<bool> AddCsvRows(const TextFile& file, std::vector<Document>& doc
       continue;
     }
     const std::string source = absl::StrCat(file.name, ":", number);
+    if (!IsValidUtf8({line.data(), line.size()}))
+      return absl::InvalidArgumentError(source + ": is not UTF-8");
     if (cells.size() != names.size()) {
       return absl::InvalidArgumentError(absl::StrCat(source, ": has ", cells.size(),
                                                      " cells, the first line has ", names.size()));

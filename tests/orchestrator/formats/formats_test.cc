@@ -221,6 +221,21 @@ TEST(Csv, ARowOfAnotherLengthIsNamed) {
               HasSubstr("s.csv:3: has 2 cells, the first line has 3"));
 }
 
+TEST(Csv, HostileCellsAreRefusedOrBounded) {
+  const std::string head =
+      "concurrency,on_frontier,output_throughput_tok_s,output_throughput_per_gpu_tok_s,device\n";
+  const auto import = [&](const std::string& row) {
+    return ImportFiles({{"s.csv", head + row}}, {});
+  };
+  EXPECT_THAT(std::string(import("1,1,5,5,\xff").status().message()),
+              HasSubstr("s.csv:2: is not UTF-8"));
+  EXPECT_THAT(std::string(import("1,1,nan,5,x").status().message()),
+              HasSubstr("'output_throughput_tok_s'"));
+  const auto many = import("1,1,5e18,1e-300,x");
+  ASSERT_TRUE(many.ok()) << many.status();
+  EXPECT_EQ(many->front().sweep.points(0).world_info().world_size(), 65536u);
+}
+
 // The lengths of a sweep's points are drawn anew for each.
 TEST(Import, PointsWithNearlyTheSameLengthsAreOneFrontier) {
   std::string rows =
