@@ -62,6 +62,7 @@ class ShardExecutor final : public Executor {
 
  private:
   absl::Status Connect();
+  absl::StatusOr<size_t> BesideBytes() const;
   absl::Status Load();
   absl::Status BuildModel();
   absl::Status AllocateCache();
@@ -159,16 +160,17 @@ Tensor ShardExecutor::Forward(const StepFlight& flight, const int32_t** sample_s
 
 // As a graph of this step alone: its kernels wait half as long for their launch. The device is busy
 // with the step in front while this one is recorded; where there is none, it would wait. NCCL keeps
-// memory for every graph that it is in, so groups launch one by one.
+// memory for every graph that it is in: logits, which it gathers, are made behind the graph, and
+// stages, which pass residuals by it, launch one by one.
 Tensor ShardExecutor::ForwardInOne(const ForwardInput& input) {
-  if (!HasGraphs() || group_ != nullptr || flights_->none_under_way()) {
-    return model_->Forward(input);
-  }
-  Tensor logits;
-  const std::unique_ptr<Graph> graph = ops_->Capture([&] { logits = model_->Forward(input); });
+  const bool records =
+      HasGraphs() && !flights_->none_under_way() && communicators_.pipeline->size() == 1 &&
+      communicators_.attention_tp->SumsAreKernels() && !model_->Halves(input.attention.num_tokens);
+  if (!records) return model_->Forward(input);
+  const std::unique_ptr<Graph> graph = ops_->Capture([&] { model_->RunStage(input); });
   if (graph == nullptr) return model_->Forward(input);
   graph->Replay();
-  return logits;
+  return model_->Logits(input.logit_rows, input.num_logit_rows);
 }
 
 absl::Status ShardExecutor::Draw(const Tensor& logits, const int32_t* sample_slots,
@@ -271,18 +273,29 @@ absl::Status ShardExecutor::Connect() {
         group_, device_.Join(request_.communicator_id(), static_cast<int>(request_.rank()), world,
                              absl::Milliseconds(request_.timeout_ms()), &stop_, *ops_));
   }
-  const auto communicator = [this](int first, int stride,
-                                   int count) -> absl::StatusOr<std::unique_ptr<Communicator>> {
+  const auto communicator = [this](int first, int stride, int count,
+                                   size_t beside_bytes =
+                                       0) -> absl::StatusOr<std::unique_ptr<Communicator>> {
     if (count == 1) return MakeSelfCommunicator();
-    return group_->MakeCommunicator(first, stride, count);
+    return group_->MakeCommunicator(first, stride, count, beside_bytes);
   };
-  ASSIGN_OR_RETURN(world_, communicator(0, 1, world));
+  ASSIGN_OR_RETURN(const size_t beside, BesideBytes());
   ASSIGN_OR_RETURN(communicators_.attention_tp,
-                   communicator(static_cast<int>(position_.stage) * tp, 1, tp));
+                   communicator(static_cast<int>(position_.stage) * tp, 1, tp, beside));
+  ASSIGN_OR_RETURN(world_, communicator(0, 1, world));
   ASSIGN_OR_RETURN(communicators_.pipeline,
                    communicator(static_cast<int>(position_.tp_rank), tp, stages));
   formed_.set_connect_seconds(SecondsSince(start));
   return absl::OkStatus();
+}
+
+// Of the largest sum that runs beside products, if any step is so large.
+absl::StatusOr<size_t> ShardExecutor::BesideBytes() const {
+  const auto tokens = static_cast<int>(request_.limits().max_num_tokens());
+  if (tokens < kHalvedTokens || spec_.is_moe()) return 0;
+  ASSIGN_OR_RETURN(const DType dtype,
+                   ResolveDType(request_.model().dtype(), spec_, device_.kind()));
+  return HalfSumBytes(spec_, dtype, tokens);
 }
 
 absl::Status ShardExecutor::Load() {
@@ -340,9 +353,11 @@ absl::Status ShardExecutor::AllocateCache() {
 absl::Status ShardExecutor::BuildModel() {
   RETURN_IF_ERROR(Report("allocate", 0));
   limits_ = SlotLimitsOf(request_, spec_, 0);
-  const StepLimits step = {.max_tokens = static_cast<int>(limits_.max_num_tokens),
-                           .max_rows = static_cast<int>(limits_.num_slots),
-                           .max_seq_len = static_cast<int>(limits_.max_seq_len)};
+  const StepLimits step = {
+      .max_tokens = static_cast<int>(limits_.max_num_tokens),
+      .max_rows = static_cast<int>(limits_.num_slots),
+      .max_seq_len = static_cast<int>(limits_.max_seq_len),
+      .halved_tokens = communicators_.attention_tp->BesideBytes() > 0 ? kHalvedTokens : 0};
   ASSIGN_OR_RETURN(model_, Model::Create(spec_, position_, weights_, cache_.layers(), *ops_,
                                          communicators_, step));
   ASSIGN_OR_RETURN(inputs_, StepInputs::Create(limits_, *ops_));

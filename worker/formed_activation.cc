@@ -28,18 +28,22 @@ absl::Status FormedActivation::Allocate(Ops& ops, DType dtype, int64_t tokens, i
   return AllocateTensor(ops, DType::kFloat32, groups, tokens, scales);
 }
 
-Activation FormedActivation::For(const Weight& user, int64_t tokens) const {
+// Rows have their scales in a place of their own, as if they were all there is.
+Activation FormedActivation::For(const Weight& user, int64_t first, int64_t tokens) const {
+  CHECK_EQ(first % kGroupRows, 0);
   const int64_t width = user.in_features;
   const auto rows = [&](const DeviceTensor& memory) {
-    CHECK_LE(tokens, memory.tensor.dim(0));
+    CHECK_LE(first + tokens, memory.tensor.dim(0));
     CHECK_LE(width, memory.tensor.dim(1));
-    return Tensor::Of(memory.buffer.data(), memory.tensor.dtype, tokens, width);
+    return Tensor::Of(memory.buffer.data(), memory.tensor.dtype, first + tokens, width)
+        .Rows(first, tokens);
   };
   if (user.input == ActivationFormat::kPlain) return rows(plain);
   if (user.input == ActivationFormat::kStatic) return {rows(numbers), user.input_scale};
   const bool per_group = user.input == ActivationFormat::kPerGroup;
   const int64_t groups = per_group ? (width + kScaleGroup - 1) / kScaleGroup : 1;
-  const Tensor scale = Tensor::Of(scales.buffer.data(), DType::kFloat32, groups, tokens);
+  float* const data = static_cast<float*>(scales.buffer.data()) + groups * first;
+  const Tensor scale = Tensor::Of(data, DType::kFloat32, groups, tokens);
   return Activation(rows(numbers), scale).FirstRows(tokens);
 }
 

@@ -19,8 +19,9 @@ struct FormedActivation {
   // `tokens` is a multiple of kGroupRows. RESOURCE_EXHAUSTED when memory is.
   absl::Status Allocate(Ops& ops, DType dtype, int64_t tokens, int64_t width, bool quantized);
 
-  // The first `tokens` rows as `user` takes its input: [tokens, in_features of user], dense.
-  Activation For(const Weight& user, int64_t tokens) const;
+  // `tokens` rows from row `first`, a multiple of kGroupRows, on, as `user` takes its input:
+  // [tokens, in_features of user], dense.
+  Activation For(const Weight& user, int64_t first, int64_t tokens) const;
 };
 
 }  // namespace regatta

@@ -36,6 +36,12 @@ MlpWeights ViewOf(const ExpertWeights& weights) {
   return {.gate_up = weights.gate_up.get(), .down = weights.down.get()};
 }
 
+// Whether the attention writes its output in the form that the next weight takes: unless scales are
+// to be found in it.
+bool WritesForm(const Weight& o) {
+  return o.input == ActivationFormat::kPlain || o.input == ActivationFormat::kStatic;
+}
+
 class Decoder final : public Model {
  public:
   Decoder(const ModelSpec& spec, const RankPosition& position, const ShardWeights& weights,
@@ -50,22 +56,33 @@ class Decoder final : public Model {
         eps_(static_cast<float>(spec.norm_eps)) {}
 
   absl::Status Allocate(const StepLimits& limits);
-  Tensor Forward(const ForwardInput& input) override;
+  void RunStage(const ForwardInput& input) override;
+  bool Halves(int num_tokens) const override {
+    return halved_tokens_ > 0 && num_tokens >= halved_tokens_;
+  }
   Tensor Logits(const int32_t* rows, int num_rows) override;
 
  private:
-  // Names of the step's rows of the activations; `normed` is the plain form.
+  // Names of the step's rows of the activations, or of some of them; `normed` is the plain form.
   struct Step {
-    int64_t tokens;
+    int64_t first, tokens;
     Tensor residual, delta, normed, qkv, q, k, v;
   };
-  Step StepOf(int num_tokens) const;
+  Step StepOf(int64_t first, int64_t tokens) const;
+  Activation Normed(const Weight& user, const Step& step) const {
+    return memory_.normed.For(user, step.first, step.tokens);
+  }
   void Embed(const ForwardInput& input, const Step& step);
+  void RunLayer(int layer, const AttentionBatch& batch, const Step& step);
+  void RunLayersInHalves(const AttentionBatch& batch, const Step& step);
+  void Project(int layer, const Step& step);
   void Attend(int layer, const AttentionBatch& batch, const Step& step);
-  Activation AttendedBy(int layer, const AttentionBatch& batch, const Step& step);
+  Activation Attended(int layer, const Step& step);
   void RunMlp(const Activation& x, const MlpWeights& weights, const Step& step, const Tensor& out);
   void MixExperts(int layer, const Step& step);
   void AddToResidual(int layer, const Step& step);
+
+  int num_layers() const { return static_cast<int>(weights_.layers.size()); }
 
   absl::Status AllocateExperts(int64_t tokens);
   absl::Status AllocateHead(int64_t max_rows);
@@ -82,6 +99,7 @@ class Decoder final : public Model {
   Communicator& tp_;
   Communicator& pipeline_;
   const float eps_;
+  int halved_tokens_ = 0;
 
   MoeParams moe_;
   std::vector<AttentionParams> attention_;  // per layer of this stage, as the following
@@ -90,32 +108,73 @@ class Decoder final : public Model {
   Activations memory_;
 };
 
-Tensor Decoder::Forward(const ForwardInput& input) {
+void Decoder::RunStage(const ForwardInput& input) {
   CHECK_EQ(cache_.size(), weights_.layers.size());
-  const Step step = StepOf(input.attention.num_tokens);
+  const Step step = StepOf(0, input.attention.num_tokens);
   if (position_.first_stage) {
     Embed(input, step);
   } else {
     pipeline_.Recv(step.residual, pipeline_.rank() - 1, kActivationChannel);
   }
   const LayerWeights& first = weights_.layers.front();
-  ops_.RmsNorm(step.residual, first.input_norm.tensor, eps_,
-               memory_.normed.For(*first.qkv, step.tokens));
+  ops_.RmsNorm(step.residual, first.input_norm.tensor, eps_, Normed(*first.qkv, step));
 
-  for (int layer = 0; layer < static_cast<int>(weights_.layers.size()); ++layer) {
-    Attend(layer, input.attention, step);
-    if (experts_[layer].router != nullptr) {
-      MixExperts(layer, step);
-    } else {
-      const MlpWeights mlp = ViewOf(weights_.layers[layer].mlp);
-      RunMlp(memory_.normed.For(*mlp.gate_up, step.tokens), mlp, step, step.delta);
-    }
-    AddToResidual(layer, step);
+  if (Halves(input.attention.num_tokens)) {
+    RunLayersInHalves(input.attention, step);
+  } else {
+    for (int layer = 0; layer < num_layers(); ++layer) RunLayer(layer, input.attention, step);
   }
+  if (!position_.last_stage) {
+    pipeline_.Send(step.residual, pipeline_.rank() + 1, kActivationChannel);
+  }
+}
 
-  if (position_.last_stage) return Logits(input.logit_rows, input.num_logit_rows);
-  pipeline_.Send(step.residual, pipeline_.rank() + 1, kActivationChannel);
-  return {};
+// residual += attention(normed), residual += MLP(its norm); normed = the input of what follows.
+void Decoder::RunLayer(int layer, const AttentionBatch& batch, const Step& step) {
+  const LayerWeights& weights = weights_.layers[layer];
+  const bool is_moe = experts_[layer].router != nullptr;  // which takes it plain
+  Project(layer, step);
+  Attend(layer, batch, step);
+  ops_.LinearReduceAddNorm(Attended(layer, step), *weights.o, tp_, step.residual, step.delta,
+                           weights.post_attention_norm.tensor, eps_,
+                           is_moe ? step.normed : Normed(*weights.mlp.gate_up, step));
+  if (is_moe) {
+    MixExperts(layer, step);
+  } else {
+    const MlpWeights mlp = ViewOf(weights.mlp);
+    RunMlp(Normed(*mlp.gate_up, step), mlp, step, step.delta);
+  }
+  tp_.AllReduceSum(step.delta);
+  AddToResidual(layer, step);
+}
+
+// The same of all layers, which are dense: sums of one half of the tokens run beside the products
+// of the other; attention is of both at once.
+void Decoder::RunLayersInHalves(const AttentionBatch& batch, const Step& step) {
+  const int64_t middle = (step.tokens / 2 + kGroupRows - 1) / kGroupRows * kGroupRows;
+  const Step halves[] = {StepOf(0, middle), StepOf(middle, step.tokens - middle)};
+  for (const Step& half : halves) Project(0, half);
+  for (int layer = 0; layer < num_layers(); ++layer) {
+    const LayerWeights& weights = weights_.layers[layer];
+    const MlpWeights mlp = ViewOf(weights.mlp);
+    Attend(layer, batch, step);
+    for (const Step& half : halves) {
+      ops_.Linear(Attended(layer, half), *weights.o, Tensor{}, half.delta);
+      tp_.BeginSum(half.delta);
+    }
+    for (const Step& half : halves) {
+      tp_.AwaitSum();
+      ops_.AddRmsNorm(half.residual, half.delta, weights.post_attention_norm.tensor, eps_,
+                      Normed(*mlp.gate_up, half));
+      RunMlp(Normed(*mlp.gate_up, half), mlp, half, half.delta);
+      tp_.BeginSum(half.delta);
+    }
+    for (const Step& half : halves) {
+      tp_.AwaitSum();
+      AddToResidual(layer, half);
+      if (layer + 1 < num_layers()) Project(layer + 1, half);
+    }
+  }
 }
 
 // Each rank looks up the ids of its vocabulary rows; the others give zero.
@@ -125,35 +184,33 @@ void Decoder::Embed(const ForwardInput& input, const Step& step) {
   tp_.AllReduceSum(step.residual);
 }
 
-// residual += attention(normed); normed = the MLP's input.
-void Decoder::Attend(int layer, const AttentionBatch& batch, const Step& step) {
+void Decoder::Project(int layer, const Step& step) {
   const LayerWeights& weights = weights_.layers[layer];
-  ops_.Linear(memory_.normed.For(*weights.qkv, step.tokens), *weights.qkv, weights.qkv_bias.tensor,
-              step.qkv);
-  const Activation attended = AttendedBy(layer, batch, step);
-  const bool is_moe = experts_[layer].router != nullptr;  // which takes it plain
-  ops_.LinearReduceAddNorm(
-      attended, *weights.o, tp_, step.residual, step.delta, weights.post_attention_norm.tensor,
-      eps_, is_moe ? step.normed : memory_.normed.For(*weights.mlp.gate_up, step.tokens));
+  ops_.Linear(Normed(*weights.qkv, step), *weights.qkv, weights.qkv_bias.tensor, step.qkv);
 }
 
-// The attention's output in the form that the next weight takes: by the attention itself, unless
-// scales are to be found in it.
-Activation Decoder::AttendedBy(int layer, const AttentionBatch& batch, const Step& step) {
+void Decoder::Attend(int layer, const AttentionBatch& batch, const Step& step) {
   const Weight& o = *weights_.layers[layer].o;
-  const Activation attended = memory_.attended.For(o, step.tokens);
-  const bool direct = !attended.quantized() || attended.is_static();
   const Tensor plain = memory_.attended.plain.tensor.Rows(0, step.tokens);
   ops_.Attention(step.q, step.k, step.v, batch, attention_[layer], cache_[layer],
-                 direct ? attended : plain);
-  if (!direct) ops_.Quantize(plain, attended);
+                 WritesForm(o) ? memory_.attended.For(o, 0, step.tokens) : plain);
+}
+
+// The attention's output in the form that the next weight takes.
+Activation Decoder::Attended(int layer, const Step& step) {
+  const Weight& o = *weights_.layers[layer].o;
+  const Activation attended = memory_.attended.For(o, step.first, step.tokens);
+  if (!WritesForm(o)) {
+    ops_.Quantize(memory_.attended.plain.tensor.Rows(step.first, step.tokens), attended);
+  }
   return attended;
 }
 
 void Decoder::RunMlp(const Activation& x, const MlpWeights& weights, const Step& step,
                      const Tensor& out) {
   ops_.GatedMlp(x, weights,
-                {memory_.gate_up.tensor, memory_.activated.For(*weights.down, step.tokens)}, out);
+                {memory_.gate_up.tensor, memory_.activated.For(*weights.down, 0, step.tokens)},
+                out);
 }
 
 // delta = this rank's part of the routed experts and of the shared one (Shazeer et al. 2017).
@@ -170,7 +227,7 @@ void Decoder::MixExperts(int layer, const Step& step) {
   if (weights.shared.down == nullptr) return;
   const Tensor shared = memory_.shared_out.tensor.Rows(0, tokens);
   Tensor gate;
-  const Activation x = memory_.normed.For(*weights.shared.gate_up, tokens);
+  const Activation x = Normed(*weights.shared.gate_up, step);
   if (x.quantized()) ops_.Quantize(step.normed, x);
   RunMlp(x, weights.shared, step, shared);
   if (weights.shared_gate != nullptr) {
@@ -180,22 +237,20 @@ void Decoder::MixExperts(int layer, const Step& step) {
   ops_.AddScaled(step.delta, shared, gate);
 }
 
-// residual += delta of all ranks; normed = the input of what follows this layer.
+// residual += delta, which is of all ranks; normed = the input of what follows this layer.
 void Decoder::AddToResidual(int layer, const Step& step) {
-  tp_.AllReduceSum(step.delta);
-  const bool last_here = layer + 1 == static_cast<int>(weights_.layers.size());
+  const bool last_here = layer + 1 == num_layers();
   if (last_here && !position_.last_stage) return ops_.AddScaled(step.residual, step.delta, {});
   if (last_here) {  // the head takes it plain
     return ops_.AddRmsNorm(step.residual, step.delta, weights_.final_norm.tensor, eps_,
                            step.normed);
   }
   const LayerWeights& next = weights_.layers[layer + 1];
-  ops_.AddRmsNorm(step.residual, step.delta, next.input_norm.tensor, eps_,
-                  memory_.normed.For(*next.qkv, step.tokens));
+  ops_.AddRmsNorm(step.residual, step.delta, next.input_norm.tensor, eps_, Normed(*next.qkv, step));
 }
 
 Tensor Decoder::Logits(const int32_t* rows, int num_rows) {
-  if (num_rows == 0) return {};
+  if (num_rows == 0 || !position_.last_stage) return {};
   CHECK_LE(num_rows, memory_.last_hidden.tensor.dim(0));
   const Tensor hidden = memory_.last_hidden.tensor.Rows(0, num_rows);
   ops_.GatherRows(memory_.normed.plain.tensor, rows, hidden);
@@ -215,11 +270,10 @@ Tensor Decoder::Logits(const int32_t* rows, int num_rows) {
   return logits;
 }
 
-Decoder::Step Decoder::StepOf(int num_tokens) const {
-  const auto rows = [num_tokens](const DeviceTensor& all) {
-    return all.tensor.Rows(0, num_tokens);
-  };
-  Step step = {.tokens = num_tokens,
+Decoder::Step Decoder::StepOf(int64_t first, int64_t tokens) const {
+  const auto rows = [&](const DeviceTensor& all) { return all.tensor.Rows(first, tokens); };
+  Step step = {.first = first,
+               .tokens = tokens,
                .residual = rows(memory_.residual),
                .delta = rows(memory_.delta),
                .normed = rows(memory_.normed.plain),
@@ -251,9 +305,10 @@ absl::Status Decoder::Allocate(const StepLimits& limits) {
   if (spec_.is_moe()) RETURN_IF_ERROR(AllocateExperts(tokens));
   if (position_.last_stage) RETURN_IF_ERROR(AllocateHead(limits.max_rows));
   RETURN_IF_ERROR(MakeRope(limits.max_seq_len));
+  halved_tokens_ = spec_.is_moe() ? 0 : limits.halved_tokens;
 
   moe_ = MoeOf();
-  for (int layer = 0; layer < static_cast<int>(weights_.layers.size()); ++layer) {
+  for (int layer = 0; layer < num_layers(); ++layer) {
     attention_.push_back(AttentionOf(layer));
     experts_.push_back(MoeWeightsOf(layer));
   }

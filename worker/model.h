@@ -25,7 +25,18 @@ struct StepLimits {
   int max_tokens = 0;   // T
   int max_rows = 0;     // N: rows of logits at once
   int max_seq_len = 0;  // positions
+  // Steps of at least so many tokens are computed in two halves, the sums of one beside the
+  // products of the other (Communicator::BeginSum); 0 = none.
+  int halved_tokens = 0;
 };
+
+// What pays on two H100s: products of half the tokens lose less by it than sums take.
+inline constexpr int kHalvedTokens = 2048;
+// Bytes of the largest sum of a half.
+inline size_t HalfSumBytes(const ModelSpec& spec, DType dtype, int max_tokens) {
+  const int64_t rows = (max_tokens + 1) / 2 + kGroupRows;
+  return static_cast<size_t>(rows) * spec.hidden_size * SizeOf(dtype);
+}
 
 // One step's inputs on the device.
 struct ForwardInput {
@@ -52,11 +63,18 @@ class Model {
 
   // Runs this stage: receives activations from the previous stage, sends them to the next. On the
   // last stage returns Logits(input.logit_rows, input.num_logit_rows), elsewhere an empty tensor.
-  virtual Tensor Forward(const ForwardInput& input) = 0;
+  Tensor Forward(const ForwardInput& input) {
+    RunStage(input);
+    return Logits(input.logit_rows, input.num_logit_rows);
+  }
+  // Forward without the logits.
+  virtual void RunStage(const ForwardInput& input) = 0;
+  // Whether a step of so many tokens is computed in halves, which is not to be recorded.
+  virtual bool Halves(int num_tokens) const = 0;
 
-  // Float32 logits [N, V] of the whole vocabulary for `num_rows` token rows of the last Forward,
-  // equal on all tp ranks, which must all ask. Last stage only; `rows` is device memory; at most
-  // max_rows. Valid until the next call. Empty when num_rows is 0.
+  // Float32 logits [N, V] of the whole vocabulary for `num_rows` token rows of the last RunStage,
+  // equal on all tp ranks, which must all ask. `rows` is device memory; at most max_rows. Valid
+  // until the next call. Empty when num_rows is 0, and elsewhere than on the last stage.
   virtual Tensor Logits(const int32_t* rows, int num_rows) = 0;
 };
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kernels/cuda/peer_all_reduce.h"
+#include "kernels/cuda/peer_beside.h"
 #include "kernels/cuda/peer_exchange.cuh"
 
 namespace regatta {
@@ -110,7 +111,9 @@ void SumWords(const PeerGroup& group, Words* x, uint32_t words, cudaStream_t str
 
 }  // namespace
 
-size_t PeerBufferBytes(const PeerGroup& group) { return EndOf(group, GatherArea(group)); }
+size_t PeerBufferBytes(const PeerGroup& group) {
+  return EndOfShots(group) + PeerBesideBytes(group);
+}
 
 void PreparePeerBuffer(const PeerGroup& group, cudaStream_t stream) {
   CHECK(group.size >= 2 && group.size <= kMaxPeers);
@@ -121,7 +124,8 @@ void PreparePeerBuffer(const PeerGroup& group, cudaStream_t stream) {
   char* const buffer = static_cast<char*>(group.buffers[group.index]);
   cudaMemsetAsync(buffer, 0, head, stream);
   EmptyKernel<<<kMaxPeerBlocks, kManyThreads, 0, stream>>>(
-      reinterpret_cast<Words*>(buffer + head), (PeerBufferBytes(group) - head) / sizeof(Words));
+      reinterpret_cast<Words*>(buffer + head), (EndOfShots(group) - head) / sizeof(Words));
+  PreparePeerBeside(group, stream);
 }
 
 bool PeersCanSum(const Tensor& x) {

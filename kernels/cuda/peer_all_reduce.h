@@ -36,6 +36,7 @@ struct PeerGroup {
   // Equal on all ranks, multiples of 16; they decide the layout of the buffers.
   size_t one_shot_bytes = 0;
   size_t two_shot_bytes = 0;
+  size_t beside_bytes = 0;  // of a sum of peer_beside.h; 0 = none
 };
 
 // Two ranks push one copy of everything; more push several, and are better off in two shots from

@@ -51,6 +51,9 @@ __host__ __device__ constexpr PeerArea GatherArea(const PeerGroup& group) {
   const PeerArea scatter = ScatterArea(group);
   return {EndOf(group, scatter), scatter.part_bytes};
 }
+__host__ __device__ constexpr size_t EndOfShots(const PeerGroup& group) {
+  return EndOf(group, GatherArea(group));
+}
 
 // The part of `source` in the buffer of `owner`.
 __device__ inline Words* PartOf(const PeerGroup& group, const PeerArea& area, int owner,
@@ -99,8 +102,25 @@ __device__ inline bool Aborted(const PeerGroup& group) {
   return *static_cast<const volatile uint32_t*>(group.abort) != 0;
 }
 
-// The sum in rank order of what the peers have pushed to `part_of(rank)[i]` and this rank's own;
-// fit to be pushed.
+// The sum in rank order, in float32 with one rounding, of what each rank has; fit to be pushed.
+template <typename T>
+__device__ Elements<T> SumInRankOrder(const PeerGroup& group, const Words (&words)[kMaxPeers]) {
+  constexpr int kCount = sizeof(Words) / sizeof(T);
+  float sums[kCount] = {};
+#pragma unroll
+  for (int rank = 0; rank < kMaxPeers; ++rank) {
+    if (rank >= group.size) continue;
+    const auto values = std::bit_cast<Elements<T>>(words[rank]);
+#pragma unroll
+    for (int j = 0; j < kCount; ++j) sums[j] += Widen(values.at[j]);
+  }
+  Elements<T> rounded;
+#pragma unroll
+  for (int j = 0; j < kCount; ++j) rounded.at[j] = Narrow<T>(sums[j]);
+  return std::bit_cast<Elements<T>>(Payload<T>(std::bit_cast<Words>(rounded)));
+}
+
+// The sum of what the peers have pushed to `part_of(rank)[i]` and this rank's own.
 template <typename T, typename PartOfRank>
 __device__ Elements<T> SumArrivals(const PeerGroup& group, const PartOfRank& part_of, int64_t i,
                                    const Words& own) {
@@ -118,19 +138,7 @@ __device__ Elements<T> SumArrivals(const PeerGroup& group, const PartOfRank& par
     }
     if (look % kLooksPerAbortLook == 0 && Aborted(group)) break;
   }
-  constexpr int kCount = sizeof(Words) / sizeof(T);
-  float sums[kCount] = {};
-#pragma unroll
-  for (int rank = 0; rank < kMaxPeers; ++rank) {
-    if (rank >= group.size) continue;
-    const auto values = std::bit_cast<Elements<T>>(words[rank]);
-#pragma unroll
-    for (int j = 0; j < kCount; ++j) sums[j] += Widen(values.at[j]);
-  }
-  Elements<T> rounded;
-#pragma unroll
-  for (int j = 0; j < kCount; ++j) rounded.at[j] = Narrow<T>(sums[j]);
-  return std::bit_cast<Elements<T>>(Payload<T>(std::bit_cast<Words>(rounded)));
+  return SumInRankOrder<T>(group, words);
 }
 
 // What one peer has pushed.

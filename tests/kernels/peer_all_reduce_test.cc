@@ -11,6 +11,7 @@
 #include <cstring>
 #include <thread>
 
+#include "kernels/cuda/peer_beside.h"
 #include "kernels/dtype.h"
 #include "tests/kernels/device_tensor.h"
 
@@ -63,7 +64,8 @@ class Memory {
 // The ranks of a sum, in this process.
 class Peers {
  public:
-  Peers(int size, int num_devices, size_t one_shot_bytes, size_t two_shot_bytes) {
+  Peers(int size, int num_devices, size_t one_shot_bytes, size_t two_shot_bytes,
+        size_t beside_bytes = 0) {
     Check(cudaHostAlloc(reinterpret_cast<void**>(&abort_), sizeof(*abort_),
                         cudaHostAllocPortable | cudaHostAllocMapped));
     *abort_ = 0;
@@ -71,6 +73,7 @@ class Peers {
     shape.size = size;
     shape.one_shot_bytes = one_shot_bytes;
     shape.two_shot_bytes = two_shot_bytes;
+    shape.beside_bytes = beside_bytes;
     shape.abort = abort_;
     for (int rank = 0; rank < size; ++rank) {
       devices_.push_back(rank % num_devices);
@@ -246,6 +249,58 @@ TEST_P(PeerAllReduceTest, SumsAreThoseOfTheHostBitForBit) {
   CheckSums<float>(DType::kFloat32, shape_);
   CheckSums<BFloat16>(DType::kBFloat16, shape_);
   CheckSums<Float16>(DType::kFloat16, shape_);
+}
+
+// Pushed by copies, two under way; every slot is used again and again, with more and with less.
+template <typename T>
+void CheckSumsBeside(DType dtype, const Shape& shape) {
+  constexpr size_t kMost = 64 << 10;
+  const Peers peers(shape.ranks, shape.devices, 4096, 8192, kMost);
+  Random random(TestSeed());
+  std::vector<Round<T>> rounds;
+  for (int repeat = 0; repeat < 3; ++repeat) {
+    for (const size_t bytes : {kMost, size_t{16}, size_t{4112}, kMost, size_t{8192}}) {
+      rounds.push_back(MakeRound<T>(peers, random, bytes / sizeof(T)));
+    }
+  }
+  const auto sum = [&](int rank, uint32_t number) {
+    return Tensor::Of(rounds[number].memory[rank].data(), dtype, rounds[number].want.size());
+  };
+  const auto count = static_cast<uint32_t>(rounds.size());
+  for (int rank = 0; rank < peers.size(); ++rank) {
+    peers.Use(rank);
+    for (uint32_t number = 0; number <= count; ++number) {
+      if (number < count) {
+        Check(PushBeside(peers.group(rank), sum(rank, number), number, peers.stream(rank)));
+      }
+      if (number == 0) continue;
+      AddPushed(peers.group(rank), sum(rank, number - 1), number - 1, peers.stream(rank));
+    }
+  }
+  peers.Sync();
+  for (size_t i = 0; i < rounds.size(); ++i) {
+    ExpectSums(rounds[i], DTypeName(dtype) + std::string(", sum ") + std::to_string(i));
+  }
+}
+
+TEST_P(PeerAllReduceTest, SumsBesideOtherWorkAreThoseOfTheHostBitForBit) {
+  CheckSumsBeside<float>(DType::kFloat32, shape_);
+  CheckSumsBeside<BFloat16>(DType::kBFloat16, shape_);
+  CheckSumsBeside<Float16>(DType::kFloat16, shape_);
+}
+
+TEST_P(PeerAllReduceTest, AbortEndsTheWaitForAPartThatNeverComes) {
+  Peers peers(shape_.ranks, shape_.devices, 4096, 8192, 4096);
+  const Memory x(peers.device(0), 4096);
+  peers.Use(0);
+  AddPushed(peers.group(0), Tensor::Of(x.data(), DType::kFloat32, 1024), 0, peers.stream(0));
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(cudaStreamQuery(peers.stream(0)), cudaErrorNotReady);
+  peers.Abort();
+  for (int i = 0; i < 100 && cudaStreamQuery(peers.stream(0)) == cudaErrorNotReady; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ASSERT_EQ(cudaStreamQuery(peers.stream(0)), cudaSuccess) << "still waiting after a second";
 }
 
 TEST_P(PeerAllReduceTest, RecordedSumsRepeatOnChangingInputs) {

@@ -29,11 +29,24 @@ class Communicator : public Reducer {
   // ahead is held back, never lost.
   virtual void Send(const Tensor& x, int peer, int channel) = 0;
   virtual void Recv(const Tensor& x, int peer, int channel) = 0;
+  // Sums that run beside what is issued after them. BeginSum is AllReduceSum of an `x` of at most
+  // BesideBytes() bytes, nobody touches which before the AwaitSum that is its own: awaited in the
+  // order in which they began, at most kSumsBeside under way. Between the first BeginSum and the
+  // last AwaitSum no other collective is called. Not to be replayed: a graph may hold them once.
+  virtual void BeginSum(const Tensor& x) { AllReduceSum(x); }
+  virtual void AwaitSum() {}
+  // 0 where sums run beside nothing.
+  virtual size_t BesideBytes() const { return 0; }
+  // Whether sums are kernels and nothing else, so that any number of graphs may hold them: NCCL
+  // keeps memory for every graph that it is in.
+  virtual bool SumsAreKernels() const { return false; }
   // First failure since forming, naming the peer; OK otherwise.
   virtual absl::Status status() const = 0;
   // Makes every wait on every rank of the group return now. Thread-safe.
   virtual void Abort(const std::string& reason) = 0;
 };
+
+inline constexpr int kSumsBeside = 2;
 
 // Channels of Send/Recv: activations flow down the pipeline, sampled ids flow back to the first
 // stage.

@@ -41,6 +41,8 @@ ncclDataType_t SumType(DType dtype) {
   return ncclNumTypes;
 }
 
+static_assert(kSumsBeside == kPeerSumsBeside);
+
 class NcclCommunicator final : public Communicator, public PeerReducer {
  public:
   NcclCommunicator(std::shared_ptr<NcclResources> resources, const Members& members)
@@ -56,6 +58,12 @@ class NcclCommunicator final : public Communicator, public PeerReducer {
     return subset_.peers == nullptr ? nullptr : &subset_.peers->group();
   }
   void AllReduceSum(const Tensor& x) override;
+  void BeginSum(const Tensor& x) override;
+  void AwaitSum() override;
+  size_t BesideBytes() const override {
+    return subset_.beside == nullptr ? 0 : peers()->beside_bytes;
+  }
+  bool SumsAreKernels() const override { return peers() != nullptr; }
   void AllGather(const Tensor& x, const Tensor& out) override;
   void ReduceScatter(const Tensor& x, const Tensor& out) override;
   void Broadcast(const Tensor& x, int root) override;
@@ -67,6 +75,9 @@ class NcclCommunicator final : public Communicator, public PeerReducer {
   }
 
  private:
+  void Check(const absl::Status& status) {
+    if (!status.ok()) resources_->link->Fail(status).IgnoreError();
+  }
   // A failure is the link's: status() tells.
   void Issue(const char* what, NcclLink::Call call) {
     resources_->link->Issue(subset_.communicator, what, Deadline(), call).IgnoreError();
@@ -94,6 +105,15 @@ void NcclCommunicator::AllReduceSum(const Tensor& x) {
     return ncclAllReduce(x.data, x.data, x.num_elements(), SumType(x.dtype), ncclSum, comm,
                          stream_);
   });
+}
+
+void NcclCommunicator::BeginSum(const Tensor& x) {
+  if (subset_.beside == nullptr) return AllReduceSum(x);
+  if (status().ok()) Check(subset_.beside->Begin(x, stream_));
+}
+
+void NcclCommunicator::AwaitSum() {
+  if (subset_.beside != nullptr && status().ok()) Check(subset_.beside->Await(stream_));
 }
 
 void NcclCommunicator::AllGather(const Tensor& x, const Tensor& out) {
@@ -164,8 +184,9 @@ NcclResources::~NcclResources() {
   while (cudaStreamQuery(stream) == cudaErrorNotReady && absl::Now() < deadline) {
     absl::SleepFor(absl::Milliseconds(1));
   }
-  // What a kernel may still use can neither be unmapped nor freed.
-  const bool idle = cudaStreamQuery(stream) != cudaErrorNotReady;
+  // What a kernel or a copy may still use can neither be unmapped nor freed.
+  bool idle = cudaStreamQuery(stream) != cudaErrorNotReady;
+  for (auto& [members, subset] : subsets) idle &= subset.beside == nullptr || subset.beside->Idle();
   for (auto& [members, subset] : subsets) {
     if (idle && subset.peers != nullptr) subset.peers->Unmap();
   }

@@ -23,6 +23,7 @@
 #include "worker/collectives/nccl_communicator.h"
 #include "worker/collectives/nccl_link.h"
 #include "worker/collectives/shared_memory_group.h"
+#include "worker/collectives/sums_beside.h"
 
 namespace regatta {
 namespace {
@@ -30,6 +31,9 @@ namespace {
 constexpr char kTag[] = "nccl";
 // Members that take longer to make a communicator never come.
 constexpr absl::Duration kSubsetTimeout = absl::Minutes(1);
+// Ranks whose sums may run beside other work. Of more each sends all it has to all, which NVLink
+// takes longer for than for two shots; not measured yet.
+constexpr int kMostBeside = 2;
 
 // "nccl/<NCCL's version>/<ranks>/<ncclUniqueId, hex>/<id of the host's segment>".
 struct NcclGroupId {
@@ -91,15 +95,16 @@ class NcclGroup final : public RankGroup {
 
   int rank() const override { return resources_->rank; }
   int world_size() const override { return resources_->world_size; }
-  absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(int first, int stride,
-                                                                 int count) override;
+  absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(int first, int stride, int count,
+                                                                 size_t beside_bytes) override;
   void Abort(const std::string& reason) override {
     resources_->link->Fail(absl::UnavailableError(reason)).IgnoreError();
   }
   absl::Status status() const override { return resources_->link->status(); }
 
  private:
-  absl::StatusOr<NcclSubset> MakeSubset(const Members& members, absl::Time deadline);
+  absl::StatusOr<NcclSubset> MakeSubset(const Members& members, size_t beside_bytes,
+                                        absl::Time deadline);
 
   const std::shared_ptr<NcclResources> resources_;
 };
@@ -108,14 +113,15 @@ class NcclGroup final : public RankGroup {
 // from the last member to the first, so these two are connected now: the last must not wait for
 // the first to ask for the ids of a step that it has not been told of yet.
 absl::StatusOr<std::unique_ptr<Communicator>> NcclGroup::MakeCommunicator(int first, int stride,
-                                                                          int count) {
+                                                                          int count,
+                                                                          size_t beside_bytes) {
   const int last = first + (count - 1) * stride;
   CHECK(first >= 0 && stride >= 1 && count >= 1 && last < world_size());
   CHECK((rank() - first) % stride == 0 && rank() >= first && rank() <= last);
   const Members members{first, stride, count};
   if (resources_->subsets.count(members) == 0) {
     const absl::Time deadline = absl::Now() + kSubsetTimeout;
-    ASSIGN_OR_RETURN(NcclSubset subset, MakeSubset(members, deadline));
+    ASSIGN_OR_RETURN(NcclSubset subset, MakeSubset(members, beside_bytes, deadline));
     resources_->subsets.emplace(members, std::move(subset));
     if (count > 1 && rank() == last) {
       RETURN_IF_ERROR(resources_->tokens->ConnectTo(first, deadline));
@@ -126,18 +132,23 @@ absl::StatusOr<std::unique_ptr<Communicator>> NcclGroup::MakeCommunicator(int fi
   return MakeNcclCommunicator(resources_, members);
 }
 
-absl::StatusOr<NcclSubset> NcclGroup::MakeSubset(const Members& members, absl::Time deadline) {
+absl::StatusOr<NcclSubset> NcclGroup::MakeSubset(const Members& members, size_t beside_bytes,
+                                                 absl::Time deadline) {
   NcclLink& link = *resources_->link;
-  NcclSubset subset{resources_->world, nullptr};
+  NcclSubset subset{resources_->world, nullptr, nullptr};
   if (members.count < world_size()) {
     ASSIGN_OR_RETURN(subset.communicator,
                      link.Split(resources_->world, members.first, rank(), 0, deadline));
   }
-  if (members.count > 1) {
-    ASSIGN_OR_RETURN(
-        subset.peers,
-        PeerMemory::Create(link, subset.communicator, (rank() - members.first) / members.stride,
-                           members.count, resources_->limits, *resources_->ops, deadline));
+  if (members.count == 1) return subset;
+  PeerLimits limits = resources_->limits;
+  if (members.count == kMostBeside) limits.beside_bytes = static_cast<int64_t>(beside_bytes);
+  ASSIGN_OR_RETURN(
+      subset.peers,
+      PeerMemory::Create(link, subset.communicator, (rank() - members.first) / members.stride,
+                         members.count, limits, *resources_->ops, deadline));
+  if (limits.beside_bytes > 0 && subset.peers != nullptr) {
+    ASSIGN_OR_RETURN(subset.beside, SumsBeside::Create(*subset.peers));
   }
   return subset;
 }

@@ -10,6 +10,7 @@ namespace regatta {
 struct PeerLimits {
   int64_t one_shot_bytes = -1;
   int64_t two_shot_bytes = -1;
+  int64_t beside_bytes = 0;  // of a sum that is to run beside other work; 0 = none does
 };
 
 }  // namespace regatta

@@ -56,6 +56,7 @@ PeerGroup GroupOf(int index, int size, const PeerLimits& limits) {
   };
   group.one_shot_bytes = bytes(limits.one_shot_bytes, DefaultOneShotBytes(size));
   group.two_shot_bytes = bytes(limits.two_shot_bytes, kDefaultTwoShotBytes);
+  group.beside_bytes = bytes(limits.beside_bytes + 15, 0);
   return group;
 }
 

@@ -17,9 +17,11 @@ class RankGroup {
   virtual int rank() const = 0;
   virtual int world_size() const = 0;
   // A communicator over ranks first, first + stride, ... (`count` of them), of which this rank is
-  // one. Every member makes its communicators in the same order.
-  virtual absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(int first, int stride,
-                                                                         int count) = 0;
+  // one. Every member makes its communicators in the same order. `beside_bytes`, equal on all: of
+  // the largest sum that is to run beside other work (Communicator::BesideBytes says what can); the
+  // first communicator over the same ranks decides.
+  virtual absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(
+      int first, int stride, int count, size_t beside_bytes = 0) = 0;
   // Makes every wait on every rank of the group return soon; the first reason counts. Thread-safe.
   virtual void Abort(const std::string& reason) = 0;
   // UNAVAILABLE or DEADLINE_EXCEEDED with rank and cause once the group has failed. Thread-safe,

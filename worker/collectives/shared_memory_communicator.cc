@@ -272,9 +272,9 @@ constexpr absl::Duration kCollectiveTimeout = absl::Minutes(5);
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Communicator>> SharedMemoryGroup::MakeCommunicator(int first,
-                                                                                  int stride,
-                                                                                  int count) {
+// Threads of a CPU have nothing to do sums beside.
+absl::StatusOr<std::unique_ptr<Communicator>> SharedMemoryGroup::MakeCommunicator(
+    int first, int stride, int count, size_t /*beside_bytes*/) {
   return MakeSharedMemoryCommunicator(shared_from_this(), first, stride, count, kCollectiveTimeout);
 }
 

@@ -79,8 +79,8 @@ class SharedMemoryGroup final : public RankGroup,
   int rank() const override { return rank_; }
   int world_size() const override;
   // At most kCommunicatorsPerRank for a rank.
-  absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(int first, int stride,
-                                                                 int count) override;
+  absl::StatusOr<std::unique_ptr<Communicator>> MakeCommunicator(int first, int stride, int count,
+                                                                 size_t beside_bytes) override;
 
   // Sleeps until done(word). Every 50 ms, and at the deadline, looks whether the group was aborted,
   // the owner stopped, or a rank that `owes` this wait has died; the error names it. `what` is for

@@ -105,8 +105,8 @@ struct Rank {
     group = *std::move(joined);
     return absl::OkStatus();
   }
-  std::unique_ptr<Communicator> Comm(int first, int stride, int count) {
-    auto made = group->MakeCommunicator(first, stride, count);
+  std::unique_ptr<Communicator> Comm(int first, int stride, int count, size_t beside_bytes = 0) {
+    auto made = group->MakeCommunicator(first, stride, count, beside_bytes);
     CHECK(made.ok()) << made.status();
     return *std::move(made);
   }
@@ -344,6 +344,48 @@ TEST_F(NcclGroupTest, FusedSumsAndNormsEqualSeparateOnes) {
       wrong += CompareLayers(rank, *comm, DType::kBFloat16, tokens);
       wrong += CompareLayers(rank, *comm, DType::kFloat32, tokens);
     }
+    rank.board.Arrive(rank.world);
+    return wrong;
+  });
+  EXPECT_THAT(said, Each(""));
+}
+
+// Sums beside products, two under way, slots in turn: bits of sums one after another.
+TEST_F(NcclGroupTest, SumsBesideProductsEqualOthers) {
+  const auto said = OnEachGpu([](Rank& rank) {
+    constexpr int64_t kHidden = 1024;
+    constexpr size_t kMost = 512 * kHidden * 2;
+    const absl::Status joined = rank.Join();
+    CHECK(joined.ok()) << joined;
+    const auto comm = rank.Comm(0, 1, rank.world, kMost);
+    std::string wrong;
+    if ((comm->BesideBytes() >= kMost) != (rank.world == 2)) wrong += "not as many ranks as said";
+    Ops& ops = *rank.ops;
+    Random random(7 + rank.rank);
+    const TestWeight weight = NormalWeight(ops, DType::kBFloat16, kHidden, kHidden, random);
+    const DeviceTensor y(ops, DType::kBFloat16, {512, kHidden});
+    for (int round = 0; round < 12 && wrong.empty(); ++round) {
+      const int64_t rows = round % 2 == 0 ? 512 : 3;
+      const DeviceTensor a = DeviceTensor::Normal(ops, DType::kBFloat16, {rows, kHidden}, random);
+      const DeviceTensor b = DeviceTensor::Normal(ops, DType::kBFloat16, {rows, kHidden}, random);
+      const std::vector<double> start_a = a.Read(), start_b = b.Read();
+      comm->BeginSum(a);
+      ops.Linear(b, *weight.weight, Tensor{}, y.tensor().Rows(0, rows));
+      comm->BeginSum(b);
+      comm->AwaitSum();
+      ops.Linear(a, *weight.weight, Tensor{}, y.tensor().Rows(0, rows));
+      comm->AwaitSum();
+      const std::vector<double> got_a = a.Read(), got_b = b.Read();
+      DeviceTensor again_a(ops, DType::kBFloat16, {rows, kHidden});
+      DeviceTensor again_b(ops, DType::kBFloat16, {rows, kHidden});
+      again_a.Write(start_a);
+      again_b.Write(start_b);
+      comm->AllReduceSum(again_a);
+      comm->AllReduceSum(again_b);
+      wrong += Difference(again_a, got_a, absl::StrCat("first sum of round ", round));
+      wrong += Difference(again_b, got_b, absl::StrCat("second sum of round ", round));
+    }
+    if (!comm->status().ok()) wrong += comm->status().ToString();
     rank.board.Arrive(rank.world);
     return wrong;
   });
