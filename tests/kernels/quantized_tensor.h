@@ -8,8 +8,9 @@
 
 namespace regatta {
 
-// How a weight is scaled; kOnline is a plain matrix that the backend quantises by rows.
-enum class WeightForm { kTensor, kChannel, kBlock, kOnline };
+// How a weight is scaled; kOnline is a plain matrix that the backend quantises by rows. Inputs are
+// static of kTensor and kStaticChannel.
+enum class WeightForm { kTensor, kChannel, kBlock, kOnline, kStaticChannel };
 const char* FormName(WeightForm form);
 inline constexpr WeightForm kWeightForms[] = {WeightForm::kTensor, WeightForm::kChannel,
                                               WeightForm::kBlock, WeightForm::kOnline};
