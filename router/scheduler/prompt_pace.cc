@@ -11,8 +11,6 @@ constexpr double kPresentWindow = 32;  // steps that usual_present_ remembers
 constexpr double kGrowth = 1.25;       // more than so many times the usual ones are newcomers
 constexpr double kHaste = 2;           // times as fast as sequences end, so that none pile up
 constexpr double kCarried = 128;       // tokens that any step carries along: who comes alone joins
-// The products of more are bound by arithmetic: beside them a prompt costs what it costs alone.
-constexpr uint32_t kFewSequences = 128;
 constexpr uint32_t kPatience = 24;  // plans
 
 }  // namespace
@@ -34,8 +32,7 @@ void PromptPace::Begin(uint32_t decoding, uint32_t running, uint32_t waiting) {
   const uint32_t present = running + waiting;
   NotePresent(decoding, present);
   if (waiting == 0) plans_held_back_ = 0;
-  paced_ = ended_ > 0 && decoding > 0 && present <= kFewSequences && !newcomers_ &&
-           plans_held_back_ < kPatience;
+  paced_ = ended_ > 0 && decoding > 0 && !newcomers_ && plans_held_back_ < kPatience;
   // Each that decodes ends once in mean_outputs_ steps, and a prompt takes its place.
   const double turnover = present * mean_prompt_tokens_ / std::max(mean_outputs_, 1.0);
   const double pace = std::max(kHaste * turnover, kCarried);

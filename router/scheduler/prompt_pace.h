@@ -1,7 +1,7 @@
 // PromptPace: how fast waiting prompts join sequences that decode. Users of a closed loop who came
 // together end together; their next prompts would fill whole steps, in which a token costs up to
-// half as much again as one that a step of few sequences carries along, and everybody waits for
-// them. So prompts that follow sequences that ended are dealt out over the steps, a little faster
+// half as much again as one that a step of few sequences carries along, and for which everybody
+// waits: those behind them too, so that of 224 users 211 run. So prompts that follow sequences that ended are dealt out over the steps, a little faster
 // than sequences end. Pure; knows counts alone.
 #pragma once
 
@@ -15,9 +15,9 @@ class PromptPace {
   void Ended(uint32_t prompt_tokens, uint32_t outputs);
 
   // A plan begins, in which `decoding` sequences decode, of all that run; `waiting` more wait.
-  // There is no pace before a sequence has ended, where nothing decodes, where more than 128 are
-  // present, where these are over a quarter more than usual (newcomers are not made to wait), and
-  // once 24 plans have held somebody back, until nobody waits.
+  // There is no pace before a sequence has ended, where nothing decodes, where over a quarter more
+  // than usual are present (newcomers are not made to wait), and once 24 plans have held somebody
+  // back, until nobody waits.
   void Begin(uint32_t decoding, uint32_t running, uint32_t waiting);
   // Whether this plan takes another waiting sequence.
   bool Admits() const { return !paced_ || credit_ > 0; }

@@ -154,10 +154,10 @@ LoadResult Waves(Load load) {
   return RunLoad(load, 1);
 }
 
-// Users who come together: dealt out over the steps their next prompts are cheaper, and are not
-// waited for in turn. Whatever their answers' length, nobody waits longer on average.
+// Users who come together: dealt out over the steps their next prompts are cheaper where few decode,
+// and are not waited for in turn. Whatever their answers' length, nobody waits longer on average.
 TEST(PromptPaceTest, WavesOfUsersAreSpreadAndRunFasterForIt) {
-  for (const uint32_t users : {64u, 128u}) {
+  for (const uint32_t users : {64u, 128u, 512u}) {
     for (const uint32_t outputs : {128u, 1000u}) {
       Load load = ShortAnswers();
       load.output_length = Constant(outputs);
@@ -169,8 +169,8 @@ TEST(PromptPaceTest, WavesOfUsersAreSpreadAndRunFasterForIt) {
           "ms\n",
           users, outputs, waves.output_tokens_per_second, paced.output_tokens_per_second,
           waves.mean_wait_ms, paced.mean_wait_ms, waves.longest_wait_ms, paced.longest_wait_ms);
-      EXPECT_GT(paced.output_tokens_per_second,
-                (outputs == 128 ? 1.03 : 1) * waves.output_tokens_per_second);
+      const double gain = users > 128 ? 0.98 : outputs == 128 ? 1.03 : 1;
+      EXPECT_GT(paced.output_tokens_per_second, gain * waves.output_tokens_per_second);
       EXPECT_GT(paced.mean_running, 0.95 * users);
       EXPECT_LT(paced.mean_wait_ms, 0.5 * waves.mean_wait_ms);
     }
