@@ -19,7 +19,6 @@
 #include "orchestrator/cluster/child_process.h"
 #include "tests/bench/step/products.h"
 #include "tests/bench/step/step_rank.h"
-#include "tests/bench/step/unfused_device.h"
 #include "worker/device.h"
 #include "worker/executor.h"
 #include "worker/weights/weights.h"
@@ -40,7 +39,7 @@ struct Flags {
   std::vector<uint32_t> batches = {1, 2, 4, 8, 16, 32, 64, 128, 256};
   uint32_t context = 1024, max_num_tokens = 8192;
   uint32_t warmup = 8, steps = 64, inflight = 2, output = 0, max_graph = 0;
-  bool trace = true, list_kernels = false, deterministic = false, fused_norms = true;
+  bool trace = true, list_kernels = false, deterministic = false;
   double router_skew = 0;
   uint32_t threads = 1;
   std::string json, log_dir = ".";
@@ -198,7 +197,6 @@ nlohmann::ordered_json JsonOf(const Flags& flags, const Device& device, const De
                                    {"quantization", flags.quantization},
                                    {"kv_cache_dtype", formed.kv_cache_dtype()},
                                    {"deterministic", flags.deterministic},
-                                   {"fused_norms", flags.fused_norms},
                                    {"output", flags.output},
                                    {"context", flags.context},
                                    {"inflight", flags.inflight},
@@ -288,9 +286,8 @@ absl::Status Run(const Flags& flags, const std::vector<std::string>& arguments) 
   RETURN_IF_ERROR(CheckLayout(spec, layout));
   const std::string name =
       flags.device == "cuda" ? absl::StrCat("cuda:", flags.rank) : flags.device;
-  ASSIGN_OR_RETURN(std::unique_ptr<Device> device,
+  ASSIGN_OR_RETURN(const std::unique_ptr<Device> device,
                    OpenDevice(name, static_cast<int>(flags.threads)));
-  if (!flags.fused_norms) device = WithoutFusedNorms(std::move(device));
   if (flags.rank == 0) return Lead(flags, arguments, spec, layout, *device);
   const StepLoad load = LoadOf(flags, spec);
   Formed formed;
@@ -315,8 +312,6 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--quantization", flags.quantization, "fp8, fp8_static; empty = none");
   app.add_flag("--deterministic", flags.deterministic, "a token's bits whatever shares its step");
-  app.add_flag("--fused-norms,!--no-fused-norms", flags.fused_norms,
-               "products of few tokens norm what they read and add what they give");
   app.add_option("--output", flags.output,
                  "tokens of a sequence before a prompt takes its place, as in a closed loop; 0 = "
                  "decoding alone")
