@@ -73,17 +73,14 @@ class Decoder final : public Model {
     return memory_.normed.For(user, step.first, step.tokens);
   }
   void Embed(const ForwardInput& input, const Step& step);
-  void RunLayers(const AttentionBatch& batch, const Step& step);
   void RunLayer(int layer, const AttentionBatch& batch, const Step& step);
   void RunLayersInHalves(const AttentionBatch& batch, const Step& step);
-  void RunLayersFused(const AttentionBatch& batch, const Step& step);
   void Project(int layer, const Step& step);
   void Attend(int layer, const AttentionBatch& batch, const Step& step);
   Activation Attended(int layer, const Step& step);
   void RunMlp(const Activation& x, const MlpWeights& weights, const Step& step, const Tensor& out);
   void MixExperts(int layer, const Step& step);
   void AddToResidual(int layer, const Step& step);
-  bool FusesNorms(const Step& step) const;
 
   int num_layers() const { return static_cast<int>(weights_.layers.size()); }
 
@@ -119,21 +116,17 @@ void Decoder::RunStage(const ForwardInput& input) {
   } else {
     pipeline_.Recv(step.residual, pipeline_.rank() - 1, kActivationChannel);
   }
-  if (FusesNorms(step)) {
-    RunLayersFused(input.attention, step);
+  const LayerWeights& first = weights_.layers.front();
+  ops_.RmsNorm(step.residual, first.input_norm.tensor, eps_, Normed(*first.qkv, step));
+
+  if (Halves(input.attention.num_tokens)) {
+    RunLayersInHalves(input.attention, step);
   } else {
-    const LayerWeights& first = weights_.layers.front();
-    ops_.RmsNorm(step.residual, first.input_norm.tensor, eps_, Normed(*first.qkv, step));
-    RunLayers(input.attention, step);
+    for (int layer = 0; layer < num_layers(); ++layer) RunLayer(layer, input.attention, step);
   }
   if (!position_.last_stage) {
     pipeline_.Send(step.residual, pipeline_.rank() + 1, kActivationChannel);
   }
-}
-
-void Decoder::RunLayers(const AttentionBatch& batch, const Step& step) {
-  if (Halves(batch.num_tokens)) return RunLayersInHalves(batch, step);
-  for (int layer = 0; layer < num_layers(); ++layer) RunLayer(layer, batch, step);
 }
 
 // residual += attention(normed), residual += MLP(its norm); normed = the input of what follows.
@@ -254,38 +247,6 @@ void Decoder::AddToResidual(int layer, const Step& step) {
   }
   const LayerWeights& next = weights_.layers[layer + 1];
   ops_.AddRmsNorm(step.residual, step.delta, next.input_norm.tensor, eps_, Normed(*next.qkv, step));
-}
-
-// A norm costs a launch of its own unless the product in front of it adds to the residual or the
-// one behind it norms: the fused way is the slower one unless that holds for a layer's both norms.
-bool Decoder::FusesNorms(const Step& step) const {
-  if (tp_.size() > 1 || spec_.is_moe()) return false;
-  const auto fuses = [&](const std::unique_ptr<Weight>& weight) {
-    return ops_.FusesNorms(step.residual, *weight);
-  };
-  const LayerWeights& any = weights_.layers.front();
-  return (fuses(any.o) || fuses(any.mlp.gate_up)) && (fuses(any.mlp.down) || fuses(any.qkv));
-}
-
-// Dense layers whose products norm the residual as they read it, and add to it.
-void Decoder::RunLayersFused(const AttentionBatch& batch, const Step& step) {
-  const auto normed = [&](const DeviceTensor& norm, const Weight& user) {
-    return NormedInput{step.residual, norm.tensor, eps_, Normed(user, step)};
-  };
-  for (int layer = 0; layer < num_layers(); ++layer) {
-    const LayerWeights& weights = weights_.layers[layer];
-    const MlpWeights mlp = ViewOf(weights.mlp);
-    ops_.NormLinear(normed(weights.input_norm, *weights.qkv), *weights.qkv, weights.qkv_bias.tensor,
-                    step.qkv);
-    Attend(layer, batch, step);
-    ops_.LinearAdd(Attended(layer, step), *weights.o, step.delta, step.residual);
-    ops_.NormMlpAdd(normed(weights.post_attention_norm, *mlp.gate_up), mlp,
-                    {memory_.gate_up.tensor, memory_.activated.For(*mlp.down, 0, step.tokens)},
-                    step.delta);
-  }
-  if (position_.last_stage) {  // the head takes it plain
-    ops_.RmsNorm(step.residual, weights_.final_norm.tensor, eps_, step.normed);
-  }
 }
 
 Tensor Decoder::Logits(const int32_t* rows, int num_rows) {
