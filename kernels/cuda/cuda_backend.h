@@ -42,12 +42,8 @@ struct Staging {
   void Grow(Ops& ops, size_t num_bytes);
 };
 
-// What a product's choice is kept under.
-LinearShape LinearShapeOf(const CudaWeight& weight, int64_t tokens, DType out, bool bias);
-
-struct LinearPlan;  // linear_plan.h
-struct SkinnyNorm;  // skinny_product.h
-struct SkinnyProduct;
+struct LinearPlan;     // linear_plan.h
+struct SkinnyProduct;  // skinny_product.h
 
 // Tokens of a step grouped by expert, on the device; sized by Reserve.
 struct ExpertScratch {
@@ -88,7 +84,6 @@ class CudaOps final : public Ops {
   std::string ExportTuning() const override;
   bool ImportTuning(const std::string& bytes) override;
   void UseSkinny(SkinnyUse use);
-  void UseFusedNorms(bool on) { fused_norms_ = on; }
   std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
   std::unique_ptr<Weight> PrepareQuantized(const QuantizedMatrix& matrix, WeightUse use) override;
   void FillDummy(const Tensor& out, const DummyValues& values) override;
@@ -121,13 +116,6 @@ class CudaOps final : public Ops {
               const int32_t* slots, int32_t* drawn, Draws& draws) override;
   void TokenLogprobs(const Tensor& logits, const int32_t* ids, int num_top,
                      GivenLogprobs& result) override;
-  bool FusesNorms(const Tensor& residual, const Weight& weight) const override;
-  void NormLinear(const NormedInput& x, const Weight& weight, const Tensor& bias,
-                  const Tensor& out) override;
-  void LinearAdd(const Activation& x, const Weight& weight, const Tensor& delta,
-                 const Tensor& residual) override;
-  void NormMlpAdd(const NormedInput& x, const MlpWeights& weights, const MlpScratch& scratch,
-                  const Tensor& delta) override;
   void GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
                 const Tensor& out) override;
   void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
@@ -162,12 +150,8 @@ class CudaOps final : public Ops {
   bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
                 const CudaWeight& weight, const Tensor& out);
   float SecondsOf(const std::function<bool()>& issue);
-  // True when the kernel for few tokens is the choice of a product from product.x to `plain_out`,
-  // and took it with all that goes with it.
-  bool FusedLinear(const SkinnyProduct& product, const CudaWeight& weight, const Tensor& plain_out);
-  // The same of silu(gate) * up, and of the norm in front where there is one.
-  bool GatedLinear(const Activation& x, const SkinnyNorm& norm, const MlpWeights& weights,
-                   const MlpScratch& scratch);
+  bool GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
+                   const Activation& activated);
   bool PlannedLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                      const Tensor& out);
   void ReserveExperts(int max_tokens, const MoeParams& moe, int expert_width, int hidden);
@@ -185,7 +169,6 @@ class CudaOps final : public Ops {
   bool tuning_ = false;
   bool deterministic_ = false;
   SkinnyUse skinny_use_ = SkinnyUse::kMeasured;
-  bool fused_norms_ = true;
   ExpertScratch experts_;
   Staging staging_;
   int max_rows_ = 0;

@@ -21,7 +21,5 @@ int CudaDeviceOf(Ops& ops);
 enum class SkinnyUse { kMeasured, kAlways, kNever };
 // Instead of what was measured, for tests and benchmarks.
 void UseSkinnyProducts(Ops& ops, SkinnyUse use);
-// Whether FusesNorms may say so; on at start. For benchmarks.
-void UseFusedNorms(Ops& ops, bool on);
 
 }  // namespace regatta

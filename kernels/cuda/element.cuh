@@ -71,12 +71,6 @@ __device__ inline void StoreElement(void* array, DType dtype, int64_t i, float v
   }
 }
 
-// What an element of a 16-bit array keeps of a value; of others all of it.
-__device__ inline float RoundElement(DType dtype, float value) {
-  if (dtype == DType::kBFloat16) return Widen(Narrow<__nv_bfloat16>(value));
-  return dtype == DType::kFloat16 ? Widen(Narrow<__half>(value)) : value;
-}
-
 // `kSize` neighbouring elements, read and written at once.
 template <typename T, int kSize>
 struct alignas(sizeof(T) * kSize) Pack {

@@ -177,16 +177,6 @@ LinearPlan::~LinearPlan() {
   if (product != nullptr) cublasLtMatmulDescDestroy(product);
 }
 
-LinearShape LinearShapeOf(const CudaWeight& weight, int64_t tokens, DType out, bool bias) {
-  return {weight.out_features,
-          weight.in_features,
-          TokenClass(tokens),
-          static_cast<int8_t>(weight.input),
-          static_cast<int8_t>(weight.matrix.dtype),
-          static_cast<int8_t>(out),
-          bias};
-}
-
 LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& weight,
                                 const Tensor& bias, const Tensor& out) {
   const Tensor& x = activation.values;
@@ -220,7 +210,13 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
                            LinearPlan& plan) {
   const Tensor& x = skinny.x.values;
   const bool bias = static_cast<bool>(skinny.bias);
-  const LinearShape shape = LinearShapeOf(weight, x.dim(0), skinny.out.dtype, bias);
+  const LinearShape shape{weight.out_features,
+                          weight.in_features,
+                          TokenClass(x.dim(0)),
+                          static_cast<int8_t>(weight.input),
+                          static_cast<int8_t>(x.dtype),
+                          static_cast<int8_t>(skinny.out.dtype),
+                          bias};
   const size_t workspace = blas_workspace_.num_bytes();
   const std::optional<LinearChoice> chosen = linear_choices_->Find(shape);
   const bool takes_skinny = plan.skinny.clusters > 0;
@@ -328,6 +324,37 @@ bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weig
                                     bias.as<const void>())) &&
                Multiply(plan, plan.choice.algorithm, x.values, weight, out);
   return plan.found;
+}
+
+// True when the kernel for few tokens, if it is the product's choice, also took what follows it.
+bool CudaOps::GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
+                          const Activation& activated) {
+  if (x.values.dim(0) == 0 || (activated.quantized() && !activated.is_static())) return false;
+  const SkinnyProduct product = {.x = x,
+                                 .weight = weight.matrix,
+                                 .scales = weight.scales,
+                                 .bias = {},
+                                 .out = activated.values,
+                                 .gated = true,
+                                 .out_scale = activated.scale.as<const float>()};
+  if (weight.input == ActivationFormat::kPerGroup || !SkinnyFits(product)) return false;
+  const LinearPlan& plan = PlanLinear(x, weight, {}, gate_up);
+  if (!plan.found || plan.choice.way != LinearWay::kSkinny) return false;
+  LaunchSkinnyProduct(product, plan.skinny, stream_);
+  Launched("GatedMlp");
+  return true;
+}
+
+void CudaOps::GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
+                       const Tensor& out) {
+  const int64_t tokens = x.values.dim(0), width = weights.down->in_features;
+  const auto& gate_up = static_cast<const CudaWeight&>(*weights.gate_up);
+  const Tensor between = scratch.gate_up.Rows(0, tokens).Columns(0, 2 * width);
+  const Activation activated = scratch.activated.FirstRows(tokens);
+  if (!GatedLinear(x, gate_up, between, activated)) {
+    return Ops::GatedMlp(x, weights, scratch, out);
+  }
+  Linear(activated, *weights.down, {}, out);
 }
 
 void CudaOps::Linear(const Activation& activation, const Weight& weight, const Tensor& bias,

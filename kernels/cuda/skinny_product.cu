@@ -10,16 +10,14 @@
 #include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/skinny_product.h"
 #include "kernels/cuda/skinny_tiles.cuh"
-#include "kernels/cuda/skinny_tokens.cuh"
 
 namespace regatta {
 namespace {
 
 using namespace skinny;  // NOLINT: the parts of this file
 
-// kTiles: tiles of 8 tokens. Tokens: how they come (skinny_tokens.cuh), as a type, so that what
-// does not norm is the kernel that it was.
-template <typename T, int kTiles, typename Tokens>
+// kTiles: tiles of 8 tokens.
+template <typename T, int kTiles>
 __global__ void __launch_bounds__(kThreads, 1)
     SkinnyKernel(const __grid_constant__ SkinnyCall call) {
   extern __shared__ __align__(128) unsigned char bytes[];
@@ -37,10 +35,8 @@ __global__ void __launch_bounds__(kThreads, 1)
     CopyWeights(call, copied, policy, memory.ring[warp][stage]);
     copied.Advance(begin, end, clusters);
   }
-  Tokens source;
-  source.Begin(call, begin * kDepth, width);
   AwaitPrevious();
-  source.Load(call, begin * kDepth, width, memory.whole[0], tokens);
+  LoadTokens(call, begin * kDepth, width, tokens);
   __syncthreads();
   int stage = 0, parity = 0;
   for (int unit = first_unit; unit < call.num_units; unit += clusters) {
@@ -70,28 +66,15 @@ __global__ void __launch_bounds__(kThreads, 1)
 }
 
 // A kernel as a type, and the memory of its blocks but for tokens.
-template <typename T, int kTiles, typename Tokens = PlainTokens>
+template <typename T, int kTiles>
 struct Kernel {
-  static constexpr auto kEntry = &SkinnyKernel<T, kTiles, Tokens>;
+  static constexpr auto kEntry = &SkinnyKernel<T, kTiles>;
   static constexpr int kBytes = static_cast<int>(sizeof(BlockMemory<StagesOf(kTiles)>));
 };
-
-// Calls fn with the Kernel of a product that norms elements of R.
-template <typename R, typename Fn>
-void WithNormKernel(const SkinnyProduct& product, const Fn& fn) {
-  using E4M3 = __nv_fp8_e4m3;
-  if (product.x.quantized()) return fn(Kernel<E4M3, 1, NormedTokens<E4M3, R>>{});
-  fn(Kernel<R, 1, NormedTokens<R, R>>{});
-}
 
 // Calls fn with the Kernel of a product's type and number of tokens.
 template <typename Fn>
 void WithKernel(const SkinnyProduct& product, const Fn& fn) {
-  if (product.norm.weight) {
-    const bool bfloat = product.norm.weight.dtype == DType::kBFloat16;
-    return bfloat ? WithNormKernel<__nv_bfloat16>(product, fn)
-                  : WithNormKernel<__half>(product, fn);
-  }
   const int64_t tokens = product.x.values.dim(0);
   const auto with_type = [&](auto zero) {
     using T = decltype(zero);
@@ -112,7 +95,7 @@ void WithKernel(const SkinnyProduct& product, const Fn& fn) {
 // Blocks that share the depth: as few as hold 8 tokens' parts of it and keep most multiprocessors
 // at work. Fewer read as fast, and to join the sums of several takes 2 us or so a unit.
 int ClusterFor(int64_t units, int64_t steps, int num_multiprocessors) {
-  constexpr int64_t kMostSteps = kNormedDepth / kDepth;  // of 8 tokens beside their ring
+  constexpr int64_t kMostSteps = 8;  // of 8 tokens beside their ring
   constexpr double kAtWork = 0.7;
   int best = 1;
   double best_share = 0;
@@ -153,26 +136,13 @@ int ClustersAtOnce(const void* kernel, const SkinnyShape& shape, int most) {
   return std::min(clusters, most);
 }
 
-bool Is16Bit(const Tensor& x) { return x.dtype == DType::kBFloat16 || x.dtype == DType::kFloat16; }
-
-// Whether the kernel takes the norm, when there is one.
-bool NormFits(const SkinnyProduct& product) {
-  const auto& [residual, weight, eps] = product.norm;
-  if (!weight) return true;
-  const Activation& x = product.x;
-  const bool form = x.quantized() ? x.is_static() : x.values.dtype == residual.dtype;
-  return form && Is16Bit(residual) && weight.dtype == residual.dtype &&
-         residual.dim(0) <= kNormedTokens && WideRows(residual) && WideRows(weight) &&
-         RowBytes(product) <= kMaxCluster * kNormedDepth;
-}
-
 }  // namespace
 
 bool SkinnyFits(const SkinnyProduct& product) {
   const Tensor& x = product.x.values;
   if (product.gated && (product.bias || product.out.dim(1) % (kUnitRows / 2) != 0)) return false;
-  if ((product.adds && !Is16Bit(product.out)) || !NormFits(product)) return false;
-  const bool type = Is16Bit(x) || x.dtype == DType::kFloat8E4M3;
+  const bool type =
+      x.dtype == DType::kBFloat16 || x.dtype == DType::kFloat16 || x.dtype == DType::kFloat8E4M3;
   const bool scaled_rows =
       !product.x.quantized() || product.x.is_static() || product.x.scale.dim(0) == 1;
   return type && scaled_rows && product.scales.depth_shared == INT_MAX &&
@@ -202,8 +172,6 @@ SkinnyShape ShapeSkinnyProduct(const SkinnyProduct& product, int num_multiproces
 void LaunchSkinnyProduct(const SkinnyProduct& product, const SkinnyShape& shape,
                          cudaStream_t stream) {
   CHECK_GT(shape.clusters, 0);
-  CHECK(!product.norm.weight ||
-        CeilDiv(RowBytes(product), kDepth) * kDepth <= shape.cluster * kNormedDepth);
   const int64_t size = static_cast<int64_t>(SizeOf(product.weight.dtype));
   const int64_t row_bytes = RowBytes(product);
   const SkinnyCall call = {.product = product,

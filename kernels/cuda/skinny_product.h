@@ -1,7 +1,5 @@
 // out = x W^T (+ bias), or silu of its first half times its second, for few tokens, when a product
-// takes as long as its weight takes to be read. With it goes what would be a kernel in front of it
-// or behind it: the norm of its input, the addition to the residual; both with the bits that those
-// kernels give. Needs compute capability 9.0.
+// takes as long as its weight takes to be read. Needs compute capability 9.0.
 //
 // A token's result does not depend on the other tokens, nor on their number: every element is
 // summed in an order that only the weight's shape and the device decide.
@@ -14,26 +12,15 @@
 namespace regatta {
 
 inline constexpr int64_t kSkinnyTokens = 32;
-inline constexpr int64_t kNormedTokens = 8;  // of a product that norms its input
-
-// x = RmsNorm(residual), by every block for itself; no weight = x is there already.
-struct SkinnyNorm {
-  Tensor residual;  // [T, in] of 16 bits an element, x's dtype unless that is E4M3
-  Tensor weight;    // [in] of the residual's dtype
-  float eps = 0;
-};
 
 struct SkinnyProduct {
-  Activation x;         // [T, in], T at most kSkinnyTokens; plain, static or scaled per token. With
-                        // a norm its form alone counts: it is neither read nor written
+  Activation x;         // [T, in], T at most kSkinnyTokens; plain, static or scaled per token
   Tensor weight;        // [out, in] of x's dtype, rows of 16 bytes' multiples, zero after `in`
   WeightScales scales;  // of a weight in E4M3: one, or one per output feature
   Tensor bias;          // [out] of any activation dtype, or empty
   Tensor out;           // [T, out] of any activation dtype, or E4M3 of a scale given beforehand
   bool gated = false;   // out [T, out / 2] = silu(first half of the features) * second half
   const float* out_scale = nullptr;  // on the device, of an output in E4M3
-  SkinnyNorm norm = {};
-  bool adds = false;  // out += the result, rounded to out's 16 bits, in place
 };
 
 // How the product is dealt out to the device.

@@ -27,9 +27,8 @@ inline constexpr int StagesOf(int tiles) { return tiles == 1 ? 8 : 5; }
 inline constexpr int kSumStride = kUnitRows + 4;  // padded against bank conflicts
 inline constexpr int kSums = kTileTokens * kUnitRows;
 inline constexpr int kMaxCluster = 8;
-inline constexpr int kTokenPad = kWarpDepth / 2;  // between tokens, against bank conflicts
-// Bytes of a token that a block has of a depth that is dealt out well; what it can norm.
-inline constexpr int kNormedDepth = 8 * kDepth;
+inline constexpr int kTokenPad = kWarpDepth / 2;        // between tokens, against bank conflicts
+inline constexpr int kTokenBytes = 112 << 10;           // of all tokens' parts of a depth, at most
 inline constexpr int64_t kMostRows = int64_t{1} << 30;  // and bytes of a row
 
 struct SkinnyCall {
@@ -188,17 +187,13 @@ __device__ inline void StoreResult(const SkinnyCall& call, int unit, int row, in
   const Tensor& out = product.out;
   const int feature = FeatureOf(call, unit, row / 16) + row % 16;
   if (feature >= out.shape[1]) return;
-  const int64_t place = token * out.row_stride + feature;
-  // Asked for before the sums, which take as long to come.
-  const float before = product.adds ? LoadElement(out.data, out.dtype, place) : 0.0f;
   float value = ScaledSum(product, feature, token, ClusterSum(call, whole + row));
   if (product.gated) {
     const float up = ClusterSum(call, whole + row + kUnitRows / 2);
     value *= Sigmoid(value) * ScaledSum(product, feature + out.shape[1], token, up);
   }
   if (product.out_scale != nullptr) value *= 1.0f / *product.out_scale;
-  if (product.adds) value = before + RoundElement(out.dtype, value);
-  StoreElement(out.data, out.dtype, place, value);
+  StoreElement(out.data, out.dtype, token * out.row_stride + feature, value);
 }
 
 using WarpSums = float[kTileTokens][kSumStride];

@@ -45,7 +45,6 @@ REGATTA_INSTANTIATE(ElementwiseCases);
 REGATTA_INSTANTIATE(WeightCases);
 REGATTA_INSTANTIATE(LinearCases);
 REGATTA_INSTANTIATE(QuantizedCases);
-REGATTA_INSTANTIATE(FusedNormCases);
 REGATTA_INSTANTIATE(RopeCases);
 REGATTA_INSTANTIATE(AttentionCases);
 REGATTA_INSTANTIATE(MoeCases);
@@ -70,7 +69,6 @@ TEST_P(CudaSkinnyTest, MatchesReference) {
       Cases, CudaSkinnyTest, testing::ValuesIn(Cases()), \
       [](const testing::TestParamInfo<OpCase>& info) { return info.param.name; })
 REGATTA_INSTANTIATE_SKINNY(SkinnyCases);
-REGATTA_INSTANTIATE_SKINNY(FusedNormCases);
 REGATTA_INSTANTIATE_SKINNY(LinearCases);
 REGATTA_INSTANTIATE_SKINNY(QuantizedCases);
 REGATTA_INSTANTIATE_SKINNY(CoarseCases);
@@ -94,7 +92,6 @@ TEST_P(CudaDeterministicTest, Holds) {
       [](const testing::TestParamInfo<OpCase>& info) { return info.param.name; })
 REGATTA_INSTANTIATE_DETERMINISTIC(InvarianceCases);
 REGATTA_INSTANTIATE_DETERMINISTIC(LinearCases);
-REGATTA_INSTANTIATE_DETERMINISTIC(FusedNormCases);
 REGATTA_INSTANTIATE_DETERMINISTIC(AttentionCases);
 REGATTA_INSTANTIATE_DETERMINISTIC(CoarseCases);
 
