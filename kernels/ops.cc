@@ -18,25 +18,6 @@ void Ops::LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer
   AddRmsNorm(residual, delta, norm_weight, eps, out);
 }
 
-void Ops::NormLinear(const NormedInput& x, const Weight& weight, const Tensor& bias,
-                     const Tensor& out) {
-  RmsNorm(x.residual, x.weight, x.eps, x.scratch);
-  Linear(x.scratch, weight, bias, out);
-}
-
-void Ops::LinearAdd(const Activation& x, const Weight& weight, const Tensor& delta,
-                    const Tensor& residual) {
-  Linear(x, weight, Tensor{}, delta);
-  AddScaled(residual, delta, Tensor{});
-}
-
-void Ops::NormMlpAdd(const NormedInput& x, const MlpWeights& weights, const MlpScratch& scratch,
-                     const Tensor& delta) {
-  RmsNorm(x.residual, x.weight, x.eps, x.scratch);
-  GatedMlp(x.scratch, weights, scratch, delta);
-  AddScaled(x.residual, delta, Tensor{});
-}
-
 void Ops::GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
                    const Tensor& out) {
   const int64_t width = weights.down->in_features;

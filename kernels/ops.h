@@ -117,14 +117,6 @@ struct MlpScratch {
   Activation activated;  // [T, F], in the form that `down` takes
 };
 
-// RmsNorm(residual), as the input of a product: [T, D].
-struct NormedInput {
-  Tensor residual;  // [T, D]
-  Tensor weight;    // [D]
-  float eps = 0;
-  Activation scratch;  // [T, D] in the form that the product takes, for backends that norm first
-};
-
 struct MoeWeights {
   const Weight* router = nullptr;       // [E, D]
   std::vector<MlpWeights> experts;      // num_local
@@ -352,20 +344,6 @@ class Ops {
   virtual void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                                    const Tensor& residual, const Tensor& delta,
                                    const Tensor& norm_weight, float eps, const Activation& out);
-  // Whether products by `weight` of as many tokens as `residual` has norm what they read and add
-  // what they give, so that the three operations below save the launches of the norms.
-  virtual bool FusesNorms(const Tensor& residual, const Weight& weight) const { return false; }
-  // out = RmsNorm(x.residual) W^T + bias. out [T, out]; bias [out] or empty.
-  virtual void NormLinear(const NormedInput& x, const Weight& weight, const Tensor& bias,
-                          const Tensor& out);
-  // residual += x W^T, which is rounded first, in place. x [T, in] in the form that the weight
-  // takes; residual [T, D], dense; delta: scratch like it, for backends that multiply first.
-  virtual void LinearAdd(const Activation& x, const Weight& weight, const Tensor& delta,
-                         const Tensor& residual);
-  // x.residual += GatedMlp(RmsNorm(x.residual)), which is rounded first, in place. delta: as of
-  // LinearAdd.
-  virtual void NormMlpAdd(const NormedInput& x, const MlpWeights& weights,
-                          const MlpScratch& scratch, const Tensor& delta);
   // out = down(silu(gate) * up), this rank's part of the sum. x, out [T, D]; x in the form that
   // `gate_up` takes.
   virtual void GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,

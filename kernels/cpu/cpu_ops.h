@@ -17,7 +17,7 @@
 
 namespace regatta {
 
-class CpuOps : public Ops {
+class CpuOps final : public Ops {
  public:
   // `isa` must be one that this CPU has; tests run narrower ones too.
   CpuOps(int num_threads, VectorIsa isa) : pool_(num_threads), isa_(isa) {}

@@ -26,7 +26,6 @@ std::vector<OpCase> LinearCases();
 std::vector<OpCase> QuantizedCases();  // E4M3 activations and weights
 // Linear of few tokens. Rows do not depend on one another where our own products are used.
 std::vector<OpCase> SkinnyCases();
-std::vector<OpCase> FusedNormCases();  // products of few tokens with norms and additions
 std::vector<OpCase> RopeCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> MoeCases();

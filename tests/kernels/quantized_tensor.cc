@@ -12,18 +12,14 @@ namespace {
 
 int64_t Blocks(int64_t n) { return (n + kScaleGroup - 1) / kScaleGroup; }
 
-bool HasChannels(WeightForm form) {
-  return form == WeightForm::kChannel || form == WeightForm::kStaticChannel;
-}
-
 int64_t PaddedRows(int64_t tokens) { return (tokens + kGroupRows - 1) / kGroupRows * kGroupRows; }
 
 // Scales in the shape of `form`, spread over a factor of 4.
 std::vector<float> RandomScales(WeightForm form, int64_t out, int64_t in, Random& random) {
   std::uniform_real_distribution<float> uniform(0.5f, 2.0f);
-  const int64_t count = form == WeightForm::kTensor ? 1
-                        : HasChannels(form)         ? out
-                                                    : Blocks(out) * Blocks(in);
+  const int64_t count = form == WeightForm::kTensor    ? 1
+                        : form == WeightForm::kChannel ? out
+                                                       : Blocks(out) * Blocks(in);
   std::vector<float> scales(count);
   for (float& scale : scales) scale = uniform(random) / 64 / std::sqrt(static_cast<float>(in));
   return scales;
@@ -55,7 +51,7 @@ TestWeight OnlineWeight(Ops& ops, int64_t out, int64_t in, Random& random, Weigh
 }  // namespace
 
 const char* FormName(WeightForm form) {
-  constexpr const char* kNames[] = {"tensor", "channel", "block", "online", "static_channel"};
+  constexpr const char* kNames[] = {"tensor", "channel", "block", "online"};
   return kNames[static_cast<int>(form)];
 }
 
@@ -75,8 +71,9 @@ TestWeight QuantizedWeight(Ops& ops, WeightForm form, int64_t out, int64_t in, R
     for (int64_t k = 0; k < in; ++k) {
       host[n * in + k] = FromFloat<Float8E4M3>(normal(random));
       const int64_t scale = form == WeightForm::kTensor ? 0
-                            : HasChannels(form)         ? n
-                                                : n / kScaleGroup * Blocks(in) + k / kScaleGroup;
+                            : form == WeightForm::kChannel
+                                ? n
+                                : n / kScaleGroup * Blocks(in) + k / kScaleGroup;
       made.values.push_back(double{ToFloat(host[n * in + k])} * scales[scale]);
     }
   }
@@ -86,9 +83,7 @@ TestWeight QuantizedWeight(Ops& ops, WeightForm form, int64_t out, int64_t in, R
   matrix.scale = form == WeightForm::kBlock
                      ? Tensor::Of(scales.data(), DType::kFloat32, Blocks(out), Blocks(in))
                      : Tensor::Of(scales.data(), DType::kFloat32, count);
-  if (form == WeightForm::kTensor || form == WeightForm::kStaticChannel) {
-    matrix.input_scale = kTestInputScale;
-  }
+  if (form == WeightForm::kTensor) matrix.input_scale = kTestInputScale;
   made.weight = ops.PrepareQuantized(matrix, use);
   return made;
 }

@@ -8,9 +8,8 @@
 
 namespace regatta {
 
-// How a weight is scaled; kOnline is a plain matrix that the backend quantises by rows. Inputs are
-// static of kTensor and kStaticChannel.
-enum class WeightForm { kTensor, kChannel, kBlock, kOnline, kStaticChannel };
+// How a weight is scaled; kOnline is a plain matrix that the backend quantises by rows.
+enum class WeightForm { kTensor, kChannel, kBlock, kOnline };
 const char* FormName(WeightForm form);
 inline constexpr WeightForm kWeightForms[] = {WeightForm::kTensor, WeightForm::kChannel,
                                               WeightForm::kBlock, WeightForm::kOnline};
