@@ -5,7 +5,6 @@
 
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/dependent_launch.cuh"
-#include "kernels/cuda/norm_row.cuh"
 #include "kernels/cuda/quantize.cuh"
 
 namespace regatta {
@@ -40,9 +39,10 @@ __device__ float AddAndMeasure(const NormCall& call, int64_t row) {
       }
       source[i] = value;
     }
-    squares = AddSquares(value, squares);
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) squares += Widen(value.at[j]) * Widen(value.at[j]);
   }
-  return InverseRms(BlockSum(squares), width, call.eps);
+  return rsqrtf(BlockSum(squares) / static_cast<float>(width) + call.eps);
 }
 
 template <typename T>
@@ -153,7 +153,10 @@ __global__ void PackNormKernel(NormCall call) {
   const P factor = held ? static_cast<const P*>(call.weight.data)[threadIdx.x] : P{};
   AwaitPrevious();
   const P sum = held ? AddPack<T, kSize>(call, row, first) : P{};
-  const float scale = InverseRms(BlockSum(AddSquares(sum, 0.0f)), width, call.eps);
+  float squares = 0;
+#pragma unroll
+  for (int j = 0; j < kSize; ++j) squares += Widen(sum.at[j]) * Widen(sum.at[j]);
+  const float scale = rsqrtf(BlockSum(squares) / static_cast<float>(width) + call.eps);
   float values[kSize];
 #pragma unroll
   for (int j = 0; j < kSize; ++j) values[j] = Widen(sum.at[j]) * scale * Widen(factor.at[j]);
@@ -191,7 +194,7 @@ void LaunchNorm(const NormCall& call, cudaStream_t stream) {
     using T = decltype(zero);
     constexpr int kWide = 16 / sizeof(T);
     const int64_t packs = x.dim(1) / (wide ? kWide : 1);
-    const int threads = NormWarps(static_cast<int>(packs)) * kWarp;
+    const int threads = static_cast<int>(std::clamp<int64_t>(CeilDiv(packs, kWarp), 1, 32)) * kWarp;
     const LaunchShape shape = {.grid = dim3(x.dim(0)), .block = dim3(threads)};
     if (wide && packs <= threads && PacksAligned(out, kWide)) {
       LaunchEarly<&PackNormKernel<T, kWide>>(shape, stream, call);
