@@ -10,7 +10,11 @@ constexpr uint32_t kEndedWindow = 64;  // sequences that the means remember
 constexpr double kPresentWindow = 32;  // steps that usual_present_ remembers
 constexpr double kGrowth = 1.25;       // more than so many times the usual ones are newcomers
 constexpr double kHaste = 2;           // times as fast as sequences end, so that none pile up
-constexpr double kCarried = 128;       // tokens that any step carries along: who comes alone joins
+// Tokens that any step takes along, so that who comes alone joins. The products of many sequences
+// are bound by arithmetic: beside them a prompt costs what it costs alone, and only steps that make
+// the others wait for long are to be had smaller.
+constexpr uint32_t kFewSequences = 128;
+constexpr double kCarriedByFew = 128, kCarriedByMany = 2048;
 constexpr uint32_t kPatience = 24;  // plans
 
 }  // namespace
@@ -35,7 +39,8 @@ void PromptPace::Begin(uint32_t decoding, uint32_t running, uint32_t waiting) {
   paced_ = ended_ > 0 && decoding > 0 && !newcomers_ && plans_held_back_ < kPatience;
   // Each that decodes ends once in mean_outputs_ steps, and a prompt takes its place.
   const double turnover = present * mean_prompt_tokens_ / std::max(mean_outputs_, 1.0);
-  const double pace = std::max(kHaste * turnover, kCarried);
+  const double carried = present <= kFewSequences ? kCarriedByFew : kCarriedByMany;
+  const double pace = std::max(kHaste * turnover, carried);
   // An unusually long prompt is not made up for by those behind it.
   const double debt = std::min(-credit_, std::max(kHaste * pace, mean_prompt_tokens_));
   credit_ = paced_ ? std::min(pace - debt, pace) : pace;

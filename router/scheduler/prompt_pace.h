@@ -1,8 +1,9 @@
 // PromptPace: how fast waiting prompts join sequences that decode. Users of a closed loop who came
 // together end together; their next prompts would fill whole steps, in which a token costs up to
 // half as much again as one that a step of few sequences carries along, and for which everybody
-// waits: those behind them too, so that of 224 users 211 run. So prompts that follow sequences that ended are dealt out over the steps, a little faster
-// than sequences end. Pure; knows counts alone.
+// waits: of 224 users 211 run. So prompts that follow sequences that ended are dealt out over the
+// steps: a little faster than sequences end, and where many decode at least 2,048 tokens a step.
+// Pure; knows counts alone.
 #pragma once
 
 #include <cstdint>

@@ -94,11 +94,15 @@ TEST_F(PromptPaceTest, WhatWasUsualIsForgottenWhereNothingDecodes) {
   EXPECT_EQ(Plan(9), 9u);
 }
 
-TEST_F(PromptPaceTest, ManyAreDealtOutAsFewAre) {
+TEST_F(PromptPaceTest, ManyAreDealtOutInLargerPieces) {
   present_ = 640;
   decoding_ = 600;
   GetUsed();
-  EXPECT_EQ(Plan(64), 10u) << "twice the five that end in a step";
+  EXPECT_EQ(Plan(64), 16u) << "2,048 tokens, though five end in a step";
+  present_ = 2000;
+  decoding_ = 1900;
+  GetUsed();
+  EXPECT_EQ(Plan(64), 32u) << "twice as many as end in a step";
 }
 
 TEST_F(PromptPaceTest, PatienceEndsForAllWhoWait) {
