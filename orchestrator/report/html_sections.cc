@@ -159,12 +159,10 @@ std::string FactsHtml(const SweepReport& sweep) {
 std::string RunTableHtml(absl::Span<const ReportedRun> runs) {
   std::string out =
       "<div class=\"scroll\"><table><thead><tr><th class=\"name\">Run</th><th class=\"name\">"
-      "Directory</th><th class=\"name\">Measured</th><th class=\"name\">Caveats</th></tr></thead>"
-      "<tbody>\n";
+      "Directory</th><th class=\"name\">Measured</th></tr></thead><tbody>\n";
   for (size_t r = 0; r < runs.size(); ++r) {
     absl::StrAppend(&out, "<tr>", NameCell(RunLetter(r)), NameCell(runs[r].name),
-                    NameCell(SweepSubject(runs[r].sweep)), NameCell(SweepCaveat(runs[r].sweep)),
-                    "</tr>\n");
+                    NameCell(SweepSubject(runs[r].sweep)), "</tr>\n");
   }
   return out + "</tbody></table></div>\n";
 }
