@@ -96,6 +96,7 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   RegattaInfo& info = *point.mutable_regatta();
   info.set_concurrency(fields.CountOr("concurrency", 0));
   info.set_failed_requests(fields.CountOr("failed_requests", 0));
+  info.set_cancelled_requests(fields.CountOr("cancelled_requests", 0));
   info.mutable_load()->set_request_rate(fields.NumberOr("request_rate_req_s", 0));
   info.set_dummy_weights(fields.NumberOr("dummy_weights", 0) != 0);
   info.set_user_speed_tok_s(fields.NumberOr("output_speed_per_user_tok_s", 0));

@@ -21,6 +21,7 @@ namespace {
 
 bool Always(const PointReport&, double) { return true; }
 bool OfFailures(const PointReport& point, double) { return KnowsFailures(point); }
+bool Published(const PointReport& point, double figure) { return IsKnown(point, figure); }
 bool OfRequests(const PointReport& point, double figure) {
   return HasCompleted(point) && IsKnown(point, figure);
 }
@@ -48,6 +49,8 @@ constexpr Column kColumns[] = {
      Always},
     {"failed_requests",
      [](const PointReport& p) -> double { return p.regatta().failed_requests(); }, OfFailures},
+    {"cancelled_requests",
+     [](const PointReport& p) -> double { return p.regatta().cancelled_requests(); }, Published},
     {"request_throughput_req_s",
      [](const PointReport& p) { return p.performance().request_throughput_req_s(); }},
     {"output_throughput_tok_s",
