@@ -185,6 +185,29 @@ TEST(Inferencex, OutputOfDecodeGpus_IsSpreadOverAll) {
   EXPECT_NEAR(b200.request_info().avg_input_length(), 921.6, 1e-9);
 }
 
+TEST(Inferencex, LengthsSurviveAnyNumberOfRoundTrips) {
+  StoredRun run = SmallRun();
+  const RequestInfo was = run.sweep.points(0).request_info();
+  for (int trip = 0; trip < 3; ++trip) {
+    const auto runs = ImportFiles(Exported(run, "inferencex"), ImportOptions());
+    ASSERT_TRUE(runs.ok()) << runs.status();
+    run = runs->front();
+    const RequestInfo& is = run.sweep.points(0).request_info();
+    EXPECT_DOUBLE_EQ(is.avg_input_length(), was.avg_input_length()) << trip;
+    EXPECT_DOUBLE_EQ(is.avg_output_length(), was.avg_output_length()) << trip;
+    EXPECT_EQ(Parsed(Exported(run, "inferencex")[0])[0]["isl"], 120) << trip;
+  }
+}
+
+TEST(Inferencex, LengthsThatTheProtocolDrewAreAdvertisedAtTheirLongest) {
+  StoredRun run = SmallRun();
+  run.sweep.mutable_points(0)->mutable_regatta()->set_protocol("inferencemax");
+  const json row = Parsed(Exported(run, "inferencex")[0])[0];
+  EXPECT_EQ(row["isl"], 139);
+  EXPECT_EQ(row["osl"], 16);
+  EXPECT_EQ(row["mean_isl"], run.sweep.points(0).request_info().avg_input_length());
+}
+
 TEST(Inferencex, WritesInteractivityAsTheirScriptDoes) {
   const json rows = Parsed(Exported(SmallRun(), "inferencex")[0]);
   ASSERT_EQ(rows.size(), 1u);
