@@ -262,6 +262,7 @@ absl::Status ReadRecord(const Document& document, std::vector<RequestRecord>& re
   r.set_input_tokens(std::min(metric("input_sequence_length"), 4e9));
   r.set_output_tokens(std::min(metric("output_sequence_length"), 4e9));
   r.set_asked_output_tokens(r.output_tokens());
+  r.set_cancelled(metadata.Flag("was_cancelled"));
   if (fields.Has("error")) {
     r.set_error(fields.Object("error").TextOr("message", "failed"));
     if (r.error().empty()) r.set_error("failed");
@@ -328,7 +329,10 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"aiperf",
                             "profile_export_aiperf.json and profile_export.jsonl, a folder a point",
-                            Recognizes, Read, Write};
+                            /*split=*/nullptr,
+                            Recognizes,
+                            Read,
+                            Write};
 
 }  // namespace
 

@@ -198,8 +198,12 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
   return absl::OkStatus();
 }
 
-constexpr Format kFormat = {"inferencex", "rows of InferenceX (InferenceMAX), agg_*.json",
-                            Recognizes, Read, Write};
+constexpr Format kFormat = {"inferencex",
+                            "rows of InferenceX (InferenceMAX), agg_*.json",
+                            /*split=*/nullptr,
+                            Recognizes,
+                            Read,
+                            Write};
 
 }  // namespace
 
