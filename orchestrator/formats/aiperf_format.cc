@@ -99,8 +99,9 @@ std::string WriteSummary(const PointReport& point, const RequestColumns& columns
   return JsonText(out);
 }
 
+// Rounded; the last one that there is for times beyond it.
 int64_t Nanoseconds(absl::Time start, double ms) {
-  return absl::ToUnixNanos(start) + std::llround(ms * 1e6);
+  return absl::ToUnixNanos(start + absl::Milliseconds(ms) + absl::Nanoseconds(0.5));
 }
 
 ordered_json RecordMetrics(const RequestRecord& r) {

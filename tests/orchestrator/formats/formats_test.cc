@@ -99,6 +99,14 @@ TEST(Aiperf, RecordsAloneAreEnough) {
   EXPECT_NEAR(point.streaming_metrics().avg_ttft_ms(), 14.0, 0.1);
 }
 
+TEST(Aiperf, TimesBeyondTheirNanosecondsStayTheLastOne) {
+  StoredRun run = SmallRun();
+  run.sweep.mutable_points(0)->mutable_regatta()->set_started_utc("9999-12-31T00:00:00Z");
+  const std::string lines = Exported(run, "aiperf")[1].text;
+  EXPECT_THAT(lines, HasSubstr("\"request_end_ns\":9223372036854775807"));
+  EXPECT_THAT(lines, ::testing::Not(HasSubstr("_ns\":-")));
+}
+
 TEST(Aiperf, ConcurrencyComesFromThePhaseThatMeasures) {
   const TextFile file = {"a/p.json", R"({"request_latency": {"unit": "ms", "avg": 5},
       "request_count": {"unit": "requests", "avg": 9}, "request_throughput": {"avg": 1},
