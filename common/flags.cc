@@ -13,9 +13,10 @@
 namespace regatta {
 namespace {
 
+// A value may itself be flags, as in --a '--model my_model': what follows a space is no name.
 std::string NormalizeName(std::string argument) {
   if (!absl::StartsWith(argument, "--")) return argument;
-  const size_t end = std::min(argument.find('='), argument.size());
+  const size_t end = std::min(argument.find_first_of("= "), argument.size());
   std::replace(argument.begin() + 2, argument.begin() + end, '_', '-');
   return argument;
 }

@@ -38,7 +38,7 @@ void AddExportCommand(CLI::App& app, CommandContext& context) {
       ->delimiter(',')
       ->required();
   command.add_option("-o,--output", flags->output, "directory (default: DIR/export)");
-  command.footer("Formats:\n" + ExportFormatsHelp() +
+  command.footer("Formats:\n" + FormatsHelp() +
                  "Example:\n  regatta export results/20261122T180000Z-regatta-dense-tp2 "
                  "--format vllm,aiperf,inferencex");
   command.callback(

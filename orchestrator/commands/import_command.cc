@@ -55,7 +55,7 @@ void AddImportCommand(CLI::App& app, CommandContext& context) {
       ->check(WholeRange(1, 65536));
   command.add_option("--concurrency", options.concurrency, "of every point, likewise")
       ->check(WholeRange(1, 1000000));
-  command.footer("Formats:\n" + ImportFormatsHelp() +
+  command.footer("Formats:\n" + FormatsHelp() +
                  "Example:\n  regatta import agg_gptoss.json --source inferencex.semianalysis.com\n"
                  "  regatta import a/profile_export_aiperf.json a/profile_export.jsonl --gpus 2");
   command.callback([flags, &context] {

@@ -99,8 +99,9 @@ std::string WriteSummary(const PointReport& point, const RequestColumns& columns
   return JsonText(out);
 }
 
+// Rounded; the last one that there is for times beyond it.
 int64_t Nanoseconds(absl::Time start, double ms) {
-  return absl::ToUnixNanos(start) + std::llround(ms * 1e6);
+  return absl::ToUnixNanos(start + absl::Milliseconds(ms) + absl::Nanoseconds(0.5));
 }
 
 ordered_json RecordMetrics(const RequestRecord& r) {
@@ -262,6 +263,7 @@ absl::Status ReadRecord(const Document& document, std::vector<RequestRecord>& re
   r.set_input_tokens(std::min(metric("input_sequence_length"), 4e9));
   r.set_output_tokens(std::min(metric("output_sequence_length"), 4e9));
   r.set_asked_output_tokens(r.output_tokens());
+  r.set_cancelled(metadata.Flag("was_cancelled"));
   if (fields.Has("error")) {
     r.set_error(fields.Object("error").TextOr("message", "failed"));
     if (r.error().empty()) r.set_error("failed");
@@ -328,7 +330,10 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"aiperf",
                             "profile_export_aiperf.json and profile_export.jsonl, a folder a point",
-                            Recognizes, Read, Write};
+                            /*split=*/nullptr,
+                            Recognizes,
+                            Read,
+                            Write};
 
 }  // namespace
 

@@ -14,11 +14,15 @@
 
 namespace regatta {
 
-// One JSON value of a file: the whole of it, a line of JSON Lines, or an element of an array.
+struct Format;
+
+// One JSON value of a file: the whole of it, a line of JSON Lines, an element of an array, or what
+// a format's `split` makes of its text.
 struct Document {
   std::string file;    // as given
   std::string source;  // names it in errors: "agg.json[3]"
   nlohmann::json value;
+  const Format* format = nullptr;  // known by the text it was split from; else its value tells
 };
 
 struct ImportedPoint {
@@ -36,10 +40,12 @@ struct ImportDraft {
 struct Format {
   const char* name;
   const char* what;
-  // Null where the format is only written: whether a document looks like it; all documents that do.
+  // Null where files are JSON. Adds the documents of a text of this format; false where it is none.
+  // INVALID_ARGUMENT names the file, the line and what is wrong there.
+  absl::StatusOr<bool> (*split)(const TextFile& file, std::vector<Document>& documents);
+  // Null where files are text: whether a document looks like it; all documents that do.
   bool (*recognizes)(const nlohmann::json& value);
   absl::Status (*read)(const std::vector<Document>& documents, ImportDraft& draft);
-  // Null where it is only read.
   std::vector<TextFile> (*write)(const StoredRun& run);
 };
 
@@ -48,10 +54,7 @@ const Format& AiperfFormat();
 const Format& InferencexFormat();
 const Format& TrtllmFormat();
 const Format& CsvFormat();
-
-// Adds the rows of a file with the columns of summary.csv, as objects by column; false where it has
-// none. INVALID_ARGUMENT names a row with more or fewer cells than columns.
-absl::StatusOr<bool> AddCsvRows(const TextFile& file, std::vector<Document>& documents);
+const Format& MarkdownFormat();
 
 // JSON as files have it: indented by two; ill-formed UTF-8 of others replaced.
 std::string JsonText(const nlohmann::ordered_json& value);
@@ -66,6 +69,9 @@ struct PercentileNames {
 };
 // Zero where `fields` has none.
 void ReadPercentiles(const JsonFields& fields, const PercentileNames& names, Percentiles& out);
+
+// GPUs of a deployment that gives `all` tokens a second, `per_gpu` on each; 0 = it cannot be told.
+uint32_t GpusOf(double all, double per_gpu);
 
 // Tokens of both lengths, known from means only.
 void SetMeanLengths(double input, double output, PointReport& point);

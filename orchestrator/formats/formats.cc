@@ -20,31 +20,16 @@ namespace {
 
 using nlohmann::json;
 
-constexpr Format kMarkdown = {"markdown", "summary.md, a table", nullptr, nullptr,
-                              [](const StoredRun& run) -> std::vector<TextFile> {
-                                return {{"summary.md", RenderMarkdown(run.sweep)}};
-                              }};
+constexpr double kMostGpus = 65536;
 
 std::vector<const Format*> Formats() {
   return {&VllmFormat(),   &AiperfFormat(), &InferencexFormat(),
-          &TrtllmFormat(), &CsvFormat(),    &kMarkdown};
+          &TrtllmFormat(), &CsvFormat(),    &MarkdownFormat()};
 }
 
-bool CanRead(const Format& format) { return format.read != nullptr; }
-bool CanWrite(const Format& format) { return format.write != nullptr; }
-
-std::string Help(bool (*can)(const Format&)) {
-  std::string text;
-  for (const Format* format : Formats()) {
-    if (can(*format)) absl::StrAppendFormat(&text, "  %-14s%s\n", format->name, format->what);
-  }
-  return text;
-}
-
-absl::StatusOr<const Format*> FindFormat(const std::string& name, bool (*can)(const Format&)) {
+absl::StatusOr<const Format*> FindFormat(const std::string& name) {
   std::vector<std::string> known;
   for (const Format* format : Formats()) {
-    if (!can(*format)) continue;
     if (format->name == name) return format;
     known.push_back(format->name);
   }
@@ -63,16 +48,39 @@ void AddDocuments(const TextFile& file, json value, std::vector<Document>& docum
   }
 }
 
-// JSON, or JSON Lines: then each line is a document; or our CSV, of which each row is one.
+absl::Status UnknownFormat(const std::string& source) {
+  return absl::InvalidArgumentError(
+      absl::StrCat(source, ": is in no known format; known are:\n", FormatsHelp()));
+}
+
+// Of a file that is no JSON what its text is, if anything.
+absl::StatusOr<bool> SplitText(const TextFile& file, std::vector<Document>& documents) {
+  for (const Format* format : Formats()) {
+    if (format->split == nullptr) continue;
+    const size_t before = documents.size();
+    ASSIGN_OR_RETURN(const bool split, format->split(file, documents));
+    if (!split) continue;
+    for (size_t i = before; i < documents.size(); ++i) documents[i].format = format;
+    return true;
+  }
+  return false;
+}
+
+bool BeginsLikeJson(absl::string_view text) {
+  text = absl::StripLeadingAsciiWhitespace(text);
+  return !text.empty() && (text.front() == '{' || text.front() == '[');
+}
+
+// The text of a format; or JSON, or JSON Lines: then each line is a document.
 absl::Status ParseDocuments(const TextFile& file, std::vector<Document>& documents) {
-  ASSIGN_OR_RETURN(const bool rows, AddCsvRows(file, documents));
-  if (rows) return absl::OkStatus();
+  if (file.text.size() > kMaxImportBytes) return ParseImportedJson(file.text, file.name).status();
+  ASSIGN_OR_RETURN(const bool split, SplitText(file, documents));
+  if (split) return absl::OkStatus();
   absl::StatusOr<json> whole = ParseImportedJson(file.text, file.name);
   if (whole.ok()) {
     AddDocuments(file, *std::move(whole), documents);
     return absl::OkStatus();
   }
-  if (file.text.size() > kMaxImportBytes) return whole.status();
   size_t number = 0;
   for (absl::string_view line : absl::StrSplit(file.text, '\n')) {
     ++number;
@@ -80,6 +88,7 @@ absl::Status ParseDocuments(const TextFile& file, std::vector<Document>& documen
     const std::string source = absl::StrCat(file.name, ":", number);
     absl::StatusOr<json> value = ParseImportedJson(line, source);
     // A first line that is no JSON: the file is none, in one piece or in lines.
+    if (!value.ok() && !BeginsLikeJson(file.text)) return UnknownFormat(file.name);
     if (!value.ok()) return number == 1 ? whole.status() : value.status();
     documents.push_back({file.name, source, *std::move(value)});
     if (documents.size() > kMaxImportRequests) {
@@ -90,19 +99,20 @@ absl::Status ParseDocuments(const TextFile& file, std::vector<Document>& documen
   return absl::OkStatus();
 }
 
+const Format* FormatOf(const Document& document) {
+  if (document.format != nullptr) return document.format;
+  for (const Format* format : Formats()) {
+    if (format->recognizes != nullptr && format->recognizes(document.value)) return format;
+  }
+  return nullptr;
+}
+
 // The one format that all documents have.
 absl::StatusOr<const Format*> Recognize(const std::vector<Document>& documents) {
   const Format* found = nullptr;
   for (const Document& document : documents) {
-    const Format* looks = nullptr;
-    for (const Format* format : Formats()) {
-      if (CanRead(*format) && format->recognizes(document.value)) looks = format;
-      if (looks != nullptr) break;
-    }
-    if (looks == nullptr) {
-      return absl::InvalidArgumentError(absl::StrCat(
-          document.source, ": is in no known format; known are:\n", ImportFormatsHelp()));
-    }
+    const Format* looks = FormatOf(document);
+    if (looks == nullptr) return UnknownFormat(document.source);
     if (found != nullptr && looks != found) {
       return absl::InvalidArgumentError(absl::StrCat(document.source, ": is ", looks->name,
                                                      ", the files before it are ", found->name));
@@ -112,11 +122,16 @@ absl::StatusOr<const Format*> Recognize(const std::vector<Document>& documents) 
   return found;
 }
 
+// As our own layouts are named (common/layout.h).
 std::string SizesName(const WorldInfo& world) {
-  std::string name = absl::StrCat("tp", std::max(1u, world.tp_size()));
-  if (world.pp_size() > 1) absl::StrAppend(&name, "-pp", world.pp_size());
-  if (world.ep_size() > 1) absl::StrAppend(&name, "-ep", world.ep_size());
-  return name;
+  std::vector<std::string> parts;
+  for (const auto& [name, size] : {std::pair("tp", world.tp_size()),
+                                   {"ep", world.ep_size()},
+                                   {"pp", world.pp_size()},
+                                   {"dp", world.dp_size()}}) {
+    if (size > 1) parts.push_back(absl::StrCat(name, size));
+  }
+  return parts.empty() ? "tp1" : absl::StrJoin(parts, "-");
 }
 
 // What the caller knows better, and what follows from the rest.
@@ -200,15 +215,18 @@ std::vector<StoredRun> GroupIntoRuns(const ImportDraft& draft, const Origin& ori
 
 }  // namespace
 
-std::string ExportFormatsHelp() { return Help(CanWrite); }
-std::string ImportFormatsHelp() { return Help(CanRead); }
-
-absl::Status CheckExportFormat(const std::string& format) {
-  return FindFormat(format, CanWrite).status();
+std::string FormatsHelp() {
+  std::string text;
+  for (const Format* format : Formats()) {
+    absl::StrAppendFormat(&text, "  %-14s%s\n", format->name, format->what);
+  }
+  return text;
 }
 
+absl::Status CheckExportFormat(const std::string& format) { return FindFormat(format).status(); }
+
 absl::StatusOr<std::vector<TextFile>> ExportRun(const StoredRun& run, const std::string& format) {
-  ASSIGN_OR_RETURN(const Format* chosen, FindFormat(format, CanWrite));
+  ASSIGN_OR_RETURN(const Format* chosen, FindFormat(format));
   StoredRun completed{run.sweep, run.requests};
   completed.sweep.clear_points();
   for (const PointReport& point : run.sweep.points()) {
@@ -229,7 +247,7 @@ absl::StatusOr<std::vector<StoredRun>> ImportFiles(absl::Span<const TextFile> fi
   if (options.format == "auto") {
     ASSIGN_OR_RETURN(format, Recognize(documents));
   } else {
-    ASSIGN_OR_RETURN(format, FindFormat(options.format, CanRead));
+    ASSIGN_OR_RETURN(format, FindFormat(options.format));
   }
   ImportDraft draft;
   RETURN_IF_ERROR(format->read(documents, draft));
@@ -267,6 +285,11 @@ void ReadPercentiles(const JsonFields& fields, const PercentileNames& names, Per
   out.set_p90(fields.NumberOr("p90", 0));
   out.set_p95(fields.NumberOr("p95", 0));
   out.set_p99(fields.NumberOr("p99", 0));
+}
+
+uint32_t GpusOf(double all, double per_gpu) {
+  if (per_gpu <= 0) return 0;
+  return static_cast<uint32_t>(std::clamp(all / per_gpu + 0.5, 0.0, kMostGpus));
 }
 
 void SetMeanLengths(double input, double output, PointReport& point) {

@@ -19,12 +19,10 @@ struct TextFile {
   std::string text;
 };
 
-// "aiperf: profile_export_aiperf.json and ..." one line a format, of those that can be written, or
-// read.
-std::string ExportFormatsHelp();
-std::string ImportFormatsHelp();
+// "aiperf: profile_export_aiperf.json and ..." one line a format; each can be written and read.
+std::string FormatsHelp();
 
-// INVALID_ARGUMENT unless a format of that name can be written.
+// INVALID_ARGUMENT unless there is a format of that name.
 absl::Status CheckExportFormat(const std::string& format);
 
 // `run` in the format called `format`, some files per point for formats of single points. Figures
@@ -33,7 +31,7 @@ absl::Status CheckExportFormat(const std::string& format);
 absl::StatusOr<std::vector<TextFile>> ExportRun(const StoredRun& run, const std::string& format);
 
 struct ImportOptions {
-  std::string format = "auto";  // or a name of ImportFormatsHelp()
+  std::string format = "auto";  // or a name of FormatsHelp()
   std::string published_by;     // who measured
   std::string model, device;    // where the files do not say, or say it otherwise
   uint32_t gpus = 0;            // of the deployment; 0 = as the files say, else one

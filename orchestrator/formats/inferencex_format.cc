@@ -16,6 +16,7 @@ using nlohmann::ordered_json;
 // user.
 constexpr double kMeanLengthPart = 0.9;
 constexpr uint32_t kRequestsPerUser = 10;
+constexpr char kProtocol[] = "inferencemax";
 
 void WriteStatistic(const std::string& name, double ms, bool is_tpot, ordered_json& out) {
   out[name] = ms / 1e3;
@@ -39,6 +40,21 @@ void WriteMetric(const std::string& metric, const std::vector<double>& samples,
   if (exact) put("p99.9", values.At(0.999));
 }
 
+// As advertised: the longest ones where they were drawn by the protocol, else the mean ones that
+// were asked for. The mean ones beside them are fields of ours, from which an import has them
+// again.
+void WriteLengths(const PointReport& point, ordered_json& row) {
+  const DatasetInfo& dataset = point.dataset();
+  const double asked_output = point.regatta().asked_output_length();
+  const bool drawn = point.regatta().protocol() == kProtocol;
+  row["isl"] = std::llround(drawn ? dataset.max_isl() : dataset.avg_isl());
+  row["osl"] = std::llround(drawn              ? dataset.max_osl()
+                            : asked_output > 0 ? asked_output
+                                               : dataset.avg_osl());
+  row["mean_isl"] = point.request_info().avg_input_length();
+  row["mean_osl"] = point.request_info().avg_output_length();
+}
+
 void WriteConfiguration(const PointReport& point, ordered_json& row) {
   const WorldInfo& world = point.world_info();
   const EngineInfo& engine = point.engine();
@@ -51,11 +67,7 @@ void WriteConfiguration(const PointReport& point, ordered_json& row) {
   row["precision"] = engine.quantization().empty() ? engine.dtype() : engine.quantization();
   row["spec_decoding"] = "none";
   row["disagg"] = false;
-  // Lengths as advertised: of our own runs the mean ones that were asked for.
-  const double asked_output = point.regatta().asked_output_length();
-  row["isl"] =
-      std::llround(asked_output > 0 ? point.dataset().avg_isl() : point.dataset().max_isl());
-  row["osl"] = std::llround(asked_output > 0 ? asked_output : point.dataset().max_osl());
+  WriteLengths(point, row);
   row["is_multinode"] = false;
   row["tp"] = std::max(1u, world.tp_size());
   row["pp"] = std::max(1u, world.pp_size());
@@ -126,7 +138,7 @@ void ReadConfiguration(const JsonFields& row, PointReport& point) {
   world.set_world_size(row.CountOr("num_gpus", gpus));
   RegattaInfo& info = *point.mutable_regatta();
   info.set_concurrency(row.CountOr("conc", 0));
-  info.set_protocol("inferencemax");
+  info.set_protocol(kProtocol);
   info.set_streaming(true);
 }
 
@@ -138,8 +150,10 @@ void ReadLengths(const JsonFields& row, PointReport& point, ImportDraft& draft) 
   if (!row.Has("isl") || !row.Has("osl")) return;
   point.mutable_dataset()->set_max_isl(row.Number("isl"));
   point.mutable_dataset()->set_max_osl(row.Number("osl"));
-  SetMeanLengths(row.Number("isl") * kMeanLengthPart, row.Number("osl") * kMeanLengthPart, point);
-  draft.notes.insert("mean lengths are the protocol's 0.9 of those advertised");
+  const bool told = row.Has("mean_isl") && row.Has("mean_osl");
+  SetMeanLengths(told ? row.Number("mean_isl") : row.Number("isl") * kMeanLengthPart,
+                 told ? row.Number("mean_osl") : row.Number("osl") * kMeanLengthPart, point);
+  if (!told) draft.notes.insert("mean lengths are the protocol's 0.9 of those advertised");
 }
 
 void ReadThroughput(const JsonFields& row, PointReport& point, ImportDraft& draft) {
@@ -184,8 +198,12 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
   return absl::OkStatus();
 }
 
-constexpr Format kFormat = {"inferencex", "rows of InferenceX (InferenceMAX), agg_*.json",
-                            Recognizes, Read, Write};
+constexpr Format kFormat = {"inferencex",
+                            "rows of InferenceX (InferenceMAX), agg_*.json",
+                            /*split=*/nullptr,
+                            Recognizes,
+                            Read,
+                            Write};
 
 }  // namespace
 

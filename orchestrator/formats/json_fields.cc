@@ -136,6 +136,14 @@ uint32_t JsonFields::LooseCountOr(absl::string_view key, uint32_t missing) const
   return CountOr(key, missing);
 }
 
+bool JsonFields::Flag(absl::string_view key) const {
+  const json* value = Find(key);
+  if (value == nullptr) return false;
+  if (value->is_boolean()) return value->get<bool>();
+  Complain(key, *value, "true or false");
+  return false;
+}
+
 std::string JsonFields::TextOr(absl::string_view key, const std::string& missing) const {
   const json* value = Find(key);
   if (value == nullptr) return missing;

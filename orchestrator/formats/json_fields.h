@@ -43,6 +43,8 @@ class JsonFields {
   uint32_t CountOr(absl::string_view key, uint32_t missing) const;
   // The same, also from a string such as "8": metadata of command lines.
   uint32_t LooseCountOr(absl::string_view key, uint32_t missing) const;
+  // False when missing.
+  bool Flag(absl::string_view key) const;
   std::string TextOr(absl::string_view key, const std::string& missing) const;
   // Empty when missing; a null element reads as NaN.
   std::vector<double> Numbers(absl::string_view key) const;

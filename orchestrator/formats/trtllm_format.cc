@@ -1,10 +1,13 @@
 // trtllm-bench's report, as text and as --report_json. Keys: tensorrt_llm/bench/dataclasses/
 // reporting.py; a PointReport has them but for the machine's.
 #include <algorithm>
+#include <set>
+#include <string>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/formats/format.h"
+#include "orchestrator/formats/trtllm_text.h"
 #include "orchestrator/report/report.h"
 
 namespace regatta {
@@ -53,6 +56,7 @@ void ReadContext(const JsonFields& fields, PointReport& point) {
   out.set_tp_size(world.CountOr("tp_size", 1));
   out.set_pp_size(world.CountOr("pp_size", 1));
   out.set_ep_size(world.CountOr("ep_size", 1));
+  out.set_dp_size(world.CountOr("dp_size", 1));
   out.set_world_size(world.CountOr("world_size", 0));
   out.set_max_batch_size(world.CountOr("max_batch_size", 0));
   out.set_max_num_tokens(world.CountOr("max_num_tokens", 0));
@@ -86,6 +90,14 @@ void ReadStreaming(const JsonFields& fields, StreamingMetrics& out) {
   ReadPercentiles(fields.Object("gen_tps_percentiles"), kNames, *out.mutable_gen_tps_percentiles());
 }
 
+void ReadDataset(const JsonFields& fields, DatasetInfo& out) {
+  out.set_dataset_path(fields.TextOr("dataset_path", ""));
+  out.set_num_requests(fields.CountOr("num_requests", 0));
+  ReadPercentiles(fields.Object("isl_stats"), kNames, *out.mutable_isl_stats());
+  ReadPercentiles(fields.Object("osl_stats"), kNames, *out.mutable_osl_stats());
+  ReadPercentiles(fields.Object("seq_len_stats"), kNames, *out.mutable_seq_len_stats());
+}
+
 absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   absl::Status status;
   const JsonFields fields(document.value, document.source, status);
@@ -98,29 +110,44 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   if (info.streaming()) {
     ReadStreaming(fields.Object("streaming_metrics"), *point.report.mutable_streaming_metrics());
   }
-  const JsonFields dataset = fields.Object("dataset");
-  ReadPercentiles(dataset.Object("isl_stats"), kNames,
-                  *point.report.mutable_dataset()->mutable_isl_stats());
-  ReadPercentiles(dataset.Object("osl_stats"), kNames,
-                  *point.report.mutable_dataset()->mutable_osl_stats());
+  ReadDataset(fields.Object("dataset"), *point.report.mutable_dataset());
+  // Of reports of ours.
+  info.set_failed_requests(fields.Object("regatta").CountOr("failed_requests", 0));
+  info.set_cancelled_requests(fields.Object("regatta").CountOr("cancelled_requests", 0));
   // What was asked is not in the report: the mean says it for closed loops.
   const double users = point.report.request_info().avg_num_concurrent_requests();
   info.set_concurrency(static_cast<uint32_t>(std::clamp(users + 0.5, 0.0, 4e9)));
   draft.notes.insert("concurrency is the mean number of running requests");
   draft.notes.insert("percentiles are sorted[int(n * p)]");
+  if (document.format != nullptr) draft.notes.insert("figures have the digits that were printed");
   draft.points.push_back(std::move(point));
   return status;
 }
 
+std::string WithoutExtension(const std::string& file) { return file.substr(0, file.rfind('.')); }
+
+// Of a report that is there in both forms, as an export has it, the JSON is read: it has all
+// digits.
 absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
-  for (const Document& document : documents) RETURN_IF_ERROR(ReadPoint(document, draft));
+  std::set<std::string> in_json;
+  for (const Document& document : documents) {
+    if (document.format == nullptr) in_json.insert(WithoutExtension(document.file));
+  }
+  for (const Document& document : documents) {
+    const bool printed = document.format != nullptr;
+    if (printed && in_json.count(WithoutExtension(document.file)) > 0) continue;
+    RETURN_IF_ERROR(ReadPoint(document, draft));
+  }
   draft.tool = absl::StrCat("trtllm-bench ", draft.points.back().report.engine().version());
   return absl::OkStatus();
 }
 
 constexpr Format kFormat = {"trtllm-bench",
-                            "trtllm-bench's --report_json; written as its terminal report too",
-                            Recognizes, Read, Write};
+                            "trtllm-bench's report, as --report_json and as it is printed",
+                            SplitTrtllmText,
+                            Recognizes,
+                            Read,
+                            Write};
 
 }  // namespace
 

@@ -30,6 +30,8 @@ void WriteMetric(const std::string& metric, const std::vector<double>& samples,
   put("p99", exact ? values.At(0.99) : summary.p99());
 }
 
+constexpr char kCancelled[] = "cancelled by the client";  // in place of an error
+
 // Seconds; a request that failed has zeros and its error, as there.
 void WriteDetails(const std::vector<RequestRecord>& requests, ordered_json& out) {
   for (const char* key : {"input_lens", "output_lens", "ttfts", "latencies", "start_times",
@@ -45,7 +47,7 @@ void WriteDetails(const std::vector<RequestRecord>& requests, ordered_json& out)
     out["latencies"].push_back(done ? LatencyMs(r) / 1e3 : 0.0);
     out["start_times"].push_back(r.sent_ms() / 1e3);
     out["queue_times"].push_back(std::max(0.0, r.sent_ms() - r.scheduled_ms()) / 1e3);
-    out["errors"].push_back(r.cancelled() ? "cancelled by the client" : r.error());
+    out["errors"].push_back(r.cancelled() ? kCancelled : r.error());
   }
 }
 
@@ -148,6 +150,9 @@ absl::StatusOr<std::vector<RequestRecord>> ReadDetails(const JsonFields& fields,
     r.set_last_token_ms(r.sent_ms() + latency[i] * 1e3);
     if (i < errors.size()) r.set_error(errors[i]);
     if (latency[i] <= 0 && r.error().empty()) r.set_error("failed");
+    if (r.error() != kCancelled) continue;
+    r.clear_error();
+    r.set_cancelled(true);
   }
   return requests;
 }
@@ -232,8 +237,12 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
   return absl::OkStatus();
 }
 
-constexpr Format kFormat = {"vllm", "JSON of `vllm bench serve`, with arrays of the requests",
-                            Recognizes, Read, Write};
+constexpr Format kFormat = {"vllm",
+                            "JSON of `vllm bench serve`, with arrays of the requests",
+                            /*split=*/nullptr,
+                            Recognizes,
+                            Read,
+                            Write};
 
 }  // namespace
 

@@ -3,22 +3,40 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 
 #include "common/check.h"
 
 namespace regatta {
+namespace {
+
+constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73",
+                                   "#CC79A7", "#E69F00", "#56B4E9"};
+constexpr int kNumColors = std::size(kColors);
+
+// How often the palette was used up before.
+int TurnOf(int place) { return place / kNumColors; }
+
+}  // namespace
 
 bool HasPoints(const Chart& chart) {
   return std::any_of(chart.series.begin(), chart.series.end(),
                      [](const ChartSeries& series) { return !series.points.empty(); });
 }
 
-const char* ColorOf(int color) {
-  constexpr const char* kColors[] = {"#0072B2", "#D55E00", "#009E73",
-                                     "#CC79A7", "#E69F00", "#56B4E9"};
-  constexpr int kNumColors = 6;
-  CHECK_GE(color, 0);
-  return kColors[color % kNumColors];
+const char* ColorOf(int place) {
+  CHECK_GE(place, 0);
+  return kColors[place % kNumColors];
+}
+
+Mark MarkAt(int place) {
+  constexpr Mark kMarks[] = {Mark::kCircle, Mark::kTriangle, Mark::kSquare, Mark::kDiamond};
+  return kMarks[TurnOf(place) % std::size(kMarks)];
+}
+
+Stroke StrokeAt(int place) {
+  constexpr Stroke kStrokes[] = {Stroke::kSolid, Stroke::kDashed, Stroke::kDotted};
+  return kStrokes[TurnOf(place) % std::size(kStrokes)];
 }
 
 std::vector<double> NiceTicks(double low, double high, int count) {

@@ -15,6 +15,7 @@ struct ChartPoint {
 };
 
 enum class Stroke { kSolid, kDashed, kDotted };
+enum class Mark { kCircle, kTriangle, kSquare, kDiamond };
 
 // Colour of a line that belongs to no one series, such as a union frontier.
 inline constexpr int kNeutralColor = -1;
@@ -23,7 +24,7 @@ struct ChartSeries {
   std::string name;       // in the legend when there is more than one series
   bool in_legend = true;  // false: it goes with the one before of the same name
   std::vector<ChartPoint> points;
-  int color = 0;  // place in ColorOf's palette, or kNeutralColor
+  int color = 0;  // place among the series, which colour and mark follow from; or kNeutralColor
   Stroke stroke = Stroke::kSolid;
   bool line = true;   // points are joined
   bool marks = true;  // points are marked
@@ -45,8 +46,13 @@ struct Chart {
 // Of an empty chart is said in words that there is nothing.
 bool HasPoints(const Chart& chart);
 
-// "#0072B2" of `color` >= 0; Okabe and Ito's palette, told apart with any colour vision, repeats.
-const char* ColorOf(int color);
+// How the series at `place` >= 0 looks. Colours ("#0072B2": Okabe and Ito's palette, told apart
+// with any colour vision) repeat after six; then the next mark begins, and the next stroke where a
+// chart has no other use for strokes. Marks repeat after four, strokes after three turns of the
+// palette.
+const char* ColorOf(int place);
+Mark MarkAt(int place);
+Stroke StrokeAt(int place);
 
 // About `count` round numbers that cover [low, high].
 std::vector<double> NiceTicks(double low, double high, int count);

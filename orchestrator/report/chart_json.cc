@@ -24,6 +24,20 @@ const char* NameOf(Stroke stroke) {
   return "solid";
 }
 
+const char* NameOf(Mark mark) {
+  switch (mark) {
+    case Mark::kTriangle:
+      return "triangle";
+    case Mark::kSquare:
+      return "square";
+    case Mark::kDiamond:
+      return "diamond";
+    case Mark::kCircle:
+      break;
+  }
+  return "circle";
+}
+
 std::string PointJson(const ChartPoint& point) {
   std::string json = absl::StrFormat("{\"x\":%.5g,\"y\":%.5g", point.x, point.y);
   if (!point.label.empty()) absl::StrAppend(&json, ",\"label\":", JsonString(point.label));
@@ -37,12 +51,14 @@ std::string SeriesJson(const ChartSeries& series) {
     // JSON knows no other numbers.
     if (std::isfinite(point.x) && std::isfinite(point.y)) points.push_back(PointJson(point));
   }
+  const bool neutral = series.color == kNeutralColor;
   return absl::StrFormat(
-      "{\"name\":%s,\"color\":\"%s\",\"stroke\":\"%s\",\"in_legend\":%s,\"line\":%s,\"marks\":%s,"
-      "\"points\":%s}",
-      JsonString(series.name), series.color == kNeutralColor ? "" : ColorOf(series.color),
-      NameOf(series.stroke), series.in_legend ? "true" : "false", series.line ? "true" : "false",
-      series.marks ? "true" : "false", JsonArray(points));
+      "{\"name\":%s,\"color\":\"%s\",\"stroke\":\"%s\",\"mark\":\"%s\",\"in_legend\":%s,\"line\":%"
+      "s,"
+      "\"marks\":%s,\"points\":%s}",
+      JsonString(series.name), neutral ? "" : ColorOf(series.color), NameOf(series.stroke),
+      NameOf(neutral ? Mark::kCircle : MarkAt(series.color)), series.in_legend ? "true" : "false",
+      series.line ? "true" : "false", series.marks ? "true" : "false", JsonArray(points));
 }
 
 }  // namespace

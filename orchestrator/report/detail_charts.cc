@@ -53,10 +53,9 @@ struct Distribution {
   std::vector<double> quantiles;  // at even steps
 };
 
-Chart DistributionChart(absl::Span<const ReportedRun> runs, const std::string& title,
-                        const std::string& y_label, const std::vector<Distribution>& all) {
+Chart DistributionChart(const std::string& title, const std::string& y_label,
+                        const std::vector<Distribution>& all) {
   Chart chart = {.title = title,
-                 .note = CaveatOf(runs),
                  .x_label = "ms",
                  .y_label = y_label,
                  .log_x = true,
@@ -68,10 +67,8 @@ Chart DistributionChart(absl::Span<const ReportedRun> runs, const std::string& t
   }
   for (const Distribution& one : Chosen(all)) {
     const int place = static_cast<int>(chart.series.size());
-    ChartSeries series = {.name = one.name,
-                          .color = place,
-                          .stroke = place < 6 ? Stroke::kSolid : Stroke::kDashed,
-                          .marks = false};
+    ChartSeries series = {
+        .name = one.name, .color = place, .stroke = StrokeAt(place), .marks = false};
     for (size_t i = 0; i < one.quantiles.size(); ++i) {
       const double percent = 100.0 * i / (one.quantiles.size() - 1);
       series.points.push_back({.x = std::max(one.quantiles[i], kAtOnceMs),
@@ -98,7 +95,7 @@ std::vector<Distribution> DistributionsOf(
 using Series = google::protobuf::RepeatedField<double>;
 
 ChartSeries CourseSeries(const std::string& name, int color) {
-  return {.name = name, .color = color, .marks = false};
+  return {.name = name, .color = color, .stroke = StrokeAt(color), .marks = false};
 }
 
 // `values` over `ms`, in seconds, at most kMaxCourseSteps of them.
@@ -178,7 +175,7 @@ double LastSecond(const PointTimeline& timeline) {
 }  // namespace
 
 Chart TtftDistribution(absl::Span<const ReportedRun> runs) {
-  return DistributionChart(runs, "Time to first token, distribution", "% of requests",
+  return DistributionChart("Time to first token, distribution", "% of requests",
                            DistributionsOf(runs, [](const PointDetails& point) {
                              return EvenQuantiles(point.ttft_ms, kQuantiles);
                            }));
@@ -190,9 +187,9 @@ Chart ItlDistribution(absl::Span<const ReportedRun> runs) {
     return std::vector<double>(quantiles.begin(), quantiles.end());
   });
   if (!gaps.empty()) {
-    return DistributionChart(runs, "Inter-token latency, distribution", "% of gaps", gaps);
+    return DistributionChart("Inter-token latency, distribution", "% of gaps", gaps);
   }
-  return DistributionChart(runs, "Time per output token, distribution", "% of requests",
+  return DistributionChart("Time per output token, distribution", "% of requests",
                            DistributionsOf(runs, [](const PointDetails& point) {
                              return EvenQuantiles(point.tpot_ms, kQuantiles);
                            }));

@@ -49,7 +49,9 @@ class Figures {
 };
 
 std::string ChartsHtml(absl::Span<const ReportedRun> runs, Figures& figures) {
-  std::string out = figures.Add(FrontierChart(runs)) + "<div class=\"charts\">";
+  Chart frontier = FrontierChart(runs);
+  frontier.note.clear();  // the page says it above, once
+  std::string out = figures.Add(frontier) + "<div class=\"charts\">";
   for (const Chart& chart : {ThroughputChart(runs), TtftChart(runs), TpotChart(runs),
                              TtftDistribution(runs), ItlDistribution(runs)}) {
     out += figures.AddIfAny(chart);

@@ -23,8 +23,13 @@ std::string Fact(const std::string& value, const std::string& name) {
                          EscapeXml(name));
 }
 
+// "3"; "-" where none was published.
+std::string CountCell(bool known, uint32_t count) {
+  return absl::StrCat("<td>", known ? absl::StrCat(count) : "-", "</td>");
+}
+
 std::string PointRow(const PointReport& p, uint32_t failed_requests, const std::string& series,
-                     bool on_frontier) {
+                     bool on_frontier, bool with_cancelled) {
   const StreamingMetrics& s = p.streaming_metrics();
   const bool completed = HasCompleted(p), times = HasTokenTimes(p);
   std::string out =
@@ -44,8 +49,9 @@ std::string PointRow(const PointReport& p, uint32_t failed_requests, const std::
   add(times, 2, s.tpot_percentiles().p50());
   add(times, 2, s.tpot_percentiles().p99());
   add(completed, 1, p.performance().request_latency_percentiles_ms().p50());
-  const std::string failed = KnowsFailures(p) ? absl::StrCat(failed_requests) : "-";
-  return absl::StrCat(out, "<td>", failed, "</td></tr>\n");
+  const uint32_t cancelled = p.regatta().cancelled_requests();
+  return absl::StrCat(out, CountCell(KnowsFailures(p), failed_requests),
+                      with_cancelled ? CountCell(IsKnown(p, cancelled), cancelled) : "", "</tr>\n");
 }
 
 std::string OriginHtml(const Origin& origin) {
@@ -159,12 +165,10 @@ std::string FactsHtml(const SweepReport& sweep) {
 std::string RunTableHtml(absl::Span<const ReportedRun> runs) {
   std::string out =
       "<div class=\"scroll\"><table><thead><tr><th class=\"name\">Run</th><th class=\"name\">"
-      "Directory</th><th class=\"name\">Measured</th><th class=\"name\">Caveats</th></tr></thead>"
-      "<tbody>\n";
+      "Directory</th><th class=\"name\">Measured</th></tr></thead><tbody>\n";
   for (size_t r = 0; r < runs.size(); ++r) {
     absl::StrAppend(&out, "<tr>", NameCell(RunLetter(r)), NameCell(runs[r].name),
-                    NameCell(SweepSubject(runs[r].sweep)), NameCell(SweepCaveat(runs[r].sweep)),
-                    "</tr>\n");
+                    NameCell(SweepSubject(runs[r].sweep)), "</tr>\n");
   }
   return out + "</tbody></table></div>\n";
 }
@@ -173,17 +177,21 @@ std::string PointTableHtml(absl::Span<const ReportedRun> runs) {
   const std::vector<PointSeries> all = SeriesOf(runs);
   const std::vector<bool> on_frontier = OnFrontier(all);
   const bool several = all.size() > 1;
+  const bool cancelled = std::any_of(
+      runs.begin(), runs.end(), [](const ReportedRun& run) { return AnyCancelled(run.sweep); });
   std::string out = "<div class=\"scroll\"><table><thead><tr>";
   if (several) out += "<th class=\"name\">Series</th>";
   out +=
       "<th>Load</th><th>Requests</th><th>req/s</th><th>out tok/s</th><th>tok/s/GPU</th>"
       "<th>tok/s/user</th><th>TTFT p50 ms</th><th>TTFT p95 ms</th><th>TPOT p50 ms</th>"
-      "<th>TPOT p99 ms</th><th>Latency p50 ms</th><th>Failed</th></tr></thead><tbody>\n";
+      "<th>TPOT p99 ms</th><th>Latency p50 ms</th><th>Failed</th>";
+  if (cancelled) out += "<th>Cancelled</th>";
+  out += "</tr></thead><tbody>\n";
   size_t place = 0;
   for (const PointSeries& series : all) {
     for (size_t i = 0; i < series.points.size(); ++i) {
       out += PointRow(*series.points[i], series.failed[i], several ? series.name : "",
-                      on_frontier[place++]);
+                      on_frontier[place++], cancelled);
     }
   }
   return out +

@@ -2,6 +2,8 @@
 // where requests completed.
 #pragma once
 
+#include <algorithm>
+
 #include "proto/results.pb.h"
 
 namespace regatta {
@@ -16,6 +18,13 @@ inline bool IsKnown(const PointReport& point, double figure) {
 inline bool KnowsFailures(const PointReport& point) {
   const RegattaInfo& info = point.regatta();
   return IsKnown(point, info.issued_requests() + info.failed_requests());
+}
+
+// Whether requests of any point were cancelled on purpose: only then they are worth a column.
+inline bool AnyCancelled(const SweepReport& sweep) {
+  return std::any_of(sweep.points().begin(), sweep.points().end(), [](const PointReport& point) {
+    return point.regatta().cancelled_requests() > 0;
+  });
 }
 
 }  // namespace regatta

@@ -5,6 +5,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "common/atomic_file.h"
 #include "common/json_text.h"
 #include "common/status_macros.h"
@@ -21,6 +23,7 @@ namespace {
 
 bool Always(const PointReport&, double) { return true; }
 bool OfFailures(const PointReport& point, double) { return KnowsFailures(point); }
+bool Published(const PointReport& point, double figure) { return IsKnown(point, figure); }
 bool OfRequests(const PointReport& point, double figure) {
   return HasCompleted(point) && IsKnown(point, figure);
 }
@@ -40,7 +43,7 @@ std::string Cell(const Column& column, const PointReport& point) {
   return column.known(point, figure) ? absl::StrFormat("%.6g", figure) : "";
 }
 
-// Columns of summary.csv and summary.md.
+// Columns of summary.csv and summary.md, before kContextColumns.
 constexpr Column kColumns[] = {
     {"concurrency", [](const PointReport& p) -> double { return p.regatta().concurrency(); },
      Always},
@@ -48,6 +51,8 @@ constexpr Column kColumns[] = {
      Always},
     {"failed_requests",
      [](const PointReport& p) -> double { return p.regatta().failed_requests(); }, OfFailures},
+    {"cancelled_requests",
+     [](const PointReport& p) -> double { return p.regatta().cancelled_requests(); }, Published},
     {"request_throughput_req_s",
      [](const PointReport& p) { return p.performance().request_throughput_req_s(); }},
     {"output_throughput_tok_s",
@@ -76,23 +81,52 @@ constexpr Column kColumns[] = {
     {"request_rate_req_s", [](const PointReport& p) { return p.regatta().load().request_rate(); },
      Always},
 };
+constexpr const char* kContextColumns[] = {"on_frontier", "device",    "dummy_weights",
+                                           "layout",      "precision", "model"};
+
+using CellRow = std::vector<std::string>;
+
+// The names of the columns, then a row a point.
+std::vector<CellRow> SummaryRowsOf(const SweepReport& sweep) {
+  std::vector<CellRow> rows(1);
+  for (const Column& column : kColumns) rows[0].push_back(column.name);
+  rows[0].insert(rows[0].end(), std::begin(kContextColumns), std::end(kContextColumns));
+  const std::vector<bool> frontier = OnFrontier(sweep);
+  for (int i = 0; i < sweep.points_size(); ++i) {
+    const PointReport& point = sweep.points(i);
+    CellRow& row = rows.emplace_back();
+    for (const Column& column : kColumns) row.push_back(Cell(column, point));
+    for (const std::string& cell :
+         {std::string(frontier[i] ? "1" : "0"), point.machine().name(),
+          std::string(point.regatta().dummy_weights() ? "1" : "0"), point.regatta().layout(),
+          PrecisionOf(point), point.engine().model()}) {
+      row.push_back(absl::StrReplaceAll(cell, {{"\n", " "}, {"\r", " "}}));
+    }
+  }
+  return rows;
+}
+
+// In quotation marks where it is not one word.
+std::string CsvCell(const std::string& cell) {
+  if (cell.find_first_of(" ,\"") == std::string::npos) return cell;
+  return absl::StrCat("\"", absl::StrReplaceAll(cell, {{"\"", "\"\""}}), "\"");
+}
+
+std::string MarkdownLine(const CellRow& row) {
+  std::string line;
+  for (const std::string& cell : row) {
+    absl::StrAppend(&line, "| ", absl::StrReplaceAll(cell, {{"|", "\\|"}}), " ");
+  }
+  return line + "|\n";
+}
 
 }  // namespace
 
 std::string RenderCsv(const SweepReport& sweep) {
   std::string out;
-  for (const Column& column : kColumns) absl::StrAppend(&out, out.empty() ? "" : ",", column.name);
-  absl::StrAppend(&out, ",on_frontier,device,dummy_weights,layout,precision\n");
-  const std::vector<bool> frontier = OnFrontier(sweep);
-  for (int i = 0; i < sweep.points_size(); ++i) {
-    const PointReport& point = sweep.points(i);
-    std::string row;
-    for (const Column& column : kColumns) {
-      absl::StrAppend(&row, row.empty() ? "" : ",", Cell(column, point));
-    }
-    absl::StrAppendFormat(&out, "%s,%d,\"%s\",%d,%s,\"%s\"\n", row, static_cast<int>(frontier[i]),
-                          point.machine().name(), point.regatta().dummy_weights(),
-                          point.regatta().layout(), PrecisionOf(point));
+  for (CellRow& row : SummaryRowsOf(sweep)) {
+    std::transform(row.begin(), row.end(), row.begin(), CsvCell);
+    absl::StrAppend(&out, absl::StrJoin(row, ","), "\n");
   }
   return out;
 }
@@ -101,14 +135,11 @@ std::string RenderMarkdown(const SweepReport& sweep) {
   std::string out = absl::StrCat("# ", SweepSubject(sweep), "\n\n");
   const std::string caveat = SweepCaveat(sweep);
   if (!caveat.empty()) absl::StrAppend(&out, "**", caveat, "**\n\n");
-  std::string rule;
-  for (const Column& column : kColumns) {
-    absl::StrAppend(&out, "| ", column.name, " ");
-    absl::StrAppend(&rule, "|---:");
-  }
-  absl::StrAppend(&out, "|\n", rule, "|\n");
-  for (const PointReport& point : sweep.points()) {
-    for (const Column& column : kColumns) absl::StrAppend(&out, "| ", Cell(column, point), " ");
+  const std::vector<CellRow> rows = SummaryRowsOf(sweep);
+  for (size_t i = 0; i < rows.size(); ++i) {
+    absl::StrAppend(&out, MarkdownLine(rows[i]));
+    if (i > 0) continue;
+    for (size_t column = 0; column < rows[0].size(); ++column) absl::StrAppend(&out, "|---:");
     absl::StrAppend(&out, "|\n");
   }
   const std::string& directory = sweep.working_directory();

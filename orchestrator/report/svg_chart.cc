@@ -4,7 +4,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_replace.h"
@@ -132,6 +134,40 @@ std::string StrokeOf(const ChartSeries& series) {
   return absl::StrFormat("stroke=\"%s\"", ColorOf(series.color));
 }
 
+// Attributes of a mark's inside.
+std::string FillOf(const ChartSeries& series, bool hollow) {
+  if (hollow) return "class=\"hollow\"";
+  return absl::StrFormat("fill=\"%s\"", ColorOf(series.color));
+}
+
+// The mark of `series` around a place, all of about the same area.
+std::string MarkSvg(const ChartSeries& series, double x, double y, bool hollow,
+                    const std::string& tooltip) {
+  const auto polygon = [&](std::initializer_list<std::pair<double, double>> corners) {
+    std::string points;
+    for (const auto& [dx, dy] : corners)
+      absl::StrAppendFormat(&points, "%.1f,%.1f ", x + dx, y + dy);
+    return absl::StrFormat("polygon points=\"%s\"", absl::StripTrailingAsciiWhitespace(points));
+  };
+  std::string shape = absl::StrFormat("circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\"", x, y);
+  switch (MarkAt(series.color)) {
+    case Mark::kTriangle:
+      shape = polygon({{0, -5.6}, {5.2, 3.9}, {-5.2, 3.9}});
+      break;
+    case Mark::kSquare:
+      shape = polygon({{-4, -4}, {4, -4}, {4, 4}, {-4, 4}});
+      break;
+    case Mark::kDiamond:
+      shape = polygon({{0, -5.6}, {5.6, 0}, {0, 5.6}, {-5.6, 0}});
+      break;
+    case Mark::kCircle:
+      break;
+  }
+  const std::string name = shape.substr(0, shape.find(' '));
+  return absl::StrFormat("<%s %s %s stroke-width=\"2\"><title>%s</title></%s>\n", shape,
+                         FillOf(series, hollow), StrokeOf(series), EscapeXml(tooltip), name);
+}
+
 // One key per series from y on, in as many rows as it takes; the y below them.
 double DrawLegend(const Chart& chart, double y, std::string& out) {
   double x = kMargin;
@@ -147,6 +183,7 @@ double DrawLegend(const Chart& chart, double y, std::string& out) {
                           "<line x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\" %s "
                           "stroke-width=\"3\"%s/>\n",
                           x, y - 4, x + 21, y - 4, StrokeOf(series), DashOf(series.stroke));
+    if (series.marks) out += MarkSvg(series, x + 10.5, y - 4, /*hollow=*/false, series.name);
     out += Text(x + 27, y, "key", "start", series.name);
     x += width;
   }
@@ -209,13 +246,7 @@ std::string DrawLine(const ChartSeries& series, const Frame& frame) {
 std::string DrawMarks(const ChartSeries& series, const Frame& frame) {
   std::string marks;
   for (const ChartPoint& point : series.points) {
-    const std::string fill =
-        point.hollow ? "class=\"hollow\"" : absl::StrFormat("fill=\"%s\"", ColorOf(series.color));
-    absl::StrAppendFormat(&marks,
-                          "<circle cx=\"%.1f\" cy=\"%.1f\" r=\"4.5\" %s %s "
-                          "stroke-width=\"2\"><title>%s</title></circle>\n",
-                          frame.x(point.x), frame.y(point.y), fill, StrokeOf(series),
-                          EscapeXml(point.tooltip));
+    marks += MarkSvg(series, frame.x(point.x), frame.y(point.y), point.hollow, point.tooltip);
   }
   return marks;
 }

@@ -93,16 +93,17 @@ std::vector<ChartPoint> PointsOverLoad(const PointSeries& series, bool over_rate
   return points;
 }
 
-// A chart over the load. One series differs by statistic in colour; several do by stroke.
+// A chart over the load. One series differs by statistic in colour; several do by stroke. Its
+// caveats are those of the page that it is on.
 Chart OverLoad(absl::Span<const ReportedRun> runs, const std::string& title,
                const std::string& unit, bool (*known)(const PointReport&),
                const std::vector<Statistic>& statistics) {
   CHECK_LE(statistics.size(), std::size(kStrokes));
+  const bool one_statistic = statistics.size() == 1;
   const std::vector<PointSeries> all = SeriesInFull(runs);
   const bool several = all.size() > 1, over_rates = OverRates(all);
   Chart chart = {.title = title,
                  .subtitle = several && statistics.size() > 1 ? StrokesOf(statistics) : "",
-                 .note = CaveatOf(runs),
                  .x_label = over_rates ? "Requests per second" : "Concurrency (requests in flight)",
                  .y_label = unit,
                  .log_x = true,
@@ -114,7 +115,9 @@ Chart OverLoad(absl::Span<const ReportedRun> runs, const std::string& title,
                               .in_legend = !several || k == 0,
                               .points = PointsOverLoad(all[s], over_rates, statistics[k], known),
                               .color = static_cast<int>(several ? s : k),
-                              .stroke = several ? kStrokes[k] : Stroke::kSolid});
+                              .stroke = !several        ? Stroke::kSolid
+                                        : one_statistic ? StrokeAt(s)
+                                                        : kStrokes[k]});
     }
   }
   return chart;
@@ -153,7 +156,7 @@ Chart FrontierChart(absl::Span<const ReportedRun> runs) {
   if (all.size() > 1) chart.series.push_back(UnionFrontier(points, on_frontier));
   size_t place = 0;  // in `points`
   for (size_t s = 0; s < all.size(); ++s) {
-    ChartSeries series = {.name = all[s].name, .color = static_cast<int>(s)};
+    ChartSeries series = {.name = all[s].name, .color = static_cast<int>(s), .stroke = StrokeAt(s)};
     for (const PointReport* point : all[s].points) {
       const bool on = on_frontier[place++];
       if (GpuThroughput(*point) <= 0 || !IsKnown(*point, UserSpeed(*point))) continue;

@@ -44,12 +44,24 @@ std::vector<std::string> SeriesColumn(const SweepReport& sweep) {
   return names;
 }
 
+// "3" under "cancelled"; nothing where no point of the sweep has any.
+std::vector<std::string> CancelledColumn(const SweepReport& sweep) {
+  std::vector<std::string> cells;
+  const bool any = AnyCancelled(sweep);
+  for (const PointReport& point : sweep.points()) {
+    const uint32_t cancelled = point.regatta().cancelled_requests();
+    cells.push_back(any ? absl::StrFormat(" %9s", Figure(IsKnown(point, cancelled), cancelled, 0))
+                        : "");
+  }
+  return cells;
+}
+
 std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
-  const std::vector<std::string> series = SeriesColumn(sweep);
+  const std::vector<std::string> series = SeriesColumn(sweep), cancelled = CancelledColumn(sweep);
   std::string out(series.empty() ? 0 : series[0].size(), ' ');
-  absl::StrAppendFormat(&out, "%8s %9s %11s %11s %12s %10s %10s %10s %7s\n", "load", "req/s",
+  absl::StrAppendFormat(&out, "%8s %9s %11s %11s %12s %10s %10s %10s %7s%s\n", "load", "req/s",
                         "out tok/s", "tok/s/GPU", "tok/s/user", "TTFT p50", "TTFT p95", "TPOT p50",
-                        "failed");
+                        "failed", AnyCancelled(sweep) ? " cancelled" : "");
   for (int i = 0; i < sweep.points_size(); ++i) {
     const PointReport& point = sweep.points(i);
     const StreamingMetrics& streaming = point.streaming_metrics();
@@ -58,16 +70,17 @@ std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
     const auto figure = [&](bool known, double value, int decimals, const char* unit = "") {
       return Figure(known && IsKnown(point, value), value, decimals, unit);
     };
-    absl::StrAppendFormat(
-        &out, "%s%8s %9s %11s %11s %12s %10s %10s %10s %7s%s\n", series[i],
-        LoadLabel(LoadOf(point.regatta())),
-        figure(completed, performance.request_throughput_req_s(), 2),
-        figure(completed, performance.system_output_throughput_tok_s(), 1),
-        figure(completed, GpuThroughput(point), 1), figure(completed, UserSpeed(point), 2),
-        figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
-        figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
-        figure(times, streaming.tpot_percentiles().p50(), 2, " ms"),
-        Figure(KnowsFailures(point), FailedRequestsAt(sweep, point), 0), frontier[i] ? "  *" : "");
+    absl::StrAppendFormat(&out, "%s%8s %9s %11s %11s %12s %10s %10s %10s %7s%s%s\n", series[i],
+                          LoadLabel(LoadOf(point.regatta())),
+                          figure(completed, performance.request_throughput_req_s(), 2),
+                          figure(completed, performance.system_output_throughput_tok_s(), 1),
+                          figure(completed, GpuThroughput(point), 1),
+                          figure(completed, UserSpeed(point), 2),
+                          figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
+                          figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
+                          figure(times, streaming.tpot_percentiles().p50(), 2, " ms"),
+                          Figure(KnowsFailures(point), FailedRequestsAt(sweep, point), 0),
+                          cancelled[i], frontier[i] ? "  *" : "");
   }
   if (std::none_of(frontier.begin(), frontier.end(), [](bool on) { return on; })) return out;
   return out +
@@ -86,7 +99,7 @@ std::string Plot(const SweepReport& sweep, bool color, int width) {
 std::string RenderPointLines(const PointReport& point) {
   const bool completed = HasCompleted(point), times = HasTokenTimes(point);
   std::string out = absl::StrFormat(
-      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user   TTFT p95 %s, %d requests%s\n",
+      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user   TTFT p95 %s, %d requests%s%s\n",
       absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point)),
       LoadLabel(LoadOf(point.regatta())), Figure(completed, GpuThroughput(point), 1),
       Figure(completed, UserSpeed(point), 2),
@@ -94,6 +107,9 @@ std::string RenderPointLines(const PointReport& point) {
       point.request_info().num_requests(),
       point.regatta().failed_requests() > 0
           ? absl::StrCat(", ", point.regatta().failed_requests(), " FAILED")
+          : "",
+      point.regatta().cancelled_requests() > 0
+          ? absl::StrCat(", ", point.regatta().cancelled_requests(), " cancelled")
           : "");
   for (const std::string& warning : point.regatta().warnings()) {
     absl::StrAppend(&out, "  ! ", warning, "\n");

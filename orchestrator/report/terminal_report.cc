@@ -200,6 +200,8 @@ std::string NotesSection(const RegattaInfo& info) {
   }
   if (info.failed_requests() > 0)
     note(absl::StrFormat("failed requests: %d", info.failed_requests()));
+  if (info.cancelled_requests() > 0)
+    note(absl::StrFormat("requests cancelled on purpose: %d", info.cancelled_requests()));
   for (const std::string& line : ErrorLines(info)) note(line);
   for (const std::string& warning : info.warnings()) note(warning);
   if (info.has_correct_fraction()) {

@@ -28,7 +28,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
       CHECK(std::isfinite(point.performance().output_throughput_per_gpu_tok_s()));
       CHECK(std::isfinite(point.streaming_metrics().token_output_speed_tok_s()));
     }
-    for (const char* format : {"vllm", "aiperf", "inferencex", "csv"}) {
+    for (const char* format : {"vllm", "aiperf", "inferencex", "trtllm-bench", "csv", "markdown"}) {
       const auto written = ExportRun(run, format);
       CHECK(written.ok() || !written.status().message().empty());
     }

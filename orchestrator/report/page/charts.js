@@ -2,6 +2,7 @@
 // Draws charts (chart_json.h) with Chart.js, in the page's colours.
 const charts = (() => {
   const DASHES = {solid: [], dashed: [7, 4], dotted: [2, 4]};
+  const SHAPES = {circle: 'circle', triangle: 'triangle', square: 'rect', diamond: 'rectRot'};
   const LABEL_FONT = 11;
 
   function pageColors() {
@@ -17,10 +18,10 @@ const charts = (() => {
 
   function dataset(series, colors) {
     const color = series.color || colors.soft;
-    const marks = series.marks ? 4.5 : 0;
+    const marks = !series.marks ? 0 : series.mark === 'circle' ? 4.5 : 5.5;
     return {
       label: series.name, inLegend: series.in_legend, data: series.points, showLine: series.line, borderColor: color, backgroundColor: color,
-      borderDash: DASHES[series.stroke], borderWidth: 2, pointRadius: marks, pointHoverRadius: marks + 2,
+      borderDash: DASHES[series.stroke], borderWidth: 2, pointStyle: SHAPES[series.mark], pointRadius: marks, pointHoverRadius: marks + 2,
       pointHitRadius: 8, pointBorderWidth: 2,
       pointBackgroundColor: context => context.raw && context.raw.hollow ? colors.card : color,
     };
@@ -121,7 +122,7 @@ const charts = (() => {
         plugins: {
           legend: {display: chart.series.length > 1, align: 'start',
                    onClick: toggle,
-                   labels: {color: colors.soft, boxHeight: 0, boxWidth: 22, filter: (key, data) => data.datasets[key.datasetIndex].inLegend,
+                   labels: {color: colors.soft, ...keySize(chart), filter: (key, data) => data.datasets[key.datasetIndex].inLegend,
                             generateLabels: lineKeys}},
           tooltip: {callbacks: {title: () => '', label: tooltipLines}, displayColors: false, filter: (item, i) => i === 0},
         },
@@ -129,10 +130,19 @@ const charts = (() => {
     };
   }
 
-  // Keys show colour and stroke.
+  // Keys are lines, or marks where the chart has any.
+  function keySize(chart) {
+    const marks = chart.series.some(series => series.marks);
+    return marks ? {usePointStyle: true, boxHeight: 8, boxWidth: 14} : {boxHeight: 0, boxWidth: 22};
+  }
+
+  // Keys show colour, and mark or stroke.
   function lineKeys(chart) {
-    return Chart.defaults.plugins.legend.labels.generateLabels(chart).map(
-        key => ({...key, lineWidth: 3, lineDash: chart.data.datasets[key.datasetIndex].borderDash}));
+    return Chart.defaults.plugins.legend.labels.generateLabels(chart).map(key => {
+      const {borderColor, borderDash, pointRadius, pointStyle} = chart.data.datasets[key.datasetIndex];
+      return pointRadius > 0 ? {...key, fillStyle: borderColor, strokeStyle: borderColor, lineDash: [], pointStyle}
+                             : {...key, lineWidth: 3, lineDash: borderDash, pointStyle: 'line'};
+    });
   }
 
   // A click on a key hides or shows all series of its name.

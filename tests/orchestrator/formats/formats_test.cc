@@ -7,8 +7,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "absl/strings/str_cat.h"
-#include "orchestrator/statistics/statistics.h"
+#include "tests/orchestrator/formats/small_run.h"
 
 namespace regatta {
 namespace {
@@ -16,45 +15,6 @@ namespace {
 using nlohmann::json;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
-
-// Forty requests of four users, of which one failed; times that differ from request to request.
-StoredRun SmallRun() {
-  StoredRun run;
-  for (uint32_t i = 0; i < 40; ++i) {
-    RequestRecord& r = run.requests.emplace_back();
-    r.set_run_number(1);
-    r.set_index(i);
-    r.set_concurrency(4);
-    r.set_task_id(absl::StrCat("t", i));
-    r.set_input_tokens(100 + i);
-    r.set_output_tokens(10 + i % 7);
-    r.set_asked_output_tokens(r.output_tokens());
-    r.set_sent_ms(25.0 * i);
-    r.set_scheduled_ms(r.sent_ms());
-    r.set_first_token_ms(r.sent_ms() + 12 + i % 5);
-    r.set_last_token_ms(r.first_token_ms() + (7 + i % 3) * r.output_tokens());
-    if (i == 13) r.set_error("UNAVAILABLE: lost \xff");
-  }
-  PointReport point;
-  point.mutable_engine()->set_model("model-a");
-  point.mutable_engine()->set_backend("regatta");
-  point.mutable_engine()->set_dtype("bfloat16");
-  point.mutable_machine()->set_name("GPU X");
-  point.mutable_world_info()->set_tp_size(2);
-  point.mutable_world_info()->set_world_size(2);
-  point.mutable_regatta()->set_run_number(1);
-  point.mutable_regatta()->set_concurrency(4);
-  point.mutable_regatta()->set_streaming(true);
-  point.mutable_regatta()->set_started_utc("2026-11-25T15:34:21Z");
-  *run.sweep.add_points() = CompletePoint(point, {run.requests, {}});
-  return run;
-}
-
-std::vector<TextFile> Exported(const StoredRun& run, const std::string& format) {
-  const auto files = ExportRun(run, format);
-  EXPECT_TRUE(files.ok()) << files.status();
-  return files.ok() ? *files : std::vector<TextFile>();
-}
 
 json Parsed(const TextFile& file) { return json::parse(file.text); }
 
@@ -139,6 +99,14 @@ TEST(Aiperf, RecordsAloneAreEnough) {
   EXPECT_NEAR(point.streaming_metrics().avg_ttft_ms(), 14.0, 0.1);
 }
 
+TEST(Aiperf, TimesBeyondTheirNanosecondsStayTheLastOne) {
+  StoredRun run = SmallRun();
+  run.sweep.mutable_points(0)->mutable_regatta()->set_started_utc("9999-12-31T00:00:00Z");
+  const std::string lines = Exported(run, "aiperf")[1].text;
+  EXPECT_THAT(lines, HasSubstr("\"request_end_ns\":9223372036854775807"));
+  EXPECT_THAT(lines, ::testing::Not(HasSubstr("_ns\":-")));
+}
+
 TEST(Aiperf, ConcurrencyComesFromThePhaseThatMeasures) {
   const TextFile file = {"a/p.json", R"({"request_latency": {"unit": "ms", "avg": 5},
       "request_count": {"unit": "requests", "avg": 9}, "request_throughput": {"avg": 1},
@@ -185,6 +153,29 @@ TEST(Inferencex, OutputOfDecodeGpus_IsSpreadOverAll) {
   EXPECT_NEAR(b200.request_info().avg_input_length(), 921.6, 1e-9);
 }
 
+TEST(Inferencex, LengthsSurviveAnyNumberOfRoundTrips) {
+  StoredRun run = SmallRun();
+  const RequestInfo was = run.sweep.points(0).request_info();
+  for (int trip = 0; trip < 3; ++trip) {
+    const auto runs = ImportFiles(Exported(run, "inferencex"), ImportOptions());
+    ASSERT_TRUE(runs.ok()) << runs.status();
+    run = runs->front();
+    const RequestInfo& is = run.sweep.points(0).request_info();
+    EXPECT_DOUBLE_EQ(is.avg_input_length(), was.avg_input_length()) << trip;
+    EXPECT_DOUBLE_EQ(is.avg_output_length(), was.avg_output_length()) << trip;
+    EXPECT_EQ(Parsed(Exported(run, "inferencex")[0])[0]["isl"], 120) << trip;
+  }
+}
+
+TEST(Inferencex, LengthsThatTheProtocolDrewAreAdvertisedAtTheirLongest) {
+  StoredRun run = SmallRun();
+  run.sweep.mutable_points(0)->mutable_regatta()->set_protocol("inferencemax");
+  const json row = Parsed(Exported(run, "inferencex")[0])[0];
+  EXPECT_EQ(row["isl"], 139);
+  EXPECT_EQ(row["osl"], 16);
+  EXPECT_EQ(row["mean_isl"], run.sweep.points(0).request_info().avg_input_length());
+}
+
 TEST(Inferencex, WritesInteractivityAsTheirScriptDoes) {
   const json rows = Parsed(Exported(SmallRun(), "inferencex")[0]);
   ASSERT_EQ(rows.size(), 1u);
@@ -194,46 +185,6 @@ TEST(Inferencex, WritesInteractivityAsTheirScriptDoes) {
               row["output_tput_per_gpu"].get<double>() + row["input_tput_per_gpu"].get<double>(),
               1e-9);
   EXPECT_EQ(row["isl"], 120);  // the mean
-}
-
-TEST(Csv, FiguresSurviveInSixDigits) {
-  const StoredRun run = SmallRun();
-  const auto runs = ImportFiles(Exported(run, "csv"), {.model = "model-a"});
-  ASSERT_TRUE(runs.ok()) << runs.status();
-  ASSERT_EQ(runs->size(), 1u);
-  const PointReport &was = run.sweep.points(0), &is = runs->front().sweep.points(0);
-  EXPECT_EQ(is.engine().model(), "model-a");
-  EXPECT_EQ(is.machine().name(), "GPU X");
-  EXPECT_EQ(is.world_info().world_size(), 2u);
-  EXPECT_EQ(is.regatta().concurrency(), 4u);
-  EXPECT_EQ(is.regatta().failed_requests(), 1u);
-  EXPECT_NEAR(is.performance().output_throughput_per_gpu_tok_s(),
-              was.performance().output_throughput_per_gpu_tok_s(), 1e-2);
-  EXPECT_NEAR(is.streaming_metrics().ttft_percentiles().p95(),
-              was.streaming_metrics().ttft_percentiles().p95(), 1e-3);
-  EXPECT_NEAR(is.regatta().user_speed_tok_s(), was.regatta().user_speed_tok_s(), 1e-2);
-}
-
-TEST(Csv, ARowOfAnotherLengthIsNamed) {
-  const auto runs = ImportFiles(
-      {{"s.csv", "concurrency,on_frontier,output_throughput_per_gpu_tok_s\n1,1,5\n2,1\n"}}, {});
-  EXPECT_THAT(std::string(runs.status().message()),
-              HasSubstr("s.csv:3: has 2 cells, the first line has 3"));
-}
-
-TEST(Csv, HostileCellsAreRefusedOrBounded) {
-  const std::string head =
-      "concurrency,on_frontier,output_throughput_tok_s,output_throughput_per_gpu_tok_s,device\n";
-  const auto import = [&](const std::string& row) {
-    return ImportFiles({{"s.csv", head + row}}, {});
-  };
-  EXPECT_THAT(std::string(import("1,1,5,5,\xff").status().message()),
-              HasSubstr("s.csv:2: is not UTF-8"));
-  EXPECT_THAT(std::string(import("1,1,nan,5,x").status().message()),
-              HasSubstr("'output_throughput_tok_s'"));
-  const auto many = import("1,1,5e18,1e-300,x");
-  ASSERT_TRUE(many.ok()) << many.status();
-  EXPECT_EQ(many->front().sweep.points(0).world_info().world_size(), 65536u);
 }
 
 // The lengths of a sweep's points are drawn anew for each.
@@ -248,6 +199,20 @@ TEST(Import, PointsWithNearlyTheSameLengthsAreOneFrontier) {
   EXPECT_EQ((*runs)[0].sweep.points_size(), 3);
   EXPECT_EQ((*runs)[1].sweep.points_size(), 1);
 }
+
+class CancelledRoundTrip : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(CancelledRoundTrip, IsNeitherCompletedNorFailed) {
+  const auto runs = ImportFiles(Exported(SmallRun(/*cancelled=*/21), GetParam()), ImportOptions());
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  const PointReport& point = runs->front().sweep.points(0);
+  EXPECT_EQ(point.request_info().num_requests(), 38u);
+  EXPECT_EQ(point.regatta().failed_requests(), 1u);
+  EXPECT_EQ(point.regatta().cancelled_requests(), 1u);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, CancelledRoundTrip,
+                         ::testing::Values("vllm", "aiperf", "csv", "markdown"));
 
 TEST(Export, UnknownFormat_NamesTheKnownOnes) {
   const auto files = ExportRun(SmallRun(), "yaml");
@@ -276,7 +241,7 @@ TEST_P(HostileImport, IsRefusedByName) {
 INSTANTIATE_TEST_SUITE_P(
     Imports, HostileImport,
     ::testing::Values(
-        Hostile{"", "nothing in the files"},
+        Hostile{"", "nothing in the files"}, Hostile{"a note\n{}", "f.json: is in no known format"},
         Hostile{"{", "f.json: is not valid JSON at line 1, column 2"},
         Hostile{"[]", "nothing in the files"}, Hostile{"3", "f.json: is in no known format"},
         Hostile{R"({"duration": "x", "completed": 1, "output_throughput": 1})",
@@ -302,6 +267,8 @@ INSTANTIATE_TEST_SUITE_P(
         Hostile{R"({"request_latency": {}, "input_config": []})", "has no 'avg'"},
         Hostile{R"({"request_latency": {}, "input_config": {"phases": [3]}})",
                 "phases: is 3, must be an object"},
+        Hostile{R"({"metadata": {"request_start_ns": 1, "was_cancelled": 1}, "metrics": {}})",
+                "'was_cancelled' is 1, must be true or false"},
         Hostile{"{\"metadata\": {}, \"metrics\": {}}\n{\"hw\": 1, \"tput_per_gpu\": 1}",
                 "f.json:2: is inferencex, the files before it are aiperf"}));
 

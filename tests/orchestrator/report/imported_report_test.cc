@@ -59,8 +59,8 @@ TEST(ImportedReport, FailuresThatWereCountedAreShown) {
   SweepReport sweep = Published();
   sweep.mutable_points(0)->mutable_regatta()->set_issued_requests(80);
   EXPECT_THAT(RenderSweepOverview(sweep, false, 100), ContainsRegex("10.00 ms +0  [*]"));
-  EXPECT_THAT(RenderCsv(sweep), HasSubstr("\n8,80,0,,800,"));
-  EXPECT_THAT(RenderCsv(Published()), HasSubstr("\n8,80,,,800,"));
+  EXPECT_THAT(RenderCsv(sweep), HasSubstr("\n8,80,0,,,800,"));
+  EXPECT_THAT(RenderCsv(Published()), HasSubstr("\n8,80,,,,800,"));
 }
 
 TEST(ImportedReport, ThePointsReportHasDashes) {

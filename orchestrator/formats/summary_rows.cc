@@ -1,0 +1,136 @@
+// Cells to points; see summary_rows.h.
+#include "orchestrator/formats/summary_rows.h"
+
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "common/status_macros.h"
+#include "common/text/utf8.h"
+
+namespace regatta {
+namespace {
+
+using nlohmann::json;
+
+constexpr absl::string_view kTexts[] = {"device", "layout", "precision", "model"};
+
+// An empty cell is a figure that is not known; what should be a number and is none is refused
+// later, by name.
+json ValueOf(const std::string& column, const std::string& cell) {
+  double number = 0;
+  if (cell.empty()) return nullptr;
+  if (std::find(std::begin(kTexts), std::end(kTexts), column) != std::end(kTexts)) return cell;
+  if (absl::SimpleAtod(cell, &number)) return number;
+  return cell;
+}
+
+// "tp2-ep2" or "dp2": sizes that are not named are one.
+uint32_t SizeIn(const std::string& layout, absl::string_view name) {
+  for (absl::string_view part : absl::StrSplit(layout, '-')) {
+    uint32_t size = 0;
+    if (absl::ConsumePrefix(&part, name) && absl::SimpleAtoi(part, &size)) return size;
+  }
+  return 1;
+}
+
+void ReadLayout(const JsonFields& fields, PointReport& point) {
+  const std::string layout = fields.TextOr("layout", "");
+  WorldInfo& world = *point.mutable_world_info();
+  world.set_tp_size(SizeIn(layout, "tp"));
+  world.set_pp_size(SizeIn(layout, "pp"));
+  world.set_ep_size(SizeIn(layout, "ep"));
+  world.set_dp_size(SizeIn(layout, "dp"));
+  world.set_world_size(GpusOf(fields.NumberOr("output_throughput_tok_s", 0),
+                              fields.NumberOr("output_throughput_per_gpu_tok_s", 0)));
+}
+
+Percentiles ReadQuantiles(const JsonFields& fields, const std::string& name) {
+  Percentiles out;
+  out.set_p50(fields.NumberOr(name + "_p50_ms", 0));
+  out.set_p95(fields.NumberOr(name + "_p95_ms", 0));
+  out.set_p99(fields.NumberOr(name + "_p99_ms", 0));
+  return out;
+}
+
+// Tables of older runs do not count what was cancelled.
+void ReadCounts(const JsonFields& fields, PointReport& point) {
+  RegattaInfo& info = *point.mutable_regatta();
+  const uint32_t completed = fields.CountOr("num_requests", 0);
+  point.mutable_request_info()->set_num_requests(completed);
+  info.set_failed_requests(fields.CountOr("failed_requests", 0));
+  info.set_cancelled_requests(fields.CountOr("cancelled_requests", 0));
+  if (!fields.Has("failed_requests")) return;
+  info.set_issued_requests(
+      std::min(1.0 * completed + info.failed_requests() + info.cancelled_requests(), 4e9));
+}
+
+absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
+  absl::Status status;
+  const JsonFields fields(document.value, document.source, status);
+  PointReport point;
+  point.mutable_machine()->set_name(fields.TextOr("device", ""));
+  point.mutable_engine()->set_model(fields.TextOr("model", ""));
+  point.mutable_engine()->set_quantization(fields.TextOr("precision", ""));
+  SetMeanLengths(fields.NumberOr("mean_input_tokens", 0), fields.NumberOr("mean_output_tokens", 0),
+                 point);
+  ReadLayout(fields, point);
+  ReadCounts(fields, point);
+  Performance& performance = *point.mutable_performance();
+  performance.set_request_throughput_req_s(fields.NumberOr("request_throughput_req_s", 0));
+  performance.set_system_output_throughput_tok_s(fields.Number("output_throughput_tok_s"));
+  *performance.mutable_request_latency_percentiles_ms() = ReadQuantiles(fields, "latency");
+  RegattaInfo& info = *point.mutable_regatta();
+  info.set_concurrency(fields.CountOr("concurrency", 0));
+  info.mutable_load()->set_request_rate(fields.NumberOr("request_rate_req_s", 0));
+  info.set_dummy_weights(fields.NumberOr("dummy_weights", 0) != 0);
+  info.set_user_speed_tok_s(fields.NumberOr("output_speed_per_user_tok_s", 0));
+  info.set_streaming(fields.Has("tpot_p50_ms"));
+  if (info.streaming()) {
+    StreamingMetrics& streaming = *point.mutable_streaming_metrics();
+    streaming.set_token_output_speed_tok_s(info.user_speed_tok_s());
+    *streaming.mutable_ttft_percentiles() = ReadQuantiles(fields, "ttft");
+    *streaming.mutable_tpot_percentiles() = ReadQuantiles(fields, "tpot");
+  }
+  draft.points.push_back({std::move(point), {}});
+  return status;
+}
+
+}  // namespace
+
+absl::Status SummaryRows::Add(size_t line, const std::vector<std::string>& cells) {
+  const auto complain = [&](const auto&... what) {
+    return absl::InvalidArgumentError(absl::StrCat(file_, ":", line, ": ", what...));
+  };
+  for (const std::string& cell : cells) {
+    if (!IsValidUtf8(cell)) return complain("is not UTF-8");
+  }
+  if (columns_.empty()) {
+    if (cells.size() > kMaxSummaryColumns) {
+      return complain("has more than ", kMaxSummaryColumns, " columns");
+    }
+    columns_ = cells;
+    return absl::OkStatus();
+  }
+  if (cells.size() != columns_.size()) {
+    return complain("has ", cells.size(), " cells, the table has ", columns_.size(), " columns");
+  }
+  if (documents_.size() >= kMaxImportPoints) {
+    return complain("is one row too many, there may be ", kMaxImportPoints);
+  }
+  json row = json::object();
+  for (size_t i = 0; i < cells.size(); ++i) row[columns_[i]] = ValueOf(columns_[i], cells[i]);
+  documents_.push_back({file_, absl::StrCat(file_, ":", line), std::move(row)});
+  return absl::OkStatus();
+}
+
+absl::Status ReadSummaryRows(const std::vector<Document>& documents, ImportDraft& draft) {
+  for (const Document& document : documents) RETURN_IF_ERROR(ReadPoint(document, draft));
+  draft.tool = "a summary of regatta";
+  draft.notes.insert("figures have six digits; there are quantiles, no means");
+  return absl::OkStatus();
+}
+
+}  // namespace regatta
