@@ -259,7 +259,7 @@ std::string BenchmarkSession::LabelOf(const PlannedLoad& load) const {
   std::string label = absl::StrCat("[", step_ + 1);
   if (!record_.plan.empty()) absl::StrAppend(&label, "/", record_.plan.size());
   absl::StrAppend(&label, "] ", title_, title_.empty() ? "" : ", ");
-  return absl::StrCat(label, LoadName({load.point.request_rate, load.point.concurrency}));
+  return absl::StrCat(label, LoadName(LoadOf(options_.load, load.point)));
 }
 
 Batch BenchmarkSession::WarmUpAt(uint32_t requests) {
@@ -365,7 +365,7 @@ void BenchmarkSession::WarmUp(const PlannedLoad& planned, absl::Span<const Plann
   left.insert(left.end(), after.begin(), after.end());
   const RunAhead ahead = Ahead({load.concurrency, requests}, left);
   ClusterMonitor monitor(serving_.channel);
-  const LoadResult result = Load("warm-up for " + LoadName({point.request_rate, point.concurrency}),
+  const LoadResult result = Load("warm-up for " + LoadName(LoadOf(options_.load, point)),
                                  WarmUpAt(requests), std::move(load), monitor, ahead);
   if (sweep_.points_size() > 0) return;
   const PointReport report = CompletePoint(PointReport(), result.samples);

@@ -135,7 +135,12 @@ LoadOptions LoadOptionsOf(const LoadShapeOptions& options, const LoadPoint& poin
 
 LoadShape DescribeLoadShape(const LoadShapeOptions& options, const LoadPoint& point) {
   LoadShape shape;
-  shape.set_arrival(options.fixed_schedule           ? "trace"
+  shape.set_arrival(options.fixed_schedule           ? kTraceReplay
+LoadKey LoadOf(const LoadShapeOptions& options, const LoadPoint& point) {
+  return {point.request_rate, point.concurrency,
+          options.fixed_schedule ? options.replay_speedup : 0};
+}
+
                     : point.request_rate <= 0        ? kClosedLoop
                     : std::isinf(point.request_rate) ? kBurst
                                                      : options.arrival);
