@@ -15,7 +15,8 @@ namespace {
 
 std::string NormalizeName(std::string argument) {
   if (!absl::StartsWith(argument, "--")) return argument;
-  const size_t end = std::min(argument.find('='), argument.size());
+  // Behind a blank it is a value that begins like a flag: --a '--model /my_models/one'.
+  const size_t end = std::min(argument.find_first_of("= "), argument.size());
   std::replace(argument.begin() + 2, argument.begin() + end, '_', '-');
   return argument;
 }

@@ -425,6 +425,8 @@ TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
       {{"prepare-dataset", "--model", model, "--output", dir_.File("x"), "token-norm-dist",
         "--num-requests", "3", "--input-mean", "100", "--input-stdev", "1e300", "--output-mean",
         "100", "--output-stdev", "0"},
+      {{"compare", "--a", "--model " + dir_.File("no_model"), "--b", "--model " + model},
+       "/no_model' does not exist"},
        "--input-stdev is 1e+300, must be in 0..16777216"},
       {{"import", dir, "--source", "x", "--output", dir_.File("x")}, "': it is a directory"},
       {{"compare", dir_.File("none"), dir_.File("none")}, "a run is a directory with a results"},
