@@ -182,6 +182,11 @@ void Serving::Refresh() {
 }
 
 absl::Status Serving::CheckLengths(const Dataset& dataset) const {
+std::string Serving::Name() const {
+  if (http.has_value()) return absl::StrCat("the server at ", http->url.ToString());
+  return local != nullptr ? "the cluster launched here" : absl::StrCat("the router at ", address);
+}
+
   const std::string server =
       absl::StrCat(" of the server at ", http ? http->url.ToString() : address);
   RETURN_IF_ERROR(CheckRequestLengths(

@@ -210,6 +210,16 @@ TEST_F(PartitionExperimentTest, WhatIsWrongForAllIsToldOnce) {
   EXPECT_THAT(pool.formed, ElementsAre("tp4"));
 }
 
+// A pool that is gone is no fault of the layout, which is tried again when the run goes on.
+TEST_F(PartitionExperimentTest, WhereThePoolIsGoneNoLayoutFailed) {
+  PretendedPool pool(kLaws);
+  pool.dies = "tp4";
+  pool.usable = absl::UnavailableError("the router at pool:9000 does not serve any more");
+  EXPECT_EQ(Run(pool), pool.usable);
+  EXPECT_EQ(Fates(pool)["tp4"], "");
+  EXPECT_EQ(Fates(pool)["pp4"], "dropped");
+}
+
 TEST_F(PartitionExperimentTest, AnInterruptionKeepsWhatThereIs) {
   PretendedPool pool(kLaws);
   pool.stop_at = "dp4";
