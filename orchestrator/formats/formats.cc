@@ -41,7 +41,8 @@ std::string Help(bool (*can)(const Format&)) {
   return text;
 }
 
-absl::StatusOr<const Format*> FindFormat(const std::string& name, bool (*can)(const Format&)) {
+absl::StatusOr<const Format*> FindFormat(const std::string& name, bool (*can)(const Format&),
+                                         const char* flag = "--format") {
   std::vector<std::string> known;
   for (const Format* format : Formats()) {
     if (!can(*format)) continue;
@@ -49,7 +50,7 @@ absl::StatusOr<const Format*> FindFormat(const std::string& name, bool (*can)(co
     known.push_back(format->name);
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("--format is '", name, "', must be one of ", absl::StrJoin(known, ", ")));
+      absl::StrCat(flag, " is '", name, "', must be one of ", absl::StrJoin(known, ", ")));
 }
 
 // The elements of an array, else the value itself.
@@ -204,7 +205,7 @@ std::string ExportFormatsHelp() { return Help(CanWrite); }
 std::string ImportFormatsHelp() { return Help(CanRead); }
 
 absl::Status CheckExportFormat(const std::string& format) {
-  return FindFormat(format, CanWrite).status();
+  return FindFormat(format, CanWrite, "--export").status();
 }
 
 absl::StatusOr<std::vector<TextFile>> ExportRun(const StoredRun& run, const std::string& format) {

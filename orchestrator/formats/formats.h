@@ -24,7 +24,7 @@ struct TextFile {
 std::string ExportFormatsHelp();
 std::string ImportFormatsHelp();
 
-// INVALID_ARGUMENT unless a format of that name can be written.
+// INVALID_ARGUMENT unless --export can write a format of that name.
 absl::Status CheckExportFormat(const std::string& format);
 
 // `run` in the format called `format`, some files per point for formats of single points. Figures
