@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <filesystem>
+#include <limits>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
@@ -185,6 +186,19 @@ uint32_t WarmupRequestsAt(const BenchmarkOptions& options, const LoadPoint& poin
   if (options.warmup >= 0) return options.warmup;
   const double users = point.concurrency > 0 ? point.concurrency : point.request_rate;
   return static_cast<uint32_t>(std::clamp(users, 2.0, kMost));
+}
+
+absl::StatusOr<uint32_t> PromptsOf(const std::vector<LoadPoint>& points,
+                                   const BenchmarkOptions& options) {
+  constexpr uint32_t kMost = std::numeric_limits<uint32_t>::max();
+  uint64_t prompts = 0;
+  for (const LoadPoint& point : points) {
+    prompts += uint64_t{point.requests} + WarmupRequestsAt(options, point);
+  }
+  if (prompts <= kMost) return static_cast<uint32_t>(prompts);
+  return absl::InvalidArgumentError(absl::StrCat("the run would send ", prompts,
+                                                 " requests, at most ", kMost,
+                                                 " are possible: lower --num-requests"));
 }
 
 double MaxSecondsPerPoint(const BenchmarkOptions& options, bool performance_figure) {

@@ -4,6 +4,7 @@
 #include <atomic>
 #include <ostream>
 #include <string>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "orchestrator/benchmark/benchmark_options.h"
@@ -46,6 +47,10 @@ WorkloadOptions WorkloadOptionsOf(const BenchmarkOptions& options, const Dataset
 // Requests before a point that are not measured: as many as were asked for, else one per user or
 // request of a second, 2 to 64.
 uint32_t WarmupRequestsAt(const BenchmarkOptions& options, const LoadPoint& point);
+
+// Prompts that `points` take, warm-ups included. INVALID_ARGUMENT for more than can be counted.
+absl::StatusOr<uint32_t> PromptsOf(const std::vector<LoadPoint>& points,
+                                   const BenchmarkOptions& options);
 
 // Seconds after which a point issues no more requests; 0 = none.
 double MaxSecondsPerPoint(const BenchmarkOptions& options, bool performance_figure);

@@ -8,7 +8,6 @@
 #include <cstdio>
 #include <filesystem>
 #include <iostream>
-#include <limits>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -28,15 +27,17 @@
 #include "orchestrator/benchmark/point_warnings.h"
 #include "orchestrator/benchmark/protocol.h"
 #include "orchestrator/benchmark/stored_run.h"
+#include "orchestrator/benchmark/survival.h"
 #include "orchestrator/cluster/cluster_client.h"
 #include "orchestrator/cluster/cluster_text.h"
+#include "orchestrator/cluster/point_timeline.h"
+#include "orchestrator/commands/commands.h"
 #include "orchestrator/doctor/finding.h"
 #include "orchestrator/doctor/gpu_meter.h"
 #include "orchestrator/load/client_verdict.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/offered_load.h"
-#include "orchestrator/statistics/quantiles.h"
 #include "orchestrator/terminal/printable.h"
 #include "orchestrator/terminal/status_line.h"
 
@@ -49,27 +50,12 @@ bool RunsOnGpus(const ClusterDescription& cluster) {
   });
 }
 
-void DescribeTimeline(const RegattaInfo& info, const PointSamples& samples,
-                      PointTimeline& timeline) {
-  timeline.set_run_number(info.run_number());
-  for (double gap_ms : EvenQuantiles({samples.gaps_ms.begin(), samples.gaps_ms.end()}, 101)) {
-    timeline.add_itl_quantiles_ms(std::round(gap_ms * 1e3) / 1e3);
-  }
-}
-
-// Prompts that all loads of the record take, warm-ups included.
-absl::StatusOr<uint32_t> PromptsFor(const RunRecord& record, const BenchmarkOptions& options) {
-  constexpr uint32_t kMost = std::numeric_limits<uint32_t>::max();
-  uint64_t prompts = 0;
-  const auto add = [&](const LoadPoint& point) {
-    prompts += uint64_t{point.requests} + WarmupRequestsAt(options, point);
-  };
-  for (const PlannedLoad& load : record.plan) add(load.point);
-  if (record.plan.empty()) std::for_each(record.foreseen.begin(), record.foreseen.end(), add);
-  if (prompts <= kMost) return static_cast<uint32_t>(prompts);
-  return absl::InvalidArgumentError(absl::StrCat("the run would send ", prompts,
-                                                 " requests, at most ", kMost,
-                                                 " are possible: lower --num-requests"));
+// Those that are known beforehand, else the largest that may come.
+std::vector<LoadPoint> KnownPoints(const RunRecord& record) {
+  if (record.plan.empty()) return record.foreseen;
+  std::vector<LoadPoint> points;
+  for (const PlannedLoad& load : record.plan) points.push_back(load.point);
+  return points;
 }
 
 }  // namespace
@@ -94,7 +80,7 @@ absl::Status BenchmarkSession::Prepare() {
   for (const LoadPoint& point : record_.foreseen) {
     RETURN_IF_ERROR(CheckLoadShape(options_.load, point));
   }
-  ASSIGN_OR_RETURN(const uint32_t prompts, PromptsFor(record_, options_));
+  ASSIGN_OR_RETURN(const uint32_t prompts, PromptsOf(KnownPoints(record_), options_));
   RETURN_IF_ERROR(TakeModel(options_, stop_));
   ASSIGN_OR_RETURN(dataset_, LoadBenchmarkDataset(options_, prompts));
   for (const LoadPoint& point : record_.foreseen) {
@@ -245,6 +231,9 @@ absl::Status BenchmarkSession::Relaunch(const ClusterOptions& cluster) {
 const PlannedPoint& BenchmarkSession::Plan(const PlannedLoad& load) {
   RunIdentity& identity = *sweep_.mutable_journal()->mutable_identity();
   const int step = static_cast<int>(step_);
+  if (record_.plan.empty()) {  // one that was not kept made place for another
+    identity.mutable_planned()->DeleteSubrange(step, identity.planned_size() - step);
+  }
   if (step == identity.planned_size()) {
     const PlannedPoint* previous = step > 0 ? &identity.planned(step - 1) : nullptr;
     *identity.add_planned() = PlanAfter(previous, load, options_);
@@ -259,7 +248,7 @@ std::string BenchmarkSession::LabelOf(const PlannedLoad& load) const {
   std::string label = absl::StrCat("[", step_ + 1);
   if (!record_.plan.empty()) absl::StrAppend(&label, "/", record_.plan.size());
   absl::StrAppend(&label, "] ", title_, title_.empty() ? "" : ", ");
-  return absl::StrCat(label, LoadName({load.point.request_rate, load.point.concurrency}));
+  return absl::StrCat(label, LoadName(LoadOf(options_.load, load.point)));
 }
 
 Batch BenchmarkSession::WarmUpAt(uint32_t requests) {
@@ -321,18 +310,21 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   Judge(point, batch, result, report);
   MakePrintable(report);  // warnings have the server's words
   failed_requests_ += report.regatta().failed_requests();
+  Show(report);
+  if (!result.interrupted) RETURN_IF_ERROR(CheckSurvival(report, serving_));
   KeepRun(options_, report, result.interrupted, sweep_);
-  const bool completed = report.request_info().num_requests() > 0;
+  timeline.set_run_number(report.regatta().run_number());
+  AddGapQuantiles(result.samples, timeline);
+  RETURN_IF_ERROR(Save(std::move(result.samples.requests), timeline, !result.interrupted));
+  PrintEstimate(after, SpeedsOf(sweep_));
+  return absl::OkStatus();
+}
+
+void BenchmarkSession::Show(const PointReport& report) const {
   std::cout << (record_.brief ? RenderPointLines(report) : RenderTerminalReport(report));
+  const bool completed = report.request_info().num_requests() > 0;
   if (completed && !record_.brief) std::cout << ClientLine(report.regatta().client()) << "\n";
   std::cout << std::flush;
-  // Nothing completed: go on only if there is still something to measure.
-  const absl::Status alive = completed || result.interrupted ? absl::OkStatus() : serving_.Check();
-  DescribeTimeline(report.regatta(), result.samples, timeline);
-  RETURN_IF_ERROR(
-      Save(std::move(result.samples.requests), timeline, alive.ok() && !result.interrupted));
-  if (alive.ok()) PrintEstimate(after, SpeedsOf(sweep_));
-  return alive;
 }
 
 // Whether the client shaped the figures, and what else may mislead their reader.
@@ -365,7 +357,7 @@ void BenchmarkSession::WarmUp(const PlannedLoad& planned, absl::Span<const Plann
   left.insert(left.end(), after.begin(), after.end());
   const RunAhead ahead = Ahead({load.concurrency, requests}, left);
   ClusterMonitor monitor(serving_.channel);
-  const LoadResult result = Load("warm-up for " + LoadName({point.request_rate, point.concurrency}),
+  const LoadResult result = Load("warm-up for " + LoadName(LoadOf(options_.load, point)),
                                  WarmUpAt(requests), std::move(load), monitor, ahead);
   if (sweep_.points_size() > 0) return;
   const PointReport report = CompletePoint(PointReport(), result.samples);
@@ -471,6 +463,10 @@ absl::Status BenchmarkSession::KeepRecommendation() {
 absl::Status BenchmarkSession::Finish(bool complete, bool show_overview) {
   display_.Hide();
   sweep_.set_completed(complete);
+  if (!complete && GoesOn(record_.command)) {
+    std::cerr << "Not complete; what is missing is measured by: regatta " << record_.command
+              << " --resume " << ShellQuoted(directory_->path()) << "\n";
+  }
   if (sweep_.points_size() == 0) return absl::OkStatus();
   if (show_overview) {
     std::cout << RenderSweepOverview(sweep_, ::isatty(STDOUT_FILENO) == 1,

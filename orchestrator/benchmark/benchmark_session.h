@@ -66,7 +66,8 @@ class BenchmarkSession {
   // Warms up, measures, prints the report, saves. The loads of a run that goes on have to come
   // again from whole_loads() on, the same as before. `after`: what is known to follow, for the
   // estimate of what is left. An error when nothing more can be measured here; requests that fail
-  // are none. Returns OK without a new run in sweep() when stopped during the warm-up.
+  // are none, unless nothing serves after them: such a load is not kept, and --resume measures it
+  // anew. Returns OK without a new run in sweep() when stopped during the warm-up.
   absl::Status Measure(const PlannedLoad& load, absl::Span<const PlannedLoad> after);
 
   // What the following loads are measured for: `title` is shown before them, their points have
@@ -129,6 +130,7 @@ class BenchmarkSession {
                   ClusterMonitor& monitor, const RunAhead& ahead);
   void Judge(const LoadPoint& point, const Batch& batch, const LoadResult& result,
              PointReport& report) const;
+  void Show(const PointReport& report) const;
   absl::Status WriteFiles(bool whole_sweep) const;
   void NoteDeadProcess();
   RunAhead Ahead(const LoadPoint& now, absl::Span<const PlannedLoad> after) const;

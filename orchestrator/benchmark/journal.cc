@@ -34,6 +34,10 @@ void TakeSystem(const RunIdentity& from, RunIdentity& to) {
 
 }  // namespace
 
+bool GoesOn(const std::string& command) {
+  return command == "sweep" || command == "recommend" || command == "partition";
+}
+
 PlannedPoint PlanAfter(const PlannedPoint* previous, const PlannedLoad& load,
                        const BenchmarkOptions& options) {
   PlannedPoint next;

@@ -20,6 +20,9 @@
 
 namespace regatta {
 
+// Whether a run that `command` began and did not end can be gone on with, by its --resume.
+bool GoesOn(const std::string& command);
+
 // What `load` sends after what `previous` sent (null: first of all). Which prompts those are
 // depends on the loads alone, not on what was measured before.
 PlannedPoint PlanAfter(const PlannedPoint* previous, const PlannedLoad& load,

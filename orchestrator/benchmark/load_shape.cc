@@ -90,8 +90,11 @@ void AddLoadShapeFlags(CLI::App& command, LoadShapeOptions& options) {
       ->check(WholeRange(1, kMaxClientThreads))
       ->group("Load");
   command
-      .add_flag("--calibrate,!--no-calibrate", options.calibrate,
-                "measure what this client takes before the points (default on)")
+      .add_flag(
+          "--calibrate,!--no-calibrate", options.calibrate,
+          "before the points, measure this client on a null server of its own: prints the token "
+          "messages a second that it takes and how late it records times, against which "
+          "client_bound of each point is judged (default on)")
       ->group("Load");
 }
 
@@ -133,9 +136,14 @@ LoadOptions LoadOptionsOf(const LoadShapeOptions& options, const LoadPoint& poin
   return load;
 }
 
+LoadKey LoadOf(const LoadShapeOptions& options, const LoadPoint& point) {
+  return {point.request_rate, point.concurrency,
+          options.fixed_schedule ? options.replay_speedup : 0};
+}
+
 LoadShape DescribeLoadShape(const LoadShapeOptions& options, const LoadPoint& point) {
   LoadShape shape;
-  shape.set_arrival(options.fixed_schedule           ? "trace"
+  shape.set_arrival(options.fixed_schedule           ? kTraceReplay
                     : point.request_rate <= 0        ? kClosedLoop
                     : std::isinf(point.request_rate) ? kBurst
                                                      : options.arrival);

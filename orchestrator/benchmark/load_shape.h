@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "orchestrator/benchmark/sweep.h"
 #include "orchestrator/load/load_options.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/workload/workload.h"
 #include "proto/results.pb.h"
 
@@ -43,6 +44,9 @@ absl::Status CheckLoadShape(const LoadShapeOptions& options, const LoadPoint& po
 // What the load generator is to do with `batch` at `point`; both must have been checked.
 LoadOptions LoadOptionsOf(const LoadShapeOptions& options, const LoadPoint& point,
                           const Batch& batch, uint64_t seed);
+
+// What `point` is called.
+LoadKey LoadOf(const LoadShapeOptions& options, const LoadPoint& point);
 
 // The same for the record.
 LoadShape DescribeLoadShape(const LoadShapeOptions& options, const LoadPoint& point);

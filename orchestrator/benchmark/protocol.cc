@@ -15,36 +15,54 @@ constexpr double kInferenceMaxRangeRatio = 0.8;
 constexpr uint32_t kInferenceMaxRequestsPerUser = 10;
 constexpr uint32_t kTrtllmBenchWarmups = 2;
 
-constexpr const char* kOfInferenceMax[] = {"--adaptive",
-                                           "--dataset",
-                                           "--num-requests",
-                                           "--range-ratio",
-                                           "--range-ratio-meaning",
-                                           "--input-stdev",
-                                           "--output-stdev",
-                                           "--eos-id",
-                                           "--num-prefix-prompts",
-                                           "--warmup",
-                                           "--max-time-per-point",
-                                           "--prefix-length",
-                                           "--prefix-cache",
-                                           "--streaming",
-                                           "--fixed-schedule",
-                                           "--request-rate",
-                                           "--concurrency-ramp-duration",
-                                           "--cache-salt",
-                                           "--request-cancellation-rate"};
-constexpr const char* kOfTrtllmBench[] = {"--adaptive",
-                                          "--warmup",
-                                          "--max-time-per-point",
-                                          "--prefix-cache",
-                                          "--fixed-schedule",
-                                          "--request-rate",
-                                          "--concurrency-ramp-duration",
-                                          "--cache-salt",
-                                          "--request-cancellation-rate"};
+// What a protocol does in place of a flag.
+struct Decision {
+  const char* flag;
+  const char* how;
+};
 
-absl::Span<const char* const> Decided(const std::string& protocol) {
+constexpr char kNamedLoads[] = "measures the loads that are named";
+constexpr char kLengths[] = "draws lengths uniformly between 0.8 times the target and the target";
+constexpr char kNothingShared[] = "sends prompts that share nothing";
+constexpr char kNoTimeLimit[] = "has no time limit";
+constexpr char kNoPrefixCache[] = "leaves the prefix cache off";
+constexpr char kLoop[] = "sends in a closed loop";
+constexpr char kNoRamp[] = "has all users there from the start";
+constexpr char kNoSalt[] = "sends prompts as they are";
+constexpr char kNoCancellation[] = "cancels nothing";
+
+constexpr Decision kOfInferenceMax[] = {
+    {"--adaptive", kNamedLoads},
+    {"--dataset", "sends random ids of --target-input-len and --target-output-len"},
+    {"--num-requests", "sends 10 requests per user"},
+    {"--range-ratio", kLengths},
+    {"--range-ratio-meaning", kLengths},
+    {"--input-stdev", kLengths},
+    {"--output-stdev", kLengths},
+    {"--eos-id", "ignores end tokens"},
+    {"--num-prefix-prompts", kNothingShared},
+    {"--prefix-length", kNothingShared},
+    {"--warmup", "sends a point's first prompt before it, twice per user"},
+    {"--max-time-per-point", kNoTimeLimit},
+    {"--prefix-cache", kNoPrefixCache},
+    {"--streaming", "streams"},
+    {"--fixed-schedule", kLoop},
+    {"--request-rate", kLoop},
+    {"--concurrency-ramp-duration", kNoRamp},
+    {"--cache-salt", kNoSalt},
+    {"--request-cancellation-rate", kNoCancellation}};
+constexpr Decision kOfTrtllmBench[] = {
+    {"--adaptive", kNamedLoads},
+    {"--warmup", "sends 2 requests before a point"},
+    {"--max-time-per-point", kNoTimeLimit},
+    {"--prefix-cache", kNoPrefixCache},
+    {"--fixed-schedule", "sends in a closed loop, or all at once"},
+    {"--request-rate", "sends in a closed loop, or all at once"},
+    {"--concurrency-ramp-duration", kNoRamp},
+    {"--cache-salt", kNoSalt},
+    {"--request-cancellation-rate", kNoCancellation}};
+
+absl::Span<const Decision> Decided(const std::string& protocol) {
   if (protocol == kInferenceMaxProtocol) return kOfInferenceMax;
   if (protocol == kTrtllmBenchProtocol) return kOfTrtllmBench;
   return {};
@@ -53,11 +71,13 @@ absl::Span<const char* const> Decided(const std::string& protocol) {
 }  // namespace
 
 absl::Status CheckProtocol(const BenchmarkOptions& options, const std::vector<std::string>& given) {
-  for (const char* decided : Decided(options.protocol)) {
+  for (const Decision& decided : Decided(options.protocol)) {
     for (const std::string& flag : given) {
-      if (flag.substr(0, flag.find('=')) != decided) continue;
+      if (flag.substr(0, flag.find('=')) != decided.flag) continue;
       return absl::InvalidArgumentError(absl::StrCat(
-          flag, ": --compat ", options.protocol, " decides that itself; leave one of them out"));
+          flag, ": --compat ", options.protocol, " ", decided.how,
+          "; with anything else figures could not be held against published ones: leave ",
+          decided.flag, " out, or --compat"));
     }
   }
   return absl::OkStatus();

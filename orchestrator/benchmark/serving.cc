@@ -117,25 +117,43 @@ bool IsHttp(absl::string_view url) {
   return absl::StartsWith(url, "http://") || absl::StartsWith(url, "https://");
 }
 
+constexpr absl::Duration kUntilItListens = absl::Seconds(10);
+constexpr absl::Duration kUntilItAnswers = absl::Seconds(5);  // once it has served
+
+// How long nothing may speak HTTP behind a URL: a wrong port is told soon, unless asked to wait.
+absl::Duration SilenceLimit(const ClusterOptions& options) {
+  const absl::Duration timeout = absl::Seconds(options.launch_timeout_s);
+  return options.waits ? timeout : std::min(timeout, kUntilItListens);
+}
+
 // The model of a server that may still be starting. Whoever waits is told for what, and until when.
-absl::StatusOr<ListedModel> AwaitFirstModel(const OpenAiServer& server, absl::Duration timeout,
+absl::StatusOr<ListedModel> AwaitFirstModel(const OpenAiServer& server,
+                                            const ClusterOptions& options,
                                             const std::atomic<bool>& stop) {
-  const std::string limit = absl::StrCat(absl::FormatDuration(timeout), " (--launch-timeout)");
-  bool told = false;
-  const auto tell = [&](const absl::Status& why) {
-    if (std::exchange(told, true)) return;
-    std::cerr << "waiting for " << server.url.ToString() << ", up to " << limit << ": "
+  const ModelPatience patience = {SilenceLimit(options), absl::Seconds(options.launch_timeout_s)};
+  const auto text = [&](absl::Duration limit) {
+    return absl::StrCat(absl::FormatDuration(limit), options.waits ? " (--launch-timeout)" : "");
+  };
+  absl::Duration waited = absl::ZeroDuration(), last = patience.silent;
+  const auto tell = [&](const absl::Status& why, absl::Duration limit) {
+    last = limit;
+    if (std::exchange(waited, limit) == limit) return;
+    std::cerr << "waiting for " << server.url.ToString() << ", up to " << text(limit) << ": "
               << Printable(why.message()) << std::endl;
   };
-  const auto model = FirstModel(server.url, server.api_key, timeout, stop, tell);
+  const auto model = FirstModel(server.url, server.api_key, patience, stop, tell);
   if (!absl::IsUnavailable(model.status()) && !absl::IsDeadlineExceeded(model.status())) {
     return model;
   }
   return absl::Status(
       model.status().code(),
-      absl::StrCat(server.url.ToString(), " has not served within ", limit, ": ",
+      absl::StrCat(server.url.ToString(), " has not served within ", text(last), ": ",
                    model.status().message(),
-                   "; is it running, and is this the port and scheme (http, https) of its API?"));
+                   "; is it running, and is this the port and scheme (http, https; grpc:// of a "
+                   "router) of its API?",
+                   options.waits ? ""
+                                 : " One that is still starting is waited for with "
+                                   "--launch-timeout SECONDS"));
 }
 
 // The key comes from the environment, as for other clients: command lines are seen by everybody.
@@ -149,9 +167,7 @@ absl::StatusOr<Serving> ConnectToHttp(const BenchmarkOptions& options,
   server.body.model = options.model_name;
   Serving serving;
   if (server.body.model.empty()) {
-    ASSIGN_OR_RETURN(
-        const ListedModel listed,
-        AwaitFirstModel(server, absl::Seconds(options.cluster.launch_timeout_s), stop));
+    ASSIGN_OR_RETURN(const ListedModel listed, AwaitFirstModel(server, options.cluster, stop));
     server.body.model = listed.name;
     serving.description.mutable_limits()->set_max_seq_len(listed.max_model_len);
   }
@@ -166,13 +182,18 @@ absl::StatusOr<Serving> ConnectToHttp(const BenchmarkOptions& options,
 
 }  // namespace
 
+std::string Serving::Name() const {
+  if (http.has_value()) return absl::StrCat("the server at ", http->url.ToString());
+  return local != nullptr ? "the cluster launched here" : absl::StrCat("the router at ", address);
+}
+
 absl::Status Serving::Check() const {
   if (http.has_value()) {
     const std::atomic<bool> never = false;
-    return FirstModel(http->url, http->api_key, absl::Seconds(5), never).status();
+    return FirstModel(http->url, http->api_key, {kUntilItAnswers, kUntilItAnswers}, never).status();
   }
   if (local != nullptr) RETURN_IF_ERROR(local->Check());
-  return DescribeCluster(channel, absl::Seconds(5)).status();
+  return DescribeCluster(channel, kUntilItAnswers).status();
 }
 
 void Serving::Refresh() {
@@ -288,7 +309,7 @@ absl::StatusOr<Serving> ConnectToCluster(const BenchmarkOptions& options,
   serving.tls = options.tls;
   const absl::Duration timeout = absl::Seconds(options.cluster.launch_timeout_s);
   ASSIGN_OR_RETURN(serving.channel,
-                   Connect(serving.address, options.tls, std::min(timeout, absl::Seconds(10))));
+                   Connect(serving.address, options.tls, std::min(timeout, kUntilItListens)));
   ASSIGN_OR_RETURN(serving.description, AwaitReady(serving.channel, timeout, [&] {
                      return stop.load() ? absl::CancelledError("interrupted") : absl::OkStatus();
                    }));

@@ -33,6 +33,8 @@ struct Serving {
   // OK when its limits, where they are known, take every request of `dataset`; else as of
   // CheckRequestLengths and CheckPromptLengths.
   absl::Status CheckLengths(const Dataset& dataset) const;
+  // What people know it by: its address, or the cluster that was launched here.
+  std::string Name() const;
   // OK while the cluster can answer.
   absl::Status Check() const;
   // Asks again what serves. What was known stays where nothing answers within 5 s, and over HTTP.

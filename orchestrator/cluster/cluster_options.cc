@@ -93,8 +93,12 @@ void AddClusterFlags(CLI::App& command, ClusterOptions& options) {
       ->check(WholeRange(0, kMaxRankThreads));
   add("--bin-dir", options.bin_dir,
       "where regatta-worker and regatta-router are (default: next to this program)");
-  command.add_option("--launch-timeout", options.launch_timeout_s, "seconds until it must serve")
+  command
+      .add_option("--launch-timeout", options.launch_timeout_s,
+                  "seconds until it must serve; a port behind --url http(s):// at which nothing "
+                  "listens is given 10, unless this is given")
       ->capture_default_str()
+      ->each([&options](const std::string&) { options.waits = true; })
       ->check(FiniteRange(0.001, kOneDayS))
       ->group("Cluster");
 }

@@ -33,6 +33,7 @@ struct ClusterOptions {
   uint32_t threads = 0;  // per CPU rank; 0 = the CPUs shared among ranks
   std::string bin_dir;   // of regatta-worker and regatta-router
   double launch_timeout_s = 120;
+  bool waits = false;  // --launch-timeout was given: also for HTTP that is not spoken yet
   std::vector<std::string> given;  // names of the flags given that only a launch heeds
 };
 

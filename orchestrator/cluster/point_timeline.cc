@@ -3,6 +3,8 @@
 
 #include <cmath>
 
+#include "orchestrator/statistics/quantiles.h"
+
 namespace regatta {
 namespace {
 
@@ -38,6 +40,12 @@ PointTimeline PointTimelineRecorder::Take(int64_t start_ns) {
     timeline.add_router_tokens(static_cast<double>(sample.tokens - router.front().tokens));
   }
   return timeline;
+}
+
+void AddGapQuantiles(const PointSamples& samples, PointTimeline& timeline) {
+  for (double gap_ms : EvenQuantiles({samples.gaps_ms.begin(), samples.gaps_ms.end()}, 101)) {
+    timeline.add_itl_quantiles_ms(Rounded(gap_ms, 1e3));
+  }
 }
 
 }  // namespace regatta

@@ -4,6 +4,7 @@
 #include <cstdint>
 
 #include "orchestrator/load/load_options.h"
+#include "orchestrator/statistics/point_samples.h"
 #include "orchestrator/statistics/thinned_series.h"
 #include "proto/cluster.pb.h"
 #include "proto/results.pb.h"
@@ -37,5 +38,8 @@ class PointTimelineRecorder {
   ThinnedSeries<ClientSample> client_{kMaxTimelineSamples};
   ThinnedSeries<RouterSample> router_{kMaxTimelineSamples};
 };
+
+// How long users waited between tokens, as 101 even quantiles.
+void AddGapQuantiles(const PointSamples& samples, PointTimeline& timeline);
 
 }  // namespace regatta

@@ -7,6 +7,7 @@
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/benchmark/journal.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/statistics/repeats.h"
 
@@ -30,11 +31,10 @@ absl::Status CheckCommand(const SweepReport& begun, const std::string& command,
   const std::string& named = begun.journal().identity().command();
   const std::string before = named.empty() ? "sweep" : named;
   if (before == command) return absl::OkStatus();
-  const bool goes_on = before == "sweep" || before == "recommend" || before == "partition";
   return absl::FailedPreconditionError(absl::StrCat(
       "--resume ", directory, ": was begun by `regatta ", before, "`",
-      goes_on ? absl::StrCat(": regatta ", before, " --resume ", ShellQuoted(directory))
-              : ", which does not go on: run it again"));
+      GoesOn(before) ? absl::StrCat(": regatta ", before, " --resume ", ShellQuoted(directory))
+                     : ", which does not go on: run it again"));
 }
 
 }  // namespace

@@ -88,6 +88,15 @@ std::vector<std::string> FlagsToSend(const CLI::App& command) {
   return flags;
 }
 
+// Help names what is taken; what is not is still known, and refused by its own words.
+void HideRefused(CLI::App& app) {
+  for (CLI::Option* option : app.get_options()) {
+    const std::string name = option->get_name();
+    const bool measures_nothing = name == "--dry-run" || name == "--gpu";
+    if (BelongsToHost(*option) || measures_nothing) option->group("");
+  }
+}
+
 // Flags of the connection are the same before a command and behind it.
 void AddForm(CLI::App& app, const std::string& name, SubmitFlags& flags) {
   Form form{&app, name, MakeSubmittable(name)};
@@ -95,6 +104,7 @@ void AddForm(CLI::App& app, const std::string& name, SubmitFlags& flags) {
   for (const char* of_run : {"--tls-cert", "--tls-key", "--tls-ca", "--insecure"}) {
     app.remove_option(app.get_option(of_run));
   }
+  HideRefused(app);
   AddTlsFlags(app, flags.service.tls);
   AddServiceFlag(app, flags.service);
   app.add_option("--label", flags.label, "what people will know it by")->group(kServiceGroup);

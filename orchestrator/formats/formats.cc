@@ -27,14 +27,14 @@ std::vector<const Format*> Formats() {
           &TrtllmFormat(), &CsvFormat(),    &MarkdownFormat()};
 }
 
-absl::StatusOr<const Format*> FindFormat(const std::string& name) {
+absl::StatusOr<const Format*> FindFormat(const std::string& name, const char* flag = "--format") {
   std::vector<std::string> known;
   for (const Format* format : Formats()) {
     if (format->name == name) return format;
     known.push_back(format->name);
   }
   return absl::InvalidArgumentError(
-      absl::StrCat("--format is '", name, "', must be one of ", absl::StrJoin(known, ", ")));
+      absl::StrCat(flag, " is '", name, "', must be one of ", absl::StrJoin(known, ", ")));
 }
 
 // The elements of an array, else the value itself.
@@ -223,7 +223,9 @@ std::string FormatsHelp() {
   return text;
 }
 
-absl::Status CheckExportFormat(const std::string& format) { return FindFormat(format).status(); }
+absl::Status CheckExportFormat(const std::string& format) {
+  return FindFormat(format, "--export").status();
+}
 
 absl::StatusOr<std::vector<TextFile>> ExportRun(const StoredRun& run, const std::string& format) {
   ASSIGN_OR_RETURN(const Format* chosen, FindFormat(format));

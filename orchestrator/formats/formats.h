@@ -22,7 +22,7 @@ struct TextFile {
 // "aiperf: profile_export_aiperf.json and ..." one line a format; each can be written and read.
 std::string FormatsHelp();
 
-// INVALID_ARGUMENT unless there is a format of that name.
+// INVALID_ARGUMENT unless --export knows a format of that name.
 absl::Status CheckExportFormat(const std::string& format);
 
 // `run` in the format called `format`, some files per point for formats of single points. Figures

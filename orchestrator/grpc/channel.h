@@ -15,8 +15,8 @@ namespace regatta {
 // HOST:PORT of a grpc:// URL. INVALID_ARGUMENT names the URL and what is wrong with it.
 absl::StatusOr<std::string> AddressOfUrl(const std::string& url);
 
-// A channel to host:port, connected within `timeout`; UNAVAILABLE names the address otherwise. TLS
-// errors as in MakeChannelCredentials.
+// A channel to host:port, connected within `timeout`; UNAVAILABLE names the address otherwise,
+// and says so where HTTP is spoken there. TLS errors as in MakeChannelCredentials.
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Connect(const std::string& address,
                                                        const TlsOptions& tls,
                                                        absl::Duration timeout);

@@ -17,7 +17,7 @@ namespace {
 using nlohmann::json;
 
 constexpr absl::Duration kPause = absl::Milliseconds(500);
-constexpr absl::Duration kPatience = absl::Seconds(10);  // with one question: a list is no work
+constexpr absl::Duration kOneQuestion = absl::Seconds(10);  // a list is no work
 
 absl::StatusOr<ListedModel> Ask(const HttpCall& call) {
   ASSIGN_OR_RETURN(const HttpAnswer answer, PerformHttp(call));
@@ -49,21 +49,26 @@ absl::StatusOr<ListedModel> Ask(const HttpCall& call) {
 }  // namespace
 
 absl::StatusOr<ListedModel> FirstModel(const HttpUrl& url, const std::string& api_key,
-                                       absl::Duration timeout, const std::atomic<bool>& stop,
-                                       const std::function<void(const absl::Status&)>& on_retry) {
+                                       const ModelPatience& patience, const std::atomic<bool>& stop,
+                                       const OnModelRetry& on_retry) {
   HttpCall call;
   call.url = url;
   call.url.target = ApiPath(url, "/models");
   call.bearer_token = api_key;
   call.stop = &stop;
-  call.connect_timeout = call.idle_timeout = kPatience;
-  call.deadline = absl::Now() + timeout;
+  call.connect_timeout = call.idle_timeout = kOneQuestion;
+  const absl::Time begun = absl::Now();
+  call.deadline = begun + patience.silent;
+  call.on_answer = [&](const HttpAnswer& answer) {
+    if (answer.status >= 502 && answer.status <= 504) call.deadline = begun + patience.starting;
+    return absl::OkStatus();
+  };
   while (true) {
     const absl::StatusOr<ListedModel> model = Ask(call);
     const bool later =
         absl::IsUnavailable(model.status()) || absl::IsDeadlineExceeded(model.status());
     if (!later || absl::Now() + kPause > call.deadline) return model;
-    if (on_retry) on_retry(model.status());
+    if (on_retry) on_retry(model.status(), call.deadline - begun);
     if (!SleepUnless(stop, kPause)) return absl::CancelledError("interrupted");
   }
 }

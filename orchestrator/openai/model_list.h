@@ -18,12 +18,20 @@ struct ListedModel {
   uint32_t max_model_len = 0;  // tokens in and out of one request; 0 = the server does not tell
 };
 
-// The first model that GET /v1/models lists; asks again until the server answers or `timeout` has
-// passed, and tells `on_retry`, where it is given, why. UNAVAILABLE or DEADLINE_EXCEEDED in the
-// end, UNAUTHENTICATED (with what to do) and the like at once; CANCELLED by `stop`.
-absl::StatusOr<ListedModel> FirstModel(
-    const HttpUrl& url, const std::string& api_key, absl::Duration timeout,
-    const std::atomic<bool>& stop,
-    const std::function<void(const absl::Status& why)>& on_retry = nullptr);
+// How long a server is asked again, from the first question on.
+struct ModelPatience {
+  absl::Duration silent;    // while nothing there speaks HTTP
+  absl::Duration starting;  // once it has answered that it does not serve yet (HTTP 502 to 504)
+};
+
+using OnModelRetry = std::function<void(const absl::Status& why, absl::Duration limit)>;
+
+// The first model that GET /v1/models lists; asks again until the server answers or `patience` is
+// at its end, and tells `on_retry`, where it is given, why and which limit holds. UNAVAILABLE or
+// DEADLINE_EXCEEDED in the end, UNAUTHENTICATED (with what to do) and the like at once; CANCELLED
+// by `stop`.
+absl::StatusOr<ListedModel> FirstModel(const HttpUrl& url, const std::string& api_key,
+                                       const ModelPatience& patience, const std::atomic<bool>& stop,
+                                       const OnModelRetry& on_retry = nullptr);
 
 }  // namespace regatta

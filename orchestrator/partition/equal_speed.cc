@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/partition/drift.h"
 #include "orchestrator/partition/speed_frontier.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/partition_text.h"
@@ -175,6 +176,7 @@ void CompareAtEqualSpeed(const std::vector<double>& user_speeds, double max_ttft
     winner.set_precision(contenders[range.winner].precision);
   }
   NoteDoubts(contenders, partition);
+  if (const std::string drift = DriftNote(sweep); !drift.empty()) partition.add_notes(drift);
 }
 
 }  // namespace regatta

@@ -181,6 +181,7 @@ bool Experiment::MeasureArm(const Arms& arms, size_t place, const std::vector<Pl
     first_error_ = absl::StrCat(CandidateName(candidate), ": ", status.message());
   }
   unusable_ = bench_.Usable();
+  if (!unusable_.ok()) return false;  // no fault of this layout, which may come again
   SetFate(arm, "failed", std::string(status.message()));
   say_(absl::StrCat("! ", CandidateName(candidate), " failed: ", status.message(), "\n"));
   return false;

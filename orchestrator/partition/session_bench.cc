@@ -149,8 +149,11 @@ absl::Status SessionBench::CheckLast(int runs_before) {
 
 absl::Status SessionBench::Usable() {
   RETURN_IF_ERROR(refused_);
-  return options_.url.empty() || session_ == nullptr ? absl::OkStatus()
-                                                     : session_->serving().Check();
+  if (options_.url.empty() || session_ == nullptr) return absl::OkStatus();
+  const absl::Status check = session_->serving().Check();
+  if (check.ok()) return check;
+  return absl::Status(check.code(), absl::StrCat(session_->serving().Name(),
+                                                 " does not serve any more: ", check.message()));
 }
 
 absl::Status SessionBench::Restore() {

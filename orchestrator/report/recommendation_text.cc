@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "orchestrator/statistics/users_at_speed.h"
 
 namespace regatta {
 namespace {
@@ -123,12 +124,17 @@ std::string Wavers(const Recommendation& recommendation) {
   return text;
 }
 
+// Against what the fewest users missed, with fresh prompts where the search had found a load.
+std::string Advice(const Recommendation& recommendation) {
+  if (recommendation.refuted().empty()) return AdviceOn(recommendation.limited_by(), 1);
+  const LoadFigures& refuted = *recommendation.refuted().rbegin();
+  return AdviceOn(refuted.missed(), refuted.concurrency());
+}
+
 std::string Answer(const Recommendation& recommendation, const SearchReport& search) {
   if (recommendation.concurrency() == 0) {
     return absl::StrCat("No load meets it: ", recommendation.limited_by(), "\n",
-                        Refuted(recommendation),
-                        "Ask for less (--min-user-speed, --max-ttft), or try other layouts and "
-                        "precisions (`regatta partition`).\n");
+                        Refuted(recommendation), Advice(recommendation), "\n");
   }
   const LoadFigures& best =
       recommendation.has_confirmed() ? recommendation.confirmed() : recommendation.predicted();

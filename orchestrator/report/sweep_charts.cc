@@ -84,9 +84,9 @@ std::vector<ChartPoint> PointsOverLoad(const PointSeries& series, bool over_rate
   for (const PointReport* point : series.points) {
     const double y = statistic.get(*point);
     if (!known(*point) || !IsKnown(*point, y)) continue;
-    const auto& [rate, concurrency] = LoadOf(point->regatta());
+    const LoadKey load = LoadOf(point->regatta());
     points.push_back(
-        {.x = over_rates ? rate : double(std::max(1u, concurrency)),
+        {.x = over_rates ? load.request_rate : double(std::max(1u, load.concurrency)),
          .y = y,
          .tooltip = absl::StrFormat("%s %.4g, %s", statistic.name, y, Tooltip(*point))});
   }

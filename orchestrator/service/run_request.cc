@@ -74,10 +74,9 @@ absl::Status CheckAllowed(const CLI::App& command, const std::string& kind,
   const std::string first =
       absl::StrCat("--", option->get_lnames().empty() ? "" : option->get_lnames()[0]);
   if (first != name) return BadRequest(name, absl::StrCat("give it as ", first));
-  const std::string group = option->get_group();
-  const bool of_host = (group == "Output" && name != "--markdown") || group == "TLS" ||
-                       name == "--bin-dir" || name == "--resume" || name == "--help";
-  if (of_host) return BadRequest(name, "belongs to the service's host, which decides it itself");
+  if (name == "--help" || BelongsToHost(*option)) {
+    return BadRequest(name, "belongs to the service's host, which decides it itself");
+  }
   return absl::OkStatus();
 }
 
@@ -137,6 +136,12 @@ std::string StoredPath(const std::string& input_dir, absl::string_view flag) {
 }  // namespace
 
 absl::Span<const char* const> FileFlags() { return kFileFlags; }
+
+bool BelongsToHost(const CLI::Option& option) {
+  const std::string name = option.get_name(), group = option.get_group();
+  return (group == "Output" && name != "--markdown") || group == "TLS" || name == "--bin-dir" ||
+         name == "--resume";
+}
 
 std::string CommandOf(const StartRunRequest& request) {
   return request.command().empty() ? SubmittableNames().front() : request.command();

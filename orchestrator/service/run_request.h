@@ -11,6 +11,10 @@
 #include "absl/types/span.h"
 #include "proto/orchestrator.pb.h"
 
+namespace CLI {
+class Option;
+}
+
 namespace regatta {
 
 inline constexpr size_t kMaxInputBytes = size_t{64} << 20;  // of all files of a request together
@@ -18,6 +22,9 @@ inline constexpr char kLocalTarget[] = "local";             // a cluster launche
 
 // Flags whose value is a file: clients send it along.
 absl::Span<const char* const> FileFlags();
+
+// Whether a flag is of the service's host, which decides it itself: no client may give it.
+bool BelongsToHost(const CLI::Option& option);
 
 // The command that is to run: "sweep" where none is named.
 std::string CommandOf(const StartRunRequest& request);

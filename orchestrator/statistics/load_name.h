@@ -1,8 +1,9 @@
 // What a load point is called, and how points are told apart: by the load that was asked for.
 #pragma once
 
+#include <compare>
+#include <cstdint>
 #include <string>
-#include <utility>
 
 #include "proto/results.pb.h"
 
@@ -12,18 +13,24 @@ namespace regatta {
 inline constexpr char kClosedLoop[] = "closed-loop";
 // Of requests that are all due at once.
 inline constexpr char kBurst[] = "burst";
+// Of requests that are due by the data set's timestamps.
+inline constexpr char kTraceReplay[] = "trace";
 
-// Request rate per second, 0 of a closed loop, and concurrency, 0 without a limit. Orders points as
-// a sweep measures them.
-using LoadKey = std::pair<double, uint32_t>;
+// Orders points as a sweep measures them.
+struct LoadKey {
+  double request_rate = 0;    // per second; 0 of a closed loop
+  uint32_t concurrency = 0;   // 0 = without a limit
+  double replay_speedup = 0;  // of a trace; 0 = it is none
 
-inline LoadKey LoadOf(const RegattaInfo& info) {
-  return {info.load().request_rate(), info.concurrency()};
-}
+  auto operator<=>(const LoadKey&) const = default;
+};
 
-// "concurrency 4"; "20 req/s", "20 req/s, at most 8 at once"; "all at once".
+LoadKey LoadOf(const RegattaInfo& info);
+
+// "concurrency 4"; "20 req/s", "20 req/s, at most 8 at once"; "all at once"; "trace replay",
+// "trace replay, 5 times as fast, at most 8 at once".
 std::string LoadName(const LoadKey& load);
-// The same in few characters: "c=4", "20/s", "20/s c=8", "all".
+// The same in few characters: "c=4", "20/s", "20/s c=8", "all", "trace", "trace x5 c=8".
 std::string LoadLabel(const LoadKey& load);
 
 }  // namespace regatta

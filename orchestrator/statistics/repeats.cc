@@ -68,8 +68,8 @@ std::map<Arm, uint32_t> LastRounds(const SweepReport& sweep) {
 
 PointRepeats Agreement(const LoadKey& load, const Runs& runs) {
   PointRepeats repeats;
-  repeats.set_request_rate(load.first);
-  repeats.set_concurrency(load.second);
+  repeats.set_request_rate(load.request_rate);
+  repeats.set_concurrency(load.concurrency);
   repeats.set_runs(runs.size());
   const Runs sound = SoundOf(runs);
   repeats.set_failed_runs(runs.size() - sound.size());
@@ -97,8 +97,8 @@ bool IsSound(const PointReport& run) {
 }
 
 bool IsOf(const PointRepeats& repeats, const PointReport& point) {
-  const LoadKey load = {repeats.request_rate(), repeats.concurrency()};
-  return load == LoadOf(point.regatta()) &&
+  const LoadKey load = LoadOf(point.regatta());
+  return repeats.request_rate() == load.request_rate && repeats.concurrency() == load.concurrency &&
          (repeats.layout().empty() || Arm(repeats.layout(), repeats.precision()) == ArmOf(point));
 }
 

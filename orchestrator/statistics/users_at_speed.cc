@@ -3,6 +3,8 @@
 
 #include <string>
 
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "orchestrator/statistics/user_speed.h"
 
@@ -63,6 +65,26 @@ std::string MissedUsers(const PointReport& point) {
 std::string MissedCondition(const PointReport& point, double speed_tok_s, double max_ttft_ms) {
   const std::string missed = MissedFigure(point, speed_tok_s, max_ttft_ms);
   return missed.empty() ? MissedUsers(point) : missed;
+}
+
+std::string AdviceOn(const std::string& missed, uint32_t users) {
+  const char* fewer = users > 1 ? "fewer users, " : "";
+  const auto says = [&](const char* words) { return absl::StrContains(missed, words); };
+  if (says("failed requests") || says("no request completed")) {
+    return "The errors of its requests are above: what they say comes first.";
+  }
+  if (says("TTFT")) {
+    return absl::StrCat("First tokens come too late: ", fewer,
+                        "prompts in shorter chunks (--max-num-tokens), more GPUs for one copy "
+                        "(--tp), or ask for less (--max-ttft).");
+  }
+  if (says("speed")) {
+    return absl::StrCat("Tokens come too slowly: ", fewer,
+                        "more GPUs for one copy (--tp), a lower precision (--quantization fp8; "
+                        "`regatta partition` tries both), or ask for less (--min-user-speed).");
+  }
+  return "Too few ran at once: a longer run (--num-requests, --max-time-per-point), or room for "
+         "more of them (--max-batch-size).";
 }
 
 bool OnlyTooShort(const PointReport& point, double speed_tok_s, double max_ttft_ms) {

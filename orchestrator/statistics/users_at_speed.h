@@ -1,6 +1,7 @@
 // How many users a system serves at a speed that they are promised.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "proto/results.pb.h"
@@ -18,6 +19,10 @@ UsersAtSpeed FindUsersAtSpeed(const SweepReport& sweep, double speed_tok_s, doub
 // The first of these conditions that the point misses, with both figures; empty when it meets all.
 // A speed of 0 and an infinite TTFT ask nothing.
 std::string MissedCondition(const PointReport& point, double speed_tok_s, double max_ttft_ms);
+
+// What helps against a condition that was missed, in a sentence or two: other users, GPUs, limits,
+// or a longer run. `users`: at how many it was missed; fewer than one are no advice.
+std::string AdviceOn(const std::string& missed, uint32_t users);
 
 // Whether the point misses nothing but length: it is too short to tell how many ran.
 bool OnlyTooShort(const PointReport& point, double speed_tok_s, double max_ttft_ms);

@@ -96,6 +96,7 @@ TEST(LoadShapeTest, PointsBecomeSchedules) {
   EXPECT_THAT(LoadOptionsOf(options, {0, 4}, batch, 1).due_ns,
               ElementsAre(0, 25'000'000, 100'000'000, 225'000'000));
   EXPECT_EQ(DescribeLoadShape(options, {0, 4}).arrival(), "trace");
+  EXPECT_EQ(LoadName(LoadOf(options, {0, 4})), "trace replay, 2 times as fast");
   EXPECT_EQ(DescribeLoadShape({}, {4, 4}).arrival(), "closed-loop");
   EXPECT_EQ(DescribeLoadShape({}, {0, 4, kInf}).arrival(), "burst");
   EXPECT_EQ(DescribeLoadShape({}, {0, 4, 3}).arrival(), "poisson");

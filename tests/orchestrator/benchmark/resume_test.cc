@@ -266,6 +266,45 @@ TEST_F(ResumeTest, APointThatCtrlCCutIsMeasuredAgain) {
   EXPECT_FALSE(fs::exists(run + "/whole.json"));
 }
 
+// What a server measured while it died is no figure of the load: not kept, and measured anew.
+TEST_F(ResumeTest, APointDuringWhichTheServerDiedIsMeasuredAgain) {
+  const std::string address = server_->address();
+  Serve(address, 40);
+  auto child = Start(Sweep("killed"));
+  const absl::Time deadline = absl::Now() + absl::Seconds(90);
+  while (WholePoints() < 1 && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(5));
+  absl::SleepFor(absl::Milliseconds(600));  // into the second
+  server_.reset();
+  ASSERT_EQ(Await(*child), "exit code 1") << Log();
+  const std::string run = RunPath("killed");
+  EXPECT_THAT(Log(),
+              HasSubstr(absl::StrCat("the router at ", address, " does not serve any more")));
+  EXPECT_THAT(Log(), HasSubstr("concurrency 2 is not kept, of whose "));
+  EXPECT_THAT(Log(), HasSubstr("regatta sweep --resume " + run));
+  EXPECT_EQ(Results(run).journal().whole_points(), 1u);
+  EXPECT_EQ(Results(run).points_size(), 1);
+  EXPECT_EQ(Prompts(run).size(), kRequests);
+  Serve(address, 0);
+  ASSERT_EQ(RunToEnd({"sweep", "--resume", run}), kEnded) << Log();
+  EXPECT_EQ(Prompts(run).size(), 4 * kRequests);
+  const SweepReport sweep = Results(run);
+  for (const PointReport& point : sweep.points()) {
+    EXPECT_EQ(point.regatta().failed_requests(), 0u);
+  }
+}
+
+// One that gives requests up and lives has failed them: that is what was measured.
+TEST_F(ResumeTest, FailuresOfAServerThatLivesAreKept) {
+  const std::string address = server_->address();
+  Serve(address, 60'000);
+  more_ = {"--stall-timeout", "0.3", "--warmup", "0", "--no-calibrate"};
+  ASSERT_EQ(RunToEnd(Sweep("whole")), "exit code 3") << Log();
+  const SweepReport sweep = Results(RunPath("whole"));
+  EXPECT_TRUE(sweep.completed());
+  EXPECT_EQ(sweep.journal().whole_points(), 4u);
+  EXPECT_GT(sweep.points(0).regatta().failed_requests(), 0u);
+}
+
 TEST_F(ResumeTest, AnotherSweepIsRefusedByName) {
   const std::string run = Killed();
   const auto refused = [&](std::vector<std::string> arguments, const std::string& why) {

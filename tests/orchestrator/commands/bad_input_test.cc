@@ -18,6 +18,8 @@
 #include "absl/time/clock.h"
 #include "common/model_spec.h"
 #include "orchestrator/cluster/child_process.h"
+#include "orchestrator/grpc/null_server.h"
+#include "orchestrator/openai/null_http_server.h"
 #include "proto/cluster.grpc.pb.h"
 #include "tests/testing/safetensors_writer.h"
 #include "tests/testing/temp_dir.h"
@@ -26,6 +28,7 @@ namespace regatta {
 namespace {
 
 namespace fs = std::filesystem;
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
@@ -365,6 +368,30 @@ TEST_F(BadInputTest, AServerThatIsNotThereIsWaitedForAloud) {
   ::close(mute);
 }
 
+// A wrong port or scheme is told in seconds, as no --launch-timeout asked to wait.
+TEST_F(BadInputTest, AWrongPortIsToldSoon) {
+  const std::string data = WriteLines("data.jsonl", "{\"prompt\":\"x\",\"output_tokens\":4}\n");
+  const auto sweep = [&](const std::string& url) {
+    const absl::Time begun = absl::Now();
+    EXPECT_EQ(Run({"sweep", "--dataset", data, "--concurrency", "1", "--url", url, "--output",
+                   dir_.File("results")}),
+              "exit code 1");
+    EXPECT_LT(absl::Now() - begun, absl::Seconds(30));
+    return Log();
+  };
+  EXPECT_THAT(sweep("http://127.0.0.1:1"),
+              AllOf(HasSubstr("has not served within 10s: "), HasSubstr("Connection refused"),
+                    HasSubstr("is waited for with --launch-timeout SECONDS")));
+  const auto http = NullHttpServer::Start("127.0.0.1:0", NullTiming());
+  ASSERT_TRUE(http.ok()) << http.status();
+  EXPECT_THAT(sweep("grpc://" + (*http)->address()),
+              AllOf(HasSubstr("answers in HTTP, not in gRPC: give http://" + (*http)->address()),
+                    Not(HasSubstr("--tls-cert"))));
+  const auto grpc = NullServer::Start("127.0.0.1:0", NullTiming(), TlsOptions());
+  ASSERT_TRUE(grpc.ok()) << grpc.status();
+  EXPECT_THAT(sweep("http://" + (*grpc)->address()), HasSubstr("grpc:// of a router"));
+}
+
 TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
   const std::string model = Bundled("regatta-dense");
   dir_.Write("open.yml", "a: [1");
@@ -398,6 +425,8 @@ TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
       {{"compare", "--a", "--model " + model, "--b", "--tp 3 --model " + model, "--concurrency",
         "1", "--device", "cpu", "--output", dir_.File("results")},
        "layout tp3 does not fit regatta-dense"},
+      {{"compare", "--a", "--model " + dir_.File("no_model"), "--b", "--model " + model},
+       "/no_model' does not exist"},
       {{"serve", model, "--gpu-memory-utilization", "0.9"},
        "--gpu-memory-utilization is a share of all memory; give --kv-cache-free-gpu-mem-fraction"},
       {{"serve", model, "--api-key", "x"}, "--api-key: everybody on this machine can read"},

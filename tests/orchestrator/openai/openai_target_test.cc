@@ -225,20 +225,41 @@ TEST_F(OpenAiTargetTest, NobodyListens) {
   EXPECT_THAT(ErrorOf(1), HasSubstr("UNAVAILABLE: connection: "));
 }
 
+ModelPatience Patience(double seconds) { return {absl::Seconds(seconds), absl::Seconds(seconds)}; }
+
 TEST(ModelListTest, WaitingForAServerIsBounded) {
   std::atomic<bool> stop = true;
   const HttpUrl nobody = *ParseHttpUrl("http://127.0.0.1:1");
-  EXPECT_EQ(FirstModel(nobody, "", absl::Seconds(60), stop).status().code(),
+  EXPECT_EQ(FirstModel(nobody, "", Patience(60), stop).status().code(),
             absl::StatusCode::kCancelled);
   stop = false;
   Script dripping{{"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n"}};
   for (int i = 0; i < 3'000; ++i) dripping.pieces.push_back("x");
   ScriptedServer server({dripping});
   const int64_t start_ns = RealClock().NowNs();
-  EXPECT_EQ(
-      FirstModel(*ParseHttpUrl(server.url()), "", absl::Milliseconds(300), stop).status().code(),
-      absl::StatusCode::kDeadlineExceeded);
+  EXPECT_EQ(FirstModel(*ParseHttpUrl(server.url()), "", Patience(0.3), stop).status().code(),
+            absl::StatusCode::kDeadlineExceeded);
   EXPECT_LT(RealClock().NowNs() - start_ns, 5'000'000'000);
+}
+
+// A port where nobody listens is soon known, one that says it is loading is waited for.
+TEST(ModelListTest, ADeadPortIsNotWaitedForAsAServerThatStarts) {
+  const std::atomic<bool> stop = false;
+  const HttpUrl nobody = *ParseHttpUrl("http://127.0.0.1:1");
+  const int64_t start_ns = RealClock().NowNs();
+  EXPECT_EQ(FirstModel(nobody, "", {absl::Seconds(1), absl::Seconds(60)}, stop).status().code(),
+            absl::StatusCode::kUnavailable);
+  EXPECT_LT(RealClock().NowNs() - start_ns, 20'000'000'000);
+  const Script loading{{Whole(503, "text/plain", "loading")}, true};
+  ScriptedServer server({loading,
+                         loading,
+                         loading,
+                         loading,
+                         {{Whole(200, "application/json", R"({"data":[{"id":"m"}]})")}, true}});
+  const auto model =
+      FirstModel(*ParseHttpUrl(server.url()), "", {absl::Seconds(1), absl::Seconds(60)}, stop);
+  ASSERT_TRUE(model.ok()) << model.status();
+  EXPECT_EQ(server.requests().size(), 5u);
 }
 
 TEST(ModelListTest, WhoWaitsIsToldWhy) {
@@ -246,17 +267,20 @@ TEST(ModelListTest, WhoWaitsIsToldWhy) {
   ScriptedServer server({{{Whole(503, "text/plain", "loading")}, true},
                          {{Whole(200, "application/json", R"({"data":[{"id":"m"}]})")}, true}});
   std::vector<std::string> told;
-  const auto model = FirstModel(*ParseHttpUrl(server.url()), "", absl::Seconds(20), stop,
-                                [&](const absl::Status& why) { told.push_back(why.ToString()); });
+  const auto model =
+      FirstModel(*ParseHttpUrl(server.url()), "", Patience(20), stop,
+                 [&](const absl::Status& why, absl::Duration limit) {
+                   told.push_back(absl::StrCat(why.ToString(), ", ", absl::FormatDuration(limit)));
+                 });
   ASSERT_TRUE(model.ok()) << model.status();
-  EXPECT_THAT(told, ElementsAre("UNAVAILABLE: HTTP 503: loading"));
+  EXPECT_THAT(told, ElementsAre("UNAVAILABLE: HTTP 503: loading, 20s"));
 }
 
 TEST(ModelListTest, TheFirstModelIsNamed) {
   const std::atomic<bool> stop = false;
   const auto ask = [&](int status, const std::string& body) {
     ScriptedServer server({{{Whole(status, "application/json", body)}, true}});
-    return FirstModel(*ParseHttpUrl(server.url()), "", absl::Seconds(2), stop);
+    return FirstModel(*ParseHttpUrl(server.url()), "", Patience(2), stop);
   };
   const auto first = ask(200, R"({"object":"list","data":[{"id":"org/m"},{"id":"n"}]})");
   EXPECT_EQ(first->name, "org/m");

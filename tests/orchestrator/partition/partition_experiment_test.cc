@@ -48,7 +48,8 @@ class PretendedPool final : public PartitionBench {
     if (stop) return absl::OkStatus();
     if (dies == name && stage.round == 0) return absl::UnavailableError("worker 2 was killed");
     const Law& law = laws_.at(name);
-    const double speed = law.fastest / (1 + point.concurrency / law.knee);
+    const double slower = stage.round == 0 && drifts == name ? drift : 1;
+    const double speed = slower * law.fastest / (1 + point.concurrency / law.knee);
     PointReport& report = *sweep_.add_runs();
     report.mutable_regatta()->set_repeat(load.repeat);
     report.mutable_regatta()->set_layout(LayoutName(candidate.layout));
@@ -75,7 +76,8 @@ class PretendedPool final : public PartitionBench {
   SweepReport& sweep() override { return sweep_; }
 
   std::set<std::string> no_form;
-  std::string dies, stop_at;
+  std::string dies, stop_at, drifts;
+  double drift = 1;  // of its speed, in the sweep
   std::atomic<bool> stop = false;
   absl::Status usable;
   std::vector<std::string> formed, titles;
@@ -208,6 +210,35 @@ TEST_F(PartitionExperimentTest, WhatIsWrongForAllIsToldOnce) {
   pool.usable = absl::NotFoundError("--dataset: no such file");
   EXPECT_EQ(Run(pool), pool.usable);
   EXPECT_THAT(pool.formed, ElementsAre("tp4"));
+}
+
+// A pool that is gone is no fault of the layout, which is tried again when the run goes on.
+TEST_F(PartitionExperimentTest, WhereThePoolIsGoneNoLayoutFailed) {
+  PretendedPool pool(kLaws);
+  pool.dies = "tp4";
+  pool.usable = absl::UnavailableError("the router at pool:9000 does not serve any more");
+  EXPECT_EQ(Run(pool), pool.usable);
+  EXPECT_EQ(Fates(pool)["tp4"], "");
+  EXPECT_EQ(Fates(pool)["pp4"], "dropped");
+}
+
+TEST_F(PartitionExperimentTest, DriftBetweenARoundAndTheSweepIsToldWithBothFigures) {
+  for (const double drift : {0.95, 0.8}) {
+    PretendedPool pool(kLaws);
+    pool.drifts = "dp4";
+    pool.drift = drift;
+    ASSERT_TRUE(Run(pool).ok());
+    const std::string text = EqualSpeedText(pool.sweep().partition());
+    if (drift > 0.9) {
+      EXPECT_THAT(text, Not(HasSubstr("did not stay the same")));
+      continue;
+    }
+    // 100 / (1 + 16 / 40) tok/s, measured in both rounds; nothing of the others.
+    EXPECT_THAT(text, AllOf(HasSubstr("! the pool did not stay the same: "),
+                            HasSubstr("dp4 at concurrency 16 had 71.4 tok/s per user in round 1, "
+                                      "57.1 in the sweep (-20.0 %)"),
+                            HasSubstr("in round 2, 57.1 in the sweep"), Not(HasSubstr("tp4 at"))));
+  }
 }
 
 TEST_F(PartitionExperimentTest, AnInterruptionKeepsWhatThereIs) {

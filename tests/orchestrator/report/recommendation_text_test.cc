@@ -106,8 +106,28 @@ TEST(RecommendationTextTest, SaysWhyNoLoadServesTheGoal) {
   *sweep.mutable_recommendation()->add_refuted() = Figures(4, 49, 5, "mean speed 49.0 tok/s");
   EXPECT_THAT(RecommendationText(sweep),
               AllOf(HasSubstr("No load meets it: c=1: mean speed 9.0 tok/s, below 50\n"),
-                    HasSubstr("Ask for less (--min-user-speed, --max-ttft)"),
-                    HasSubstr("4 users, as the search had it, were not confirmed")));
+                    HasSubstr("4 users, as the search had it, were not confirmed"),
+                    HasSubstr("Tokens come too slowly: fewer users, more GPUs for one copy")));
+}
+
+TEST(RecommendationTextTest, AdviceIsOnTheConditionThatWasMissed) {
+  const auto advice = [](const std::string& limited_by) {
+    SweepReport sweep;
+    sweep.mutable_recommendation()->set_limited_by(limited_by);
+    return RecommendationText(sweep);
+  };
+  EXPECT_THAT(advice("c=1: p5 speed 9.0 tok/s, below 50"),
+              AllOf(HasSubstr("more GPUs"), HasSubstr("lower precision"),
+                    HasSubstr("--min-user-speed"), Not(HasSubstr("fewer users"))));
+  EXPECT_THAT(advice("c=1: p95 TTFT 900 ms, above 500"),
+              AllOf(HasSubstr("shorter chunks (--max-num-tokens)"), HasSubstr("--max-ttft"),
+                    Not(HasSubstr("precision"))));
+  for (const char* running : {"c=1: too short to tell how many of 1 ran: 2 s",
+                              "c=1: 0.90 ran on average, below 0.95 (0.95 x concurrency)"}) {
+    EXPECT_THAT(advice(running), AllOf(HasSubstr("longer run"), HasSubstr("--max-batch-size"),
+                                       Not(HasSubstr("--min-user-speed"))));
+  }
+  EXPECT_THAT(advice("c=1: failed requests: 3"), HasSubstr("The errors of its requests"));
 }
 
 TEST(RecommendationTextTest, OfASearchWithoutGoalTellsItsEndAndOfNoneNothing) {

@@ -568,6 +568,15 @@ TEST_F(OrchestratorTest, TheCommandsOfAPersonWork) {
   command({"cancel", "2"});
   EXPECT_THAT(command({"submit", "--concurrency", "1", "recommend", "--url", url}),
               HasSubstr("--concurrency: give flags of recommend behind `submit recommend`"));
+  for (const char* of : {"sweep", "recommend", "partition"}) {
+    const std::string help = command({"submit", of, "--help"});
+    EXPECT_THAT(help, ::testing::AllOf(HasSubstr("exit code 0"), HasSubstr("--concurrency"),
+                                       HasSubstr("--markdown"), HasSubstr("--tls-cert")));
+    for (const char* refused : {"--output ", "--resume", "--run-dir", "--bin-dir", "--report-json",
+                                "--export", "--dry-run", "--gpu "}) {
+      EXPECT_THAT(help, ::testing::Not(HasSubstr(absl::StrCat("  ", refused)))) << of;
+    }
+  }
   EXPECT_THAT(command({"submit", "--url", url, "--output", "x"}),
               ::testing::AllOf(HasSubstr("exit code 2"), HasSubstr("--output: belongs to")));
 }

@@ -1,0 +1,14 @@
+// Whether what was measured outlived the measuring.
+#pragma once
+
+#include "absl/status/status.h"
+#include "orchestrator/benchmark/serving.h"
+#include "proto/results.pb.h"
+
+namespace regatta {
+
+// OK where no request of `point` failed, or `serving` still answers. Else what died, and how: such
+// figures are of a server that went away, not of the load.
+absl::Status CheckSurvival(const PointReport& point, const Serving& serving);
+
+}  // namespace regatta
