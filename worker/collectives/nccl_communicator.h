@@ -11,7 +11,7 @@
 #include "worker/collectives/nccl_link.h"
 #include "worker/collectives/nccl_token_channel.h"
 #include "worker/collectives/peer_memory.h"
-#include "worker/collectives/sums_beside.h"
+#include "worker/collectives/peer_sums.h"
 
 namespace regatta {
 
@@ -23,9 +23,9 @@ struct Members {
 
 // How a set of members speaks; shared by all communicators over it.
 struct NcclSubset {
-  int communicator = 0;                // the link's
-  std::unique_ptr<PeerMemory> peers;   // null where the members do not map one another's memory
-  std::unique_ptr<SumsBeside> beside;  // null where sums run beside nothing
+  int communicator = 0;               // the link's
+  std::unique_ptr<PeerMemory> peers;  // null where the members do not map one another's memory
+  std::unique_ptr<PeerSums> beside;   // null where sums run beside nothing
 };
 
 // What the communicators of one rank share; it ends when the last of them has gone.

@@ -22,8 +22,8 @@
 #include "kernels/cuda/cuda_ops.h"
 #include "worker/collectives/nccl_communicator.h"
 #include "worker/collectives/nccl_link.h"
+#include "worker/collectives/peer_sums.h"
 #include "worker/collectives/shared_memory_group.h"
-#include "worker/collectives/sums_beside.h"
 
 namespace regatta {
 namespace {
@@ -148,7 +148,7 @@ absl::StatusOr<NcclSubset> NcclGroup::MakeSubset(const Members& members, size_t 
       PeerMemory::Create(link, subset.communicator, (rank() - members.first) / members.stride,
                          members.count, limits, *resources_->ops, deadline));
   if (limits.beside_bytes > 0 && subset.peers != nullptr) {
-    ASSIGN_OR_RETURN(subset.beside, SumsBeside::Create(*subset.peers));
+    ASSIGN_OR_RETURN(subset.beside, PeerSums::Create(*subset.peers));
   }
   return subset;
 }

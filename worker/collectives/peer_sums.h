@@ -1,4 +1,4 @@
-// SumsBeside: sums of one communicator on a stream of their own, beside what the rank's stream
+// PeerSums: sums of one communicator on a stream of their own, beside what the rank's stream
 // does. Knows no NCCL.
 #pragma once
 
@@ -14,11 +14,11 @@
 
 namespace regatta {
 
-class SumsBeside {
+class PeerSums {
  public:
   // `peers` has a place for them (PeerLimits) and must outlive this.
-  static absl::StatusOr<std::unique_ptr<SumsBeside>> Create(const PeerMemory& peers);
-  ~SumsBeside();
+  static absl::StatusOr<std::unique_ptr<PeerSums>> Create(const PeerMemory& peers);
+  ~PeerSums();
 
   // As Communicator::BeginSum and AwaitSum, of a rank whose work is issued on `stream`.
   absl::Status Begin(const Tensor& x, cudaStream_t stream);
@@ -32,7 +32,7 @@ class SumsBeside {
     uint32_t number;
   };
 
-  explicit SumsBeside(const PeerMemory& peers) : peers_(peers) {}
+  explicit PeerSums(const PeerMemory& peers) : peers_(peers) {}
 
   const PeerMemory& peers_;
   cudaStream_t side_ = nullptr;

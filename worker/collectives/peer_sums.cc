@@ -1,5 +1,5 @@
-// Streams and events; see sums_beside.h.
-#include "worker/collectives/sums_beside.h"
+// Streams and events; see peer_sums.h.
+#include "worker/collectives/peer_sums.h"
 
 #include "absl/strings/str_cat.h"
 #include "common/check.h"
@@ -16,8 +16,8 @@ absl::Status CudaStatus(cudaError_t error, const char* what) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<SumsBeside>> SumsBeside::Create(const PeerMemory& peers) {
-  std::unique_ptr<SumsBeside> sums(new SumsBeside(peers));
+absl::StatusOr<std::unique_ptr<PeerSums>> PeerSums::Create(const PeerMemory& peers) {
+  std::unique_ptr<PeerSums> sums(new PeerSums(peers));
   const auto event = [](cudaEvent_t* event) {
     return CudaStatus(cudaEventCreateWithFlags(event, cudaEventDisableTiming), "event");
   };
@@ -28,7 +28,7 @@ absl::StatusOr<std::unique_ptr<SumsBeside>> SumsBeside::Create(const PeerMemory&
   return sums;
 }
 
-SumsBeside::~SumsBeside() {
+PeerSums::~PeerSums() {
   for (cudaEvent_t pushed : pushed_) {
     if (pushed != nullptr) cudaEventDestroy(pushed);
   }
@@ -36,7 +36,7 @@ SumsBeside::~SumsBeside() {
   if (side_ != nullptr) cudaStreamDestroy(side_);
 }
 
-absl::Status SumsBeside::Begin(const Tensor& x, cudaStream_t stream) {
+absl::Status PeerSums::Begin(const Tensor& x, cudaStream_t stream) {
   CHECK_LT(under_way_.size(), size_t{kPeerSumsBeside});
   const uint32_t number = next_++;
   under_way_.push_back({x, number});
@@ -47,7 +47,7 @@ absl::Status SumsBeside::Begin(const Tensor& x, cudaStream_t stream) {
 }
 
 // x is overwritten once it has been pushed.
-absl::Status SumsBeside::Await(cudaStream_t stream) {
+absl::Status PeerSums::Await(cudaStream_t stream) {
   CHECK(!under_way_.empty());
   const Sum sum = under_way_.front();
   under_way_.pop_front();
