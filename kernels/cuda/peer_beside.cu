@@ -13,7 +13,7 @@ constexpr int kMostBlocks = 264;  // two per multiprocessor
 constexpr uint32_t kNumbers = 4096;
 constexpr size_t kAlignment = 256;
 
-// Of a buffer, behind EndOfShots: numbers, flags by slot and source, parts by slot and source.
+// Of a buffer, behind EndOfShots: numbers, flags by slot and source, parts by slot and peer.
 struct BesideArea {
   size_t numbers, flags, parts;
 };
@@ -36,7 +36,8 @@ __host__ __device__ uint32_t* FlagOf(const PeerGroup& group, int owner, uint32_t
 __host__ __device__ Words* BesidePart(const PeerGroup& group, int owner, uint32_t number,
                                       int source) {
   char* const parts = static_cast<char*>(group.buffers[owner]) + AreaOf(group).parts;
-  const size_t index = size_t{number % kBesideSlots} * group.size + source;
+  const int peer = source < owner ? source : source - 1;  // of the owner
+  const size_t index = size_t{number % kBesideSlots} * (group.size - 1) + peer;
   return reinterpret_cast<Words*>(parts + index * group.beside_bytes);
 }
 
@@ -85,7 +86,8 @@ __global__ void __launch_bounds__(kThreads)
 
 size_t PeerBesideBytes(const PeerGroup& group) {
   if (group.beside_bytes == 0) return 0;
-  return AreaOf(group).parts - EndOfShots(group) + kBesideSlots * group.size * group.beside_bytes;
+  const size_t parts = size_t{kBesideSlots} * (group.size - 1) * group.beside_bytes;
+  return AreaOf(group).parts - EndOfShots(group) + parts;
 }
 
 void PreparePeerBeside(const PeerGroup& group, cudaStream_t stream) {
