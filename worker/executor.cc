@@ -292,10 +292,11 @@ absl::Status ShardExecutor::Connect() {
 // Of the largest sum that runs beside products, if any step is so large.
 absl::StatusOr<size_t> ShardExecutor::BesideBytes() const {
   const auto tokens = static_cast<int>(request_.limits().max_num_tokens());
-  if (tokens < kHalvedTokens || spec_.is_moe()) return 0;
+  if (tokens <= kWholeTokens || spec_.is_moe()) return 0;
   ASSIGN_OR_RETURN(const DType dtype,
                    ResolveDType(request_.model().dtype(), spec_, device_.kind()));
-  return HalfSumBytes(spec_, dtype, tokens);
+  const size_t row = spec_.hidden_size * SizeOf(dtype);
+  return row % kSumAlignment == 0 ? HalfSumBytes(spec_, dtype, tokens) : 0;
 }
 
 absl::Status ShardExecutor::Load() {
@@ -357,7 +358,7 @@ absl::Status ShardExecutor::BuildModel() {
       .max_tokens = static_cast<int>(limits_.max_num_tokens),
       .max_rows = static_cast<int>(limits_.num_slots),
       .max_seq_len = static_cast<int>(limits_.max_seq_len),
-      .halved_tokens = communicators_.attention_tp->BesideBytes() > 0 ? kHalvedTokens : 0};
+      .whole_tokens = communicators_.attention_tp->BesideBytes() > 0 ? kWholeTokens : 0};
   ASSIGN_OR_RETURN(model_, Model::Create(spec_, position_, weights_, cache_.layers(), *ops_,
                                          communicators_, step));
   ASSIGN_OR_RETURN(inputs_, StepInputs::Create(limits_, *ops_));
@@ -389,8 +390,10 @@ absl::Status ShardExecutor::BuildFlights() {
 }
 
 StepGraphs::Shapes ShardExecutor::ShapesOfGraphs() const {
-  return {.sizes = GraphSizes(request_.graphs(), static_cast<int>(std::min(
-                                                     limits_.num_slots, limits_.max_num_tokens))),
+  const auto most = static_cast<int>(std::min(limits_.num_slots, limits_.max_num_tokens));
+  std::vector<int> sizes = GraphSizes(request_.graphs(), most);
+  std::erase_if(sizes, [this](int size) { return model_->Halves(size); });
+  return {.sizes = std::move(sizes),
           .contexts = GraphContexts(static_cast<int>(limits_.max_seq_len)),
           .padding = !request_.graphs().exact()};
 }

@@ -58,7 +58,7 @@ class Decoder final : public Model {
   absl::Status Allocate(const StepLimits& limits);
   void RunStage(const ForwardInput& input) override;
   bool Halves(int num_tokens) const override {
-    return halved_tokens_ > 0 && num_tokens >= halved_tokens_;
+    return whole_tokens_ > 0 && num_tokens > whole_tokens_;
   }
   Tensor Logits(const int32_t* rows, int num_rows) override;
 
@@ -75,6 +75,7 @@ class Decoder final : public Model {
   void Embed(const ForwardInput& input, const Step& step);
   void RunLayer(int layer, const AttentionBatch& batch, const Step& step);
   void RunLayersInHalves(const AttentionBatch& batch, const Step& step);
+  void NormInput(const Step& step);
   void Project(int layer, const Step& step);
   void Attend(int layer, const AttentionBatch& batch, const Step& step);
   Activation Attended(int layer, const Step& step);
@@ -99,7 +100,7 @@ class Decoder final : public Model {
   Communicator& tp_;
   Communicator& pipeline_;
   const float eps_;
-  int halved_tokens_ = 0;
+  int whole_tokens_ = 0;
 
   MoeParams moe_;
   std::vector<AttentionParams> attention_;  // per layer of this stage, as the following
@@ -116,12 +117,10 @@ void Decoder::RunStage(const ForwardInput& input) {
   } else {
     pipeline_.Recv(step.residual, pipeline_.rank() - 1, kActivationChannel);
   }
-  const LayerWeights& first = weights_.layers.front();
-  ops_.RmsNorm(step.residual, first.input_norm.tensor, eps_, Normed(*first.qkv, step));
-
   if (Halves(input.attention.num_tokens)) {
     RunLayersInHalves(input.attention, step);
   } else {
+    NormInput(step);
     for (int layer = 0; layer < num_layers(); ++layer) RunLayer(layer, input.attention, step);
   }
   if (!position_.last_stage) {
@@ -153,7 +152,10 @@ void Decoder::RunLayer(int layer, const AttentionBatch& batch, const Step& step)
 void Decoder::RunLayersInHalves(const AttentionBatch& batch, const Step& step) {
   const int64_t middle = (step.tokens / 2 + kGroupRows - 1) / kGroupRows * kGroupRows;
   const Step halves[] = {StepOf(0, middle), StepOf(middle, step.tokens - middle)};
-  for (const Step& half : halves) Project(0, half);
+  for (const Step& half : halves) {
+    NormInput(half);
+    Project(0, half);
+  }
   for (int layer = 0; layer < num_layers(); ++layer) {
     const LayerWeights& weights = weights_.layers[layer];
     const MlpWeights mlp = ViewOf(weights.mlp);
@@ -182,6 +184,12 @@ void Decoder::Embed(const ForwardInput& input, const Step& step) {
   ops_.Embedding(input.token_ids, input.drawn, weights_.embedding.tensor,
                  weights_.shape.first_vocab_row, step.residual);
   tp_.AllReduceSum(step.residual);
+}
+
+// normed = the input of the first layer here.
+void Decoder::NormInput(const Step& step) {
+  const LayerWeights& first = weights_.layers.front();
+  ops_.RmsNorm(step.residual, first.input_norm.tensor, eps_, Normed(*first.qkv, step));
 }
 
 void Decoder::Project(int layer, const Step& step) {
@@ -305,7 +313,7 @@ absl::Status Decoder::Allocate(const StepLimits& limits) {
   if (spec_.is_moe()) RETURN_IF_ERROR(AllocateExperts(tokens));
   if (position_.last_stage) RETURN_IF_ERROR(AllocateHead(limits.max_rows));
   RETURN_IF_ERROR(MakeRope(limits.max_seq_len));
-  halved_tokens_ = spec_.is_moe() ? 0 : limits.halved_tokens;
+  whole_tokens_ = spec_.is_moe() ? 0 : limits.whole_tokens;
 
   moe_ = MoeOf();
   for (int layer = 0; layer < num_layers(); ++layer) {

@@ -25,13 +25,14 @@ struct StepLimits {
   int max_tokens = 0;   // T
   int max_rows = 0;     // N: rows of logits at once
   int max_seq_len = 0;  // positions
-  // Steps of at least so many tokens are computed in two halves, the sums of one beside the
-  // products of the other (Communicator::BeginSum); 0 = none.
-  int halved_tokens = 0;
+  // Steps of more tokens are computed in two halves, the sums of one beside the products of the
+  // other (Communicator::BeginSum); 0 = none are.
+  int whole_tokens = 0;
 };
 
-// Of two H200s: at 2,128 tokens the products of halves lose what the sums beside them gain.
-inline constexpr int kHalvedTokens = 4096;
+// The products of halves of few tokens lose what the sums beside them gain: at 2,128 tokens of the
+// 70B shape they did (two H200s), and by how long sums waited there they gain from here on.
+inline constexpr int kWholeTokens = 6144;
 // Bytes of the largest sum of a half.
 inline size_t HalfSumBytes(const ModelSpec& spec, DType dtype, int max_tokens) {
   const int64_t rows = (max_tokens + 1) / 2 + kGroupRows;
@@ -69,7 +70,7 @@ class Model {
   }
   // Forward without the logits.
   virtual void RunStage(const ForwardInput& input) = 0;
-  // Whether a step of so many tokens is computed in halves, which is not to be recorded.
+  // Whether a step of so many tokens is computed in halves, which may not be replayed.
   virtual bool Halves(int num_tokens) const = 0;
 
   // Float32 logits [N, V] of the whole vocabulary for `num_rows` token rows of the last RunStage,

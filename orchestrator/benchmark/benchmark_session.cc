@@ -311,13 +311,18 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   MakePrintable(report);  // warnings have the server's words
   failed_requests_ += report.regatta().failed_requests();
   Show(report);
-  if (!result.interrupted) RETURN_IF_ERROR(CheckSurvival(report, serving_));
+  // Where it cannot be measured anew by --resume, something is better than nothing.
+  const bool keeps = !GoesOn(record_.command);
+  const absl::Status alive =
+      result.interrupted ? absl::OkStatus() : CheckSurvival(report, serving_, keeps);
+  if (!alive.ok() && !keeps) return alive;
   KeepRun(options_, report, result.interrupted, sweep_);
   timeline.set_run_number(report.regatta().run_number());
   AddGapQuantiles(result.samples, timeline);
-  RETURN_IF_ERROR(Save(std::move(result.samples.requests), timeline, !result.interrupted));
-  PrintEstimate(after, SpeedsOf(sweep_));
-  return absl::OkStatus();
+  RETURN_IF_ERROR(
+      Save(std::move(result.samples.requests), timeline, alive.ok() && !result.interrupted));
+  if (alive.ok()) PrintEstimate(after, SpeedsOf(sweep_));
+  return alive;
 }
 
 void BenchmarkSession::Show(const PointReport& report) const {

@@ -14,7 +14,7 @@ bool IsGone(const absl::Status& check) {
 
 }  // namespace
 
-absl::Status CheckSurvival(const PointReport& point, const Serving& serving) {
+absl::Status CheckSurvival(const PointReport& point, const Serving& serving, bool is_kept) {
   const RegattaInfo& info = point.regatta();
   const bool completed = point.request_info().num_requests() > 0;
   if (completed && info.failed_requests() == 0) return absl::OkStatus();
@@ -23,8 +23,8 @@ absl::Status CheckSurvival(const PointReport& point, const Serving& serving) {
   return absl::Status(
       check.code(),
       absl::StrCat(serving.Name(), " does not serve any more; ", LoadName(LoadOf(info)),
-                   " is not kept, of whose ", info.issued_requests(), " requests ",
-                   info.failed_requests(), " failed: ", check.message()));
+                   is_kept ? "" : " is not kept,", " of whose ", info.issued_requests(),
+                   " requests ", info.failed_requests(), " failed: ", check.message()));
 }
 
 }  // namespace regatta

@@ -7,8 +7,8 @@
 
 namespace regatta {
 
-// OK where no request of `point` failed, or `serving` still answers. Else what died, and how: such
-// figures are of a server that went away, not of the load.
-absl::Status CheckSurvival(const PointReport& point, const Serving& serving);
+// OK where no request of `point` failed, or `serving` still answers. Else what died, how, and
+// whether the point `is_kept`: such figures are of a server that went away, not of the load.
+absl::Status CheckSurvival(const PointReport& point, const Serving& serving, bool is_kept);
 
 }  // namespace regatta

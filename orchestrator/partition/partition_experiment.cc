@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_split.h"
 #include "absl/types/span.h"
 #include "common/layout.h"
 #include "orchestrator/benchmark/run_order.h"
@@ -51,6 +52,8 @@ class Experiment {
   // Loads that an experiment which was cut short measured here are taken from `left`.
   void TakeRecorded(const Candidate& candidate, const ExperimentStage& stage,
                     absl::Span<const PlannedLoad>& left);
+  absl::Status MeasureAgain(const Candidate& candidate, const ExperimentStage& stage,
+                            absl::Span<const PlannedLoad> loads, const absl::Status& failed);
   absl::Status FormAndMeasure(size_t arm, absl::Span<const PlannedLoad> loads,
                               const ExperimentStage& stage);
   std::vector<PlannedLoad> LoadsOfSweep() const;
@@ -182,7 +185,9 @@ bool Experiment::MeasureArm(const Arms& arms, size_t place, const std::vector<Pl
   }
   unusable_ = bench_.Usable();
   if (!unusable_.ok()) return false;  // no fault of this layout, which may come again
-  SetFate(arm, "failed", std::string(status.message()));
+  const std::pair<absl::string_view, absl::string_view> lines =
+      absl::StrSplit(status.message(), absl::MaxSplits('\n', 1));
+  SetFate(arm, "failed", std::string(lines.first));  // what follows are a log's last words
   say_(absl::StrCat("! ", CandidateName(candidate), " failed: ", status.message(), "\n"));
   return false;
 }
@@ -207,11 +212,26 @@ absl::Status Experiment::FormAndMeasure(size_t arm, absl::Span<const PlannedLoad
   if (!seconds.ok()) return seconds.status();
   Entry(arm).set_form_seconds(std::max(Entry(arm).form_seconds(), *seconds));
   Forecast(arm, stage);
-  for (; !loads.empty() && !stop_.load(); loads.remove_prefix(1)) {
-    const absl::Status status = bench_.Measure(candidate, stage, loads.front(), loads.subspan(1));
+  for (bool again = false; !loads.empty() && !stop_.load(); loads.remove_prefix(1)) {
+    absl::Status status = bench_.Measure(candidate, stage, loads.front(), loads.subspan(1));
+    if (!status.ok() && !std::exchange(again, true)) {
+      status = MeasureAgain(candidate, stage, loads, status);
+    }
     if (!status.ok()) return status;
   }
   return absl::OkStatus();
+}
+
+// A process may have died of something else than its layout: formed anew, it is asked once more.
+absl::Status Experiment::MeasureAgain(const Candidate& candidate, const ExperimentStage& stage,
+                                      absl::Span<const PlannedLoad> loads,
+                                      const absl::Status& failed) {
+  if (stop_.load() || !bench_.Usable().ok()) return failed;
+  say_(absl::StrCat("! ", CandidateName(candidate), ": ", failed.message(),
+                    "\n  It is formed and measured once more.\n"));
+  const absl::StatusOr<double> seconds = bench_.Form(candidate);
+  if (!seconds.ok()) return seconds.status();
+  return bench_.Measure(candidate, stage, loads.front(), loads.subspan(1));
 }
 
 bool Experiment::FailedBefore(size_t arm) const {

@@ -15,7 +15,9 @@ constexpr double kHaste = 2;           // times as fast as sequences end, so tha
 // the others wait for long are to be had smaller.
 constexpr uint32_t kFewSequences = 128;
 constexpr double kCarriedByFew = 128, kCarriedByMany = 2048;
-constexpr uint32_t kPatience = 24;  // plans
+constexpr uint32_t kPatience = 24;     // plans
+constexpr double kShortPrompt = 512;   // tokens, on average
+constexpr double kMostFullSteps = 12;  // of a wave that is dealt out
 
 }  // namespace
 
@@ -36,7 +38,9 @@ void PromptPace::Begin(uint32_t decoding, uint32_t running, uint32_t waiting) {
   const uint32_t present = running + waiting;
   NotePresent(decoding, present);
   if (waiting == 0) plans_held_back_ = 0;
-  paced_ = ended_ > 0 && decoding > 0 && !newcomers_ && plans_held_back_ < kPatience;
+  const bool short_wave = mean_prompt_tokens_ <= kShortPrompt &&
+                          present * mean_prompt_tokens_ <= kMostFullSteps * step_tokens_;
+  paced_ = ended_ > 0 && decoding > 0 && short_wave && !newcomers_ && plans_held_back_ < kPatience;
   // Each that decodes ends once in mean_outputs_ steps, and a prompt takes its place.
   const double turnover = present * mean_prompt_tokens_ / std::max(mean_outputs_, 1.0);
   const double carried = present <= kFewSequences ? kCarriedByFew : kCarriedByMany;

@@ -59,7 +59,8 @@ Scheduler::Impl::Impl(const SchedulerOptions& options)
       free_slots_(max_running_),
       free_rows_(options.sampling_rows),
       records_(options.max_inflight),
-      lengths_(options.expected_output_tokens) {}
+      lengths_(options.expected_output_tokens),
+      pace_(options.limits.max_num_tokens()) {}
 
 absl::Status Scheduler::Impl::CheckSpec(const SequenceSpec& spec) const {
   const uint64_t tokens = spec.tokens.size();

@@ -254,12 +254,14 @@ TEST_P(PeerAllReduceTest, SumsAreThoseOfTheHostBitForBit) {
 // Pushed by copies, two under way; every slot is used again and again, with more and with less.
 template <typename T>
 void CheckSumsBeside(DType dtype, const Shape& shape) {
-  constexpr size_t kMost = 64 << 10;
-  const Peers peers(shape.ranks, shape.devices, 4096, 8192, kMost);
+  constexpr uint32_t kFirst = 4085;  // flags begin anew at 4,095
+  // More than a grid of threads takes at once, where kernels of other ranks have room beside it.
+  const size_t most = shape.devices >= shape.ranks || shape.ranks == 2 ? 4 << 20 : 64 << 10;
+  const Peers peers(shape.ranks, shape.devices, 4096, 8192, most);
   Random random(TestSeed());
   std::vector<Round<T>> rounds;
   for (int repeat = 0; repeat < 3; ++repeat) {
-    for (const size_t bytes : {kMost, size_t{16}, size_t{4112}, kMost, size_t{8192}}) {
+    for (const size_t bytes : {most, size_t{16}, size_t{4112}, most, size_t{8192}}) {
       rounds.push_back(MakeRound<T>(peers, random, bytes / sizeof(T)));
     }
   }
@@ -271,10 +273,11 @@ void CheckSumsBeside(DType dtype, const Shape& shape) {
     peers.Use(rank);
     for (uint32_t number = 0; number <= count; ++number) {
       if (number < count) {
-        Check(PushBeside(peers.group(rank), sum(rank, number), number, peers.stream(rank)));
+        Check(
+            PushBeside(peers.group(rank), sum(rank, number), kFirst + number, peers.stream(rank)));
       }
       if (number == 0) continue;
-      AddPushed(peers.group(rank), sum(rank, number - 1), number - 1, peers.stream(rank));
+      AddPushed(peers.group(rank), sum(rank, number - 1), kFirst + number - 1, peers.stream(rank));
     }
   }
   peers.Sync();

@@ -30,9 +30,10 @@ class Communicator : public Reducer {
   virtual void Send(const Tensor& x, int peer, int channel) = 0;
   virtual void Recv(const Tensor& x, int peer, int channel) = 0;
   // Sums that run beside what is issued after them. BeginSum is AllReduceSum of an `x` of at most
-  // BesideBytes() bytes, nobody touches which before the AwaitSum that is its own: awaited in the
-  // order in which they began, at most kSumsBeside under way. Between the first BeginSum and the
-  // last AwaitSum no other collective is called. Not to be replayed: a graph may hold them once.
+  // BesideBytes() bytes, a multiple of kSumAlignment, nobody touches which before the AwaitSum that
+  // is its own: awaited in the order in which they began, at most kSumsBeside under way. Between
+  // the first BeginSum and the last AwaitSum no other collective is called. Not to be replayed: a
+  // graph may hold them once.
   virtual void BeginSum(const Tensor& x) { AllReduceSum(x); }
   virtual void AwaitSum() {}
   // 0 where sums run beside nothing.
@@ -47,6 +48,7 @@ class Communicator : public Reducer {
 };
 
 inline constexpr int kSumsBeside = 2;
+inline constexpr size_t kSumAlignment = 16;  // bytes that their size is a multiple of
 
 // Channels of Send/Recv: activations flow down the pipeline, sampled ids flow back to the first
 // stage.

@@ -180,13 +180,17 @@ NcclResources::~NcclResources() {
   if (!AwaitIdle(stream, *link, absl::Now() + kIdleTimeout).ok()) {
     link->Fail(absl::UnavailableError("the rank has left")).IgnoreError();  // ends kernels' waits
   }
+  const auto is_idle = [this] {
+    bool idle = cudaStreamQuery(stream) != cudaErrorNotReady;
+    for (const auto& [members, subset] : subsets) {
+      idle &= subset.beside == nullptr || subset.beside->Idle();
+    }
+    return idle;
+  };
   const absl::Time deadline = absl::Now() + kIdleTimeout;
-  while (cudaStreamQuery(stream) == cudaErrorNotReady && absl::Now() < deadline) {
-    absl::SleepFor(absl::Milliseconds(1));
-  }
+  while (!is_idle() && absl::Now() < deadline) absl::SleepFor(absl::Milliseconds(1));
   // What a kernel or a copy may still use can neither be unmapped nor freed.
-  bool idle = cudaStreamQuery(stream) != cudaErrorNotReady;
-  for (auto& [members, subset] : subsets) idle &= subset.beside == nullptr || subset.beside->Idle();
+  const bool idle = is_idle();
   for (auto& [members, subset] : subsets) {
     if (idle && subset.peers != nullptr) subset.peers->Unmap();
   }

@@ -33,8 +33,11 @@ class PeerMemory {
   const PeerGroup& group() const { return group_; }
   // Forgets the peers' memory. Nothing that uses it may be running.
   void Unmap();
-  // Keeps this rank's own memory for ever, when a peer may still write to it.
-  void Leak() { new Buffer(std::move(memory_)); }
+  // Keeps this rank's own memory and what it mapped for ever, when they may still be written to.
+  void Leak() {
+    new Buffer(std::move(memory_));
+    opened_.clear();
+  }
 
  private:
   // What a rank tells the others about its memory.

@@ -10,6 +10,7 @@
 #include <set>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/layout.h"
 #include "orchestrator/partition/equal_speed.h"
 #include "orchestrator/report/partition_text.h"
@@ -46,7 +47,10 @@ class PretendedPool final : public PartitionBench {
     const std::string name = CandidateName(candidate);
     if (stop_at == name) stop = true;
     if (stop) return absl::OkStatus();
-    if (dies == name && stage.round == 0) return absl::UnavailableError("worker 2 was killed");
+    if (dies == name && stage.round == 0 && deaths > 0) {
+      --deaths;
+      return absl::UnavailableError("worker 2 was killed\nregatta-worker: its last words");
+    }
     const Law& law = laws_.at(name);
     const double slower = stage.round == 0 && drifts == name ? drift : 1;
     const double speed = slower * law.fastest / (1 + point.concurrency / law.knee);
@@ -77,6 +81,7 @@ class PretendedPool final : public PartitionBench {
 
   std::set<std::string> no_form;
   std::string dies, stop_at, drifts;
+  int deaths = 1000;
   double drift = 1;  // of its speed, in the sweep
   std::atomic<bool> stop = false;
   absl::Status usable;
@@ -210,6 +215,24 @@ TEST_F(PartitionExperimentTest, WhatIsWrongForAllIsToldOnce) {
   pool.usable = absl::NotFoundError("--dataset: no such file");
   EXPECT_EQ(Run(pool), pool.usable);
   EXPECT_THAT(pool.formed, ElementsAre("tp4"));
+}
+
+TEST_F(PartitionExperimentTest, WhoseRankDiedOnceIsMeasuredOnceMore) {
+  PretendedPool pool(kLaws);
+  pool.dies = "tp4";
+  pool.deaths = 1;
+  ASSERT_TRUE(Run(pool).ok());
+  EXPECT_EQ(Fates(pool)["tp4"], "swept");
+  EXPECT_THAT(said_, HasSubstr("! tp4: worker 2 was killed"));
+  EXPECT_EQ(std::count(pool.formed.begin(), pool.formed.end(), "tp4"), 4)  // three stages
+      << absl::StrJoin(pool.formed, " ");
+  PretendedPool twice(kLaws);
+  twice.dies = "tp4";
+  twice.deaths = 2;
+  ASSERT_TRUE(Run(twice).ok());
+  EXPECT_EQ(Fates(twice)["tp4"], "failed");
+  EXPECT_THAT(CandidatesText(twice.sweep()),
+              AllOf(HasSubstr("failed: worker 2 was killed"), Not(HasSubstr("last words"))));
 }
 
 // A pool that is gone is no fault of the layout, which is tried again when the run goes on.

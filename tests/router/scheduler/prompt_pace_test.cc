@@ -6,7 +6,7 @@
 namespace regatta {
 namespace {
 
-constexpr uint32_t kPrompt = 128, kOutputs = 128;
+constexpr uint32_t kPrompt = 128, kOutputs = 128, kStep = 8192;
 
 // 64 users who have been there for a while, 128 tokens in and out: half a prompt a step is what
 // keeps them running.
@@ -29,7 +29,7 @@ class PromptPaceTest : public testing::Test {
     if (taken < waiting) pace_.HeldBack();
     return taken;
   }
-  PromptPace pace_;
+  PromptPace pace_{kStep};
   uint32_t decoding_ = 40, present_ = 64;
 };
 
@@ -48,11 +48,11 @@ TEST_F(PromptPaceTest, WhoComesAloneJoins) {
 }
 
 TEST_F(PromptPaceTest, WholePromptsAreTakenAndMadeUpFor) {
-  for (int i = 0; i < 500; ++i) pace_.Ended(8 * kPrompt, 64 * kOutputs);
-  EXPECT_EQ(Plan(16, 8 * kPrompt), 1u);
+  for (int i = 0; i < 500; ++i) pace_.Ended(4 * kPrompt, 64 * kOutputs);
+  EXPECT_EQ(Plan(16, 4 * kPrompt), 1u);
   int plans = 1;
-  while (Plan(15, 8 * kPrompt) == 0) ++plans;
-  EXPECT_EQ(plans, 8);
+  while (Plan(15, 4 * kPrompt) == 0) ++plans;
+  EXPECT_EQ(plans, 4);
 }
 
 TEST_F(PromptPaceTest, AnUnusuallyLongPromptIsNotMadeUpFor) {
@@ -65,7 +65,7 @@ TEST_F(PromptPaceTest, AnUnusuallyLongPromptIsNotMadeUpFor) {
 TEST_F(PromptPaceTest, IdleStepsAreNotSaved) { EXPECT_EQ(Plan(16), 1u); }
 
 TEST(PromptPaceStartTest, NoPaceBeforeASequenceHasEnded) {
-  PromptPace pace;
+  PromptPace pace(kStep);
   for (int i = 0; i < 100; ++i) {
     pace.Begin(40, 40, 24);
     for (int taken = 0; taken < 24; ++taken) {
@@ -99,10 +99,24 @@ TEST_F(PromptPaceTest, ManyAreDealtOutInLargerPieces) {
   decoding_ = 600;
   GetUsed();
   EXPECT_EQ(Plan(64), 16u) << "2,048 tokens, though five end in a step";
-  present_ = 2000;
-  decoding_ = 1900;
+  for (int i = 0; i < 500; ++i) pace_.Ended(kPrompt, kOutputs / 8);
+  EXPECT_EQ(Plan(200), 80u) << "twice as many as end in a step";
+}
+
+TEST_F(PromptPaceTest, LongPromptsAreNotDealtOut) {
+  for (int i = 0; i < 500; ++i) pace_.Ended(4 * kPrompt, 4 * kOutputs);
+  EXPECT_LT(Plan(16), 16u);
+  for (int i = 0; i < 500; ++i) pace_.Ended(4 * kPrompt + 1, 4 * kOutputs);
+  EXPECT_EQ(Plan(16), 16u);
+}
+
+TEST_F(PromptPaceTest, WavesOfManyFullStepsAreLeftAsTheyAre) {
+  present_ = 12 * kStep / kPrompt;
+  decoding_ = present_ - 64;
   GetUsed();
-  EXPECT_EQ(Plan(64), 32u) << "twice as many as end in a step";
+  EXPECT_LT(Plan(64), 64u);
+  ++present_;
+  EXPECT_EQ(Plan(64), 64u);
 }
 
 TEST_F(PromptPaceTest, PatienceEndsForAllWhoWait) {
