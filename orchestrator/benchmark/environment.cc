@@ -31,21 +31,6 @@ std::string CpuName() {
   return "";
 }
 
-GpuDescription DescribeGpu(const GpuFacts& facts, uint32_t index) {
-  GpuDescription gpu;
-  gpu.set_index(index);
-  gpu.set_name(facts.name);
-  gpu.set_used(facts.used);
-  gpu.set_pci_id(facts.pci_id);
-  gpu.set_memory_gb(facts.memory_bytes / std::exp2(30));
-  gpu.set_power_limit_w(facts.power_limit_mw.value_or(0) / 1e3);
-  gpu.set_max_sm_clock_mhz(facts.sm_clock_max_mhz.value_or(0));
-  gpu.set_application_sm_clock_mhz(facts.application_clock_mhz.value_or(0));
-  gpu.set_nvlinks(facts.active_nvlinks);
-  if (facts.numa_node.has_value()) gpu.set_numa_node(*facts.numa_node);
-  return gpu;
-}
-
 }  // namespace
 
 Environment DescribeEnvironment(const ClusterDescription& cluster) {
@@ -79,7 +64,9 @@ void DescribeGpus(const DoctorFacts& facts, Environment& environment) {
     if (library.name == "NCCL") environment.set_nccl(LibraryVersionText(library.version));
   }
   for (size_t i = 0; i < inventory.gpus.size(); ++i) {
-    *environment.add_gpus() = DescribeGpu(inventory.gpus[i], i);
+    GpuDescription& gpu = *environment.add_gpus();
+    gpu = DescribeGpu(inventory.gpus[i]);
+    gpu.set_index(i);
   }
   for (const std::vector<bool>& row : inventory.peer_access) {
     std::string digits;
