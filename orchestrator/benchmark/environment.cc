@@ -8,12 +8,14 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -29,6 +31,33 @@ std::string CpuName() {
     }
   }
   return "";
+}
+
+// What the workers say, one value where they agree: "570.10, 580.65".
+template <typename TextOf>
+std::string Told(const ClusterDescription& cluster, TextOf text_of) {
+  std::set<std::string> texts;
+  for (const PoolWorker& worker : cluster.workers()) {
+    texts.insert(text_of(worker.description().gpu_software()));
+  }
+  texts.erase("");
+  return absl::StrJoin(texts, ", ");
+}
+
+void DescribeGpusOfWorkers(const ClusterDescription& cluster, Environment& environment) {
+  using Software = const GpuSoftware&;
+  environment.set_driver(Told(cluster, [](Software s) { return s.driver(); }));
+  environment.set_driver_cuda(
+      Told(cluster, [](Software s) { return CudaVersionText(s.driver_cuda()); }));
+  environment.set_built_cuda(Told(cluster, [](Software s) { return CudaVersionText(s.cuda()); }));
+  environment.set_nccl(Told(cluster, [](Software s) { return LibraryVersionText(s.nccl()); }));
+  for (int i = 0; i < cluster.workers_size(); ++i) {
+    if (!cluster.workers(i).description().has_gpu()) continue;
+    GpuDescription& gpu = *environment.add_gpus();
+    gpu = cluster.workers(i).description().gpu();
+    gpu.set_index(i);
+    gpu.set_used(cluster.workers(i).group() >= 0);
+  }
 }
 
 }  // namespace
@@ -51,6 +80,7 @@ Environment DescribeEnvironment(const ClusterDescription& cluster) {
   for (const auto& [device, count] : devices) {
     environment.add_devices(absl::StrCat(count, " x ", device));
   }
+  DescribeGpusOfWorkers(cluster, environment);
   return environment;
 }
 
@@ -63,6 +93,7 @@ void DescribeGpus(const DoctorFacts& facts, Environment& environment) {
   for (const LibraryFacts& library : facts.build.libraries) {
     if (library.name == "NCCL") environment.set_nccl(LibraryVersionText(library.version));
   }
+  environment.clear_gpus();
   for (size_t i = 0; i < inventory.gpus.size(); ++i) {
     GpuDescription& gpu = *environment.add_gpus();
     gpu = DescribeGpu(inventory.gpus[i]);
