@@ -3,6 +3,7 @@
 
 #include <cuda_runtime.h>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "kernels/cuda/cuda_ops.h"
 #include "worker/collectives/nccl_group.h"
@@ -19,6 +20,15 @@ class CudaDevice final : public Device {
   std::string name() const override { return properties_.name; }
   uint64_t memory_bytes() const override { return properties_.totalGlobalMem; }
   int num_threads() const override { return num_threads_; }
+  GpuIdentity gpu() const override {
+    GpuIdentity gpu;
+    char id[32] = "";
+    cudaDeviceGetPCIBusId(id, sizeof(id), index_);
+    gpu.pci_id = absl::AsciiStrToLower(id);
+    cudaRuntimeGetVersion(&gpu.cuda_version);
+    gpu.nccl_version = NcclVersion();
+    return gpu;
+  }
 
   absl::StatusOr<std::unique_ptr<Ops>> MakeOps() override {
     std::string error;

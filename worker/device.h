@@ -15,6 +15,13 @@
 
 namespace regatta {
 
+// By what its GPU is known to others, and what this process computes with there.
+struct GpuIdentity {
+  std::string pci_id;    // as in /sys/bus/pci/devices; empty: there is no GPU
+  int cuda_version = 0;  // of the runtime: 13000 = 13.0
+  int nccl_version = 0;  // 22809 = 2.28.9
+};
+
 class Device {
  public:
   virtual ~Device() = default;
@@ -23,6 +30,7 @@ class Device {
   // Of the device; of the host, for CPU ranks: what this process may use.
   virtual uint64_t memory_bytes() const = 0;
   virtual int num_threads() const = 0;
+  virtual GpuIdentity gpu() const { return {}; }
 
   // Operations for one rank. UNAVAILABLE when the device cannot be opened.
   virtual absl::StatusOr<std::unique_ptr<Ops>> MakeOps() = 0;

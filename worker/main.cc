@@ -25,6 +25,7 @@
 #include "common/status_macros.h"
 #include "worker/address.h"
 #include "worker/device.h"
+#include "worker/gpu_watch.h"
 #include "worker/health_report.h"
 #include "worker/service.h"
 #include "worker/supervisor.h"
@@ -42,6 +43,8 @@ struct Flags {
   std::string device;
   std::string devices;
   std::string address_file;
+  std::string nvml = kNvmlLibrary;
+  std::string gpu;  // PCI id of the GPU to be read; empty = the device's
   int threads = 0;  // 0 = the host's cores / workers
   double hang_timeout_s = 60;
   bool report_health = false;
@@ -107,7 +110,10 @@ absl::Status Serve(const Flags& flags, const sigset_t& signals) {
   ASSIGN_OR_RETURN(const std::unique_ptr<Device> device,
                    OpenDevice(flags.device.empty() ? ListDevices().front() : flags.device,
                               flags.threads > 0 ? flags.threads : DefaultThreads(1)));
-  WorkerService service(*device);
+  GpuIdentity gpu = device->gpu();
+  if (!flags.gpu.empty()) gpu.pci_id = flags.gpu;
+  const GpuWatch watch(flags.nvml, gpu);
+  WorkerService service(*device, &watch);
   int port = 0;
   ASSIGN_OR_RETURN(const std::unique_ptr<grpc::Server> server, StartServer(flags, service, port));
   const std::string address = WithPort(flags.listen, port);
@@ -194,6 +200,9 @@ int Main(int argc, char** argv) {
       ->capture_default_str();
   app.add_flag("--report-health", flags.report_health,
                "print a line twice a second for as long as it answers")
+      ->group("");
+  app.add_option("--nvml", flags.nvml, "library that is asked what the GPU says")->group("");
+  app.add_option("--gpu", flags.gpu, "PCI id of the GPU to be read, for tests on CPU ranks")
       ->group("");
   app.add_flag("--exit-with-parent", flags.exit_with_parent, "end when the parent process does");
   AddTlsFlags(app, flags.tls);

@@ -122,12 +122,13 @@ void RunSession::CollectSteps() {
   }
 }
 
-void RunSession::SendHeartbeat() {
+void RunSession::SendHeartbeat(const std::optional<GpuReading>& gpu) {
   if (!started_) return;
   RunResponse response;
   response.mutable_heartbeat()->set_received(received_);
   response.mutable_heartbeat()->set_launched(launched_);
   response.mutable_heartbeat()->set_completed(completed_);
+  if (gpu.has_value()) *response.mutable_heartbeat()->mutable_gpu() = *gpu;
   Send(std::move(response));
 }
 

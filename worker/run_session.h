@@ -38,9 +38,9 @@ class RunSession final : public grpc::ServerBidiReactor<RunRequest, RunResponse>
   // Executes plans until the stream ends, fails or is fenced; then gives the rank back and closes
   // the stream. Call on the thread that `launch` provides.
   void ExecutePlans();
-  // Tells the router how far this rank has come. Does nothing before the first and after the last
-  // message.
-  void SendHeartbeat();
+  // Tells the router how far this rank has come, and what its GPU says. Does nothing before the
+  // first and after the last message.
+  void SendHeartbeat(const std::optional<GpuReading>& gpu);
   // Ends the session soon; the first reason counts. Thread-safe.
   void Fence(const absl::Status& reason) ABSL_LOCKS_EXCLUDED(mutex_);
 

@@ -33,8 +33,11 @@ RouterCall CallOf(grpc::ServerContext& context) {
 
 }  // namespace
 
-WorkerService::WorkerService(Device& device)
-    : device_(device), lifecycle_(device), heartbeat_thread_([this] { SendHeartbeats(); }) {}
+WorkerService::WorkerService(Device& device, const GpuWatch* gpu)
+    : device_(device),
+      gpu_(gpu),
+      lifecycle_(device),
+      heartbeat_thread_([this] { SendHeartbeats(); }) {}
 
 WorkerService::~WorkerService() {
   stopping_.Notify();
@@ -59,6 +62,7 @@ grpc::Status WorkerService::Describe(grpc::ServerContext*, const DescribeRequest
   response->set_commit(BuildCommit());
   response->set_pid(static_cast<uint32_t>(getpid()));
   response->set_threads(static_cast<uint32_t>(device_.num_threads()));
+  if (gpu_ != nullptr) gpu_->Describe(*response);
   lifecycle_.Describe(*response);
   return grpc::Status::OK;
 }
@@ -115,7 +119,8 @@ void WorkerService::SendHeartbeats() {
       absl::MutexLock lock(&mutex_);
       session = session_.lock();
     }
-    if (session != nullptr) session->SendHeartbeat();
+    if (session == nullptr) continue;
+    session->SendHeartbeat(gpu_ != nullptr ? gpu_->Newest() : std::nullopt);
   }
 }
 

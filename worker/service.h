@@ -9,6 +9,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "proto/worker.grpc.pb.h"
+#include "worker/gpu_watch.h"
 #include "worker/rank_lifecycle.h"
 #include "worker/run_session.h"
 
@@ -17,8 +18,8 @@ namespace regatta {
 // Blocking handlers but for Run, whose reads, writes and end must not wait for one another.
 class WorkerService final : public Worker::WithCallbackMethod_Run<Worker::Service> {
  public:
-  // `device` must outlive it.
-  explicit WorkerService(Device& device);
+  // `device` and `gpu` must outlive it; without `gpu` nothing is told of one.
+  explicit WorkerService(Device& device, const GpuWatch* gpu = nullptr);
   // After the server has shut down.
   ~WorkerService() override;
 
@@ -42,6 +43,7 @@ class WorkerService final : public Worker::WithCallbackMethod_Run<Worker::Servic
   void SendHeartbeats();
 
   Device& device_;
+  const GpuWatch* const gpu_;
   RankLifecycle lifecycle_;
   absl::Mutex mutex_;
   std::weak_ptr<RunSession> session_ ABSL_GUARDED_BY(mutex_);  // the newest that runs

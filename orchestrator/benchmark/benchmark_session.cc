@@ -31,6 +31,7 @@
 #include "orchestrator/cluster/cluster_client.h"
 #include "orchestrator/cluster/cluster_text.h"
 #include "orchestrator/cluster/point_timeline.h"
+#include "orchestrator/cluster/remote_gpu_meter.h"
 #include "orchestrator/commands/commands.h"
 #include "orchestrator/doctor/finding.h"
 #include "orchestrator/doctor/gpu_meter.h"
@@ -294,10 +295,12 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   LoadOptions shape = LoadOptionsOf(options_.load, point, batch, options_.random_seed);
   shape.threads = ClientThreads(options_.load, point);
   GpuMeter meter(kNvmlLibrary, facts_.gpus.ok() ? *facts_.gpus : GpuInventory());
+  RemoteGpuMeter remote_meter(options_.url.empty() ? nullptr : serving_.channel);
   ClusterMonitor monitor(serving_.channel);  // last: what it averages is the load alone
   LoadResult result = Load(LabelOf(load), batch, std::move(shape), monitor, Ahead(point, after));
   PointTimeline timeline = monitor.Finish(result.start_ns, *context.mutable_regatta());
   meter.Finish(result.start_ns, *context.mutable_regatta(), timeline);
+  remote_meter.Finish(before, result.start_ns, *context.mutable_regatta(), timeline);
   serving_.Refresh();
   context.mutable_regatta()->set_layout_change(LayoutChange(before, serving_.description));
   context.mutable_regatta()->set_cut_short(result.cut_short);

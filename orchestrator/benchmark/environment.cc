@@ -8,12 +8,14 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
+#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
 
@@ -31,19 +33,31 @@ std::string CpuName() {
   return "";
 }
 
-GpuDescription DescribeGpu(const GpuFacts& facts, uint32_t index) {
-  GpuDescription gpu;
-  gpu.set_index(index);
-  gpu.set_name(facts.name);
-  gpu.set_used(facts.used);
-  gpu.set_pci_id(facts.pci_id);
-  gpu.set_memory_gb(facts.memory_bytes / std::exp2(30));
-  gpu.set_power_limit_w(facts.power_limit_mw.value_or(0) / 1e3);
-  gpu.set_max_sm_clock_mhz(facts.sm_clock_max_mhz.value_or(0));
-  gpu.set_application_sm_clock_mhz(facts.application_clock_mhz.value_or(0));
-  gpu.set_nvlinks(facts.active_nvlinks);
-  if (facts.numa_node.has_value()) gpu.set_numa_node(*facts.numa_node);
-  return gpu;
+// What the workers say, one value where they agree: "570.10, 580.65".
+template <typename TextOf>
+std::string Told(const ClusterDescription& cluster, TextOf text_of) {
+  std::set<std::string> texts;
+  for (const PoolWorker& worker : cluster.workers()) {
+    texts.insert(text_of(worker.description().gpu_software()));
+  }
+  texts.erase("");
+  return absl::StrJoin(texts, ", ");
+}
+
+void DescribeGpusOfWorkers(const ClusterDescription& cluster, Environment& environment) {
+  using Software = const GpuSoftware&;
+  environment.set_driver(Told(cluster, [](Software s) { return s.driver(); }));
+  environment.set_driver_cuda(
+      Told(cluster, [](Software s) { return CudaVersionText(s.driver_cuda()); }));
+  environment.set_built_cuda(Told(cluster, [](Software s) { return CudaVersionText(s.cuda()); }));
+  environment.set_nccl(Told(cluster, [](Software s) { return LibraryVersionText(s.nccl()); }));
+  for (int i = 0; i < cluster.workers_size(); ++i) {
+    if (!cluster.workers(i).description().has_gpu()) continue;
+    GpuDescription& gpu = *environment.add_gpus();
+    gpu = cluster.workers(i).description().gpu();
+    gpu.set_index(i);
+    gpu.set_used(cluster.workers(i).group() >= 0);
+  }
 }
 
 }  // namespace
@@ -66,6 +80,7 @@ Environment DescribeEnvironment(const ClusterDescription& cluster) {
   for (const auto& [device, count] : devices) {
     environment.add_devices(absl::StrCat(count, " x ", device));
   }
+  DescribeGpusOfWorkers(cluster, environment);
   return environment;
 }
 
@@ -78,8 +93,11 @@ void DescribeGpus(const DoctorFacts& facts, Environment& environment) {
   for (const LibraryFacts& library : facts.build.libraries) {
     if (library.name == "NCCL") environment.set_nccl(LibraryVersionText(library.version));
   }
+  environment.clear_gpus();
   for (size_t i = 0; i < inventory.gpus.size(); ++i) {
-    *environment.add_gpus() = DescribeGpu(inventory.gpus[i], i);
+    GpuDescription& gpu = *environment.add_gpus();
+    gpu = DescribeGpu(inventory.gpus[i]);
+    gpu.set_index(i);
   }
   for (const std::vector<bool>& row : inventory.peer_access) {
     std::string digits;

@@ -7,10 +7,12 @@
 
 namespace regatta {
 
-// This host's kernel, CPU and memory, and the devices of `cluster`.
+// This host's kernel, CPU and memory, and the devices of `cluster`, with what its workers tell of
+// their GPUs.
 Environment DescribeEnvironment(const ClusterDescription& cluster);
 
-// Driver, libraries, GPUs and how they reach one another, of this host whose GPUs are measured.
+// Driver, libraries, GPUs and how they reach one another, of this host whose GPUs are measured, in
+// place of what the workers told.
 void DescribeGpus(const DoctorFacts& facts, Environment& environment);
 
 // The directory that relative paths of this process start from; empty where it is gone.

@@ -1,12 +1,16 @@
-// One reading thread; see cluster_monitor.h.
+// States as they come; see cluster_monitor.h.
 #include "orchestrator/cluster/cluster_monitor.h"
 
 #include <algorithm>
 
 #include "common/clock.h"
-#include "proto/cluster.grpc.pb.h"
 
 namespace regatta {
+namespace {
+
+constexpr uint32_t kWatchMs = 100;
+
+}  // namespace
 
 void StateAverage::Add(const ClusterState& state) {
   if (any_) {
@@ -29,26 +33,8 @@ void StateAverage::Fill(RegattaInfo& info) const {
   info.set_max_kv_usage(max_kv_usage_);
 }
 
-struct ClusterMonitor::Watching {
-  explicit Watching(const std::shared_ptr<grpc::Channel>& channel)
-      : stub(Cluster::NewStub(channel)) {}
-  std::unique_ptr<Cluster::Stub> stub;
-  grpc::ClientContext context;
-};
-
 ClusterMonitor::ClusterMonitor(const std::shared_ptr<grpc::Channel>& channel)
-    : watching_(channel != nullptr ? std::make_unique<Watching>(channel) : nullptr) {
-  if (watching_ == nullptr) return;
-  reader_ = std::thread([this] {
-    WatchRequest request;
-    request.set_interval_ms(100);
-    const auto stream = watching_->stub->Watch(&watching_->context, request);
-    for (ClusterState state; stream->Read(&state);) Add(state);
-    stream->Finish();
-  });
-}
-
-ClusterMonitor::~ClusterMonitor() { Stop(); }
+    : watch_(channel, kWatchMs, [this](const ClusterState& state) { Add(state); }) {}
 
 void ClusterMonitor::Add(const ClusterState& state) {
   average_.Add(state);
@@ -62,14 +48,8 @@ std::optional<ClusterState> ClusterMonitor::Latest() const {
   return latest_;
 }
 
-void ClusterMonitor::Stop() {
-  if (!reader_.joinable()) return;
-  watching_->context.TryCancel();
-  reader_.join();
-}
-
 PointTimeline ClusterMonitor::Finish(int64_t start_ns, RegattaInfo& info) {
-  Stop();
+  watch_.Stop();
   average_.Fill(info);
   return timeline_.Take(start_ns);
 }

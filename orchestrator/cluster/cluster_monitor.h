@@ -6,11 +6,11 @@
 
 #include <memory>
 #include <optional>
-#include <thread>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/synchronization/mutex.h"
 #include "orchestrator/cluster/point_timeline.h"
+#include "orchestrator/cluster/watch_stream.h"
 #include "orchestrator/load/load_generator.h"
 #include "proto/cluster.pb.h"
 #include "proto/results.pb.h"
@@ -35,7 +35,6 @@ class StateAverage {
 class ClusterMonitor {
  public:
   explicit ClusterMonitor(const std::shared_ptr<grpc::Channel>& channel);
-  ~ClusterMonitor();
 
   // What the client sees at this moment; call from one thread.
   void Observe(const LoadProgress& progress) { timeline_.AddClient(progress); }
@@ -47,17 +46,13 @@ class ClusterMonitor {
   PointTimeline Finish(int64_t start_ns, RegattaInfo& info);
 
  private:
-  struct Watching;
-
   void Add(const ClusterState& state);
-  void Stop();
 
-  std::unique_ptr<Watching> watching_;
   StateAverage average_;
   PointTimelineRecorder timeline_;
   mutable absl::Mutex mutex_;
   std::optional<ClusterState> latest_ ABSL_GUARDED_BY(mutex_);
-  std::thread reader_;
+  WatchStream watch_;  // last: its thread uses the others
 };
 
 }  // namespace regatta

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
-#include "orchestrator/doctor/gpu_facts.h"
+#include "orchestrator/doctor/gpu_inventory.h"
 #include "orchestrator/doctor/host_facts.h"
 #include "orchestrator/doctor/library_facts.h"
 #include "proto/results.pb.h"

@@ -6,47 +6,16 @@
 #include <cstdint>
 #include <memory>
 #include <mutex>
-#include <optional>
 #include <string>
 #include <thread>
 #include <vector>
 
-#include "orchestrator/doctor/gpu_facts.h"
-#include "orchestrator/doctor/nvml.h"
-#include "orchestrator/statistics/thinned_series.h"
+#include "common/gpu/nvml.h"
+#include "orchestrator/doctor/gpu_inventory.h"
+#include "orchestrator/doctor/gpu_readings.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
-
-// What a GPU says at one moment, as far as it does.
-struct GpuReading {
-  int64_t time_ns = 0;                // RealClock
-  std::optional<uint64_t> energy_mj;  // counter since the driver was loaded
-  std::optional<unsigned> power_mw, sm_clock_mhz, temperature_c, utilization_percent;
-  uint64_t slowdown_reasons = 0;
-};
-
-// What successive readings of one GPU come to. Pure.
-class GpuReadings {
- public:
-  void Add(const GpuReading& reading);
-  // Joules are the counter's difference; without a counter the power, integrated by trapezoids.
-  // Clocks are of the samples in which the GPU was not idle. False without a counter.
-  bool Fill(GpuEnergy& gpu) const;
-  // Between first and last reading.
-  double seconds() const;
-  // The columns from `start_ns` on, where 0 ms is; leaves the series empty.
-  void TakeCourse(int64_t start_ns, GpuTimeline& gpu);
-
- private:
-  int64_t first_ns_ = 0, last_ns_ = 0;
-  std::optional<uint64_t> first_mj_, last_mj_;
-  double last_power_w_ = 0, integrated_j_ = 0, max_power_w_ = 0;
-  double clock_sum_ = 0, min_clock_ = 0, max_temperature_ = 0;
-  uint32_t samples_ = 0, clock_samples_ = 0, slowed_ = 0;
-  uint64_t reasons_ = 0;
-  ThinnedSeries<GpuReading> course_{kMaxTimelineSamples};
-};
 
 // Reads from construction to Finish (or destruction), twice a second and at both ends: reading more
 // often would disturb the driver.

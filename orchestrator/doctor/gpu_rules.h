@@ -3,7 +3,7 @@
 
 #include <vector>
 
-#include "orchestrator/doctor/gpu_facts.h"
+#include "orchestrator/doctor/gpu_inventory.h"
 #include "orchestrator/doctor/host_facts.h"
 #include "proto/results.pb.h"
 

@@ -4,7 +4,7 @@
 #include <string>
 #include <vector>
 
-#include "orchestrator/doctor/gpu_facts.h"
+#include "orchestrator/doctor/gpu_inventory.h"
 #include "proto/results.pb.h"
 
 namespace regatta {

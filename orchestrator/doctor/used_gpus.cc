@@ -1,11 +1,11 @@
-// Which GPUs ranks run on; see gpu_facts.h.
+// Which GPUs ranks run on; see gpu_inventory.h.
 #include <algorithm>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_split.h"
-#include "orchestrator/doctor/gpu_facts.h"
+#include "orchestrator/doctor/gpu_inventory.h"
 
 namespace regatta {
 namespace {

@@ -95,11 +95,18 @@ std::vector<bool> OnFrontier(const SweepReport& sweep) {
 
 namespace {
 
-// NVML is asked where a sweep launches its ranks, and nowhere else.
-bool LacksGpuFacts(const Environment& environment) {
-  return environment.driver().empty() &&
-         std::any_of(environment.devices().begin(), environment.devices().end(),
-                     [](const std::string& device) { return absl::StrContains(device, "NVIDIA"); });
+// Of a router that is old, or whose workers have no NVML, neither facts nor energy are known.
+std::string UnknownOfGpus(const SweepReport& sweep) {
+  const Environment& environment = sweep.environment();
+  const bool gpus =
+      std::any_of(environment.devices().begin(), environment.devices().end(),
+                  [](const std::string& device) { return absl::StrContains(device, "NVIDIA"); });
+  if (!gpus) return "";
+  if (environment.driver().empty()) return "driver, clocks and energy";
+  const bool energy =
+      std::any_of(sweep.points().begin(), sweep.points().end(),
+                  [](const PointReport& point) { return point.regatta().has_energy(); });
+  return energy || sweep.points().empty() ? "" : "clocks under load and energy";
 }
 
 }  // namespace
@@ -127,9 +134,8 @@ std::string SweepCaveat(const SweepReport& sweep) {
   if (failed > 0) parts.push_back(absl::StrCat(failed, " failed requests"));
   if (!sweep.completed()) parts.push_back("sweep not completed");
   if (sweep.insecure()) parts.push_back("plaintext gRPC off loopback");
-  if (LacksGpuFacts(sweep.environment())) {
-    parts.push_back(
-        "driver, clocks and energy of the GPUs not known: ranks were not launched here");
+  if (const std::string unknown = UnknownOfGpus(sweep); !unknown.empty()) {
+    parts.push_back(absl::StrCat(unknown, " of the GPUs not known: their workers did not tell"));
   }
   for (const HostFinding& finding : sweep.environment().findings()) {
     if (finding.level() == "ok" || finding.level() == "note") continue;

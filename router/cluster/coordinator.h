@@ -96,6 +96,7 @@ class Coordinator final : public RequestSink, private EngineOwner {
   struct Group {
     uint32_t index = 0;  // for people: 0 ... copies - 1
     FormedGroup formed;
+    std::shared_ptr<const GroupMetrics> metrics;
     std::unique_ptr<EngineLoop> engine;
   };
   // What a job on the job thread came to.

@@ -155,6 +155,7 @@ void Coordinator::AddGroups(Formation& formation) {
                                   .kv_blocks = options.scheduler.num_blocks,
                                   .block_size = options.scheduler.block_size,
                                   .kv_cache_dtype = formed.formed.kv_cache_dtype()});
+    group.metrics = options.metrics;
     if (groups_.empty() || options.scheduler.limits.max_seq_len() < max_seq_len) {
       max_seq_len = options.scheduler.limits.max_seq_len();
     }

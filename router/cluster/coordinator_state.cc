@@ -29,6 +29,14 @@ ClusterState Coordinator::StateNow() const {
     total.prompt_tokens += of_group.prompt_tokens;
     total.cached_tokens += of_group.cached_tokens;
     total.output_tokens += of_group.output_tokens;
+    const std::vector<size_t>& workers = group.formed.plan.workers;
+    for (size_t rank = 0; rank < workers.size(); ++rank) {
+      std::optional<GpuReading> reading = group.metrics->rank(rank).gpu.Get();
+      if (!reading.has_value()) continue;
+      WorkerReading& gpu = *state.add_gpus();
+      gpu.set_worker(workers[rank]);
+      *gpu.mutable_reading() = *std::move(reading);
+    }
   }
   state.set_time_ns(clock_.NowNs());
   state.set_running(running);

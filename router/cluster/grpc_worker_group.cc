@@ -62,6 +62,9 @@ void GrpcWorkerGroup::SendToAll(const RunRequest& request) {
 }
 
 void GrpcWorkerGroup::OnResponse(RankStream& stream, const RunResponse& response) {
+  if (response.heartbeat().has_gpu() && options_.metrics) {
+    options_.metrics->rank(stream.endpoint().rank).gpu.Set(response.heartbeat().gpu());
+  }
   absl::MutexLock lock(&mutex_);
   RankState& rank = ranks_[stream.endpoint().rank];
   rank.last_heard_ns = clock_.NowNs();

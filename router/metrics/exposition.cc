@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <initializer_list>
 #include <limits>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -142,8 +143,18 @@ class Writer {
       return Value(group.facts().kv_blocks - held, {{"group", index}, {"state", "free"}});
     }
     for (uint32_t rank = 0; rank < group.facts().num_ranks; ++rank) {
-      Value(group.rank(rank).completed.Get(), {{"group", index}, {"rank", absl::StrCat(rank)}});
+      const std::optional<double> value = OfRank(figure, group.rank(rank));
+      if (value.has_value()) Value(*value, {{"group", index}, {"rank", absl::StrCat(rank)}});
     }
+  }
+
+  // Empty: it does not tell.
+  static std::optional<double> OfRank(Figure figure, const RankMetrics& rank) {
+    if (figure == Figure::kRankCompleted) return rank.completed.Get();
+    const GpuReading gpu = rank.gpu.Get().value_or(GpuReading());
+    if (figure == Figure::kGpuPower && gpu.has_power_mw()) return gpu.power_mw() / 1e3;
+    if (figure == Figure::kGpuEnergy && gpu.has_energy_mj()) return gpu.energy_mj() / 1e3;
+    return std::nullopt;
   }
 
   void WriteRankTotals(Figure figure) {

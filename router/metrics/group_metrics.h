@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "common/gpu/newest_reading.h"
 #include "proto/inference.pb.h"
 #include "router/metrics/histogram.h"
 #include "router/scheduler/scheduler.h"
@@ -69,6 +70,7 @@ struct RankMetrics {
   Tally<uint64_t> compute_ns;  // of steps that the rank has told the time of
   Tally<uint64_t> timed_steps;
   Tally<uint64_t> completed;  // newest step that it has ended
+  NewestReading gpu;
 };
 
 struct GroupFacts {

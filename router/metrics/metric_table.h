@@ -26,6 +26,8 @@ enum class Figure {
   kRankCompute,
   kRankTimedSteps,
   kRankCompleted,
+  kGpuPower,
+  kGpuEnergy,
   kGrammarCompile,
   kHttpConnections,
   kHttpRequests,

@@ -173,6 +173,10 @@ grpc::Status FakeWorkerService::Describe(grpc::ServerContext* context,
   response->set_device_name("fake");
   response->set_memory_bytes(uint64_t{16} << 30);
   response->set_host(options_.host);
+  if (options_.gpu.has_value()) {
+    response->mutable_gpu()->set_power_limit_w(700);
+    response->mutable_gpu_software()->set_driver("580.65.06");
+  }
   absl::MutexLock lock(&mutex_);
   response->set_group_epoch(epoch_);
   response->set_state(state_);
@@ -268,6 +272,7 @@ grpc::Status FakeWorkerService::RunPlans(grpc::ServerContext* context,
       if (!silent()) {
         RunResponse response;
         response.mutable_heartbeat()->set_completed(completed);
+        if (options_.gpu.has_value()) *response.mutable_heartbeat()->mutable_gpu() = *options_.gpu;
         absl::MutexLock lock(&write_mutex);
         stream->Write(response);
       }

@@ -39,6 +39,8 @@ struct FakeWorkerOptions {
   std::chrono::microseconds step_time{0};
   uint32_t protocol_version = 2;
   uint32_t num_graphs = 0;
+  // That it tells with every beat; of its limit, 700 W, it tells in Describe.
+  std::optional<GpuReading> gpu;
   // Draws only this token, checking no plan: for benchmarks of what feeds a worker.
   std::optional<uint32_t> only_token;
 };

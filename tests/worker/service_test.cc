@@ -27,7 +27,8 @@ using ::testing::HasSubstr;
 // One worker process's service on a port of its own, and a client of it.
 class TestWorker {
  public:
-  TestWorker() : device_(MakeCpuDevice(1)), service_(*device_) {
+  explicit TestWorker(const GpuIdentity& gpu = {})
+      : device_(MakeCpuDevice(1)), gpu_(FAKE_NVML, gpu), service_(*device_, &gpu_) {
     grpc::ServerBuilder builder;
     int port = 0;
     builder.AddListeningPort("127.0.0.1:0", grpc::InsecureServerCredentials(), &port);
@@ -84,6 +85,7 @@ class TestWorker {
 
  private:
   std::unique_ptr<Device> device_;
+  const GpuWatch gpu_;
   WorkerService service_;
   std::unique_ptr<grpc::Server> server_;
   std::string address_;
@@ -285,6 +287,23 @@ TEST_F(ServiceTest, PlansAreAnsweredInOrderWithHeartbeats) {
   stream.CloseWrites();
   EXPECT_TRUE(stream.Finish().ok());
   EXPECT_EQ(worker.Describe().state(), "idle");
+}
+
+TEST_F(ServiceTest, HeartbeatsBringWhatTheGpuSays) {
+  TestWorker worker({.pci_id = "0000:ab:00.0"}), cpu;
+  EXPECT_EQ(worker.Describe().gpu().power_limit_w(), 500);
+  EXPECT_FALSE(cpu.Describe().has_gpu() || cpu.Describe().has_gpu_software());
+  ASSERT_TRUE(FormAll({&worker}, 1)[0].ok() && FormAll({&cpu}, 1)[0].ok());
+  RunStream stream(worker, 1, 0), bare(cpu, 1, 0);
+  ASSERT_TRUE(stream.NextHeartbeat() && bare.NextHeartbeat());
+  EXPECT_FALSE(bare.heartbeat().has_gpu());
+  const GpuReading first = stream.heartbeat().gpu();
+  EXPECT_EQ(first.power_mw(), 300'000u);
+  while (stream.heartbeat().gpu().time_ns() == first.time_ns()) {
+    ASSERT_TRUE(stream.NextHeartbeat());
+  }
+  EXPECT_GE(stream.heartbeat().gpu().time_ns() - first.time_ns(), 450'000'000) << "twice a second";
+  EXPECT_GE(stream.heartbeat().gpu().energy_mj(), first.energy_mj() + 2000);
 }
 
 TEST_F(ServiceTest, RanksThatDoNotSampleAcknowledge) {

@@ -50,12 +50,6 @@ void ConfigureNccl() {
   std::call_once(once, [] { setenv("NCCL_NVLS_ENABLE", "0", 1); });
 }
 
-int NcclVersion() {
-  int version = 0;
-  ncclGetVersion(&version);
-  return version;
-}
-
 std::string FormatId(const NcclGroupId& id) {
   const absl::string_view meeting(id.meeting.internal, sizeof(id.meeting.internal));
   return absl::StrCat(kTag, "/", id.version, "/", id.world_size, "/",
@@ -167,6 +161,13 @@ absl::Status CheckJoin(const NcclGroupId& id, int rank, int world_size) {
 }
 
 }  // namespace
+
+int NcclVersion() {
+  ConfigureNccl();
+  int version = 0;
+  ncclGetVersion(&version);
+  return version;
+}
 
 absl::StatusOr<std::unique_ptr<GroupOffer>> OfferNcclGroup(int world_size) {
   ConfigureNccl();

@@ -15,6 +15,9 @@
 
 namespace regatta {
 
+// Of the library that is loaded: 22809 = 2.28.9.
+int NcclVersion();
+
 // What rank 0 of a group of `world_size` ranks gives out. Its process must live until all have
 // joined: they meet there. Printable. UNAVAILABLE with NCCL's words when it cannot listen.
 absl::StatusOr<std::unique_ptr<GroupOffer>> OfferNcclGroup(int world_size);

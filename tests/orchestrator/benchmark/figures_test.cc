@@ -105,6 +105,38 @@ TEST(DescribeGpusTest, DriverLibrariesGpusAndPeerAccess) {
   EXPECT_EQ(environment.gpus(1).index(), 1u);
 }
 
+TEST(EnvironmentTest, WorkersElsewhereTellOfTheirGpus) {
+  ClusterDescription cluster;
+  for (int i = 0; i < 3; ++i) {
+    PoolWorker& worker = *cluster.add_workers();
+    worker.set_group(i < 2 ? 0 : -1);
+    GpuSoftware& software = *worker.mutable_description()->mutable_gpu_software();
+    software.set_driver(i == 0 ? "580.65.06" : "570.10");
+    software.set_driver_cuda(13000);
+    software.set_cuda(12090);
+    software.set_nccl(22809);
+    worker.mutable_description()->mutable_gpu()->set_power_limit_w(500 + i);
+  }
+  cluster.add_workers()->mutable_description()->set_device_kind("cpu");
+  const Environment environment = DescribeEnvironment(cluster);
+  EXPECT_EQ(environment.driver(), "570.10, 580.65.06");
+  EXPECT_EQ(environment.driver_cuda(), "13.0");
+  EXPECT_EQ(environment.built_cuda(), "12.9");
+  EXPECT_EQ(environment.nccl(), "2.28.9");
+  ASSERT_EQ(environment.gpus_size(), 3);
+  EXPECT_EQ(environment.gpus(1).index(), 1u);
+  EXPECT_EQ(environment.gpus(1).power_limit_w(), 501);
+  EXPECT_TRUE(environment.gpus(1).used());
+  EXPECT_FALSE(environment.gpus(2).used()) << "idle";
+  // Of an older router, or one of CPU ranks, nothing is known.
+  for (PoolWorker& worker : *cluster.mutable_workers()) {
+    worker.mutable_description()->clear_gpu();
+    worker.mutable_description()->clear_gpu_software();
+  }
+  EXPECT_EQ(DescribeEnvironment(cluster).driver(), "");
+  EXPECT_EQ(DescribeEnvironment(cluster).gpus_size(), 0);
+}
+
 TEST(CheckFiguresTest, WhatNeedsTokenTimesIsRefusedWithoutThem) {
   BenchmarkOptions options;
   options.streaming = false;

@@ -1,65 +1,16 @@
-// Readings by hand, and a meter on the fake of NVML.
+// A meter on the fake of NVML.
 #include "orchestrator/doctor/gpu_meter.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "common/clock.h"
-#include "orchestrator/doctor/slowdown.h"
 
 namespace regatta {
 namespace {
 
 using ::testing::Each;
 using ::testing::ElementsAre;
-using ::testing::IsEmpty;
-
-constexpr int64_t kSecond = 1'000'000'000;
-
-TEST(GpuReadingsTest, EnergyIsTheCountersDifference) {
-  GpuReadings readings;
-  readings.Add({5 * kSecond, 10'000, 100'000, 1000, 50, std::nullopt, 0});
-  readings.Add({6 * kSecond, 10'500, 900'000, 1800, 70, std::nullopt, 0x4});
-  readings.Add({7 * kSecond, 11'000, 500'000, 1500, 60, std::nullopt, 0x4 | 0x40});
-  readings.Add({9 * kSecond, 11'800, 100'000, 300, 55, std::nullopt, kIdleGpu});
-  GpuEnergy gpu;
-  EXPECT_TRUE(readings.Fill(gpu));
-  EXPECT_DOUBLE_EQ(readings.seconds(), 4);
-  EXPECT_DOUBLE_EQ(gpu.joules(), 1.8);
-  EXPECT_DOUBLE_EQ(gpu.mean_power_w(), 0.45);
-  EXPECT_DOUBLE_EQ(gpu.max_power_w(), 900);
-  EXPECT_DOUBLE_EQ(gpu.max_temperature_c(), 70);
-  EXPECT_DOUBLE_EQ(gpu.min_sm_clock_mhz(), 1000) << "an idle GPU's clock does not count";
-  EXPECT_NEAR(gpu.mean_sm_clock_mhz(), 4300.0 / 3, 1e-9);
-  EXPECT_DOUBLE_EQ(gpu.throttled_fraction(), 0.5);
-  EXPECT_THAT(gpu.throttle_reasons(), ElementsAre("too hot (hardware)", "power cap"));
-}
-
-TEST(GpuReadingsTest, WithoutACounterPowerIsIntegrated) {
-  GpuReadings readings;
-  readings.Add({0, std::nullopt, 100'000, std::nullopt, std::nullopt, std::nullopt, 0});
-  readings.Add({2 * kSecond, std::nullopt, 300'000, std::nullopt, std::nullopt, std::nullopt, 0});
-  readings.Add({3 * kSecond, std::nullopt, 300'000, std::nullopt, std::nullopt, std::nullopt, 0});
-  GpuEnergy gpu;
-  EXPECT_FALSE(readings.Fill(gpu));
-  EXPECT_DOUBLE_EQ(gpu.joules(), 700);
-  EXPECT_DOUBLE_EQ(gpu.mean_sm_clock_mhz(), 0);
-  EXPECT_DOUBLE_EQ(gpu.throttled_fraction(), 0);
-}
-
-TEST(GpuReadingsTest, TheCourseBeginsWithTheLoad) {
-  GpuReadings readings;
-  readings.Add({4 * kSecond, 1, 90'000, 300, 40, 0, kIdleGpu});
-  readings.Add({6 * kSecond, 2, 650'500, 1755, 61, 97, 0});
-  readings.Add({7 * kSecond, 3, 700'000, 1700, std::nullopt, 99, 0x4});
-  GpuTimeline gpu;
-  readings.TakeCourse(/*start_ns=*/5 * kSecond, gpu);
-  EXPECT_THAT(gpu.ms(), ElementsAre(1000, 2000));
-  EXPECT_THAT(gpu.power_w(), ElementsAre(650.5, 700));
-  EXPECT_THAT(gpu.sm_clock_mhz(), ElementsAre(1755, 1700));
-  EXPECT_THAT(gpu.utilization(), ElementsAre(0.97, 0.99));
-  EXPECT_THAT(gpu.temperature_c(), IsEmpty()) << "told only at times";
-}
 
 TEST(GpuMeterTest, ReadsAllGpusAtBothEnds) {
   auto inventory = ReadGpus(FAKE_NVML, "/nowhere");

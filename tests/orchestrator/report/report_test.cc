@@ -253,13 +253,16 @@ TEST(SweepOverview, FitsTheWidthAndNamesCaveats) {
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
 }
 
-TEST(SweepCaveat, GpusOfAnotherLaunchAreNotKnown) {
+TEST(SweepCaveat, WhatWorkersDidNotTellOfTheirGpusIsNamed) {
   SweepReport sweep = SmallSweep();
   Environment& environment = *sweep.mutable_environment();
   environment.add_devices("1 x NVIDIA H100 80GB HBM3 on elsewhere");
   EXPECT_THAT(SweepCaveat(sweep), HasSubstr("driver, clocks and energy of the GPUs not known"));
   environment.set_driver("580.159.04");
+  EXPECT_THAT(SweepCaveat(sweep), HasSubstr("clocks under load and energy of the GPUs not known"));
+  sweep.mutable_points(0)->mutable_regatta()->mutable_energy()->set_joules(1);
   EXPECT_THAT(SweepCaveat(sweep), Not(HasSubstr("not known")));
+  sweep.mutable_points(0)->mutable_regatta()->clear_energy();
   environment.clear_driver();
   environment.set_devices(0, "2 x CPU on here");
   EXPECT_THAT(SweepCaveat(sweep), Not(HasSubstr("not known")));

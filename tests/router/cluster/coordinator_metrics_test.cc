@@ -64,6 +64,32 @@ TEST_F(CoordinatorMetricsTest, TwoGroups_TotalsOfKnownRequestsAreExact) {
             snapshot.totals.Get(GroupCounter::kPromptTokens));
 }
 
+TEST_F(CoordinatorMetricsTest, Gpus_AreToldOfByWorkerUntilTheyHaveNoRank) {
+  GpuReading reading;
+  reading.set_time_ns(123'456'789);
+  reading.set_energy_mj(5'000'000);
+  reading.set_power_mw(650'000);
+  reading.set_age_ns(3'000'000'000);
+  AddWorkers(1, milliseconds(0));  // as old as to tell nothing
+  workers_.emplace_back(FakeWorkerOptions{.gpu = reading});
+  ASSERT_TRUE(Start(*MakeLayout(2, 1, 1, 1)).ok());
+  ASSERT_TRUE(Await([&] { return State().gpus_size() > 0; }));
+  const ClusterState state = State();
+  ASSERT_EQ(state.gpus_size(), 1);
+  const uint32_t worker = state.gpus(0).worker();
+  GpuReading told = state.gpus(0).reading();
+  EXPECT_GE(told.age_ns(), reading.age_ns());
+  told.set_age_ns(reading.age_ns());
+  EXPECT_EQ(told.SerializeAsString(), reading.SerializeAsString());
+  const ClusterDescription description = Describe();
+  EXPECT_EQ(description.workers(worker).address(), Worker(1).address());
+  EXPECT_EQ(description.workers(worker).description().gpu().power_limit_w(), 700);
+  EXPECT_EQ(description.workers(worker).description().gpu_software().driver(), "580.65.06");
+  EXPECT_FALSE(description.workers(1 - worker).description().has_gpu());
+  Worker(0).Kill();
+  EXPECT_TRUE(Await([&] { return State().gpus_size() == 0; }));
+}
+
 TEST_F(CoordinatorMetricsTest, Steps_AreCountedByEveryRank) {
   AddWorkers(2, milliseconds(0));
   ASSERT_TRUE(Start(*MakeLayout(2, 1, 1, 1)).ok());

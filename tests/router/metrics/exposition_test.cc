@@ -61,6 +61,10 @@ class ExpositionTest : public ::testing::Test {
       group->rank(1).compute_ns.Add(1'500'000'000);
       group->rank(1).timed_steps.Add(3);
       group->rank(0).completed.Set(17);
+      GpuReading gpu;
+      gpu.set_power_mw(650'500);
+      if (i == 0) gpu.set_energy_mj(12'000);
+      group->rank(1).gpu.Set(gpu);
     }
     metrics_.SetUnplaced(2);
     metrics_.GrammarCompiled(250'000'000);
@@ -103,6 +107,10 @@ TEST_F(ExpositionTest, Work_IsShown) {
   EXPECT_EQ(parsed.Sum("regatta_rank_compute_seconds_total", {{"group", "1"}, {"rank", "1"}}), 1.5);
   EXPECT_EQ(parsed.Sum("regatta_rank_timed_steps_total", {{"rank", "1"}}), 6);
   EXPECT_EQ(parsed.Sum("regatta_rank_completed_step", {{"group", "0"}, {"rank", "0"}}), 17);
+  EXPECT_EQ(parsed.Sum("regatta_gpu_power_watts", {{"group", "1"}, {"rank", "1"}}), 650.5);
+  EXPECT_EQ(parsed.Sum("regatta_gpu_power_watts"), 1301) << "of ranks whose GPU tells";
+  EXPECT_EQ(parsed.Sum("regatta_gpu_energy_joules_total", {{"group", "0"}, {"rank", "1"}}), 12);
+  EXPECT_EQ(parsed.families.at("regatta_gpu_energy_joules_total").samples.size(), 1);
   EXPECT_EQ(parsed.Sum("regatta_request_success_total", {{"finished_reason", "abort"}}), 1);
   EXPECT_EQ(parsed.Sum("regatta_admission_rejections_total", {{"reason", "resource_exhausted"}}),
             1);

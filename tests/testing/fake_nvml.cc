@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
-#include "orchestrator/doctor/nvml.h"
+#include "common/gpu/nvml.h"
 
 namespace {
 
@@ -48,6 +48,20 @@ int nvmlDeviceGetCount_v2(unsigned* count) {
 }
 int nvmlDeviceGetHandleByIndex_v2(unsigned index, NvmlDevice* device) {
   *device = &gpus[index];
+  return 0;
+}
+int nvmlDeviceGetHandleByPciBusId_v2(const char* id, NvmlDevice* device) {
+  for (int i = 0; i < 2; ++i) {
+    const char known[] = {'0', '0', '0', '0', ':', static_cast<char>('a' + i), 'b', ':', 0};
+    if (std::strncmp(id, known, sizeof(known) - 1) != 0) continue;
+    *device = &gpus[i];
+    return 0;
+  }
+  return 6;  // not found
+}
+int nvmlDeviceGetUUID(NvmlDevice device, char* text, unsigned size) {
+  if (IndexOf(device) != 0) return kNotSupported;
+  std::snprintf(text, size, "GPU-00000000-0000-0000-0000-000000000000");
   return 0;
 }
 int nvmlDeviceGetName(NvmlDevice device, char* text, unsigned size) {
@@ -103,7 +117,7 @@ int nvmlDeviceGetClockInfo(NvmlDevice device, int clock, unsigned* out) {
   return Tell(device, clock == regatta::kNvmlClockSm ? 1755 : 0, out);
 }
 int nvmlDeviceGetMaxClockInfo(NvmlDevice device, int clock, unsigned* out) {
-  return Tell(device, clock == regatta::kNvmlClockSm ? 1980 : 0, out);
+  return Tell(device, clock == regatta::kNvmlClockSm ? 1980 : 2619, out);
 }
 int nvmlDeviceGetCurrentClocksThrottleReasons(NvmlDevice, unsigned long long* reasons) {
   *reasons = 4;

@@ -1,4 +1,4 @@
-// The part of NVIDIA's management library that doctor calls, loaded at run time: there is no such
+// The part of NVIDIA's management library that we call, loaded at run time: there is no such
 // library on hosts without GPUs and none at build time. Layouts are of NVML's stable ABI
 // (docs.nvidia.com/deploy/nvml-api).
 #pragma once
@@ -11,9 +11,12 @@ namespace regatta {
 
 using NvmlDevice = void*;
 
+// Where there is a driver.
+inline constexpr char kNvmlLibrary[] = "libnvidia-ml.so.1";
+
 inline constexpr int kNvmlSuccess = 0;
 inline constexpr int kNvmlDriverNotLoaded = 9;
-inline constexpr int kNvmlClockSm = 1;
+inline constexpr int kNvmlClockSm = 1, kNvmlClockMemory = 2;
 inline constexpr int kNvmlTemperatureGpu = 0;
 inline constexpr int kNvmlUncorrected = 1, kNvmlVolatile = 0;
 inline constexpr int kNvmlPeerRead = 0;
@@ -50,11 +53,18 @@ class Nvml {
  public:
   explicit Nvml(const std::string& library) : library_(::dlopen(library.c_str(), RTLD_LAZY)) {}
   ~Nvml() {
+    if (ready_) Call("Shutdown");
     if (library_ != nullptr) ::dlclose(library_);
   }
   Nvml(const Nvml&) = delete;
 
   bool loaded() const { return library_ != nullptr; }
+  // Before all calls, where it is loaded; its result.
+  int Init() {
+    const int code = Call("Init_v2");
+    ready_ = code == kNvmlSuccess;
+    return code;
+  }
 
   // The result of nvml<name>(args...), which must have C's types exactly; -1 when this version of
   // the library lacks it.
@@ -76,6 +86,7 @@ class Nvml {
 
  private:
   void* const library_;
+  bool ready_ = false;
 };
 
 }  // namespace regatta

@@ -1,12 +1,13 @@
 // NVML's answers to plain fields; see gpu_facts.h.
-#include "orchestrator/doctor/gpu_facts.h"
+#include "common/gpu/gpu_facts.h"
 
 #include <algorithm>
+#include <cmath>
 #include <fstream>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
-#include "orchestrator/doctor/nvml.h"
 
 namespace regatta {
 namespace {
@@ -28,7 +29,6 @@ class Device {
   bool Try(const char* name, Args... args) const {
     return nvml_.Try(absl::StrCat("Device", name).c_str(), device_, args...);
   }
-  NvmlDevice handle() const { return device_; }
 
  private:
   const Nvml& nvml_;
@@ -89,6 +89,7 @@ void ReadPowerAndClocks(const Device& device, GpuFacts& facts) {
   if (device.Try("GetPowerManagementLimitConstraints", &least, &most)) facts.power_max_mw = most;
   facts.sm_clock_mhz = device.Get<unsigned>("GetClockInfo", kNvmlClockSm);
   facts.sm_clock_max_mhz = device.Get<unsigned>("GetMaxClockInfo", kNvmlClockSm);
+  facts.memory_clock_max_mhz = device.Get<unsigned>("GetMaxClockInfo", kNvmlClockMemory);
   facts.application_clock_mhz = device.Get<unsigned>("GetApplicationsClock", kNvmlClockSm);
   facts.application_clock_default_mhz =
       device.Get<unsigned>("GetDefaultApplicationsClock", kNvmlClockSm);
@@ -119,56 +120,46 @@ void ReadProcesses(const Device& device, GpuFacts& facts) {
   }
 }
 
-absl::StatusOr<GpuInventory> ReadInventory(const Nvml& nvml, const std::string& root) {
-  GpuInventory inventory;
-  char version[80] = "";
-  if (nvml.Try("SystemGetDriverVersion", static_cast<char*>(version), unsigned{sizeof(version)})) {
-    inventory.driver_version = version;
-  }
-  nvml.Try("SystemGetCudaDriverVersion_v2", &inventory.cuda_version);
-  unsigned count = 0;
-  if (const int code = nvml.Call("DeviceGetCount_v2", &count); code != kNvmlSuccess) {
-    return absl::UnavailableError(absl::StrCat("cannot count GPUs: ", nvml.ErrorText(code)));
-  }
-  std::vector<Device> devices;
-  for (unsigned i = 0; i < count; ++i) {
-    NvmlDevice handle = nullptr;
-    if (const int code = nvml.Call("DeviceGetHandleByIndex_v2", i, &handle); code != kNvmlSuccess) {
-      return absl::UnavailableError(absl::StrCat("GPU ", i, ": ", nvml.ErrorText(code)));
-    }
-    devices.emplace_back(nvml, handle);
-    GpuFacts& facts = inventory.gpus.emplace_back();
-    ReadIdentity(devices.back(), root, facts);
-    ReadMemory(devices.back(), facts);
-    ReadPowerAndClocks(devices.back(), facts);
-    ReadModes(devices.back(), facts);
-    ReadProcesses(devices.back(), facts);
-  }
-  for (const Device& reader : devices) {
-    std::vector<bool>& row = inventory.peer_access.emplace_back();
-    for (const Device& owner : devices) {
-      const auto status = reader.Get<int>("GetP2PStatus", owner.handle(), kNvmlPeerRead);
-      row.push_back(&reader == &owner || status == 0);
-    }
-  }
-  return inventory;
-}
-
 }  // namespace
 
-absl::StatusOr<GpuInventory> ReadGpus(const std::string& library, const std::string& root) {
-  const Nvml nvml(library);
-  if (!nvml.loaded()) return absl::NotFoundError(absl::StrCat(library, " is not on this host"));
-  const int code = nvml.Call("Init_v2");
-  if (code == kNvmlDriverNotLoaded) {
-    return absl::NotFoundError(absl::StrCat(library, ": ", nvml.ErrorText(code)));
+DriverFacts ReadDriver(const Nvml& nvml) {
+  DriverFacts driver;
+  char version[80] = "";
+  if (nvml.Try("SystemGetDriverVersion", static_cast<char*>(version), unsigned{sizeof(version)})) {
+    driver.version = version;
   }
-  if (code != kNvmlSuccess) {
-    return absl::UnavailableError(absl::StrCat(library, ": ", nvml.ErrorText(code)));
-  }
-  absl::StatusOr<GpuInventory> inventory = ReadInventory(nvml, root);
-  nvml.Call("Shutdown");
-  return inventory;
+  nvml.Try("SystemGetCudaDriverVersion_v2", &driver.cuda_version);
+  return driver;
+}
+
+GpuFacts ReadGpuFacts(const Nvml& nvml, NvmlDevice handle, const std::string& root) {
+  const Device device(nvml, handle);
+  GpuFacts facts;
+  ReadIdentity(device, root, facts);
+  ReadMemory(device, facts);
+  ReadPowerAndClocks(device, facts);
+  ReadModes(device, facts);
+  ReadProcesses(device, facts);
+  return facts;
+}
+
+GpuDescription DescribeGpu(const GpuFacts& facts) {
+  GpuDescription gpu;
+  gpu.set_name(facts.name);
+  gpu.set_used(facts.used);
+  gpu.set_pci_id(facts.pci_id);
+  gpu.set_uuid(facts.uuid);
+  gpu.set_memory_gb(facts.memory_bytes / std::exp2(30));
+  gpu.set_power_limit_w(facts.power_limit_mw.value_or(0) / 1e3);
+  gpu.set_default_power_limit_w(facts.power_default_mw.value_or(0) / 1e3);
+  gpu.set_max_sm_clock_mhz(facts.sm_clock_max_mhz.value_or(0));
+  gpu.set_max_memory_clock_mhz(facts.memory_clock_max_mhz.value_or(0));
+  gpu.set_application_sm_clock_mhz(facts.application_clock_mhz.value_or(0));
+  gpu.set_nvlinks(facts.active_nvlinks);
+  if (facts.numa_node.has_value()) gpu.set_numa_node(*facts.numa_node);
+  if (facts.ecc.has_value()) gpu.set_ecc(*facts.ecc);
+  if (facts.mig.has_value()) gpu.set_mig(*facts.mig);
+  return gpu;
 }
 
 }  // namespace regatta

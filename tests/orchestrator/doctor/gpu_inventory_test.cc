@@ -1,5 +1,5 @@
 // NVML's answers, from a fake of its library.
-#include "orchestrator/doctor/gpu_facts.h"
+#include "orchestrator/doctor/gpu_inventory.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -41,6 +41,8 @@ TEST(GpuFacts, EverythingThatAGpuTells) {
   EXPECT_EQ(gpu.power_max_mw, 750'000u);
   EXPECT_EQ(gpu.sm_clock_mhz, 1755u);
   EXPECT_EQ(gpu.sm_clock_max_mhz, 1980u);
+  EXPECT_EQ(gpu.memory_clock_max_mhz, 2619u);
+  EXPECT_EQ(gpu.uuid, "GPU-00000000-0000-0000-0000-000000000000");
   EXPECT_EQ(gpu.slowdown_reasons, 4u);
   EXPECT_EQ(gpu.mig, false);
   EXPECT_EQ(gpu.persistence, true);
