@@ -306,19 +306,16 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   context.mutable_regatta()->set_cut_short(result.cut_short);
   *context.mutable_regatta()->mutable_client() = std::move(result.client);
   PointReport report = CompletePoint(std::move(context), result.samples);
-  if (report.regatta().load().arrival() == kClosedLoop && report.regatta().concurrency() > 0) {
-    *report.mutable_regatta()->mutable_offered() =
-        FindOfferedLoad(result.samples.requests, report.regatta(), timeline);
-  }
+  NoteOfferedLoad(result.samples.requests, timeline, *report.mutable_regatta());
   Judge(point, batch, result, report);
   MakePrintable(report);  // warnings have the server's words
-  failed_requests_ += report.regatta().failed_requests();
   Show(report);
   // Where it cannot be measured anew by --resume, something is better than nothing.
   const bool keeps = !GoesOn(record_.command);
   const absl::Status alive =
       result.interrupted ? absl::OkStatus() : CheckSurvival(report, serving_, keeps);
   if (!alive.ok() && !keeps) return alive;
+  failed_requests_ += report.regatta().failed_requests();
   KeepRun(options_, report, result.interrupted, sweep_);
   timeline.set_run_number(report.regatta().run_number());
   AddGapQuantiles(result.samples, timeline);

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_format.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -95,6 +96,12 @@ OfferedLoad FindOfferedLoad(const std::vector<RequestRecord>& requests, const Re
     AverageStates(timeline, offered);
   }
   return offered;
+}
+
+void NoteOfferedLoad(const std::vector<RequestRecord>& requests, const PointTimeline& timeline,
+                     RegattaInfo& info) {
+  if (info.load().arrival() != kClosedLoop || info.concurrency() == 0) return;
+  *info.mutable_offered() = FindOfferedLoad(requests, info, timeline);
 }
 
 }  // namespace regatta

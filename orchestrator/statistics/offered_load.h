@@ -20,5 +20,8 @@ namespace regatta {
 // states of the router.
 OfferedLoad FindOfferedLoad(const std::vector<RequestRecord>& requests, const RegattaInfo& info,
                             const PointTimeline& timeline);
+// Sets info.offered so where the load is a closed loop of users.
+void NoteOfferedLoad(const std::vector<RequestRecord>& requests, const PointTimeline& timeline,
+                     RegattaInfo& info);
 
 }  // namespace regatta
