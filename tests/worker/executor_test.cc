@@ -60,7 +60,7 @@ class ExecutorTest : public PlanFixture {
 
 TEST_F(ExecutorTest, LlamaIsTheSameInEveryLayout) {
   ExpectSameTokens(TinyLlama(), {LayoutOf(2), LayoutOf(4), LayoutOf(8), LayoutOf(1, 2),
-                                 LayoutOf(1, 8), LayoutOf(2, 2), LayoutOf(2, 4)});
+                                 LayoutOf(1, 8), LayoutOf(2, 2), LayoutOf(2, 4), LayoutOf(4, 2)});
 }
 
 TEST_F(ExecutorTest, QwenBiasAndHeadNormsAreShardedRight) {
