@@ -216,6 +216,14 @@ void ExpectSums(const Round<T>& round, const std::string& what) {
   }
 }
 
+template <typename T>
+void ExpectAllSums(const Peers& peers, const std::vector<Round<T>>& rounds, DType dtype) {
+  peers.Sync();
+  for (size_t i = 0; i < rounds.size(); ++i) {
+    ExpectSums(rounds[i], DTypeName(dtype) + std::string(", sum ") + std::to_string(i));
+  }
+}
+
 // Sizes around the limits between ways, each used again after more and after less.
 template <typename T>
 void CheckSums(DType dtype, const Shape& shape) {
@@ -239,16 +247,24 @@ void CheckSums(DType dtype, const Shape& shape) {
       PeerAllReduce(peers.group(rank), x, peers.stream(rank));
     }
   }
-  peers.Sync();
-  for (size_t i = 0; i < rounds.size(); ++i) {
-    ExpectSums(rounds[i], DTypeName(dtype) + std::string(", call ") + std::to_string(i));
-  }
+  ExpectAllSums(peers, rounds, dtype);
 }
 
 TEST_P(PeerAllReduceTest, SumsAreThoseOfTheHostBitForBit) {
   CheckSums<float>(DType::kFloat32, shape_);
   CheckSums<BFloat16>(DType::kBFloat16, shape_);
   CheckSums<Float16>(DType::kFloat16, shape_);
+}
+
+// Rank 0 waits for a peer that does nothing.
+void ExpectAbortEndsItsWait(Peers& peers) {
+  std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  EXPECT_EQ(cudaStreamQuery(peers.stream(0)), cudaErrorNotReady);
+  peers.Abort();
+  for (int i = 0; i < 100 && cudaStreamQuery(peers.stream(0)) == cudaErrorNotReady; ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  ASSERT_EQ(cudaStreamQuery(peers.stream(0)), cudaSuccess) << "still waiting after a second";
 }
 
 // Pushed by copies, two under way; every slot is used again and again, with more and with less.
@@ -280,10 +296,7 @@ void CheckSumsBeside(DType dtype, const Shape& shape) {
       AddPushed(peers.group(rank), sum(rank, number - 1), kFirst + number - 1, peers.stream(rank));
     }
   }
-  peers.Sync();
-  for (size_t i = 0; i < rounds.size(); ++i) {
-    ExpectSums(rounds[i], DTypeName(dtype) + std::string(", sum ") + std::to_string(i));
-  }
+  ExpectAllSums(peers, rounds, dtype);
 }
 
 TEST_P(PeerAllReduceTest, SumsBesideOtherWorkAreThoseOfTheHostBitForBit) {
@@ -297,13 +310,7 @@ TEST_P(PeerAllReduceTest, AbortEndsTheWaitForAPartThatNeverComes) {
   const Memory x(peers.device(0), 4096);
   peers.Use(0);
   AddPushed(peers.group(0), Tensor::Of(x.data(), DType::kFloat32, 1024), 0, peers.stream(0));
-  std::this_thread::sleep_for(std::chrono::milliseconds(50));
-  EXPECT_EQ(cudaStreamQuery(peers.stream(0)), cudaErrorNotReady);
-  peers.Abort();
-  for (int i = 0; i < 100 && cudaStreamQuery(peers.stream(0)) == cudaErrorNotReady; ++i) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(10));
-  }
-  ASSERT_EQ(cudaStreamQuery(peers.stream(0)), cudaSuccess) << "still waiting after a second";
+  ExpectAbortEndsItsWait(peers);
 }
 
 TEST_P(PeerAllReduceTest, RecordedSumsRepeatOnChangingInputs) {
@@ -414,13 +421,7 @@ TEST_P(PeerAllReduceTest, AbortEndsAWaitForAPeerThatNeverComes) {
     peers.Use(0);
     PeerAllReduce(peers.group(0), Tensor::Of(x.data(), DType::kFloat32, bytes / 4),
                   peers.stream(0));
-    std::this_thread::sleep_for(std::chrono::milliseconds(50));
-    EXPECT_EQ(cudaStreamQuery(peers.stream(0)), cudaErrorNotReady);
-    peers.Abort();
-    for (int i = 0; i < 100 && cudaStreamQuery(peers.stream(0)) == cudaErrorNotReady; ++i) {
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    ASSERT_EQ(cudaStreamQuery(peers.stream(0)), cudaSuccess) << "still waiting after a second";
+    ExpectAbortEndsItsWait(peers);
   }
 }
 
