@@ -89,10 +89,12 @@ absl::StatusOr<Formed> RankLifecycle::Form(
     RETURN_IF_ERROR(CheckOwner(call.router));
     RETURN_IF_ERROR(SeeEpoch(request.group_epoch()));
     RETURN_IF_ERROR(CheckFree("Form"));
-    if (request.group_epoch() == request_.group_epoch()) {
-      return absl::FailedPreconditionError(absl::StrCat("Form: epoch ", request.group_epoch(),
-                                                        " has had its rank; use a newer epoch"));
+    if (request.group_epoch() == spent_epoch_) {
+      return absl::FailedPreconditionError(
+          absl::StrCat("Form: epoch ", request.group_epoch(),
+                       " has had its rank or was dissolved; use a newer epoch"));
     }
+    spent_epoch_ = request.group_epoch();
     request_ = request;
     state_ = State::kForming;
     stop_ = false;
@@ -173,6 +175,7 @@ absl::Status RankLifecycle::Dissolve(uint64_t epoch, const std::string& router, 
     if (!take_over) RETURN_IF_ERROR(CheckOwner(router));
     RETURN_IF_ERROR(SeeEpoch(epoch));
     owner_.Release();
+    if (!take_over) spent_epoch_ = epoch;  // its Form may still be on the way, cancelled
     if (take_over) owner_.HoldFor(router, owner_grace_);
   }
   return Close(absl::StrCat("dissolved by epoch ", epoch), timeout);

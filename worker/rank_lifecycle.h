@@ -39,7 +39,7 @@ class RankLifecycle {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Builds the rank; returns when it can run or has failed (then nothing is held).
-  // FAILED_PRECONDITION while a rank is held, or when this epoch's was given back; CANCELLED when
+  // FAILED_PRECONDITION while a rank is held, or when this epoch was dissolved; CANCELLED when
   // dissolved meanwhile.
   absl::StatusOr<Formed> Form(const FormRequest& request, const RouterCall& call,
                               const std::function<void(const FormProgress&)>& progress)
@@ -83,7 +83,8 @@ class RankLifecycle {
   mutable absl::Mutex mutex_;
   State state_ ABSL_GUARDED_BY(mutex_) = State::kIdle;
   uint64_t newest_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
-  FormRequest request_ ABSL_GUARDED_BY(mutex_);  // of the rank held, or the last one
+  uint64_t spent_epoch_ ABSL_GUARDED_BY(mutex_) = 0;  // the newest formed or dissolved
+  FormRequest request_ ABSL_GUARDED_BY(mutex_);       // of the rank held, or the last one
   RankOwner owner_ ABSL_GUARDED_BY(mutex_);
   std::string run_by_ ABSL_GUARDED_BY(mutex_);  // the router of the newest Run stream
   std::unique_ptr<GroupOffer> offer_ ABSL_GUARDED_BY(mutex_);

@@ -126,6 +126,7 @@ void FakeWorkerService::Restart() {
   {
     absl::MutexLock lock(&mutex_);
     epoch_ = 0;
+    dissolved_epoch_ = 0;
     state_ = "idle";
   }
   fault_ = Fault::kNone;
@@ -219,7 +220,7 @@ grpc::Status FakeWorkerService::Form(grpc::ServerContext* context, const FormReq
     grpc::Status status = CheckOwner(*context);
     if (status.ok()) status = CheckEpoch(request->group_epoch());
     if (!status.ok()) return status;
-    if (state_ != "idle") {
+    if (state_ != "idle" || epoch_ == dissolved_epoch_) {
       return {grpc::StatusCode::FAILED_PRECONDITION, absl::StrCat("the worker is ", state_)};
     }
     state_ = "formed";
@@ -330,6 +331,7 @@ grpc::Status FakeWorkerService::Dissolve(grpc::ServerContext* context,
   if (!status.ok()) return status;
   state_ = "idle";
   taken_over_ = take_over;
+  if (!take_over) dissolved_epoch_ = epoch_;
   if (take_over) owner_ = context->peer();
   if (take_over && running_ != nullptr) running_->TryCancel();
   return grpc::Status::OK;

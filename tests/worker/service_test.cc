@@ -247,11 +247,14 @@ TEST_F(ServiceTest, CallsOutOfOrderAreRefused) {
   EXPECT_TRUE(worker.Dissolve(3).ok());
   EXPECT_EQ(worker.Describe().state(), "idle");
   EXPECT_EQ(RunStream(worker, 3, 0).Finish().error_code(), precondition);
-  ASSERT_TRUE(worker.Form(Request(3, 0, "")).ok());
-  EXPECT_EQ(RunStream(worker, 3, 1).Finish().error_code(), precondition);  // another rank
-  EXPECT_TRUE(worker.Dissolve(3).ok());
-  EXPECT_EQ(worker.Form(Request(3, 0, "")).error_code(), precondition);  // its epoch is over
-  EXPECT_TRUE(worker.Form(Request(4, 0, "")).ok());
+  const grpc::Status late = worker.Form(Request(3, 0, ""));  // overtaken by its own Dissolve
+  EXPECT_EQ(late.error_code(), precondition);
+  EXPECT_THAT(late.error_message(), HasSubstr("epoch 3 has had its rank or was dissolved"));
+  ASSERT_TRUE(worker.Form(Request(4, 0, "")).ok());
+  EXPECT_EQ(RunStream(worker, 4, 1).Finish().error_code(), precondition);  // another rank
+  EXPECT_TRUE(worker.Dissolve(4).ok());
+  EXPECT_EQ(worker.Form(Request(4, 0, "")).error_code(), precondition);  // its epoch is over
+  EXPECT_TRUE(worker.Form(Request(5, 0, "")).ok());
 }
 
 TEST_F(ServiceTest, AFailedFormHoldsNothing) {
