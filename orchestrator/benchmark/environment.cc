@@ -8,16 +8,16 @@
 #include <filesystem>
 #include <fstream>
 #include <map>
-#include <set>
 #include <string>
 #include <system_error>
 #include <thread>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "absl/strings/str_join.h"
 #include "absl/time/clock.h"
 #include "absl/time/time.h"
+#include "orchestrator/cluster/gpu_software.h"
+#include "orchestrator/doctor/library_facts.h"
 
 namespace regatta {
 namespace {
@@ -33,24 +33,12 @@ std::string CpuName() {
   return "";
 }
 
-// What the workers say, one value where they agree: "570.10, 580.65".
-template <typename TextOf>
-std::string Told(const ClusterDescription& cluster, TextOf text_of) {
-  std::set<std::string> texts;
-  for (const PoolWorker& worker : cluster.workers()) {
-    texts.insert(text_of(worker.description().gpu_software()));
-  }
-  texts.erase("");
-  return absl::StrJoin(texts, ", ");
-}
-
 void DescribeGpusOfWorkers(const ClusterDescription& cluster, Environment& environment) {
-  using Software = const GpuSoftware&;
-  environment.set_driver(Told(cluster, [](Software s) { return s.driver(); }));
-  environment.set_driver_cuda(
-      Told(cluster, [](Software s) { return CudaVersionText(s.driver_cuda()); }));
-  environment.set_built_cuda(Told(cluster, [](Software s) { return CudaVersionText(s.cuda()); }));
-  environment.set_nccl(Told(cluster, [](Software s) { return LibraryVersionText(s.nccl()); }));
+  const GpuSoftwareText software = GpuSoftwareOf(cluster);
+  environment.set_driver(software.driver);
+  environment.set_driver_cuda(software.driver_cuda);
+  environment.set_built_cuda(software.cuda);
+  environment.set_nccl(software.nccl);
   for (int i = 0; i < cluster.workers_size(); ++i) {
     if (!cluster.workers(i).description().has_gpu()) continue;
     GpuDescription& gpu = *environment.add_gpus();

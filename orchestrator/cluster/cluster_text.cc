@@ -9,6 +9,7 @@
 #include "absl/strings/str_split.h"
 #include "common/layout.h"
 #include "common/size_text.h"
+#include "orchestrator/cluster/gpu_software.h"
 #include "orchestrator/terminal/text_table.h"
 
 namespace regatta {
@@ -70,13 +71,32 @@ std::string GroupsText(const ClusterDescription& cluster) {
   return TableText(rows);
 }
 
+// Empty where no worker tells.
+std::string GpuText(const ClusterDescription& cluster) {
+  const GpuSoftwareText software = GpuSoftwareOf(cluster);
+  std::string out;
+  const auto add = [&](const char* name, const std::string& version) {
+    if (version.empty()) return;
+    absl::StrAppend(&out, out.empty() ? "" : ", ", name, " ", version);
+  };
+  add("driver", software.driver);
+  add("CUDA", software.cuda);
+  add("NCCL", software.nccl);
+  return out.empty() ? "" : Line("GPUs:", out);
+}
+
+std::string DeviceText(const WorkerDescription& device) {
+  const double watts = device.gpu().power_limit_w();
+  return absl::StrCat(device.device_kind(), ": ", device.device_name(),
+                      watts > 0 ? absl::StrFormat(", limit %.0f W", watts) : "");
+}
+
 std::string WorkersText(const ClusterDescription& cluster) {
   std::vector<TextRow> rows = {{"WORKER", "GROUP", "HOST", "MEMORY", "DEVICE"}};
   for (const PoolWorker& worker : cluster.workers()) {
     const WorkerDescription& device = worker.description();
     rows.push_back({worker.address(), worker.group() < 0 ? "idle" : absl::StrCat(worker.group()),
-                    device.host(), SizeText(device.memory_bytes()),
-                    absl::StrCat(device.device_kind(), ": ", device.device_name())});
+                    device.host(), SizeText(device.memory_bytes()), DeviceText(device)});
   }
   return TableText(rows);
 }
@@ -90,7 +110,7 @@ std::string ClusterText(const ClusterDescription& cluster) {
   return absl::StrCat(
       ModelText(cluster), Line("Layout:", LayoutName(cluster.layout())), LimitsText(cluster),
       Line("Router:", absl::StrCat(cluster.version(), " (", cluster.commit(), "), ", security)),
-      "\n", GroupsText(cluster), "\n", WorkersText(cluster));
+      GpuText(cluster), "\n", GroupsText(cluster), "\n", WorkersText(cluster));
 }
 
 std::string RepartitionText(const RepartitionProgress& progress) {

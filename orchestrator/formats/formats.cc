@@ -6,10 +6,12 @@
 #include <map>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "orchestrator/formats/format.h"
 #include "orchestrator/report/frontier.h"
@@ -66,9 +68,16 @@ absl::StatusOr<bool> SplitText(const TextFile& file, std::vector<Document>& docu
   return false;
 }
 
+// Unlike lines of a log: "[TRT-LLM] ...", "[2026-11-27 10:00:00] ...".
 bool BeginsLikeJson(absl::string_view text) {
   text = absl::StripLeadingAsciiWhitespace(text);
-  return !text.empty() && (text.front() == '{' || text.front() == '[');
+  if (absl::StartsWith(text, "{")) return true;
+  if (!absl::ConsumePrefix(&text, "[")) return false;
+  text = absl::StripLeadingAsciiWhitespace(text);
+  const size_t word = std::min(text.find_first_not_of("-+.0123456789eE"), text.size());
+  const bool number = word > 0;
+  text = absl::StripLeadingAsciiWhitespace(text.substr(word));
+  return text.empty() || absl::StrContains(number ? ",]" : "{[\"]tfn", text.substr(0, 1));
 }
 
 // The text of a format; or JSON, or JSON Lines: then each line is a document.

@@ -74,7 +74,9 @@ void WriteConfiguration(const PointReport& point, ordered_json& row) {
   row["dcp_size"] = row["pcp_size"] = 1;
   row["ep"] = std::max(1u, world.ep_size());
   row["dp_attention"] = "false";
-  row["num_gpus"] = std::max(1u, world.world_size());  // ours: copies are no field of theirs
+  // Ours: copies and counts are no fields of theirs.
+  row["num_gpus"] = std::max(1u, world.world_size());
+  row["num_requests"] = point.request_info().num_requests();
 }
 
 ordered_json WriteRow(const StoredRun& run, const PointReport& point) {
@@ -128,25 +130,30 @@ void ReadConfiguration(const JsonFields& row, PointReport& point) {
   engine.set_version(row.TextOr("image", ""));
   point.mutable_machine()->set_name(row.TextOr("hw", ""));
   WorldInfo& world = *point.mutable_world_info();
-  world.set_tp_size(row.CountOr("tp", row.CountOr("decode_tp", 1)));
-  world.set_pp_size(row.CountOr("pp", 1));
+  world.set_tp_size(row.PositiveCountOr("tp", row.PositiveCountOr("decode_tp", 1)));
+  world.set_pp_size(row.PositiveCountOr("pp", 1));
   world.set_ep_size(row.CountOr("ep", row.CountOr("decode_ep", 1)));
   const uint32_t disaggregated =
       row.CountOr("num_prefill_gpu", 0) + row.CountOr("num_decode_gpu", 0);
-  const double aggregated = 1.0 * world.tp_size() * world.pp_size() * row.CountOr("pcp_size", 1);
+  const double aggregated =
+      1.0 * world.tp_size() * world.pp_size() * row.PositiveCountOr("pcp_size", 1);
   const uint32_t gpus = disaggregated > 0 ? disaggregated : std::min(aggregated, 1e6);
-  world.set_world_size(row.CountOr("num_gpus", gpus));
+  world.set_world_size(row.PositiveCountOr("num_gpus", gpus));
   RegattaInfo& info = *point.mutable_regatta();
   info.set_concurrency(row.CountOr("conc", 0));
   info.set_protocol(kProtocol);
   info.set_streaming(true);
 }
 
-void ReadLengths(const JsonFields& row, PointReport& point, ImportDraft& draft) {
-  const uint32_t users = point.regatta().concurrency();
+void ReadRequests(const JsonFields& row, PointReport& point, ImportDraft& draft) {
+  const uint64_t drawn = uint64_t{kRequestsPerUser} * point.regatta().concurrency();
   point.mutable_request_info()->set_num_requests(
-      std::min<uint64_t>(uint64_t{kRequestsPerUser} * users, 4'000'000'000u));
+      row.CountOr("num_requests", std::min<uint64_t>(drawn, 4'000'000'000u)));
+  if (row.Has("num_requests")) return;
   draft.notes.insert("number of requests is the protocol's ten per user");
+}
+
+void ReadLengths(const JsonFields& row, PointReport& point, ImportDraft& draft) {
   if (!row.Has("isl") || !row.Has("osl")) return;
   point.mutable_dataset()->set_max_isl(row.Number("isl"));
   point.mutable_dataset()->set_max_osl(row.Number("osl"));
@@ -185,6 +192,7 @@ absl::Status ReadRow(const Document& document, ImportDraft& draft) {
   const JsonFields row(document.value, document.source, status);
   ImportedPoint point;
   ReadConfiguration(row, point.report);
+  ReadRequests(row, point.report, draft);
   ReadLengths(row, point.report, draft);
   ReadThroughput(row, point.report, draft);
   ReadStreaming(row, *point.report.mutable_streaming_metrics(), draft);

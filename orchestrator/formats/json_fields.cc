@@ -114,16 +114,24 @@ double JsonFields::NumberOr(absl::string_view key, double missing) const {
   return MaybeNumber(key).value_or(missing);
 }
 
-uint32_t JsonFields::CountOr(absl::string_view key, uint32_t missing) const {
+uint32_t JsonFields::CountFrom(uint32_t least, absl::string_view key, uint32_t missing) const {
+  constexpr uint32_t kMost = std::numeric_limits<uint32_t>::max();
   const json* value = Find(key);
   if (value == nullptr) return missing;
   const double number = value->is_number() ? value->get<double>() : -1;
-  if (number >= 0 && number <= std::numeric_limits<uint32_t>::max() &&
-      number == std::floor(number)) {
+  if (number >= least && number <= kMost && number == std::floor(number)) {
     return static_cast<uint32_t>(number);
   }
-  Complain(key, *value, "a whole number in 0..4294967295");
+  Complain(key, *value, absl::StrCat("a whole number in ", least, "..", kMost));
   return missing;
+}
+
+uint32_t JsonFields::CountOr(absl::string_view key, uint32_t missing) const {
+  return CountFrom(0, key, missing);
+}
+
+uint32_t JsonFields::PositiveCountOr(absl::string_view key, uint32_t missing) const {
+  return CountFrom(1, key, missing);
 }
 
 uint32_t JsonFields::LooseCountOr(absl::string_view key, uint32_t missing) const {

@@ -41,6 +41,7 @@ class JsonFields {
   double NumberOr(absl::string_view key, double missing) const;
   // Whole numbers from 0 to 2^32 - 1.
   uint32_t CountOr(absl::string_view key, uint32_t missing) const;
+  uint32_t PositiveCountOr(absl::string_view key, uint32_t missing) const;  // from 1
   // The same, also from a string such as "8": metadata of command lines.
   uint32_t LooseCountOr(absl::string_view key, uint32_t missing) const;
   // False when missing.
@@ -53,6 +54,7 @@ class JsonFields {
   JsonFields Object(absl::string_view key) const;
 
  private:
+  uint32_t CountFrom(uint32_t least, absl::string_view key, uint32_t missing) const;
   const nlohmann::json* Find(absl::string_view key) const;
   void Complain(absl::string_view key, const nlohmann::json& value, absl::string_view must) const;
   double NumberOf(absl::string_view key, const nlohmann::json& value) const;

@@ -31,6 +31,14 @@ std::string RoundedText(absl::Duration wait) {
   return absl::FormatDuration(absl::Trunc(wait + unit / 2, unit));
 }
 
+// A server's part of the connection preface: a SETTINGS frame of stream 0 (RFC 9113, 3.4 and 4.1).
+bool BeginsHttp2(absl::string_view bytes) {
+  constexpr size_t kFrameHeader = 9;
+  constexpr char kSettings = 4;
+  if (bytes.size() < kFrameHeader) return false;
+  return bytes[3] == kSettings && bytes.substr(5, 4) == absl::string_view("\0\0\0\0", 4);
+}
+
 }  // namespace
 
 template <typename Start, typename Cancel>
@@ -172,6 +180,20 @@ absl::Status HttpConnection::Write(const Request& request, absl::Duration timeou
   });
 }
 
+absl::Status HttpConnection::ExplainAnswer(const Error& error) const {
+  if (!error) return absl::OkStatus();
+  const auto unread = buffer_.data();
+  const absl::string_view bytes(static_cast<const char*>(unread.data()), unread.size());
+  if (BeginsHttp2(bytes)) {
+    return absl::FailedPreconditionError(
+        absl::StrCat(host_,
+                     ": it speaks HTTP/2, as ports of gRPC do, not HTTP/1.1; a router's is "
+                     "given as grpc://",
+                     host_));
+  }
+  return absl::UnavailableError(absl::StrCat(host_, ": awaiting an answer: ", error.message()));
+}
+
 absl::Status HttpConnection::ReadHeader(std::optional<Parser>& parser, bool skip_body,
                                         absl::Duration timeout) {
   for (int interim = 0; interim <= kMaxInterimAnswers; ++interim) {
@@ -179,9 +201,14 @@ absl::Status HttpConnection::ReadHeader(std::optional<Parser>& parser, bool skip
     parser->skip(skip_body);
     parser->header_limit(kMaxHeaderBytes);
     parser->body_limit(std::numeric_limits<uint64_t>::max());  // whoever takes the bytes counts
-    RETURN_IF_ERROR(AwaitStream("awaiting an answer", timeout, [&](auto& stream, auto handler) {
-      http::async_read_header(stream, buffer_, *parser, std::move(handler));
-    }));
+    Error error;
+    RETURN_IF_ERROR(AwaitStream(
+        "awaiting an answer", timeout,
+        [&](auto& stream, auto handler) {
+          http::async_read_header(stream, buffer_, *parser, std::move(handler));
+        },
+        &error));
+    RETURN_IF_ERROR(ExplainAnswer(error));
     if (!IsInterim(parser->get().result_int())) return absl::OkStatus();
   }
   return absl::UnavailableError(

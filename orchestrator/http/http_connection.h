@@ -55,6 +55,7 @@ class HttpConnection {
 
   absl::Status Dial(const HttpUrl& url, absl::Duration timeout);
   absl::Status ExplainLookup(const Error& error) const;
+  absl::Status ExplainAnswer(const Error& error) const;
   absl::Status Tunnel(const HttpUrl& url, absl::Duration timeout);
   absl::Status StartTls(const HttpUrl& url, absl::Duration timeout);
 

@@ -371,11 +371,11 @@ TEST_F(BadInputTest, AServerThatIsNotThereIsWaitedForAloud) {
 // A wrong port or scheme is told in seconds, as no --launch-timeout asked to wait.
 TEST_F(BadInputTest, AWrongPortIsToldSoon) {
   const std::string data = WriteLines("data.jsonl", "{\"prompt\":\"x\",\"output_tokens\":4}\n");
-  const auto sweep = [&](const std::string& url) {
+  const auto sweep = [&](const std::string& url, const char* end = "exit code 1") {
     const absl::Time begun = absl::Now();
     EXPECT_EQ(Run({"sweep", "--dataset", data, "--concurrency", "1", "--url", url, "--output",
                    dir_.File("results")}),
-              "exit code 1");
+              end);
     EXPECT_LT(absl::Now() - begun, absl::Seconds(30));
     return Log();
   };
@@ -389,7 +389,10 @@ TEST_F(BadInputTest, AWrongPortIsToldSoon) {
                     Not(HasSubstr("--tls-cert"))));
   const auto grpc = NullServer::Start("127.0.0.1:0", NullTiming(), TlsOptions());
   ASSERT_TRUE(grpc.ok()) << grpc.status();
-  EXPECT_THAT(sweep("http://" + (*grpc)->address()), HasSubstr("grpc:// of a router"));
+  const absl::Time begun = absl::Now();
+  EXPECT_THAT(sweep("http://" + (*grpc)->address(), "exit code 2"),
+              HasSubstr("given as grpc://" + (*grpc)->address()));
+  EXPECT_LT(absl::Now() - begun, absl::Seconds(8)) << "it is known at once";
 }
 
 TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {

@@ -148,6 +148,22 @@ TEST_F(ClusterCommandTest, DescribePrintsWhatServes) {
               HasSubstr("0      7      running  160        127.0.0.1:9001 127.0.0.1:9002"));
   EXPECT_THAT(output_, HasSubstr("127.0.0.1:9003  idle "));
   EXPECT_THAT(output_, HasSubstr("1.50 GiB"));
+  EXPECT_THAT(output_, Not(HasSubstr("GPUs:")));
+}
+
+TEST(ClusterTextTest, GpusAreToldWithTheirSoftware) {
+  ClusterDescription cluster = SmallCluster();
+  for (PoolWorker& worker : *cluster.mutable_workers()) {
+    WorkerDescription& device = *worker.mutable_description();
+    device.set_device_kind("cuda");
+    device.set_device_name("NVIDIA H200");
+    device.mutable_gpu()->set_power_limit_w(700);
+    device.mutable_gpu_software()->set_driver("580.65.06");
+    device.mutable_gpu_software()->set_cuda(13000);
+  }
+  cluster.mutable_workers(2)->mutable_description()->mutable_gpu_software()->set_driver("570.10");
+  EXPECT_THAT(ClusterText(cluster), HasSubstr("GPUs:     driver 570.10, 580.65.06, CUDA 13.0\n"));
+  EXPECT_THAT(ClusterText(cluster), HasSubstr("cuda: NVIDIA H200, limit 700 W\n"));
 }
 
 TEST_F(ClusterCommandTest, ABusyRouterIsNoBadInput) {

@@ -153,9 +153,10 @@ TEST(Inferencex, OutputOfDecodeGpus_IsSpreadOverAll) {
   EXPECT_NEAR(b200.request_info().avg_input_length(), 921.6, 1e-9);
 }
 
-TEST(Inferencex, LengthsSurviveAnyNumberOfRoundTrips) {
+TEST(Inferencex, LengthsAndCountsSurviveAnyNumberOfRoundTrips) {
   StoredRun run = SmallRun();
   const RequestInfo was = run.sweep.points(0).request_info();
+  ASSERT_NE(was.num_requests(), 10 * run.sweep.points(0).regatta().concurrency());
   for (int trip = 0; trip < 3; ++trip) {
     const auto runs = ImportFiles(Exported(run, "inferencex"), ImportOptions());
     ASSERT_TRUE(runs.ok()) << runs.status();
@@ -163,6 +164,7 @@ TEST(Inferencex, LengthsSurviveAnyNumberOfRoundTrips) {
     const RequestInfo& is = run.sweep.points(0).request_info();
     EXPECT_DOUBLE_EQ(is.avg_input_length(), was.avg_input_length()) << trip;
     EXPECT_DOUBLE_EQ(is.avg_output_length(), was.avg_output_length()) << trip;
+    EXPECT_EQ(is.num_requests(), was.num_requests()) << trip;
     EXPECT_EQ(Parsed(Exported(run, "inferencex")[0])[0]["isl"], 120) << trip;
   }
 }
@@ -243,6 +245,11 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         Hostile{"", "nothing in the files"}, Hostile{"a note\n{}", "f.json: is in no known format"},
         Hostile{"{", "f.json: is not valid JSON at line 1, column 2"},
+        Hostile{"[{", "f.json: is not valid JSON at line 1, column 3"},
+        Hostile{"[1.5e3, 2", "f.json: is not valid JSON"},
+        Hostile{"[TRT-LLM] [I] a cut log\n", "f.json: is in no known format"},
+        Hostile{"[11/27/2026-10:00:00] [I] another\n", "f.json: is in no known format"},
+        Hostile{"[2026-11-27 10:00:00] a third\n", "f.json: is in no known format"},
         Hostile{"[]", "nothing in the files"}, Hostile{"3", "f.json: is in no known format"},
         Hostile{R"({"duration": "x", "completed": 1, "output_throughput": 1})",
                 R"(f.json: 'duration' is "x", must be a number in 0..)"},
@@ -261,6 +268,8 @@ INSTANTIATE_TEST_SUITE_P(
                     "input_lens": [null], "ttfts": [1], "latencies": [1], "start_times": [1]})",
                 "request 0 has a figure that is no number"},
         Hostile{R"([{"hw": "h", "tput_per_gpu": {}}])", "f.json[0]: "},
+        Hostile{R"([{"hw": "h", "tput_per_gpu": 1, "num_gpus": 0}])",
+                "f.json[0]: 'num_gpus' is 0, must be a whole number in 1..4294967295"},
         Hostile{R"({"request_latency": {"avg": []}, "request_throughput": {"avg": 1},
                     "output_token_throughput": {"avg": 1}})",
                 "f.json: request_latency: 'avg' is an array"},

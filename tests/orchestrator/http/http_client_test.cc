@@ -221,6 +221,20 @@ TEST(HttpClient, InterimAnswersHaveAnEndAndUpgradesAreFinal) {
   EXPECT_EQ(answer->status, 101u);
 }
 
+TEST(HttpClient, APortOfGrpcIsNamed) {
+  using std::string_literals::operator""s;
+  const OneAnswer grpc("\0\0\x06\x04\0\0\0\0\0\0\x05\0\0@\0"s);
+  const absl::Status status = PerformHttp(CallTo(grpc.url())).status();
+  EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);
+  EXPECT_THAT(status.message(),
+              HasSubstr("it speaks HTTP/2, as ports of gRPC do, not HTTP/1.1; a router's is "
+                        "given as grpc://127.0.0.1:"));
+  const OneAnswer noise("\x01\x02\x03 neither\r\n\r\n");
+  const absl::Status other = PerformHttp(CallTo(noise.url())).status();
+  EXPECT_EQ(other.code(), absl::StatusCode::kUnavailable);
+  EXPECT_THAT(other.message(), HasSubstr("awaiting an answer: "));
+}
+
 TEST(HttpUrl, PartsAndErrors) {
   const auto url = ParseHttpUrl("HTTPS://Example.com:8443/a/b?c=d#e");
   ASSERT_TRUE(url.ok()) << url.status();
