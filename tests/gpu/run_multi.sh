@@ -113,7 +113,7 @@ shape() {
   shift 3
   stage "$name" "${SHAPE_TIMEOUT:-120}" "$BIN/regatta" sweep --model tests/testing/configs/$which --dummy-weights \
     --target-input-len "${IN:-128}" --target-output-len "${OUT_LEN:-128}" --max-seq-len "${LEN:-256}" --concurrency "$concurrency" \
-    --max-batch-size 512 --max-num-tokens 2048 --max-time-per-point "${POINT_SECONDS:-6}" --output "$OUT/results" "$@" ||
+    --max-batch-size 512 --max-num-tokens "${STEP_TOKENS:-2048}" --max-time-per-point "${POINT_SECONDS:-6}" --output "$OUT/results" "$@" ||
     tail -20 "$OUT/$name.log"
   grep -A7 'req/s   out tok/s' "$OUT/$name.log" | grep -E '^ +[0-9]'
 }
@@ -123,6 +123,12 @@ large() {
   shape 70b-fp8-tp2 llama-3.3-70b 1,64,256 "${fp8[@]}" --tp 2
   shape 70b-fp8-pp2 llama-3.3-70b 1,64,256 "${fp8[@]}" --pp 2
   IN=1000 OUT_LEN=1000 LEN=2000 POINT_SECONDS=${LONG_SECONDS:-60} shape 70b-fp8-tp2-1k llama-3.3-70b 256 "${fp8[@]}" --tp 2
+}
+
+# As TensorRT-LLM's figure, with half of its requests.
+large_1000() {
+  IN=1000 OUT_LEN=1000 LEN=2000 STEP_TOKENS=8192 POINT_SECONDS=400 SHAPE_TIMEOUT=500 shape 70b-fp8-tp2-1000 llama-3.3-70b 512 \
+    "${fp8[@]}" --tp 2 --num-requests 1536
 }
 
 experts() {

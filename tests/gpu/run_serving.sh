@@ -55,8 +55,22 @@ bf16() { points llama8b-bf16 llama-3.1-8b "${CONCURRENCY:-1,64,256,512}" --max-b
 fp8() {
   points llama8b-fp8 llama-3.1-8b "${CONCURRENCY:-1,64,512,1024}" --max-batch-size 1024 --max-num-tokens 2048 "${FP8[@]}"
 }
+# As many requests as the peers' figures are of; of few users enough for beginning and end not to count.
+fp8_best() {
+  POINT_SECONDS=200 POINT_TIMEOUT=280 points llama8b-fp8-best llama-3.1-8b "${CONCURRENCY:-1280}" --max-batch-size 1280 --max-num-tokens 4096 \
+    --num-requests 30000 "${FP8[@]}"
+}
+fp8_64() {
+  POINT_SECONDS=120 POINT_TIMEOUT=180 points llama8b-fp8-64 llama-3.1-8b 64 --max-batch-size 512 --max-num-tokens 2048 --num-requests 10000 "${FP8[@]}"
+}
 # Long prompts, long answers.
 fp8_2048_128() { INPUT=2048 points llama8b-fp8-2048-128 llama-3.1-8b "${CONCURRENCY:-128}" --max-batch-size 256 --max-num-tokens 4096 "${FP8[@]}"; }
+# The same by the size of a step.
+prompt_steps() {
+  for tokens in ${TOKENS:-1024 1152 1536 2048 4096}; do
+    INPUT=2048 points "llama8b-fp8-2048-128-$tokens" llama-3.1-8b "${CONCURRENCY:-64,128}" --max-batch-size 256 --max-num-tokens "$tokens" "${FP8[@]}"
+  done
+}
 fp8_1000_1000() { INPUT=1000 OUTPUT=1000 points llama8b-fp8-1000-1000 llama-3.1-8b "${CONCURRENCY:-512}" --max-batch-size 512 --max-num-tokens 4096 "${FP8[@]}"; }
 fp8_128_2048() { OUTPUT=2048 points llama8b-fp8-128-2048 llama-3.1-8b "${CONCURRENCY:-768}" --max-batch-size 1024 --max-num-tokens 4096 "${FP8[@]}"; }
 # The article's 100 requests at once, in bf16.
