@@ -185,9 +185,7 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
   }
 }
 
-}  // namespace
-
-bool FitsTiles(const AttentionCall& call) {
+bool Fits(const AttentionCall& call) {
   const DType dtype = call.q.dtype;
   const DType held = call.cache.k.dtype;
   const auto even = [](const Tensor& x, int64_t elements) {
@@ -202,9 +200,11 @@ bool FitsTiles(const AttentionCall& call) {
          even(call.cache.k, chunk) && even(call.cache.v, chunk);
 }
 
+}  // namespace
+
 bool LaunchTiledAttention(AttentionCall call, int num_multiprocessors, Tensor workspace,
                           cudaStream_t stream) {
-  if (!FitsTiles(call)) return false;
+  if (!Fits(call)) return false;
   const auto launch = [&]<typename T, typename S>(T, S) {
     if (call.head_dim <= 64) {
       LaunchTiles<T, S, 64>(call, num_multiprocessors, workspace, stream);
