@@ -1,0 +1,320 @@
+// What cuBLASLt's guesses leave: every way it knows to run the products of a layer, timed, beside
+// its first guess and the best of the ten that tuning asks for. Alone on a GPU machine:
+//   g++ -O2 -std=c++20 -I/usr/local/cuda/include tests/gpu/product_search.cc
+//   -L/usr/local/cuda/lib64 -lcublasLt -lcudart -o /tmp/product_search /tmp/product_search fp8|bf16
+//   TOKENS...
+#include <cublasLt.h>
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <iterator>
+#include <string>
+#include <vector>
+
+namespace {
+
+constexpr size_t kWorkspace = size_t{64} << 20;
+constexpr size_t kBeyondCaches = size_t{150} << 20;
+constexpr int kAsked = 10, kMost = 256, kFinalists = 12;
+
+#define MUST(call)                                                \
+  do {                                                            \
+    if (const int status = static_cast<int>(call); status != 0) { \
+      std::fprintf(stderr, "%s: %d\n", #call, status);            \
+      std::exit(1);                                               \
+    }                                                             \
+  } while (0)
+
+struct Product {
+  const char* name;
+  int64_t out, in;
+};
+constexpr Product kLayer[] = {
+    {"qkv", 6144, 4096}, {"o", 4096, 4096}, {"gate_up", 28672, 4096}, {"down", 4096, 14336}};
+
+// One product with as many weights as no cache holds, and its descriptions.
+class Bench {
+ public:
+  Bench(cublasLtHandle_t blas, cudaStream_t stream, bool fp8, const Product& product,
+        int64_t tokens)
+      : blas_(blas), stream_(stream) {
+    const cudaDataType_t type = fp8 ? CUDA_R_8F_E4M3 : CUDA_R_16BF;
+    const int64_t size = fp8 ? 1 : 2;
+    bytes_ = product.out * product.in * size;
+    copies_ = static_cast<int>(std::max<int64_t>(2, kBeyondCaches / bytes_ + 1));
+    MUST(cudaMalloc(&weights_, copies_ * bytes_));
+    MUST(cudaMalloc(&x_, tokens * product.in * size));
+    MUST(cudaMalloc(&y_, tokens * product.out * 2));
+    MUST(cudaMalloc(&workspace_, kWorkspace));
+    MUST(cudaMalloc(&scale_, 2 * sizeof(float)));
+    const float ones[] = {1, 1};
+    MUST(cudaMemcpy(scale_, ones, sizeof(ones), cudaMemcpyHostToDevice));
+    // Bytes that are small numbers in either type; zeros would take less power than data does.
+    std::vector<uint8_t> bytes(1 << 20);
+    uint32_t state = 1;
+    for (size_t i = 0; i < bytes.size(); ++i) {
+      state = state * 1664525 + 1013904223;
+      bytes[i] = fp8 || i % 2 == 0 ? (state >> 24 & 0xbf) : (0x3c | (state >> 24 & 0x81));
+    }
+    Fill(weights_, copies_ * bytes_, bytes);
+    Fill(x_, tokens * product.in * size, bytes);
+    MUST(cublasLtMatmulDescCreate(&desc_, CUBLAS_COMPUTE_32F, CUDA_R_32F));
+    const cublasOperation_t transposed = CUBLAS_OP_T;
+    Set(CUBLASLT_MATMUL_DESC_TRANSA, transposed);
+    if (fp8) {
+      const int8_t fast = 1;
+      Set(CUBLASLT_MATMUL_DESC_FAST_ACCUM, fast);
+      const void* scale = scale_;
+      Set(CUBLASLT_MATMUL_DESC_A_SCALE_POINTER, scale);
+      Set(CUBLASLT_MATMUL_DESC_B_SCALE_POINTER, scale);
+    }
+    MUST(cublasLtMatrixLayoutCreate(&a_, type, product.in, product.out, product.in));
+    MUST(cublasLtMatrixLayoutCreate(&b_, type, product.in, tokens, product.in));
+    MUST(cublasLtMatrixLayoutCreate(&c_, CUDA_R_16BF, product.out, tokens, product.out));
+    type_ = type;
+  }
+  ~Bench() {
+    for (void* memory : {weights_, x_, y_, workspace_, static_cast<void*>(scale_)})
+      cudaFree(memory);
+    cublasLtMatrixLayoutDestroy(a_);
+    cublasLtMatrixLayoutDestroy(b_);
+    cublasLtMatrixLayoutDestroy(c_);
+    cublasLtMatmulDescDestroy(desc_);
+  }
+
+  // The library's own guesses, the best first.
+  std::vector<cublasLtMatmulAlgo_t> Guesses(int count) {
+    cublasLtMatmulPreference_t preference;
+    MUST(cublasLtMatmulPreferenceCreate(&preference));
+    const uint64_t workspace = kWorkspace;
+    const uint32_t scheme = CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE;
+    MUST(cublasLtMatmulPreferenceSetAttribute(preference, CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES,
+                                              &workspace, sizeof(workspace)));
+    MUST(cublasLtMatmulPreferenceSetAttribute(
+        preference, CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK, &scheme, sizeof(scheme)));
+    std::vector<cublasLtMatmulHeuristicResult_t> found(count);
+    int number = 0;
+    (void)cublasLtMatmulAlgoGetHeuristic(blas_, desc_, a_, b_, c_, c_, preference, count,
+                                         found.data(), &number);
+    cublasLtMatmulPreferenceDestroy(preference);
+    std::vector<cublasLtMatmulAlgo_t> guesses;
+    for (int i = 0; i < number; ++i) guesses.push_back(found[i].algo);
+    return guesses;
+  }
+
+  // Every configuration that the library would run.
+  std::vector<cublasLtMatmulAlgo_t> All() {
+    std::vector<cublasLtMatmulAlgo_t> all;
+    int ids[128], number = 0;
+    MUST(cublasLtMatmulAlgoGetIds(blas_, CUBLAS_COMPUTE_32F, CUDA_R_32F, type_, type_, CUDA_R_16BF,
+                                  CUDA_R_16BF, std::size(ids), ids, &number));
+    for (int i = 0; i < number; ++i) {
+      cublasLtMatmulAlgo_t algo;
+      if (cublasLtMatmulAlgoInit(blas_, CUBLAS_COMPUTE_32F, CUDA_R_32F, type_, type_, CUDA_R_16BF,
+                                 CUDA_R_16BF, ids[i], &algo) != 0) {
+        continue;
+      }
+      std::vector<cublasLtMatmulAlgo_t> ways = {algo};
+      for (const Choice& choice : ChoicesOf(algo)) ways = Chosen(ways, choice);
+      all.insert(all.end(), ways.begin(), ways.end());
+    }
+    return all;
+  }
+
+  // Microseconds of one call among calls with other weights, the least of `rounds`; huge where it
+  // does not run.
+  double Time(const cublasLtMatmulAlgo_t& algo, int rounds) {
+    cudaGraph_t graph = nullptr;
+    cudaGraphExec_t exec = nullptr;
+    bool ran = true;
+    MUST(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal));
+    for (int i = 0; i < copies_ && ran; ++i) ran = Run(algo, i);
+    MUST(cudaStreamEndCapture(stream_, &graph));
+    if (!ran || cudaGraphInstantiate(&exec, graph, 0) != cudaSuccess) {
+      cudaGraphDestroy(graph);
+      cudaGetLastError();
+      return 1e9;
+    }
+    cudaEvent_t begin, end;
+    MUST(cudaEventCreate(&begin));
+    MUST(cudaEventCreate(&end));
+    double best = 1e9;
+    for (int round = -1; round < rounds; ++round) {
+      MUST(cudaEventRecord(begin, stream_));
+      MUST(cudaGraphLaunch(exec, stream_));
+      MUST(cudaEventRecord(end, stream_));
+      MUST(cudaEventSynchronize(end));
+      float ms = 0;
+      MUST(cudaEventElapsedTime(&ms, begin, end));
+      if (round >= 0) best = std::min(best, 1e3 * ms / copies_);
+    }
+    cudaEventDestroy(begin);
+    cudaEventDestroy(end);
+    cudaGraphExecDestroy(exec);
+    cudaGraphDestroy(graph);
+    return best;
+  }
+  int64_t bytes() const { return bytes_; }
+
+ private:
+  void Fill(void* to, size_t count, const std::vector<uint8_t>& bytes) {
+    for (size_t at = 0; at < count; at += bytes.size()) {
+      MUST(cudaMemcpy(static_cast<char*>(to) + at, bytes.data(), std::min(bytes.size(), count - at),
+                      cudaMemcpyHostToDevice));
+    }
+  }
+  template <typename T>
+  void Set(cublasLtMatmulDescAttributes_t attribute, const T& value) {
+    MUST(cublasLtMatmulDescSetAttribute(desc_, attribute, &value, sizeof(value)));
+  }
+  // One attribute of an algorithm and the values it may have.
+  struct Choice {
+    cublasLtMatmulAlgoConfigAttributes_t attribute;
+    std::vector<uint32_t> values;
+  };
+  static std::vector<Choice> ChoicesOf(const cublasLtMatmulAlgo_t& algo) {
+    const auto cap = [&](cublasLtMatmulAlgoCapAttributes_t which) {
+      int32_t value = 0;
+      size_t written = 0;
+      cublasLtMatmulAlgoCapGetAttribute(&algo, which, &value, sizeof(value), &written);
+      return value;
+    };
+    const auto list = [&](cublasLtMatmulAlgoCapAttributes_t which) {
+      std::vector<uint32_t> values(1024);
+      size_t written = 0;
+      cublasLtMatmulAlgoCapGetAttribute(&algo, which, values.data(), 4 * values.size(), &written);
+      values.resize(written / 4);
+      return values.empty() ? std::vector<uint32_t>{0} : values;
+    };
+    std::vector<uint32_t> options, clusters;
+    for (int i = 0; i <= std::min(cap(CUBLASLT_ALGO_CAP_CUSTOM_OPTION_MAX), 3); ++i) {
+      options.push_back(i);
+    }
+    for (uint32_t cluster = 0; cluster < 12; ++cluster) clusters.push_back(cluster);
+    using Values = std::vector<uint32_t>;
+    const bool splits = cap(CUBLASLT_ALGO_CAP_SPLITK_SUPPORT) != 0;
+    const bool swizzles = cap(CUBLASLT_ALGO_CAP_CTA_SWIZZLING_SUPPORT) != 0;
+    return {{CUBLASLT_ALGO_CONFIG_STAGES_ID, list(CUBLASLT_ALGO_CAP_STAGES_IDS)},
+            {CUBLASLT_ALGO_CONFIG_TILE_ID, list(CUBLASLT_ALGO_CAP_TILE_IDS)},
+            {CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, options},
+            {CUBLASLT_ALGO_CONFIG_SPLITK_NUM, splits ? Values{1, 2, 3, 4, 6, 8} : Values{1}},
+            {CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, swizzles ? Values{0, 1} : Values{0}},
+            {CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, clusters}};
+  }
+  // Each of `ways` with each value that runs, the other attributes still as they are at first.
+  std::vector<cublasLtMatmulAlgo_t> Chosen(const std::vector<cublasLtMatmulAlgo_t>& ways,
+                                           const Choice& choice) {
+    std::vector<cublasLtMatmulAlgo_t> chosen;
+    for (const cublasLtMatmulAlgo_t& way : ways) {
+      for (const uint32_t value : choice.values) {
+        cublasLtMatmulAlgo_t one = way;
+        const bool cluster = choice.attribute == CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID;
+        bool set = cublasLtMatmulAlgoConfigSetAttribute(&one, choice.attribute, &value,
+                                                        cluster ? 2 : 4) == 0;
+        if (choice.attribute == CUBLASLT_ALGO_CONFIG_SPLITK_NUM) {
+          const uint32_t scheme =
+              value > 1 ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE : CUBLASLT_REDUCTION_SCHEME_NONE;
+          set = set && cublasLtMatmulAlgoConfigSetAttribute(
+                           &one, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &scheme, 4) == 0;
+        }
+        cublasLtMatmulHeuristicResult_t result;
+        // Stages go with tiles, which come next.
+        const bool later = choice.attribute == CUBLASLT_ALGO_CONFIG_STAGES_ID;
+        if (set && later) chosen.push_back(one);
+        if (set && !later &&
+            cublasLtMatmulAlgoCheck(blas_, desc_, a_, b_, c_, c_, &one, &result) == 0 &&
+            result.workspaceSize <= kWorkspace) {
+          chosen.push_back(one);
+        }
+      }
+    }
+    return chosen;
+  }
+  bool Run(const cublasLtMatmulAlgo_t& algo, int copy) {
+    const float one = 1, zero = 0;
+    return cublasLtMatmul(blas_, desc_, &one, static_cast<char*>(weights_) + copy * bytes_, a_, x_,
+                          b_, &zero, y_, c_, y_, c_, &algo, workspace_, kWorkspace, stream_) == 0;
+  }
+
+  cublasLtHandle_t blas_;
+  cudaStream_t stream_;
+  cudaDataType_t type_;
+  int64_t bytes_ = 0;
+  int copies_ = 0;
+  void *weights_ = nullptr, *x_ = nullptr, *y_ = nullptr, *workspace_ = nullptr;
+  float* scale_ = nullptr;
+  cublasLtMatmulDesc_t desc_;
+  cublasLtMatrixLayout_t a_, b_, c_;
+};
+
+std::string Name(const cublasLtMatmulAlgo_t& algo) {
+  std::string name;
+  for (const auto attribute :
+       {CUBLASLT_ALGO_CONFIG_ID, CUBLASLT_ALGO_CONFIG_TILE_ID, CUBLASLT_ALGO_CONFIG_STAGES_ID,
+        CUBLASLT_ALGO_CONFIG_SPLITK_NUM, CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING,
+        CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID}) {
+    uint32_t value = 0;
+    size_t written = 0;
+    cublasLtMatmulAlgoConfigGetAttribute(&algo, attribute, &value,
+                                         attribute == CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID ? 2 : 4,
+                                         &written);
+    name += (name.empty() ? "" : "/") + std::to_string(value);
+  }
+  return name;
+}
+
+// The best of `algos` by one round each, then of the best by eight.
+double Best(Bench& bench, const std::vector<cublasLtMatmulAlgo_t>& algos, std::string& name) {
+  std::vector<std::pair<double, size_t>> times;
+  for (size_t i = 0; i < algos.size(); ++i) times.push_back({bench.Time(algos[i], 1), i});
+  std::sort(times.begin(), times.end());
+  double best = 1e9;
+  for (size_t i = 0; i < std::min<size_t>(kFinalists, times.size()); ++i) {
+    const double time = bench.Time(algos[times[i].second], 8);
+    if (time >= best) continue;
+    best = time;
+    name = Name(algos[times[i].second]);
+  }
+  return best;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc < 3) {
+    std::fprintf(stderr, "usage: product_search fp8|bf16 TOKENS...\n");
+    return 2;
+  }
+  const bool fp8 = std::strcmp(argv[1], "fp8") == 0;
+  cublasLtHandle_t blas;
+  cudaStream_t stream;
+  MUST(cublasLtCreate(&blas));
+  MUST(cudaStreamCreate(&stream));
+  std::printf("us; ways: id/tile/stages/split/swizzle/option/cluster\n");
+  std::printf("%8s %7s %8s %8s %8s (%5s) %8s (%5s)  %s\n", "product", "tokens", "first", "of 10",
+              "of more", "", "of all", "", "best");
+  for (int arg = 2; arg < argc; ++arg) {
+    double sums[4] = {};
+    for (const Product& product : kLayer) {
+      const int64_t tokens = std::atoll(argv[arg]);
+      Bench bench(blas, stream, fp8, product, tokens);
+      const std::vector<cublasLtMatmulAlgo_t> more = bench.Guesses(kMost), all = bench.All();
+      const std::vector<cublasLtMatmulAlgo_t> ten(
+          more.begin(), more.begin() + std::min<size_t>(kAsked, more.size()));
+      std::string name;
+      const double times[] = {more.empty() ? 1e9 : bench.Time(more[0], 8), Best(bench, ten, name),
+                              Best(bench, more, name), Best(bench, all, name)};
+      std::printf("%8s %7ld %8.1f %8.1f %8.1f (%5zu) %8.1f (%5zu)  %s\n", product.name, tokens,
+                  times[0], times[1], times[2], more.size(), times[3], all.size(), name.c_str());
+      std::fflush(stdout);
+      for (int i = 0; i < 4; ++i) sums[i] += times[i];
+    }
+    std::printf("%8s %7s %8.1f %8.1f %8.1f %7s %8.1f\n", "layer", argv[arg], sums[0], sums[1],
+                sums[2], "", sums[3]);
+    std::fflush(stdout);
+  }
+  return 0;
+}
