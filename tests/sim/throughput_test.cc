@@ -170,11 +170,12 @@ TEST(PromptPaceTest, WavesOfUsersAreSpreadAndRunFasterForIt) {
           "ms\n",
           users, outputs, waves.output_tokens_per_second, paced.output_tokens_per_second,
           waves.mean_wait_ms, paced.mean_wait_ms, waves.longest_wait_ms, paced.longest_wait_ms);
-      const double gain = users > 128 ? 0.98 : outputs == 128 ? 1.03 : 1;
+      const double gain = outputs == 128 && users <= 128 ? 1.03 : 1;
       EXPECT_GT(paced.output_tokens_per_second, gain * waves.output_tokens_per_second);
       EXPECT_GT(paced.mean_running, 0.95 * users);
-      EXPECT_LT(paced.mean_wait_ms, (users > 128 ? 0.7 : 0.5) * waves.mean_wait_ms);
-      EXPECT_LT(paced.longest_wait_ms, 3.2 * waves.longest_wait_ms);  // in the first rounds
+      EXPECT_LT(paced.mean_wait_ms, 0.5 * waves.mean_wait_ms);
+      // In the first rounds, as nobody knew how long answers would be when all came.
+      EXPECT_LT(paced.longest_wait_ms, (users > 128 ? 4 : 3.2) * waves.longest_wait_ms);
     }
   }
 }
