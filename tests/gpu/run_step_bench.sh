@@ -2,7 +2,7 @@
 # Steps of real shapes with dummy weights on this machine's GPUs, without a router, beside what the GPUs could do at best.
 #   tests/gpu/run_step_bench.sh [STAGE ...]: 8b (default), 8b-fp8, 8b-loop and 8b-fp8-loop (a closed loop of 128 tokens in,
 #   128 out), 8b-long, 8b-tp (all GPUs), moe
-#   profile: one load (BATCH, FLAGS), kernel by kernel
+#   profile: one load (BATCH, FLAGS), kernel by kernel; search: every way of cuBLASLt (product_search.cc)
 # BIN is the folder of step_bench (tests/gpu/pack.sh packs it); tables are printed, JSON goes to $OUT.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
@@ -26,6 +26,12 @@ loop=(--context 128 --output 128 --max-num-tokens 2048)
 for one in "${@:-8b}"; do
   case $one in
     profile) bench profile "${MODEL:-llama-3.1-8b}" --list-kernels --batch "${BATCH:-64}" ${FLAGS:---context 256} ;;
+    search)
+      g++ -O2 -std=c++20 -I/usr/local/cuda/include tests/gpu/product_search.cc -L/usr/local/cuda/lib64 -lcublasLt -lcudart -o /tmp/product_search || exit 1
+      for dtype in ${DTYPES:-fp8 bf16}; do
+        LD_LIBRARY_PATH=/usr/local/cuda/lib64 stage "search-$dtype" 300 /tmp/product_search "$dtype" ${TOKENS:-64 192 512 1024 2048} || status=1
+        cat "$OUT/search-$dtype.log"
+      done ;;
     8b) bench 8b llama-3.1-8b --batch "${BATCH:-1,2,4,8,16,32,64,128,256}" --context "${CONTEXT:-256}" ;;
     8b-fp8) bench 8b-fp8 llama-3.1-8b --batch "${BATCH:-1,2,4,8,16,32,64,128,256,512}" --context "${CONTEXT:-256}" "${fp8[@]}" ;;
     8b-loop) bench 8b-loop llama-3.1-8b --batch "${BATCH:-64,256,512}" "${loop[@]}" ;;
@@ -36,7 +42,7 @@ for one in "${@:-8b}"; do
       for skew in 0 1; do
         bench "moe-skew$skew" qwen3-30b-a3b --batch "${BATCH:-1,8,64,256}" --context "${CONTEXT:-256}" --dummy-router-skew $skew
       done ;;
-    *) echo "stage $one is not known: 8b, 8b-fp8, 8b-loop, 8b-fp8-loop, 8b-long, 8b-tp, moe, profile"; exit 2 ;;
+    *) echo "stage $one is not known: 8b, 8b-fp8, 8b-loop, 8b-fp8-loop, 8b-long, 8b-tp, moe, profile, search"; exit 2 ;;
   esac
 done
 exit $status
