@@ -5,12 +5,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/offered_load.h"
 #include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
 
-constexpr double kReached = 0.95;  // of the asked concurrency or rate
 // A 99 % quantile from the schedule that is higher by this factor and time tells of waiting.
 constexpr double kWaited = 1.1, kWaitedMs = 10;
 constexpr double kLateMs = 1;       // and by this, where the asked rate was not reached

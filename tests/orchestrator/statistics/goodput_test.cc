@@ -71,6 +71,7 @@ TEST(GoodputTest, EveryObjectiveCountsFromTheSchedule) {
 void AddPoint(uint32_t concurrency, double mean, double p5, double ttft, double running,
               SweepReport& sweep) {
   PointReport& point = *sweep.add_points();
+  point.mutable_request_info()->set_num_requests(10 * concurrency);
   point.mutable_regatta()->set_concurrency(concurrency);
   point.mutable_streaming_metrics()->set_token_output_speed_tok_s(mean);
   point.mutable_regatta()->set_p5_user_speed_tok_s(p5);
