@@ -86,10 +86,9 @@ void AddScheduleWarning(const PointReport& point, std::vector<std::string>& warn
 
 void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings) {
   if (point.request_info().num_requests() == 0) return;
-  const std::string& arrival = point.regatta().load().arrival();
-  if (arrival.empty() || arrival == kClosedLoop) {
+  if (IsClosedLoop(point.regatta())) {
     AddConcurrencyWarning(point, warnings);
-  } else if (arrival != kBurst) {
+  } else if (point.regatta().load().arrival() != kBurst) {
     AddScheduleWarning(point, warnings);
   }
 }

@@ -21,7 +21,7 @@ namespace {
 // The points of one layout and precision.
 struct Contender {
   std::string layout, precision;
-  SweepReport points;
+  SweepReport points;                           // with the runs that they are made of
   std::vector<SpeedPoint> measured, low, high;  // as the median run has it, and by intervals
   uint32_t fewest_runs = kRunsForIntervals;     // without failures, of a measured point
   std::vector<std::string> client_bound;        // names of loads
@@ -58,6 +58,7 @@ Contender MakeContender(const PointSeries& series, const SweepReport& sweep) {
   contender.precision = PrecisionOf(first);
   for (const PointReport* point : series.points) {
     *contender.points.add_points() = *point;
+    for (const PointReport* run : RunsOfPoint(sweep, *point)) *contender.points.add_runs() = *run;
     if (!IsSound(*point) || !point->regatta().layout_change().empty()) continue;
     const bool bound = point->regatta().client().bound();
     if (bound) contender.client_bound.push_back(LoadName(LoadOf(point->regatta())));

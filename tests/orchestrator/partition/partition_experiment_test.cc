@@ -414,6 +414,24 @@ SweepReport Measured(const std::map<std::string, std::vector<double>>& throughpu
   return sweep;
 }
 
+TEST(EqualSpeed, MostRunsDecideHowManyUsersAreServed) {
+  SweepReport sweep = Measured({{"dp4", {90, 100, 110}}});
+  for (PointReport& run : *sweep.mutable_runs()) {
+    run.mutable_regatta()->set_p5_user_speed_tok_s(50);
+    run.mutable_regatta()->set_mean_running(1);
+  }
+  const auto users = [&] {
+    SummarizeRuns(sweep);
+    CompareAtEqualSpeed({50}, 2000, sweep);
+    return sweep.partition().speeds(0).cells(0).users();
+  };
+  EXPECT_EQ(users(), 1u);
+  for (const int slow : {0, 2}) {  // the one with the median throughput is not
+    sweep.mutable_runs(slow)->mutable_regatta()->set_p5_user_speed_tok_s(40);
+  }
+  EXPECT_EQ(users(), 0u);
+}
+
 TEST(EqualSpeed, ALeadWithinTheIntervalsIsSaidToBeNoise) {
   const std::vector<double> wide = {90, 95, 100, 105, 110}, steady = {89, 89.1, 89.2, 89.1, 89};
   const PartitionReport close =
