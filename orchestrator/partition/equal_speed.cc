@@ -6,11 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "orchestrator/partition/drift.h"
+#include "orchestrator/partition/round_drift.h"
 #include "orchestrator/partition/speed_frontier.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/partition_text.h"
 #include "orchestrator/report/point_series.h"
+#include "orchestrator/statistics/intervals.h"
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/repeats.h"
 #include "orchestrator/statistics/users_at_speed.h"
@@ -29,11 +30,9 @@ struct Contender {
 
 // The end of an interval, where `repeats` has one that says more than `value`.
 double EndOf(const PointRepeats& repeats, const char* metric, bool high, double value) {
-  for (const Interval& interval : repeats.intervals()) {
-    if (interval.metric() != metric) continue;
-    return high ? std::max(value, interval.high()) : std::min(value, interval.low());
-  }
-  return value;
+  const Interval* const interval = FindInterval(repeats.intervals(), metric);
+  if (interval == nullptr) return value;
+  return high ? std::max(value, interval->high()) : std::min(value, interval->low());
 }
 
 SpeedPoint AtEnd(const PointRepeats& repeats, bool high, const SpeedPoint& point) {
@@ -177,7 +176,7 @@ void CompareAtEqualSpeed(const std::vector<double>& user_speeds, double max_ttft
     winner.set_precision(contenders[range.winner].precision);
   }
   NoteDoubts(contenders, partition);
-  if (const std::string drift = DriftNote(sweep); !drift.empty()) partition.add_notes(drift);
+  if (const std::string drift = RoundDrift(sweep); !drift.empty()) partition.add_notes(drift);
 }
 
 }  // namespace regatta

@@ -201,7 +201,9 @@ std::string RecommendationText(const SweepReport& sweep) {
                                   Answer(recommendation, sweep.search()));
   if (sweep.has_search()) text += SearchLines(sweep.search());
   if (recommendation.has_predicted()) absl::StrAppend(&text, "\n", Table(recommendation));
-  return text + Tuning(recommendation);
+  text += Tuning(recommendation);
+  if (recommendation.drift().empty()) return text;
+  return absl::StrCat(text, "! ", recommendation.drift(), "\n");
 }
 
 }  // namespace regatta

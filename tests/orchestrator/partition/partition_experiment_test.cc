@@ -257,7 +257,7 @@ TEST_F(PartitionExperimentTest, DriftBetweenARoundAndTheSweepIsToldWithBothFigur
       continue;
     }
     // 100 / (1 + 16 / 40) tok/s, measured in both rounds; nothing of the others.
-    EXPECT_THAT(text, AllOf(HasSubstr("! the pool did not stay the same: "),
+    EXPECT_THAT(text, AllOf(HasSubstr("! the machine did not stay the same: "),
                             HasSubstr("dp4 at concurrency 16 had 71.4 tok/s per user in round 1, "
                                       "57.1 in the sweep (-20.0 %)"),
                             HasSubstr("in round 2, 57.1 in the sweep"), Not(HasSubstr("tp4 at"))));

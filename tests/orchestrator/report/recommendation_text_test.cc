@@ -143,6 +143,13 @@ TEST(RecommendationTextTest, AdviceIsOnTheConditionThatWasMissed) {
               ::testing::EndsWith("No load meets it: c=1: speed or TTFT\n"));
 }
 
+TEST(RecommendationTextTest, AMachineThatDidNotStayTheSameIsTold) {
+  SweepReport sweep = Recommended();
+  sweep.mutable_recommendation()->set_drift("the machine did not stay the same");
+  EXPECT_THAT(RecommendationText(sweep),
+              ::testing::EndsWith("\n! the machine did not stay the same\n"));
+}
+
 TEST(RecommendationTextTest, OfASearchWithoutGoalTellsItsEndAndOfNoneNothing) {
   SweepReport sweep;
   EXPECT_EQ(RecommendationText(sweep), "");
