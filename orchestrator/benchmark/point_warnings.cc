@@ -5,12 +5,12 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/offered_load.h"
 #include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
 
-constexpr double kReached = 0.95;  // of the asked concurrency or rate
 // A 99 % quantile from the schedule that is higher by this factor and time tells of waiting.
 constexpr double kWaited = 1.1, kWaitedMs = 10;
 constexpr double kLateMs = 1;       // and by this, where the asked rate was not reached
@@ -86,10 +86,9 @@ void AddScheduleWarning(const PointReport& point, std::vector<std::string>& warn
 
 void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings) {
   if (point.request_info().num_requests() == 0) return;
-  const std::string& arrival = point.regatta().load().arrival();
-  if (arrival.empty() || arrival == kClosedLoop) {
+  if (IsClosedLoop(point.regatta())) {
     AddConcurrencyWarning(point, warnings);
-  } else if (arrival != kBurst) {
+  } else if (point.regatta().load().arrival() != kBurst) {
     AddScheduleWarning(point, warnings);
   }
 }

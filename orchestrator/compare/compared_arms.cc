@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/point_series.h"
 #include "orchestrator/statistics/repeats.h"
+#include "orchestrator/statistics/search_role.h"
 
 namespace regatta {
 namespace {

@@ -6,11 +6,12 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "orchestrator/partition/drift.h"
+#include "orchestrator/partition/round_drift.h"
 #include "orchestrator/partition/speed_frontier.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/partition_text.h"
 #include "orchestrator/report/point_series.h"
+#include "orchestrator/statistics/intervals.h"
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/repeats.h"
 #include "orchestrator/statistics/users_at_speed.h"
@@ -21,7 +22,7 @@ namespace {
 // The points of one layout and precision.
 struct Contender {
   std::string layout, precision;
-  SweepReport points;
+  SweepReport points;                           // with the runs that they are made of
   std::vector<SpeedPoint> measured, low, high;  // as the median run has it, and by intervals
   uint32_t fewest_runs = kRunsForIntervals;     // without failures, of a measured point
   std::vector<std::string> client_bound;        // names of loads
@@ -29,11 +30,9 @@ struct Contender {
 
 // The end of an interval, where `repeats` has one that says more than `value`.
 double EndOf(const PointRepeats& repeats, const char* metric, bool high, double value) {
-  for (const Interval& interval : repeats.intervals()) {
-    if (interval.metric() != metric) continue;
-    return high ? std::max(value, interval.high()) : std::min(value, interval.low());
-  }
-  return value;
+  const Interval* const interval = FindInterval(repeats.intervals(), metric);
+  if (interval == nullptr) return value;
+  return high ? std::max(value, interval->high()) : std::min(value, interval->low());
 }
 
 SpeedPoint AtEnd(const PointRepeats& repeats, bool high, const SpeedPoint& point) {
@@ -58,6 +57,7 @@ Contender MakeContender(const PointSeries& series, const SweepReport& sweep) {
   contender.precision = PrecisionOf(first);
   for (const PointReport* point : series.points) {
     *contender.points.add_points() = *point;
+    for (const PointReport* run : RunsOfPoint(sweep, *point)) *contender.points.add_runs() = *run;
     if (!IsSound(*point) || !point->regatta().layout_change().empty()) continue;
     const bool bound = point->regatta().client().bound();
     if (bound) contender.client_bound.push_back(LoadName(LoadOf(point->regatta())));
@@ -176,7 +176,7 @@ void CompareAtEqualSpeed(const std::vector<double>& user_speeds, double max_ttft
     winner.set_precision(contenders[range.winner].precision);
   }
   NoteDoubts(contenders, partition);
-  if (const std::string drift = DriftNote(sweep); !drift.empty()) partition.add_notes(drift);
+  if (const std::string drift = RoundDrift(sweep); !drift.empty()) partition.add_notes(drift);
 }
 
 }  // namespace regatta

@@ -2,10 +2,11 @@
 #include "orchestrator/report/recommendation_text.h"
 
 #include <algorithm>
+#include <limits>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
-#include "orchestrator/statistics/users_at_speed.h"
+#include "orchestrator/statistics/missed_condition.h"
 
 namespace regatta {
 namespace {
@@ -95,46 +96,53 @@ std::string Refuted(const Recommendation& recommendation) {
   return text;
 }
 
+// Whether a load larger than `above` and smaller than `below` was searched.
+bool AnySearched(const SearchReport& search, uint32_t above,
+                 uint32_t below = std::numeric_limits<uint32_t>::max()) {
+  return std::any_of(search.loads().begin(), search.loads().end(), [&](const SearchedLoad& load) {
+    return load.concurrency() > above && load.concurrency() < below;
+  });
+}
+
 // Why no more users are recommended.
 std::string MoreUsers(const Recommendation& recommendation, const SearchReport& search) {
   if (!recommendation.limited_by().empty()) {
     return absl::StrCat("More users: ", recommendation.limited_by(), "\n");
   }
-  uint32_t largest = 0;
-  for (const SearchedLoad& load : search.loads()) largest = std::max(largest, load.concurrency());
-  if (recommendation.concurrency() < largest || largest == 0) return "";
+  if (AnySearched(search, recommendation.concurrency()) || search.loads().empty()) return "";
   return "More users were not searched for: raise --max-concurrency (and --max-points).\n";
 }
 
-// Where a bound wavers, a load above one that misses the goal may hold it.
-std::string Wavers(const Recommendation& recommendation) {
+// Overloads that hold the goal: where a bound wavers, one above a load that misses it may.
+std::string HeldToo(const Recommendation& recommendation, const SearchReport& search) {
   std::string text;
-  // Of throughput the fewest users are asked for; without a limit nobody looked above.
-  if (recommendation.goal() == "throughput" || recommendation.limited_by().empty()) return text;
+  if (recommendation.goal() == "throughput") return text;  // it asks for the fewest users
   const auto refuted = [&](uint32_t users) {
     return std::any_of(recommendation.refuted().begin(), recommendation.refuted().end(),
                        [=](const LoadFigures& load) { return load.concurrency() == users; });
   };
   for (const LoadFigures& overload : recommendation.overload()) {
     if (!overload.missed().empty() || refuted(overload.concurrency())) continue;
-    absl::StrAppendFormat(
-        &text, "%d users held the goal too, in one run: the bound wavers, more may fit.\n",
-        overload.concurrency());
+    // What was searched between, the search or fresh prompts saw miss the goal.
+    const bool wavers = AnySearched(search, recommendation.concurrency(), overload.concurrency());
+    absl::StrAppendFormat(&text, "%d users held the goal too, in one run: %smore may fit.\n",
+                          overload.concurrency(), wavers ? "the bound wavers, " : "");
   }
   return text;
 }
 
 // Against what the fewest users missed, with fresh prompts where the search had found a load.
 std::string Advice(const Recommendation& recommendation) {
-  if (recommendation.refuted().empty()) return AdviceOn(recommendation.limited_by(), 1);
+  if (recommendation.refuted().empty()) return AdviceOn(recommendation.limited_by_condition(), 1);
   const LoadFigures& refuted = *recommendation.refuted().rbegin();
-  return AdviceOn(refuted.missed(), refuted.concurrency());
+  return AdviceOn(refuted.missed_condition(), refuted.concurrency());
 }
 
 std::string Answer(const Recommendation& recommendation, const SearchReport& search) {
   if (recommendation.concurrency() == 0) {
+    const std::string advice = Advice(recommendation);
     return absl::StrCat("No load meets it: ", recommendation.limited_by(), "\n",
-                        Refuted(recommendation), Advice(recommendation), "\n");
+                        Refuted(recommendation), advice, advice.empty() ? "" : "\n");
   }
   const LoadFigures& best =
       recommendation.has_confirmed() ? recommendation.confirmed() : recommendation.predicted();
@@ -150,7 +158,7 @@ std::string Answer(const Recommendation& recommendation, const SearchReport& sea
                           best.runs_meeting(), best.runs());
   }
   return absl::StrCat(text, Refuted(recommendation), MoreUsers(recommendation, search),
-                      Wavers(recommendation));
+                      HeldToo(recommendation, search));
 }
 
 std::string Tuning(const Recommendation& recommendation) {
@@ -193,7 +201,9 @@ std::string RecommendationText(const SweepReport& sweep) {
                                   Answer(recommendation, sweep.search()));
   if (sweep.has_search()) text += SearchLines(sweep.search());
   if (recommendation.has_predicted()) absl::StrAppend(&text, "\n", Table(recommendation));
-  return text + Tuning(recommendation);
+  text += Tuning(recommendation);
+  if (recommendation.drift().empty()) return text;
+  return absl::StrCat(text, "! ", recommendation.drift(), "\n");
 }
 
 }  // namespace regatta

@@ -162,6 +162,21 @@ std::string LabelOf(const PointRepeats& repeats) {
   return label + LoadLabel({repeats.request_rate(), repeats.concurrency()});
 }
 
+// `searched`: the loads that count for users are those of a search.
+std::string UsersLine(const UsersAtSpeed& users, bool searched) {
+  const std::string name = absl::StrFormat("Users at %g tok/s each (p95 TTFT <= %g ms)",
+                                           users.speed_tok_s(), users.max_ttft_ms());
+  const bool limited = !users.limited_by().empty();
+  if (users.users() == 0 && !limited) {
+    return name + ": none, an open loop has no users; --concurrency measures a closed one\n";
+  }
+  return absl::StrCat(name, ": ", users.users(),
+                      limited    ? "; " + users.limited_by()
+                      : searched ? ", the largest concurrency searched"
+                                 : ", the largest concurrency measured",
+                      "\n");
+}
+
 std::string Intervals(const PointRepeats& repeats) {
   std::string text = absl::StrFormat("\n%s: %d runs, %.0f %% intervals of the mean\n",
                                      LabelOf(repeats), repeats.runs() - repeats.failed_runs(),
@@ -210,12 +225,7 @@ std::string SweepFigures(const SweepReport& sweep) {
   }
   if (sweep.users_at_speed_size() > 0) absl::StrAppend(&text, "\n");
   for (const UsersAtSpeed& users : sweep.users_at_speed()) {
-    absl::StrAppendFormat(&text, "Users at %g tok/s each (p95 TTFT <= %g ms): %d",
-                          users.speed_tok_s(), users.max_ttft_ms(), users.users());
-    absl::StrAppend(&text,
-                    users.limited_by().empty() ? ", the largest concurrency measured"
-                                               : "; " + users.limited_by(),
-                    "\n");
+    text += UsersLine(users, sweep.has_search());
   }
   return text;
 }

@@ -9,7 +9,7 @@
 #include "common/status_macros.h"
 #include "orchestrator/search/load_search.h"
 #include "orchestrator/search/tuned_limits.h"
-#include "orchestrator/statistics/repeats.h"
+#include "orchestrator/statistics/search_role.h"
 
 namespace regatta {
 namespace {

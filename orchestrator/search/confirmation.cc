@@ -10,31 +10,43 @@
 namespace regatta {
 namespace {
 
+// What fresh prompts found where they refuted that load; null where they did not.
+const LoadFigures* Refutation(const Recommendation& answer, uint32_t concurrency) {
+  const auto found = std::find_if(
+      answer.refuted().begin(), answer.refuted().end(),
+      [&](const LoadFigures& figures) { return figures.concurrency() == concurrency; });
+  return found == answer.refuted().end() ? nullptr : &*found;
+}
+
 // The best load of the search among those that fresh prompts have not refuted.
 const PointReport* BestLoad(const Goal& goal, const SweepReport& sweep,
                             const Recommendation& answer) {
   std::vector<const PointReport*> loads = RunsOf(sweep, kSearchRole);
   const auto refuted = [&](const PointReport* load) {
-    return std::any_of(answer.refuted().begin(), answer.refuted().end(), [&](const auto& figures) {
-      return figures.concurrency() == load->regatta().concurrency();
-    });
+    return Refutation(answer, load->regatta().concurrency()) != nullptr;
   };
   loads.erase(std::remove_if(loads.begin(), loads.end(), refuted), loads.end());
   return BestPoint(goal, loads);
 }
 
-// What the smallest load above `concurrency` misses; empty where there is none or it misses
-// nothing.
-std::string WhatLimits(const Goal& goal, const SweepReport& sweep, uint32_t concurrency) {
+// What the smallest searched load above that of the answer misses, or missed with fresh prompts;
+// nothing where there is none or it misses nothing.
+void NoteLimit(const Goal& goal, const SweepReport& sweep, Recommendation& answer) {
   const PointReport* next = nullptr;
   for (const PointReport* load : RunsOf(sweep, kSearchRole)) {
     const uint32_t users = load->regatta().concurrency();
-    if (users <= concurrency) continue;
+    if (users <= answer.concurrency()) continue;
     if (next == nullptr || users < next->regatta().concurrency()) next = load;
   }
-  if (next == nullptr) return "";
-  const std::string missed = MissedBy(goal, *next);
-  return missed.empty() ? "" : absl::StrCat("c=", next->regatta().concurrency(), ": ", missed);
+  if (next == nullptr) return;
+  const uint32_t users = next->regatta().concurrency();
+  const LoadFigures* const refuted = Refutation(answer, users);
+  const Missed missed = refuted == nullptr ? MissedBy(goal, *next)
+                                           : Missed{refuted->missed_condition(), refuted->missed()};
+  if (missed.empty()) return;
+  answer.set_limited_by_condition(missed.condition);
+  answer.set_limited_by(absl::StrCat("c=", users, ": ", missed.text,
+                                     refuted == nullptr ? "" : " (with fresh prompts)"));
 }
 
 // Until a load is confirmed, or there is none to try.
@@ -54,14 +66,16 @@ std::optional<MissingRun> Confirm(const Goal& goal, uint32_t repeats, const Swee
       continue;
     }
     answer.set_concurrency(users);
-    answer.set_limited_by(WhatLimits(goal, sweep, users));
+    NoteLimit(goal, sweep, answer);
     *answer.mutable_predicted() = FiguresOf(goal, {best});
     *answer.mutable_confirmed() = confirmed;
     return std::nullopt;
   }
-  answer.set_limited_by(answer.refuted_size() > 0
-                            ? "fresh prompts confirmed no load that the search found"
-                            : WhatLimits(goal, sweep, 0));
+  if (answer.refuted_size() > 0) {
+    answer.set_limited_by("fresh prompts confirmed no load that the search found");
+  } else {
+    NoteLimit(goal, sweep, answer);
+  }
   return std::nullopt;
 }
 

@@ -8,15 +8,10 @@
 #include <vector>
 
 #include "orchestrator/search/goal.h"
+#include "orchestrator/statistics/search_role.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
-
-// RegattaInfo.search_role of the loads that a search chose, of those that confirm the best of them,
-// and of larger ones.
-inline constexpr char kSearchRole[] = "search";
-inline constexpr char kConfirmRole[] = "confirm";
-inline constexpr char kOverloadRole[] = "overload";
 
 // Loads that are tried before the search counts as refuted.
 inline constexpr int kMostConfirmations = 3;

@@ -8,7 +8,6 @@
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/frontier.h"
-#include "orchestrator/statistics/users_at_speed.h"
 
 namespace regatta {
 namespace {
@@ -76,20 +75,13 @@ std::string DescribeGoal(const Goal& goal) {
 
 bool IsBounded(const Goal& goal) { return goal.min_user_speed > 0 || goal.max_ttft_ms > 0; }
 
-std::string MissedBy(const Goal& goal, const PointReport& point) {
-  const RegattaInfo& info = point.regatta();
-  if (!HasCompleted(point)) return "no request completed";
-  if (!IsBounded(goal)) {
-    return info.failed_requests() == 0
-               ? ""
-               : absl::StrFormat("failed requests: %d", info.failed_requests());
-  }
+Missed MissedBy(const Goal& goal, const PointReport& point) {
+  if (!IsBounded(goal)) return MissedByFailures(point);
   return MissedCondition(point, goal.min_user_speed, MaxTtftMs(goal));
 }
 
 bool OnlyTooShort(const Goal& goal, const PointReport& point) {
-  return IsBounded(goal) && HasCompleted(point) &&
-         OnlyTooShort(point, goal.min_user_speed, MaxTtftMs(goal));
+  return IsBounded(goal) && OnlyTooShort(point, goal.min_user_speed, MaxTtftMs(goal));
 }
 
 MeasuredLoad AsMeasuredLoad(const PointReport& point, absl::Span<const Goal> goals) {

@@ -9,6 +9,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "orchestrator/search/adaptive_search.h"
+#include "orchestrator/statistics/missed_condition.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
@@ -34,9 +35,9 @@ std::string GoalName(const Goal& goal);
 std::string DescribeGoal(const Goal& goal);
 bool IsBounded(const Goal& goal);
 
-// The first bound that the point misses (users_at_speed.h has the conditions, among them that the
+// The first bound that the point misses (missed_condition.h has the conditions, among them that the
 // users really run at once), empty when it holds all. Without bounds only failures count.
-std::string MissedBy(const Goal& goal, const PointReport& point);
+Missed MissedBy(const Goal& goal, const PointReport& point);
 
 // Whether a bound may hold but the point is too short to tell how many users ran.
 bool OnlyTooShort(const Goal& goal, const PointReport& point);

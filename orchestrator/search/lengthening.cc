@@ -5,6 +5,7 @@
 
 #include "orchestrator/search/confirmation.h"
 #include "orchestrator/statistics/repeats.h"
+#include "orchestrator/statistics/search_role.h"
 
 namespace regatta {
 namespace {

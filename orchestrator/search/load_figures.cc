@@ -106,14 +106,15 @@ LoadFigures FiguresOf(const Goal& goal, Runs runs) {
       MeanOf([](const PointReport& p) { return p.regatta().mean_running(); }, runs));
   figures.set_offered_running(
       MeanOf([](const PointReport& p) { return p.regatta().offered().mean_running(); }, runs));
-  std::string missed;
+  std::vector<Missed> judged;
   for (const PointReport* run : runs) {
     figures.set_failed_requests(figures.failed_requests() + run->regatta().failed_requests());
-    const std::string condition = MissedBy(goal, *run);
-    if (condition.empty()) figures.set_runs_meeting(figures.runs_meeting() + 1);
-    if (missed.empty()) missed = condition;
+    judged.push_back(MissedBy(goal, *run));
+    if (judged.back().empty()) figures.set_runs_meeting(figures.runs_meeting() + 1);
   }
-  if (2 * figures.runs_meeting() <= figures.runs()) figures.set_missed(missed);
+  const Missed missed = MissedByMost(judged);
+  figures.set_missed(missed.text);
+  figures.set_missed_condition(missed.condition);
   for (const Figure& figure : {kThroughput, kUserSpeed, kP5UserSpeed, kP95Ttft}) {
     const auto interval = MeanInterval(figure.metric, ValuesOf(figure.get, runs));
     if (interval) *figures.add_intervals() = *interval;

@@ -12,6 +12,7 @@
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/commands/commands.h"
+#include "orchestrator/search/answer_drift.h"
 #include "orchestrator/search/apply_limits.h"
 #include "orchestrator/search/confirmation.h"
 #include "orchestrator/search/load_search.h"
@@ -85,6 +86,10 @@ int RunRecommendation(const BenchmarkOptions& options, const RecommendPlan& plan
   const auto session = BenchmarkSession::Open(options, std::move(record), stop);
   if (!session.ok()) return ExitCodeOf(session.status());
   absl::Status status = Recommend(plan, **session, stop);
+  SweepReport& sweep = (*session)->mutable_sweep();
+  if (sweep.has_recommendation()) {
+    sweep.mutable_recommendation()->set_drift(AnswerDrift(sweep));
+  }
   const absl::Status finished = (*session)->Finish(status.ok(), /*show_overview=*/true);
   if (status.ok()) status = finished;
   if (!status.ok()) return ExitCodeOf(status);

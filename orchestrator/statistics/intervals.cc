@@ -75,4 +75,12 @@ std::optional<Interval> BatchRatioInterval(const std::string& metric,
   return IntervalOf(metric, ratio, error, kBatches);
 }
 
+const Interval* FindInterval(const google::protobuf::RepeatedPtrField<Interval>& intervals,
+                             absl::string_view metric) {
+  for (const Interval& interval : intervals) {
+    if (interval.metric() == metric) return &interval;
+  }
+  return nullptr;
+}
+
 }  // namespace regatta

@@ -1,10 +1,13 @@
 // Confidence intervals of means and ratios.
 #pragma once
 
+#include <google/protobuf/repeated_ptr_field.h>
+
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "absl/strings/string_view.h"
 #include "absl/types/span.h"
 #include "proto/results.pb.h"
 
@@ -27,5 +30,9 @@ std::optional<Interval> BatchMeansInterval(const std::string& metric,
 std::optional<Interval> BatchRatioInterval(const std::string& metric,
                                            absl::Span<const double> numerators,
                                            absl::Span<const double> denominators);
+
+// The one of that metric; null where there is none.
+const Interval* FindInterval(const google::protobuf::RepeatedPtrField<Interval>& intervals,
+                             absl::string_view metric);
 
 }  // namespace regatta

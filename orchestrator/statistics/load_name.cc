@@ -34,6 +34,12 @@ LoadKey LoadOf(const RegattaInfo& info) {
   return load;
 }
 
+bool IsClosedLoop(const RegattaInfo& info) {
+  const std::string& arrival = info.load().arrival();
+  const bool told = arrival.empty() || arrival == kClosedLoop;  // older results do not tell
+  return told && info.load().request_rate() <= 0 && info.concurrency() > 0;
+}
+
 std::string LoadName(const LoadKey& load) {
   if (load.replay_speedup > 0) {
     const std::string pace =

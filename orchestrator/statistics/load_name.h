@@ -27,6 +27,10 @@ struct LoadKey {
 
 LoadKey LoadOf(const RegattaInfo& info);
 
+// Whether `concurrency` is a number of users, rather than a limit of requests that come by
+// themselves.
+bool IsClosedLoop(const RegattaInfo& info);
+
 // "concurrency 4"; "20 req/s", "20 req/s, at most 8 at once"; "all at once"; "trace replay",
 // "trace replay, 5 times as fast, at most 8 at once".
 std::string LoadName(const LoadKey& load);

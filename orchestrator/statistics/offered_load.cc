@@ -100,7 +100,7 @@ OfferedLoad FindOfferedLoad(const std::vector<RequestRecord>& requests, const Re
 
 void NoteOfferedLoad(const std::vector<RequestRecord>& requests, const PointTimeline& timeline,
                      RegattaInfo& info) {
-  if (info.load().arrival() != kClosedLoop || info.concurrency() == 0) return;
+  if (!IsClosedLoop(info)) return;
   *info.mutable_offered() = FindOfferedLoad(requests, info, timeline);
 }
 

@@ -7,6 +7,9 @@
 
 namespace regatta {
 
+// Part of the asked concurrency or rate from which on it counts as reached.
+inline constexpr double kReached = 0.95;
+
 // Averages running sequences over the part of a point in which its load was offered: the steady
 // window where one was found; else from the first request sent (after the ramp of the users, if
 // there is one) to the last. Users arrive before it and leave after it: neither says how many a

@@ -10,6 +10,7 @@
 
 #include "orchestrator/statistics/intervals.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/search_role.h"
 #include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
@@ -66,16 +67,29 @@ std::map<Arm, uint32_t> LastRounds(const SweepReport& sweep) {
   return rounds;
 }
 
+// Not of a block of drawn order: such runs share what the machine did just then.
+bool IsOutOfBlock(const PointReport* run) {
+  const std::string& role = run->regatta().search_role();
+  return role == kConfirmRole || role == kOverloadRole;
+}
+
+// The former is of another server, as it were, the latter was measured again.
+bool IsSetAside(const PointReport& run) {
+  const std::string& role = run.regatta().search_role();
+  return role == kTunedRole || role == kTooShortRole;
+}
+
 PointRepeats Agreement(const LoadKey& load, const Runs& runs) {
   PointRepeats repeats;
   repeats.set_request_rate(load.request_rate);
   repeats.set_concurrency(load.concurrency);
   repeats.set_runs(runs.size());
-  const Runs sound = SoundOf(runs);
+  Runs sound = SoundOf(runs);
   repeats.set_failed_runs(runs.size() - sound.size());
   uint32_t failed = 0;
   for (const PointReport* run : runs) failed += run->regatta().failed_requests();
   repeats.set_failed_requests(failed);
+  sound.erase(std::remove_if(sound.begin(), sound.end(), IsOutOfBlock), sound.end());
   if (sound.size() < kRunsForIntervals) return repeats;
   for (const Headline& headline : kHeadlines) {
     if (headline.streaming && !sound[0]->has_streaming_metrics()) continue;
@@ -102,6 +116,17 @@ bool IsOf(const PointRepeats& repeats, const PointReport& point) {
          (repeats.layout().empty() || Arm(repeats.layout(), repeats.precision()) == ArmOf(point));
 }
 
+std::vector<const PointReport*> RunsOfPoint(const SweepReport& sweep, const PointReport& point) {
+  Runs runs;
+  for (const PointReport& run : MeasuredRuns(sweep)) {
+    const bool same = LoadOf(run.regatta()) == LoadOf(point.regatta()) &&
+                      ArmOf(run) == ArmOf(point) &&
+                      run.regatta().halving_round() == point.regatta().halving_round();
+    if (same && !IsSetAside(run)) runs.push_back(&run);
+  }
+  return runs;
+}
+
 uint32_t FailedRequestsAt(const SweepReport& sweep, const PointReport& point) {
   for (const PointRepeats& repeats : sweep.repeats()) {
     if (IsOf(repeats, point)) return repeats.failed_requests();
@@ -113,9 +138,7 @@ void SummarizeRuns(SweepReport& sweep) {
   const std::map<Arm, uint32_t> last_rounds = LastRounds(sweep);
   std::map<std::pair<LoadKey, Arm>, Runs> by_load;
   for (const PointReport& run : sweep.runs()) {
-    const std::string& role = run.regatta().search_role();
-    // The former is of another server, as it were, the latter was measured again.
-    if (role == kTunedRole || role == kTooShortRole) continue;
+    if (IsSetAside(run)) continue;
     const Arm arm = ArmOf(run);
     if (run.regatta().halving_round() != last_rounds.at(arm)) continue;
     by_load[{LoadOf(run.regatta()), arm}].push_back(&run);

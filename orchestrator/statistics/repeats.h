@@ -3,17 +3,14 @@
 
 #include <google/protobuf/repeated_ptr_field.h>
 
+#include <vector>
+
 #include "proto/results.pb.h"
 
 namespace regatta {
 
 // Fewer runs make an interval too wide to say anything.
 inline constexpr uint32_t kRunsForIntervals = 5;
-
-// RegattaInfo.search_role of runs under other limits than the sweep's, which are kept beside it.
-inline constexpr char kTunedRole[] = "tuned";
-// Of runs that a search measured again, longer, since they could not tell how many users ran.
-inline constexpr char kTooShortRole[] = "too-short";
 
 // Every run as it was measured, in that order: `runs`, or `points` where none was repeated.
 const google::protobuf::RepeatedPtrField<PointReport>& MeasuredRuns(const SweepReport& sweep);
@@ -24,6 +21,9 @@ bool IsSound(const PointReport& run);
 // Whether `repeats` is of the runs of that point.
 bool IsOf(const PointRepeats& repeats, const PointReport& point);
 
+// The runs that a point of `sweep` is made of (SummarizeRuns), in the order measured.
+std::vector<const PointReport*> RunsOfPoint(const SweepReport& sweep, const PointReport& point);
+
 // Failed requests of all runs of a point of `sweep`.
 uint32_t FailedRequestsAt(const SweepReport& sweep, const PointReport& point);
 
@@ -33,7 +33,8 @@ uint32_t FailedRequestsAt(const SweepReport& sweep, const PointReport& point);
 // after which their layout was measured in another. The point is the run with the median output
 // throughput (the lower one of two), whole, so that its figures belong together; a run in which
 // requests failed only where there is no other. With at least kRunsForIntervals runs without
-// failures there are intervals of the mean over those runs.
+// failures there are intervals of the mean over those runs; of kConfirmRole and kOverloadRole,
+// which follow one another instead of being measured in blocks, none counts for these.
 void SummarizeRuns(SweepReport& sweep);
 
 }  // namespace regatta

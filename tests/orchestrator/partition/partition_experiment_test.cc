@@ -257,7 +257,7 @@ TEST_F(PartitionExperimentTest, DriftBetweenARoundAndTheSweepIsToldWithBothFigur
       continue;
     }
     // 100 / (1 + 16 / 40) tok/s, measured in both rounds; nothing of the others.
-    EXPECT_THAT(text, AllOf(HasSubstr("! the pool did not stay the same: "),
+    EXPECT_THAT(text, AllOf(HasSubstr("! the machine did not stay the same: "),
                             HasSubstr("dp4 at concurrency 16 had 71.4 tok/s per user in round 1, "
                                       "57.1 in the sweep (-20.0 %)"),
                             HasSubstr("in round 2, 57.1 in the sweep"), Not(HasSubstr("tp4 at"))));
@@ -412,6 +412,24 @@ SweepReport Measured(const std::map<std::string, std::vector<double>>& throughpu
   SummarizeRuns(sweep);
   CompareAtEqualSpeed({50}, 2000, sweep);
   return sweep;
+}
+
+TEST(EqualSpeed, MostRunsDecideHowManyUsersAreServed) {
+  SweepReport sweep = Measured({{"dp4", {90, 100, 110}}});
+  for (PointReport& run : *sweep.mutable_runs()) {
+    run.mutable_regatta()->set_p5_user_speed_tok_s(50);
+    run.mutable_regatta()->set_mean_running(1);
+  }
+  const auto users = [&] {
+    SummarizeRuns(sweep);
+    CompareAtEqualSpeed({50}, 2000, sweep);
+    return sweep.partition().speeds(0).cells(0).users();
+  };
+  EXPECT_EQ(users(), 1u);
+  for (const int slow : {0, 2}) {  // the one with the median throughput is not
+    sweep.mutable_runs(slow)->mutable_regatta()->set_p5_user_speed_tok_s(40);
+  }
+  EXPECT_EQ(users(), 0u);
 }
 
 TEST(EqualSpeed, ALeadWithinTheIntervalsIsSaidToBeNoise) {

@@ -31,6 +31,7 @@ SweepReport Recommended() {
   Recommendation& recommendation = *sweep.mutable_recommendation();
   recommendation.set_question("most users with at least 50 tok/s each");
   recommendation.set_concurrency(100);
+  sweep.mutable_search()->add_loads()->set_concurrency(104);
   recommendation.set_limited_by("c=104: p5 speed 49.0 tok/s, below 50");
   *recommendation.mutable_predicted() = Figures(100, 52, 1);
   *recommendation.mutable_confirmed() = Figures(100, 53.04, 5);
@@ -49,7 +50,7 @@ TEST(RecommendationTextTest, AnswersInWordsAndHoldsThePredictionAgainstWhatWasCo
                               "More users: c=104: p5 speed 49.0 tok/s, below 50\n"));
   EXPECT_THAT(text, AllOf(HasSubstr("confirmed (5 runs)"), HasSubstr("+2.0 %"), HasSubstr("1.25 x"),
                           HasSubstr("2 x"), HasSubstr("  mean speed 33.0 tok/s, below 50\n")));
-  EXPECT_THAT(text, HasSubstr("Search: 1 load; 128 and 256 users miss the goal.\n"));
+  EXPECT_THAT(text, HasSubstr("Search: 2 loads; 128 and 256 users miss the goal.\n"));
   EXPECT_THAT(text, Not(HasSubstr("Applied")));
 }
 
@@ -60,6 +61,9 @@ TEST(RecommendationTextTest, SaysWhenTheLargestLoadSearchedIsTheAnswer) {
   sweep.mutable_search()->add_loads()->set_concurrency(100);
   EXPECT_THAT(RecommendationText(sweep),
               HasSubstr("More users were not searched for: raise --max-c"));
+  sweep.mutable_recommendation()->mutable_overload(0)->clear_missed();
+  EXPECT_THAT(RecommendationText(sweep),
+              HasSubstr("125 users held the goal too, in one run: more may fit."));
   sweep.mutable_search()->add_loads()->set_concurrency(200);  // which is only not better
   EXPECT_THAT(RecommendationText(sweep), Not(HasSubstr("More users")));
 }
@@ -70,6 +74,11 @@ TEST(RecommendationTextTest, SaysWhichOverloadHeldTheGoalToo) {
   sweep.mutable_recommendation()->mutable_overload(1)->clear_missed();
   EXPECT_THAT(RecommendationText(sweep),
               HasSubstr("below 50\n200 users held the goal too, in one run: the bound wavers"));
+  sweep.mutable_recommendation()->clear_limited_by();
+  EXPECT_THAT(RecommendationText(sweep), HasSubstr("200 users held the goal too"));
+  sweep.mutable_search()->mutable_loads(1)->set_concurrency(208);  // nothing in between
+  EXPECT_THAT(RecommendationText(sweep),
+              HasSubstr("200 users held the goal too, in one run: more"));
   // One run says nothing beside those that refuted it.
   *sweep.mutable_recommendation()->add_refuted() = Figures(200, 49, 5, "mean speed 49.0 tok/s");
   EXPECT_THAT(RecommendationText(sweep), Not(HasSubstr("held the goal too")));
@@ -103,7 +112,9 @@ TEST(RecommendationTextTest, TellsTheTunedLimitsAndWhatBecameOfThem) {
 TEST(RecommendationTextTest, SaysWhyNoLoadServesTheGoal) {
   SweepReport sweep;
   sweep.mutable_recommendation()->set_limited_by("c=1: mean speed 9.0 tok/s, below 50");
-  *sweep.mutable_recommendation()->add_refuted() = Figures(4, 49, 5, "mean speed 49.0 tok/s");
+  LoadFigures& refuted = *sweep.mutable_recommendation()->add_refuted();
+  refuted = Figures(4, 49, 5, "mean speed 49.0 tok/s");
+  refuted.set_missed_condition(CONDITION_SPEED);
   EXPECT_THAT(RecommendationText(sweep),
               AllOf(HasSubstr("No load meets it: c=1: mean speed 9.0 tok/s, below 50\n"),
                     HasSubstr("4 users, as the search had it, were not confirmed"),
@@ -111,23 +122,32 @@ TEST(RecommendationTextTest, SaysWhyNoLoadServesTheGoal) {
 }
 
 TEST(RecommendationTextTest, AdviceIsOnTheConditionThatWasMissed) {
-  const auto advice = [](const std::string& limited_by) {
+  const auto advice = [](Condition condition) {
     SweepReport sweep;
-    sweep.mutable_recommendation()->set_limited_by(limited_by);
+    sweep.mutable_recommendation()->set_limited_by("c=1: speed or TTFT");  // words do not matter
+    sweep.mutable_recommendation()->set_limited_by_condition(condition);
     return RecommendationText(sweep);
   };
-  EXPECT_THAT(advice("c=1: p5 speed 9.0 tok/s, below 50"),
+  EXPECT_THAT(advice(CONDITION_SPEED),
               AllOf(HasSubstr("more GPUs"), HasSubstr("lower precision"),
                     HasSubstr("--min-user-speed"), Not(HasSubstr("fewer users"))));
-  EXPECT_THAT(advice("c=1: p95 TTFT 900 ms, above 500"),
-              AllOf(HasSubstr("shorter chunks (--max-num-tokens)"), HasSubstr("--max-ttft"),
-                    Not(HasSubstr("precision"))));
-  for (const char* running : {"c=1: too short to tell how many of 1 ran: 2 s",
-                              "c=1: 0.90 ran on average, below 0.95 (0.95 x concurrency)"}) {
+  EXPECT_THAT(advice(CONDITION_TTFT), AllOf(HasSubstr("shorter chunks (--max-num-tokens)"),
+                                            HasSubstr("--max-ttft"), Not(HasSubstr("precision"))));
+  for (const Condition running : {CONDITION_LENGTH, CONDITION_RUNNING}) {
     EXPECT_THAT(advice(running), AllOf(HasSubstr("longer run"), HasSubstr("--max-batch-size"),
                                        Not(HasSubstr("--min-user-speed"))));
   }
-  EXPECT_THAT(advice("c=1: failed requests: 3"), HasSubstr("The errors of its requests"));
+  EXPECT_THAT(advice(CONDITION_FAILURES), HasSubstr("The errors of its requests"));
+  // Of results of before it was kept.
+  EXPECT_THAT(advice(CONDITION_NONE),
+              ::testing::EndsWith("No load meets it: c=1: speed or TTFT\n"));
+}
+
+TEST(RecommendationTextTest, AMachineThatDidNotStayTheSameIsTold) {
+  SweepReport sweep = Recommended();
+  sweep.mutable_recommendation()->set_drift("the machine did not stay the same");
+  EXPECT_THAT(RecommendationText(sweep),
+              ::testing::EndsWith("\n! the machine did not stay the same\n"));
 }
 
 TEST(RecommendationTextTest, OfASearchWithoutGoalTellsItsEndAndOfNoneNothing) {

@@ -111,6 +111,13 @@ TEST(SweepFiguresTest, IntervalsAndUsersAreBelowTheTable) {
   run.sweep = sweep;
   EXPECT_THAT(RenderHtml({&run, 1}),
               HasSubstr("Users at 50 tok/s each (p95 TTFT &lt;= 2000 ms): 8"));
+  sweep.mutable_users_at_speed(0)->clear_limited_by();
+  EXPECT_THAT(SweepFigures(sweep), HasSubstr("ms): 8, the largest concurrency measured\n"));
+  sweep.mutable_search();
+  EXPECT_THAT(SweepFigures(sweep), HasSubstr("ms): 8, the largest concurrency searched\n"));
+  sweep.mutable_users_at_speed(0)->clear_users();  // rates alone were measured
+  EXPECT_THAT(SweepFigures(sweep),
+              HasSubstr("ms): none, an open loop has no users; --concurrency measures a closed"));
   run.sweep = SweepReport();
   EXPECT_THAT(RenderHtml({&run, 1}), Not(HasSubstr("Repeats and users")));
 }

@@ -72,6 +72,8 @@ TEST(ConfirmationTest, WhatFreshPromptsRefuteGivesWayToTheNextLoad) {
   EXPECT_EQ(answer.concurrency(), 6u);
   ASSERT_EQ(answer.refuted_size(), 1);
   EXPECT_EQ(answer.refuted(0).concurrency(), 8u);
+  EXPECT_EQ(answer.limited_by(), "c=8: mean speed 40.0 tok/s, below 50 (with fresh prompts)");
+  EXPECT_EQ(answer.limited_by_condition(), CONDITION_SPEED);
 }
 
 TEST(ConfirmationTest, ASearchThatIsRefutedThriceHasNoAnswer) {
@@ -89,7 +91,8 @@ TEST(ConfirmationTest, AGoalThatNoLoadMeetsIsToldByTheSmallest) {
   Recommendation answer;
   EXPECT_FALSE(FillAnswer(kGoal, 2, sweep, answer).has_value());
   EXPECT_EQ(answer.concurrency(), 0u);
-  EXPECT_THAT(answer.limited_by(), HasSubstr("c=1: mean speed 30.0"));
+  EXPECT_EQ(answer.limited_by(), "c=1: mean speed 30.0 tok/s, below 50");
+  EXPECT_EQ(answer.limited_by_condition(), CONDITION_SPEED);
 }
 
 TEST(ConfirmationTest, OverloadsAreLargerWholeLoads) {

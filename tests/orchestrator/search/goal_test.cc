@@ -71,7 +71,7 @@ TEST(GoalTest, UsersThatWaitAreNotServed) {
   std::vector<PointReport> points = {Point(64, 70, 100, 10)};
   points[0].mutable_regatta()->set_mean_running(50);
   EXPECT_EQ(Best(Make("user-speed"), points), 0u);
-  EXPECT_THAT(MissedBy(Make("user-speed"), points[0]), HasSubstr("50.00 ran on average"));
+  EXPECT_THAT(MissedBy(Make("user-speed"), points[0]).text, HasSubstr("50.00 ran on average"));
   EXPECT_EQ(Best(Make("throughput"), points), 64u);
 }
 

@@ -62,7 +62,9 @@ TEST(LoadFiguresTest, OneRunHasNoInterval) {
 TEST(LoadFiguresTest, TheGoalIsMissedUnlessMostRunsMeetIt) {
   EXPECT_EQ(FiguresOf(kGoal, RunSet({49, 60, 60})).missed(), "");
   EXPECT_EQ(FiguresOf(kGoal, RunSet({49, 60, 60})).runs_meeting(), 2u);
+  EXPECT_EQ(FiguresOf(kGoal, RunSet({49, 60, 60})).missed_condition(), CONDITION_NONE);
   EXPECT_THAT(FiguresOf(kGoal, RunSet({49, 60})).missed(), HasSubstr("mean speed 49.0"));
+  EXPECT_EQ(FiguresOf(kGoal, RunSet({49, 60})).missed_condition(), CONDITION_SPEED);
 }
 
 TEST(LoadFiguresTest, FailedRequestsAreCountedOverAllRuns) {

@@ -1,10 +1,8 @@
-// Objectives, the requests that meet them, and users at a speed.
+// Objectives and the requests that meet them.
 #include "orchestrator/statistics/goodput.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include "orchestrator/statistics/users_at_speed.h"
 
 namespace regatta {
 namespace {
@@ -66,57 +64,6 @@ TEST(GoodputTest, EveryObjectiveCountsFromTheSchedule) {
   EXPECT_DOUBLE_EQ(goodput.good_fraction(), 2.0 / 6);
   EXPECT_DOUBLE_EQ(goodput.request_goodput_req_s(), 1);
   EXPECT_DOUBLE_EQ(goodput.output_goodput_tok_s(), 6);
-}
-
-void AddPoint(uint32_t concurrency, double mean, double p5, double ttft, double running,
-              SweepReport& sweep) {
-  PointReport& point = *sweep.add_points();
-  point.mutable_regatta()->set_concurrency(concurrency);
-  point.mutable_streaming_metrics()->set_token_output_speed_tok_s(mean);
-  point.mutable_regatta()->set_p5_user_speed_tok_s(p5);
-  point.mutable_regatta()->set_p95_ttft_ms(ttft);
-  point.mutable_regatta()->set_mean_running(running);
-}
-
-TEST(UsersAtSpeedTest, TheLargestConcurrencyThatMeetsAllAndWhatTheNextOneMisses) {
-  SweepReport sweep;
-  AddPoint(1, 100, 99, 50, 1, sweep);
-  AddPoint(8, 80, 75, 100, 7.9, sweep);
-  AddPoint(64, 55, 49, 900, 63, sweep);
-  const UsersAtSpeed fifty = FindUsersAtSpeed(sweep, 50, 2000);
-  EXPECT_EQ(fifty.users(), 8u);
-  EXPECT_EQ(fifty.limited_by(), "c=64: p5 speed 49.0 tok/s, below 50");
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 49, 2000).users(), 64u);
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 49, 2000).limited_by(), "");
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 49, 800).limited_by(), "c=64: p95 TTFT 900 ms, above 800");
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 200, 2000).users(), 0u);
-  EXPECT_THAT(FindUsersAtSpeed(sweep, 200, 2000).limited_by(), HasSubstr("c=1: mean speed 100.0"));
-}
-
-// A mean that one pair of tokens lifts promises nobody a speed.
-TEST(UsersAtSpeedTest, TheSpeedIsThePooledOne) {
-  SweepReport sweep;
-  AddPoint(2, 4378, 90, 50, 2, sweep);
-  sweep.mutable_points(0)->mutable_regatta()->set_user_speed_tok_s(145);
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 80, 2000).users(), 2u);
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 150, 2000).limited_by(),
-            "c=2: mean speed 145.0 tok/s, below 150");
-}
-
-TEST(UsersAtSpeedTest, RequestsThatWaitOrFailAreNoUsersServed) {
-  SweepReport sweep;
-  AddPoint(64, 100, 99, 50, 40, sweep);
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 50, 2000).users(), 0u);
-  EXPECT_THAT(FindUsersAtSpeed(sweep, 50, 2000).limited_by(),
-              HasSubstr("40.00 ran on average, below 60.80"));
-  sweep.mutable_points(0)->mutable_regatta()->set_mean_running(64);
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 50, 2000).users(), 64u);
-  // Without a router's Watch the requests in flight stand in.
-  sweep.mutable_points(0)->mutable_regatta()->set_mean_running(0);
-  sweep.mutable_points(0)->mutable_request_info()->set_avg_num_concurrent_requests(62);
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 50, 2000).users(), 64u);
-  sweep.mutable_points(0)->mutable_regatta()->set_failed_requests(1);
-  EXPECT_EQ(FindUsersAtSpeed(sweep, 50, 2000).limited_by(), "c=64: failed requests: 1");
 }
 
 }  // namespace

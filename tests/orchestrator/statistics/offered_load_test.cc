@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "orchestrator/statistics/missed_condition.h"
 #include "orchestrator/statistics/users_at_speed.h"
 
 namespace regatta {
@@ -128,6 +129,7 @@ TEST(OfferedLoadTest, WhatIsTooShortIsNotGuessed) {
 PointReport Point(uint32_t users) {
   PointReport point;
   point.mutable_streaming_metrics()->set_token_output_speed_tok_s(100);
+  point.mutable_request_info()->set_num_requests(10 * users);
   point.mutable_request_info()->set_avg_num_concurrent_requests(users);
   RegattaInfo& info = *point.mutable_regatta();
   info.set_concurrency(users);
@@ -138,16 +140,18 @@ PointReport Point(uint32_t users) {
 
 TEST(UsersAtSpeedTest, WhoRanIsJudgedWhileTheLoadWasOffered) {
   PointReport point = Point(100);
-  EXPECT_THAT(MissedCondition(point, 50, 2000), HasSubstr("80.00 ran on average, below 95.00"));
+  EXPECT_THAT(MissedCondition(point, 50, 2000).text,
+              HasSubstr("80.00 ran on average, below 95.00"));
   OfferedLoad& offered = *point.mutable_regatta()->mutable_offered();
   offered.set_mean_running(96);
-  EXPECT_THAT(MissedCondition(point, 50, 2000), IsEmpty());
+  EXPECT_TRUE(MissedCondition(point, 50, 2000).empty());
   offered.set_mean_running(94);
-  EXPECT_THAT(MissedCondition(point, 50, 2000),
+  EXPECT_THAT(MissedCondition(point, 50, 2000).text,
               HasSubstr("94.00 ran on average while all were there (80.00 over the whole run), "
                         "below 95.00"));
   offered.set_steady(true);
-  EXPECT_THAT(MissedCondition(point, 50, 2000), HasSubstr("94.00 ran on average in the steady"));
+  EXPECT_THAT(MissedCondition(point, 50, 2000).text,
+              HasSubstr("94.00 ran on average in the steady"));
 }
 
 TEST(UsersAtSpeedTest, APointThatIsTooShortSaysSoAndCountsForNobody) {

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include "orchestrator/statistics/search_role.h"
+
 namespace regatta {
 namespace {
 
@@ -81,6 +83,41 @@ TEST(SummarizeRunsTest, RunsWithFailuresEnterNoIntervalAndHideNoGoodRun) {
   EXPECT_EQ(repeats.failed_requests(), 58u);
   EXPECT_DOUBLE_EQ(IntervalOf(repeats, "system_output_throughput_tok_s")->mean(), 10);
   EXPECT_DOUBLE_EQ(IntervalOf(repeats, "system_output_throughput_tok_s")->high(), 10);
+}
+
+// Only runs in blocks of drawn order are samples of one another.
+TEST(SummarizeRunsTest, RunsThatConfirmOrOverloadEnterNoInterval) {
+  SweepReport sweep;
+  for (uint32_t i = 1; i <= 6; ++i) {
+    AddRun(4, i, 10 + i, sweep)
+        .mutable_regatta()
+        ->set_search_role(i == 1  ? kSearchRole
+                          : i < 6 ? kConfirmRole
+                                  : kOverloadRole);
+  }
+  SummarizeRuns(sweep);
+  EXPECT_EQ(sweep.repeats(0).runs(), 6u);
+  EXPECT_EQ(sweep.repeats(0).intervals_size(), 0);
+  EXPECT_EQ(sweep.points(0).regatta().repeat(), 3u);  // of all
+  for (uint32_t i = 2; i <= 5; ++i) AddRun(4, i, 10, sweep);
+  SummarizeRuns(sweep);
+  ASSERT_GT(sweep.repeats(0).intervals_size(), 0);
+  EXPECT_EQ(sweep.repeats(0).intervals(0).samples(), 5u);
+}
+
+TEST(SummarizeRunsTest, TheRunsOfAPointAreThoseItIsMadeOf) {
+  SweepReport sweep;
+  AddRun(4, 1, 10, sweep);
+  AddRun(8, 1, 10, sweep);
+  AddRun(4, 2, 12, sweep);
+  AddRun(4, 3, 90, sweep).mutable_regatta()->set_search_role(kTunedRole);
+  AddRun(4, 4, 90, sweep).mutable_regatta()->set_layout("tp2");
+  SummarizeRuns(sweep);
+  const auto runs = RunsOfPoint(sweep, sweep.points(0));
+  ASSERT_EQ(runs.size(), 2u);
+  EXPECT_EQ(runs[1], &sweep.runs(2));
+  sweep.clear_runs();  // none was repeated
+  EXPECT_EQ(RunsOfPoint(sweep, sweep.points(0)).size(), 1u);
 }
 
 }  // namespace

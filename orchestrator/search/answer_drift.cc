@@ -1,0 +1,51 @@
+// Search, confirmation and tuned limits against one another; see answer_drift.h.
+#include "orchestrator/search/answer_drift.h"
+
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "orchestrator/search/confirmation.h"
+#include "orchestrator/statistics/drift.h"
+#include "orchestrator/statistics/intervals.h"
+#include "orchestrator/statistics/search_role.h"
+#include "orchestrator/statistics/user_speed.h"
+
+namespace regatta {
+namespace {
+
+constexpr char kConfirmed[] = "with fresh prompts";
+
+// `after` are means of a load that had `before` tok/s per user.
+std::string DriftTo(const LoadFigures& after, const std::string& when_after, double before,
+                    const std::string& when_before) {
+  return DriftOf({.name = absl::StrCat("concurrency ", after.concurrency()),
+                  .before = before,
+                  .after = after.user_speed_tok_s(),
+                  .when_before = when_before,
+                  .when_after = when_after,
+                  .interval = FindInterval(after.intervals(), "user_speed_tok_s")});
+}
+
+}  // namespace
+
+std::string AnswerDrift(const SweepReport& sweep) {
+  const Recommendation& answer = sweep.recommendation();
+  std::vector<std::string> drifted;
+  const auto add = [&](const std::string& drift) {
+    if (!drift.empty()) drifted.push_back(drift);
+  };
+  std::vector<LoadFigures> again(answer.refuted().begin(), answer.refuted().end());
+  if (answer.has_confirmed()) again.push_back(answer.confirmed());
+  for (const LoadFigures& figures : again) {
+    for (const PointReport* searched : RunsOf(sweep, kSearchRole, figures.concurrency())) {
+      add(DriftTo(figures, kConfirmed, UserSpeed(*searched), "in the search"));
+    }
+  }
+  if (answer.applied().has_tuned()) {
+    add(DriftTo(answer.applied().tuned(), "under the tuned limits",
+                answer.confirmed().user_speed_tok_s(), kConfirmed));
+  }
+  return DriftSentence(drifted, "this is more than chance or limits explain");
+}
+
+}  // namespace regatta
