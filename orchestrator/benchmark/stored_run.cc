@@ -31,10 +31,16 @@ absl::StatusOr<StoredRun> LoadStoredRun(const std::string& path) {
   std::error_code error;
   const fs::path folder =
       fs::is_directory(path, error) ? fs::path(path) : fs::path(path).parent_path();
-  RETURN_IF_ERROR(ForEachJsonLine<RequestRecord>(
-      (folder / "requests.jsonl").string(),
-      [&run](RequestRecord record) { run.requests.push_back(std::move(record)); }));
+  ASSIGN_OR_RETURN(run.requests, LoadRequests(folder.string()));
   return run;
+}
+
+absl::StatusOr<std::vector<RequestRecord>> LoadRequests(const std::string& dir) {
+  std::vector<RequestRecord> requests;
+  RETURN_IF_ERROR(ForEachJsonLine<RequestRecord>(
+      (fs::path(dir) / "requests.jsonl").string(),
+      [&requests](RequestRecord record) { requests.push_back(std::move(record)); }));
+  return requests;
 }
 
 absl::StatusOr<std::string> SaveStoredRun(const StoredRun& run, const std::string& root) {

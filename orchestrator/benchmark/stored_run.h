@@ -15,6 +15,9 @@ namespace regatta {
 // NOT_FOUND or INVALID_ARGUMENT name the file, and the line of a bad record.
 absl::StatusOr<StoredRun> LoadStoredRun(const std::string& path);
 
+// The requests that a run's directory keeps; none where it has no requests.jsonl.
+absl::StatusOr<std::vector<RequestRecord>> LoadRequests(const std::string& dir);
+
 // A new directory under `root` with the files of a run and its report; its path.
 absl::StatusOr<std::string> SaveStoredRun(const StoredRun& run, const std::string& root);
 
