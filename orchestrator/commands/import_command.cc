@@ -53,7 +53,9 @@ void AddImportCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--device", options.device, "where the files do not say: NVIDIA H100");
   command.add_option("--gpus", options.gpus, "of the deployment, where the files do not say")
       ->check(WholeRange(1, 65536));
-  command.add_option("--concurrency", options.concurrency, "of every point, likewise")
+  command
+      .add_option("--concurrency", options.concurrency,
+                  "of points whose files say neither users nor a rate")
       ->check(WholeRange(1, 1000000));
   command.footer("Formats:\n" + FormatsHelp() +
                  "Example:\n  regatta import agg_gptoss.json --source inferencex.semianalysis.com\n"

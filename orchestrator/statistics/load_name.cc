@@ -3,7 +3,11 @@
 
 #include <cmath>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace regatta {
 namespace {
@@ -34,6 +38,18 @@ LoadKey LoadOf(const RegattaInfo& info) {
   return load;
 }
 
+bool KnowsLoad(const RegattaInfo& info) {
+  return info.concurrency() > 0 || info.load().request_rate() > 0 || !info.load().arrival().empty();
+}
+
+std::string ArrivalOf(const RegattaInfo& info) {
+  const std::string& arrival = info.load().arrival();
+  if (info.load().request_rate() > 0 || (!arrival.empty() && arrival != kClosedLoop)) {
+    return arrival;
+  }
+  return info.concurrency() > 0 ? kClosedLoop : kBurst;
+}
+
 std::string LoadName(const LoadKey& load) {
   if (load.replay_speedup > 0) {
     const std::string pace =
@@ -42,6 +58,23 @@ std::string LoadName(const LoadKey& load) {
   }
   if (!IsBurst(load)) return absl::StrCat(load.request_rate, " req/s", LimitName(load));
   return load.concurrency == 0 ? "all at once" : absl::StrCat("concurrency ", load.concurrency);
+}
+
+std::optional<LoadKey> LoadNamed(absl::string_view name) {
+  LoadKey load;
+  bool figures = true;
+  for (absl::string_view part : absl::StrSplit(name, ", ")) {
+    const bool limit =
+        absl::ConsumePrefix(&part, "concurrency ") || absl::ConsumePrefix(&part, "at most ");
+    const absl::string_view figure = part.substr(0, part.find(' '));
+    if (limit) figures &= absl::SimpleAtoi(figure, &load.concurrency);
+    if (part == "trace replay") load.replay_speedup = 1;
+    if (absl::EndsWith(part, " req/s")) figures &= absl::SimpleAtod(figure, &load.request_rate);
+    if (!absl::EndsWith(part, " times as fast")) continue;
+    figures &= absl::SimpleAtod(figure, &load.replay_speedup);
+  }
+  figures &= std::isfinite(load.request_rate) && std::isfinite(load.replay_speedup);
+  return figures && LoadName(load) == name ? std::optional(load) : std::nullopt;
 }
 
 std::string LoadLabel(const LoadKey& load) {
