@@ -392,6 +392,7 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"aiperf",
                             "profile_export_aiperf.json and profile_export.jsonl, a folder a point",
+                            "profile_export_aiperf.json profile_export.jsonl",
                             /*split=*/nullptr,
                             Recognizes,
                             Read,

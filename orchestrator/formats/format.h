@@ -41,6 +41,7 @@ struct ImportDraft {
 struct Format {
   const char* name;
   const char* what;
+  const char* files;  // patterns of its files' names (fnmatch), separated by blanks
   // Null where files are JSON. Adds the documents of a text of this format; false where it is none.
   // INVALID_ARGUMENT names the file, the line and what is wrong there.
   absl::StatusOr<bool> (*split)(const TextFile& file, std::vector<Document>& documents);

@@ -1,6 +1,8 @@
 // The table of formats, and what reading and writing have in common; see formats.h.
 #include "orchestrator/formats/formats.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -125,8 +127,9 @@ absl::StatusOr<const Format*> Recognize(const std::vector<Document>& documents) 
     const Format* looks = FormatOf(document);
     if (looks == nullptr) return UnknownFormat(document.source);
     if (found != nullptr && looks != found) {
-      return absl::InvalidArgumentError(absl::StrCat(document.source, ": is ", looks->name,
-                                                     ", the files before it are ", found->name));
+      return absl::InvalidArgumentError(absl::StrCat(
+          document.source, ": is ", looks->name, ", the files before it are ", found->name,
+          ": import one format at a time, --format says which of a folder"));
     }
     found = looks;
   }
@@ -159,7 +162,7 @@ absl::Status SettleLoad(uint32_t asked, ImportDraft& draft, ImportedPoint& point
   if (!KnowsLoad(info)) {
     return absl::InvalidArgumentError(
         "a point does not say its concurrency, nor a rate of requests: give --concurrency, or, of "
-        "aiperf, the profile_export_aiperf.json beside the records");
+        "aiperf, its folder: profile_export_aiperf.json says both");
   }
   info.mutable_load()->set_arrival(ArrivalOf(info));
   for (RequestRecord& record : point.requests) record.set_concurrency(info.concurrency());
@@ -249,6 +252,17 @@ std::string FormatsHelp() {
     absl::StrAppendFormat(&text, "  %-14s%s\n", format->name, format->what);
   }
   return text;
+}
+
+bool HasKnownName(const std::string& name, const std::string& format) {
+  for (const Format* known : Formats()) {
+    if (format != "auto" && format != known->name) continue;
+    const std::vector<std::string> patterns = absl::StrSplit(known->files, ' ');
+    for (const std::string& pattern : patterns) {
+      if (::fnmatch(pattern.c_str(), name.c_str(), 0) == 0) return true;
+    }
+  }
+  return false;
 }
 
 absl::Status CheckExportFormat(const std::string& format) {

@@ -22,6 +22,10 @@ struct TextFile {
 // "aiperf: profile_export_aiperf.json and ..." one line a format; each can be written and read.
 std::string FormatsHelp();
 
+// Whether a file called `name` is read where its folder is imported: `format` ("auto": any) calls
+// its files so.
+bool HasKnownName(const std::string& name, const std::string& format);
+
 // INVALID_ARGUMENT unless --export knows a format of that name.
 absl::Status CheckExportFormat(const std::string& format);
 

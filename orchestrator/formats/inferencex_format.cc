@@ -214,6 +214,7 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"inferencex",
                             "rows of InferenceX (InferenceMAX), agg_*.json",
+                            "agg_*.json",
                             /*split=*/nullptr,
                             Recognizes,
                             Read,

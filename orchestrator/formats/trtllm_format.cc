@@ -160,6 +160,7 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"trtllm-bench",
                             "trtllm-bench's report, as --report_json and as it is printed",
+                            "trtllm-*.json trtllm-*.txt",
                             SplitTrtllmText,
                             Recognizes,
                             Read,

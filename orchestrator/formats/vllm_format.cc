@@ -280,6 +280,7 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"vllm",
                             "JSON of `vllm bench serve`, with arrays of the requests",
+                            "vllm-*.json *qps*.json",
                             /*split=*/nullptr,
                             Recognizes,
                             Read,

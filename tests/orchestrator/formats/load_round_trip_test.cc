@@ -232,7 +232,7 @@ TEST(AiperfLoad, AVariationStandsAboveItsPhases) {
 TEST(AiperfLoad, RecordsAloneDoNotSayIt) {
   const TextFile records = Exported(RunUnder(kLoads[1]), "aiperf")[1];
   EXPECT_THAT(Message(ImportFiles({records}, {})),
-              HasSubstr("give --concurrency, or, of aiperf, the profile"));
+              HasSubstr("give --concurrency, or, of aiperf, its folder"));
 }
 
 TEST(InferencexLoad, HasUsersOfClosedLoopsOnly) {
