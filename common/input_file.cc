@@ -20,4 +20,9 @@ absl::StatusOr<std::ifstream> OpenInputFile(const std::string& path) {
       "cannot read '", path, "': ", directory ? "it is a directory" : std::strerror(errno)));
 }
 
+bool HasFile(const std::string& dir, const std::string& name) {
+  std::error_code error;
+  return !dir.empty() && std::filesystem::exists(std::filesystem::path(dir) / name, error);
+}
+
 }  // namespace regatta

@@ -12,4 +12,7 @@ namespace regatta {
 // included.
 absl::StatusOr<std::ifstream> OpenInputFile(const std::string& path);
 
+// Whether `dir`, where one is named, has a file or folder called `name`.
+bool HasFile(const std::string& dir, const std::string& name);
+
 }  // namespace regatta

@@ -3,11 +3,11 @@
 
 #include <algorithm>
 #include <cmath>
-#include <filesystem>
 #include <limits>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
+#include "common/input_file.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "orchestrator/benchmark/protocol.h"
@@ -41,11 +41,6 @@ absl::StatusOr<Dataset> MakeSynthetic(const BenchmarkOptions& options, uint32_t 
   dataset.path = absl::StrCat("synthetic ", input, "/", output);
   ASSIGN_OR_RETURN(dataset.entries, MakeSyntheticDataset(synthetic, vocabulary));
   return dataset;
-}
-
-bool HasFile(const std::string& dir, const char* name) {
-  std::error_code error;
-  return !dir.empty() && std::filesystem::exists(std::filesystem::path(dir) / name, error);
 }
 
 // Files are often sorted by kind or length; points are to get the same mix (Fisher and Yates 1938).

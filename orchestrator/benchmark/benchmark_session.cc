@@ -4,9 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdio>
-#include <filesystem>
 #include <iostream>
 #include <utility>
 
@@ -486,7 +484,8 @@ absl::Status BenchmarkSession::Finish(bool complete, bool show_overview) {
 absl::Status BenchmarkSession::WriteFiles(bool whole_sweep) const {
   RETURN_IF_ERROR(WriteReports(sweep_, directory_->path(), options_.markdown));
   if (!options_.exports.empty()) {
-    ASSIGN_OR_RETURN(const StoredRun run, LoadStoredRun(directory_->path()));
+    StoredRun run{sweep_, {}};  // the file's is not complete yet
+    ASSIGN_OR_RETURN(run.requests, LoadRequests(directory_->path()));
     const std::string folder = directory_->path() + "/export";
     ASSIGN_OR_RETURN(const std::vector<std::string> paths, ExportTo(run, options_.exports, folder));
     std::cout << "Exports: " << folder << " (" << paths.size() << " files)\n";

@@ -20,7 +20,8 @@ struct ImportFlags {
 };
 
 absl::Status Import(const ImportFlags& flags, const std::string& command_line) {
-  ASSIGN_OR_RETURN(const std::vector<TextFile> files, ReadTextFiles(flags.files));
+  ASSIGN_OR_RETURN(const std::vector<TextFile> files,
+                   ReadTextFiles(flags.files, flags.options.format));
   ASSIGN_OR_RETURN(std::vector<StoredRun> runs, ImportFiles(files, flags.options));
   for (StoredRun& run : runs) {
     MakePrintable(run.sweep);
@@ -44,7 +45,9 @@ void AddImportCommand(CLI::App& app, CommandContext& context) {
       "import", "Reads results of other tools into runs that reports can draw beside ours.");
   auto flags = std::make_shared<ImportFlags>();
   ImportOptions& options = flags->options;
-  command.add_option("files", flags->files, "the files of one publication")->required();
+  command
+      .add_option("files", flags->files, "the files of one publication, or folders that have them")
+      ->required();
   command.add_option("-f,--format", options.format, "auto, or a name below")->capture_default_str();
   command.add_option("-o,--output", flags->output, "directory that gets the runs' own directories")
       ->capture_default_str();
@@ -53,11 +56,13 @@ void AddImportCommand(CLI::App& app, CommandContext& context) {
   command.add_option("--device", options.device, "where the files do not say: NVIDIA H100");
   command.add_option("--gpus", options.gpus, "of the deployment, where the files do not say")
       ->check(WholeRange(1, 65536));
-  command.add_option("--concurrency", options.concurrency, "of every point, likewise")
+  command
+      .add_option("--concurrency", options.concurrency,
+                  "of points whose files say neither users nor a rate")
       ->check(WholeRange(1, 1000000));
   command.footer("Formats:\n" + FormatsHelp() +
                  "Example:\n  regatta import agg_gptoss.json --source inferencex.semianalysis.com\n"
-                 "  regatta import a/profile_export_aiperf.json a/profile_export.jsonl --gpus 2");
+                 "  regatta import artifacts --format aiperf --gpus 2");
   command.callback([flags, &context] {
     context.chosen = [flags, &context] { return ExitCodeOf(Import(*flags, context.command_line)); };
   });

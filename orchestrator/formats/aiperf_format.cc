@@ -9,6 +9,8 @@
 #include "absl/time/time.h"
 #include "common/status_macros.h"
 #include "orchestrator/formats/format.h"
+#include "orchestrator/formats/load_fields.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/statistics.h"
 
 namespace regatta {
@@ -19,6 +21,8 @@ constexpr PercentileNames kNames = {"min", "max", "avg"};
 using nlohmann::ordered_json;
 
 constexpr char kSchema[] = "1.4";
+constexpr char kProfiling[] = "profiling";           // phases that are measured
+constexpr char kFixedSchedule[] = "fixed_schedule";  // replays a trace
 
 ordered_json Single(const char* unit, double value) { return {{"unit", unit}, {"avg", value}}; }
 
@@ -74,6 +78,24 @@ void WriteDistributions(const PointReport& point, const RequestColumns& columns,
   out["input_sequence_length"] = Block("tokens", columns.input_tokens, dataset.isl_stats());
 }
 
+// What they call a load; users that are as many as the requests send them all at once. Their ramps
+// are by time, ours by request: a rate that grows is on record as ours alone.
+ordered_json PhaseOf(const RegattaInfo& info) {
+  const LoadShape& load = info.load();
+  const std::string arrival = ArrivalOf(info);
+  ordered_json phase = {{"name", kProfiling}, {"kind", kProfiling}};
+  phase["type"] = arrival == kTraceReplay   ? kFixedSchedule
+                  : load.request_rate() > 0 ? arrival
+                                            : "concurrency";
+  phase["requests"] = info.issued_requests();
+  const bool burst = arrival == kBurst && info.concurrency() == 0;
+  const uint32_t most = burst ? info.issued_requests() : info.concurrency();
+  if (most > 0) phase["concurrency"] = most;
+  if (load.request_rate() > 0) phase["rate"] = load.request_rate();
+  if (load.burstiness() > 0) phase["smoothness"] = load.burstiness();
+  return phase;
+}
+
 std::string WriteSummary(const PointReport& point, const RequestColumns& columns) {
   const RegattaInfo& info = point.regatta();
   ordered_json out = {{"schema_version", kSchema}};
@@ -90,8 +112,9 @@ std::string WriteSummary(const PointReport& point, const RequestColumns& columns
     out["end_time"] = absl::FormatTime(
         "%Y-%m-%dT%H:%M:%SZ", start + absl::Seconds(info.duration_s()), absl::UTCTimeZone());
   }
-  out["run_info"] = {{"variation_values", {{"concurrency", info.concurrency()}}}};
+  out["input_config"] = {{"phases", ordered_json::array({PhaseOf(info)})}};
   // Fields of ours, which aiperf's models allow.
+  out["regatta"] = OurLoad(info);
   out["measured_by"] = "regatta";
   out["model"] = point.engine().model();
   out["gpu_name"] = point.machine().name();
@@ -135,7 +158,7 @@ std::string WriteRecords(const PointReport& point, const std::vector<RequestReco
                         {"request_end_ns", Nanoseconds(start, r.last_token_ms())},
                         {"worker_id", "regatta"},
                         {"record_processor_id", "regatta"},
-                        {"benchmark_phase", "profiling"},
+                        {"benchmark_phase", kProfiling},
                         {"was_cancelled", r.cancelled()}};
     line["metrics"] = RecordMetrics(r);
     line["error"] = r.error().empty() ? ordered_json() : ordered_json{{"message", r.error()}};
@@ -168,28 +191,69 @@ bool Recognizes(const nlohmann::json& value) {
                              value["request_latency"].is_object());
 }
 
-// The concurrency of the first phase that measures and has one.
-uint32_t ConcurrencyOfPhases(const nlohmann::json& phases, const JsonFields& config,
-                             absl::Status& status) {
-  if (!phases.is_array()) return config.Object("loadgen").CountOr("concurrency", 0);
-  for (const nlohmann::json& phase : phases) {
-    const JsonFields fields(phase, "input_config: phases", status);
-    if (fields.TextOr("name", "") == "warmup" || !fields.Has("concurrency")) continue;
-    return fields.CountOr("concurrency", 0);
-  }
-  return 0;
+// As phases and older load generators' options have it.
+struct LoadTerms {
+  std::string type;
+  double rate = 0;  // per second; of users, where it is 0
+  uint32_t concurrency = 0;
+  double smoothness = 1;
+};
+
+LoadTerms TermsOfPhase(const JsonFields& phase) {
+  return {phase.TextOr("type", ""), phase.NumberOr("rate", 0), phase.CountOr("concurrency", 0),
+          phase.NumberOr("smoothness", 1)};
 }
 
-// Where releases keep it: the sweep's variation, the phases, or an older load generator's options.
-uint32_t ReadConcurrency(const JsonFields& fields, const nlohmann::json& value,
-                         absl::Status& status) {
-  const JsonFields varied = fields.Object("run_info").Object("variation_values");
-  if (varied.Has("concurrency")) return varied.CountOr("concurrency", 0);
+LoadTerms TermsOfLoadgen(const JsonFields& config) {
+  const JsonFields loadgen = config.Object("loadgen");
+  const bool replays = config.Object("input").Flag(kFixedSchedule);
+  const std::string mode = loadgen.TextOr("request_rate_mode", kPoisson);
+  return {replays ? kFixedSchedule : loadgen.TextOr("arrival_pattern", mode),
+          loadgen.NumberOr("request_rate", 0), loadgen.CountOr("concurrency", 0),
+          loadgen.NumberOr("arrival_smoothness", 1)};
+}
+
+// Of the first phase that measures.
+LoadTerms TermsOf(const JsonFields& config, const nlohmann::json& phases, absl::Status& status) {
+  if (!phases.is_array()) return TermsOfLoadgen(config);
+  for (const nlohmann::json& phase : phases) {
+    const JsonFields fields(phase, "input_config: phases", status);
+    if (fields.TextOr("kind", fields.TextOr("name", "")) != "warmup") return TermsOfPhase(fields);
+  }
+  return {};
+}
+
+// Where releases keep it: phases, or an older load generator's options; a sweep's variation stands
+// above them.
+LoadTerms ReadTerms(const JsonFields& fields, const nlohmann::json& value, absl::Status& status) {
+  LoadTerms terms;
   const auto config = value.find("input_config");
-  if (config == value.end() || !config->is_object()) return 0;
-  const auto phases = config->find("phases");
-  return ConcurrencyOfPhases(phases == config->end() ? nlohmann::json() : *phases,
-                             fields.Object("input_config"), status);
+  if (config != value.end() && config->is_object()) {
+    const auto phases = config->find("phases");
+    terms = TermsOf(fields.Object("input_config"),
+                    phases == config->end() ? nlohmann::json() : *phases, status);
+  }
+  const JsonFields varied = fields.Object("run_info").Object("variation_values");
+  for (const char* key : {"concurrency", "phases.profiling.concurrency"}) {
+    terms.concurrency = varied.CountOr(key, terms.concurrency);
+  }
+  for (const char* key : {"request_rate", "phases.profiling.rate"}) {
+    terms.rate = varied.NumberOr(key, terms.rate);
+  }
+  return terms;
+}
+
+void ReadLoad(const JsonFields& fields, const nlohmann::json& value, absl::Status& status,
+              RegattaInfo& info) {
+  if (ReadOurLoad(fields, info)) return;
+  const LoadTerms terms = ReadTerms(fields, value, status);
+  info.set_concurrency(terms.concurrency);
+  LoadShape& load = *info.mutable_load();
+  load.set_request_rate(terms.rate);
+  if (terms.type == kFixedSchedule) load.set_arrival(kTraceReplay);
+  if (terms.type == kConstant || terms.type == kPoisson) load.set_arrival(terms.type);
+  if (terms.type == kGamma) SetGaps(terms.smoothness, load);
+  if (load.request_rate() == 0 && load.arrival() != kTraceReplay) load.clear_arrival();
 }
 
 // Our exports say it plainly; aiperf lists the models that it sent requests to.
@@ -250,7 +314,7 @@ absl::Status ReadRecord(const Document& document, std::vector<RequestRecord>& re
   absl::Status status;
   const JsonFields fields(document.value, document.source, status);
   const JsonFields metadata = fields.Object("metadata"), metrics = fields.Object("metrics");
-  if (metadata.TextOr("benchmark_phase", "profiling") == "warmup") return status;
+  if (metadata.TextOr("benchmark_phase", kProfiling) == "warmup") return status;
   const auto metric = [&](const char* tag) { return metrics.Object(tag).NumberOr("value", 0); };
   RequestRecord r;
   r.set_index(metadata.CountOr("session_num", 0));
@@ -273,11 +337,10 @@ absl::Status ReadRecord(const Document& document, std::vector<RequestRecord>& re
 }
 
 // Times from the first request on.
-void Rebase(uint32_t concurrency, std::vector<RequestRecord>& requests) {
+void Rebase(std::vector<RequestRecord>& requests) {
   const auto by_sent = [](const auto& a, const auto& b) { return a.sent_ms() < b.sent_ms(); };
   const double origin = std::min_element(requests.begin(), requests.end(), by_sent)->sent_ms();
   for (RequestRecord& r : requests) {
-    r.set_concurrency(concurrency);
     r.set_scheduled_ms(std::max(0.0, r.scheduled_ms() - origin));
     r.set_sent_ms(r.sent_ms() - origin);
     if (r.first_token_ms() > 0) r.set_first_token_ms(r.first_token_ms() - origin);
@@ -301,10 +364,9 @@ absl::Status ReadRun(const std::vector<const Document*>& documents, ImportDraft&
   const nlohmann::json none = nlohmann::json::object();
   const nlohmann::json& value = summary != nullptr ? summary->value : none;
   const JsonFields fields(value, documents[0]->source, status);
-  const uint32_t concurrency = ReadConcurrency(fields, value, status);
-  point.report.mutable_regatta()->set_concurrency(concurrency);
+  ReadLoad(fields, value, status, *point.report.mutable_regatta());
   if (!point.requests.empty()) {
-    Rebase(concurrency, point.requests);
+    Rebase(point.requests);
     point.report.mutable_regatta()->set_streaming(true);
     point.report = CompletePoint(std::move(point.report), {point.requests, {}});
   }
@@ -330,6 +392,7 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"aiperf",
                             "profile_export_aiperf.json and profile_export.jsonl, a folder a point",
+                            "profile_export_aiperf.json profile_export.jsonl",
                             /*split=*/nullptr,
                             Recognizes,
                             Read,

@@ -46,8 +46,9 @@ std::vector<TextFile> Write(const StoredRun& run) {
   return {{"summary.csv", RenderCsv(run.sweep)}};
 }
 
-constexpr Format kFormat = {
-    "csv", "summary.csv, a row a point", Split, /*recognizes=*/nullptr, ReadSummaryRows, Write};
+constexpr Format kFormat = {"csv", "summary.csv, a row a point", "summary.csv",
+                            Split, /*recognizes=*/nullptr,       ReadSummaryRows,
+                            Write};
 
 }  // namespace
 

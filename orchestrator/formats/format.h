@@ -28,6 +28,7 @@ struct Document {
 struct ImportedPoint {
   PointReport report;
   std::vector<RequestRecord> requests;  // empty when the format has none
+  uint32_t likely_users = 0;            // of a closed loop, where neither file nor caller says
 };
 
 // What has been read so far.
@@ -40,6 +41,7 @@ struct ImportDraft {
 struct Format {
   const char* name;
   const char* what;
+  const char* files;  // patterns of its files' names (fnmatch), separated by blanks
   // Null where files are JSON. Adds the documents of a text of this format; false where it is none.
   // INVALID_ARGUMENT names the file, the line and what is wrong there.
   absl::StatusOr<bool> (*split)(const TextFile& file, std::vector<Document>& documents);
@@ -59,8 +61,8 @@ const Format& MarkdownFormat();
 // JSON as files have it: indented by two; ill-formed UTF-8 of others replaced.
 std::string JsonText(const nlohmann::ordered_json& value);
 
-// "c8", or "all" for a point without a limit: distinguishes the files of a run's points. A second
-// point of that concurrency is "c8-2".
+// "c8", "20rps", "20rps-c8", "all" (at once) or "trace": distinguishes the files of a run's points.
+// A second point of that load is "c8-2".
 std::string PointName(const SweepReport& sweep, int index);
 
 // How a format names the ends and the mean of a distribution; percentiles are p50, p90, p95, p99.

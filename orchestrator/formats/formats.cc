@@ -1,6 +1,8 @@
 // The table of formats, and what reading and writing have in common; see formats.h.
 #include "orchestrator/formats/formats.h"
 
+#include <fnmatch.h>
+
 #include <algorithm>
 #include <cmath>
 #include <map>
@@ -10,12 +12,14 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "orchestrator/formats/format.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -123,8 +127,9 @@ absl::StatusOr<const Format*> Recognize(const std::vector<Document>& documents) 
     const Format* looks = FormatOf(document);
     if (looks == nullptr) return UnknownFormat(document.source);
     if (found != nullptr && looks != found) {
-      return absl::InvalidArgumentError(absl::StrCat(document.source, ": is ", looks->name,
-                                                     ", the files before it are ", found->name));
+      return absl::InvalidArgumentError(absl::StrCat(
+          document.source, ": is ", looks->name, ", the files before it are ", found->name,
+          ": import one format at a time, --format says which of a folder"));
     }
     found = looks;
   }
@@ -143,6 +148,27 @@ std::string SizesName(const WorldInfo& world) {
   return parts.empty() ? "tp1" : absl::StrJoin(parts, "-");
 }
 
+// When requests were sent is what the file says, else what the caller says.
+absl::Status SettleLoad(uint32_t asked, ImportDraft& draft, ImportedPoint& point) {
+  RegattaInfo& info = *point.report.mutable_regatta();
+  if (!KnowsLoad(info)) {
+    info.set_concurrency(asked > 0 ? asked : point.likely_users);
+    if (asked == 0 && point.likely_users > 0) {
+      draft.notes.insert("concurrency is the mean number of running requests");
+    }
+  } else if (asked > 0 && asked != info.concurrency()) {
+    draft.notes.insert("--concurrency is of points whose load is not told: the others keep theirs");
+  }
+  if (!KnowsLoad(info)) {
+    return absl::InvalidArgumentError(
+        "a point does not say its concurrency, nor a rate of requests: give --concurrency, or, of "
+        "aiperf, its folder: profile_export_aiperf.json says both");
+  }
+  info.mutable_load()->set_arrival(ArrivalOf(info));
+  for (RequestRecord& record : point.requests) record.set_concurrency(info.concurrency());
+  return absl::OkStatus();
+}
+
 // What the caller knows better, and what follows from the rest.
 absl::Status Finish(const ImportOptions& options, ImportDraft& draft, ImportedPoint& point) {
   PointReport& report = point.report;
@@ -155,11 +181,7 @@ absl::Status Finish(const ImportOptions& options, ImportDraft& draft, ImportedPo
     draft.notes.insert("the files do not say how many GPUs there were: counted as one");
   }
   RegattaInfo& info = *report.mutable_regatta();
-  if (options.concurrency > 0) info.set_concurrency(options.concurrency);
-  if (info.concurrency() == 0) {
-    return absl::InvalidArgumentError("a point does not say its concurrency: give --concurrency");
-  }
-  for (RequestRecord& record : point.requests) record.set_concurrency(info.concurrency());
+  RETURN_IF_ERROR(SettleLoad(options.concurrency, draft, point));
   info.set_layout(SizesName(world));
   info.set_performance_figure(true);
   Performance& performance = *report.mutable_performance();
@@ -190,7 +212,7 @@ StoredRun MakeRun(std::vector<const ImportedPoint*> points, const Origin& origin
   run.sweep.set_created_utc(points[0]->report.regatta().started_utc());
   run.sweep.set_dataset_path(points[0]->report.dataset().dataset_path());
   std::stable_sort(points.begin(), points.end(), [](const auto* a, const auto* b) {
-    return a->report.regatta().concurrency() < b->report.regatta().concurrency();
+    return LoadOf(a->report.regatta()) < LoadOf(b->report.regatta());
   });
   for (const ImportedPoint* point : points) {
     PointReport& report = *run.sweep.add_points();
@@ -230,6 +252,17 @@ std::string FormatsHelp() {
     absl::StrAppendFormat(&text, "  %-14s%s\n", format->name, format->what);
   }
   return text;
+}
+
+bool HasKnownName(const std::string& name, const std::string& format) {
+  for (const Format* known : Formats()) {
+    if (format != "auto" && format != known->name) continue;
+    const std::vector<std::string> patterns = absl::StrSplit(known->files, ' ');
+    for (const std::string& pattern : patterns) {
+      if (::fnmatch(pattern.c_str(), name.c_str(), 0) == 0) return true;
+    }
+  }
+  return false;
 }
 
 absl::Status CheckExportFormat(const std::string& format) {
@@ -281,10 +314,11 @@ std::string JsonText(const nlohmann::ordered_json& value) {
 }
 
 std::string PointName(const SweepReport& sweep, int index) {
-  const uint32_t concurrency = sweep.points(index).regatta().concurrency();
+  const auto label = [&sweep](int i) { return LoadLabel(LoadOf(sweep.points(i).regatta())); };
   int same = 1;
-  for (int i = 0; i < index; ++i) same += sweep.points(i).regatta().concurrency() == concurrency;
-  const std::string name = concurrency > 0 ? absl::StrCat("c", concurrency) : "all";
+  for (int i = 0; i < index; ++i) same += label(i) == label(index);
+  const std::string name =
+      absl::StrReplaceAll(label(index), {{"/s", "rps"}, {"c=", "c"}, {" ", "-"}});
   return same == 1 ? name : absl::StrCat(name, "-", same);
 }
 

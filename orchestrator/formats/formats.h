@@ -22,6 +22,10 @@ struct TextFile {
 // "aiperf: profile_export_aiperf.json and ..." one line a format; each can be written and read.
 std::string FormatsHelp();
 
+// Whether a file called `name` is read where its folder is imported: `format` ("auto": any) calls
+// its files so.
+bool HasKnownName(const std::string& name, const std::string& format);
+
 // INVALID_ARGUMENT unless --export knows a format of that name.
 absl::Status CheckExportFormat(const std::string& format);
 
@@ -35,11 +39,11 @@ struct ImportOptions {
   std::string published_by;     // who measured
   std::string model, device;    // where the files do not say, or say it otherwise
   uint32_t gpus = 0;            // of the deployment; 0 = as the files say, else one
-  uint32_t concurrency = 0;     // of files that do not say; 0 = it must be there
+  uint32_t concurrency = 0;     // of points whose load is not told; 0 = it must be there
 };
 
-// One run per model, device, software and lengths (within a tenth) found, points in order of
-// concurrency, with `imported` set and a note for every figure that the files lack or that was
+// One run per model, device, software and lengths (within a tenth) found, points in order of their
+// load, with `imported` set and a note for every figure that the files lack or that was
 // derived. Nothing in `files` is trusted: INVALID_ARGUMENT names the file, the field, its value and
 // the limit.
 absl::StatusOr<std::vector<StoredRun>> ImportFiles(absl::Span<const TextFile> files,

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/formats/format.h"
+#include "orchestrator/formats/load_fields.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -59,7 +61,8 @@ void WriteConfiguration(const PointReport& point, ordered_json& row) {
   const WorldInfo& world = point.world_info();
   const EngineInfo& engine = point.engine();
   row["hw"] = point.machine().name();
-  row["conc"] = point.regatta().concurrency();
+  const bool users = ArrivalOf(point.regatta()) == kClosedLoop;  // the only load that they know
+  row["conc"] = users ? ordered_json(point.regatta().concurrency()) : ordered_json();
   row["image"] = "";
   row["model"] = engine.model();
   row["infmax_model_prefix"] = "";
@@ -74,9 +77,10 @@ void WriteConfiguration(const PointReport& point, ordered_json& row) {
   row["dcp_size"] = row["pcp_size"] = 1;
   row["ep"] = std::max(1u, world.ep_size());
   row["dp_attention"] = "false";
-  // Ours: copies and counts are no fields of theirs.
+  // Ours: copies, counts and other loads are no fields of theirs.
   row["num_gpus"] = std::max(1u, world.world_size());
   row["num_requests"] = point.request_info().num_requests();
+  row["regatta"] = OurLoad(point.regatta());
 }
 
 ordered_json WriteRow(const StoredRun& run, const PointReport& point) {
@@ -140,8 +144,10 @@ void ReadConfiguration(const JsonFields& row, PointReport& point) {
   const uint32_t gpus = disaggregated > 0 ? disaggregated : std::min(aggregated, 1e6);
   world.set_world_size(row.PositiveCountOr("num_gpus", gpus));
   RegattaInfo& info = *point.mutable_regatta();
-  info.set_concurrency(row.CountOr("conc", 0));
-  info.set_protocol(kProtocol);
+  if (!ReadOurLoad(row, info)) {
+    info.set_concurrency(row.CountOr("conc", 0));
+    info.set_protocol(kProtocol);
+  }
   info.set_streaming(true);
 }
 
@@ -208,6 +214,7 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"inferencex",
                             "rows of InferenceX (InferenceMAX), agg_*.json",
+                            "agg_*.json",
                             /*split=*/nullptr,
                             Recognizes,
                             Read,

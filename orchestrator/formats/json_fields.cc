@@ -1,11 +1,13 @@
 // Checked access to JSON; see json_fields.h.
 #include "orchestrator/formats/json_fields.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "common/json_text.h"
 
 namespace regatta {
@@ -114,6 +116,13 @@ double JsonFields::NumberOr(absl::string_view key, double missing) const {
   return MaybeNumber(key).value_or(missing);
 }
 
+double JsonFields::NumberOrInf(absl::string_view key, double missing) const {
+  if (!object_.is_object() || !object_.contains(std::string(key))) return missing;
+  const json* value = Find(key);
+  if (value == nullptr || *value == "inf") return std::numeric_limits<double>::infinity();
+  return NumberOf(key, *value);
+}
+
 uint32_t JsonFields::CountFrom(uint32_t least, absl::string_view key, uint32_t missing) const {
   constexpr uint32_t kMost = std::numeric_limits<uint32_t>::max();
   const json* value = Find(key);
@@ -159,6 +168,15 @@ std::string JsonFields::TextOr(absl::string_view key, const std::string& missing
     return value->get<std::string>();
   }
   Complain(key, *value, absl::StrCat("a text of at most ", kMaxImportText, " bytes"));
+  return missing;
+}
+
+std::string JsonFields::WordOr(absl::string_view key, const std::string& missing,
+                               absl::Span<const absl::string_view> words) const {
+  const std::string word = TextOr(key, "");
+  if (word.empty()) return missing;
+  if (std::find(words.begin(), words.end(), word) != words.end()) return word;
+  Complain(key, *Find(key), absl::StrCat("one of ", absl::StrJoin(words, ", ")));
   return missing;
 }
 

@@ -11,6 +11,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/types/span.h"
 
 namespace regatta {
 
@@ -39,6 +40,8 @@ class JsonFields {
   std::optional<double> MaybeNumber(absl::string_view key) const;
   double Number(absl::string_view key) const;  // must be there
   double NumberOr(absl::string_view key, double missing) const;
+  // Infinity where the value is "inf", or null, as which Python's Infinity is read.
+  double NumberOrInf(absl::string_view key, double missing) const;
   // Whole numbers from 0 to 2^32 - 1.
   uint32_t CountOr(absl::string_view key, uint32_t missing) const;
   uint32_t PositiveCountOr(absl::string_view key, uint32_t missing) const;  // from 1
@@ -47,6 +50,9 @@ class JsonFields {
   // False when missing.
   bool Flag(absl::string_view key) const;
   std::string TextOr(absl::string_view key, const std::string& missing) const;
+  // One of `words`; an empty text counts as missing.
+  std::string WordOr(absl::string_view key, const std::string& missing,
+                     absl::Span<const absl::string_view> words) const;
   // Empty when missing; a null element reads as NaN.
   std::vector<double> Numbers(absl::string_view key) const;
   std::vector<std::string> Texts(absl::string_view key) const;

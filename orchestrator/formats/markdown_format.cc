@@ -63,9 +63,13 @@ std::vector<TextFile> Write(const StoredRun& run) {
   return {{"summary.md", RenderMarkdown(run.sweep)}};
 }
 
-constexpr Format kFormat = {"markdown",      "summary.md, a table with a row a point",
-                            Split,           /*recognizes=*/nullptr,
-                            ReadSummaryRows, Write};
+constexpr Format kFormat = {"markdown",
+                            "summary.md, a table with a row a point",
+                            "summary.md",
+                            Split,
+                            /*recognizes=*/nullptr,
+                            ReadSummaryRows,
+                            Write};
 
 }  // namespace
 

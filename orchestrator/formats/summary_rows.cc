@@ -9,13 +9,14 @@
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "common/text/utf8.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
 
 using nlohmann::json;
 
-constexpr absl::string_view kTexts[] = {"device", "layout", "precision", "model"};
+constexpr absl::string_view kTexts[] = {"arrival", "device", "layout", "precision", "model"};
 
 // An empty cell is a figure that is not known; what should be a number and is none is refused
 // later, by name.
@@ -67,6 +68,15 @@ void ReadCounts(const JsonFields& fields, PointReport& point) {
       std::min(1.0 * completed + info.failed_requests() + info.cancelled_requests(), 4e9));
 }
 
+// Tables of older runs do not say how requests arrived.
+void ReadLoad(const JsonFields& fields, RegattaInfo& info) {
+  info.set_concurrency(fields.CountOr("concurrency", 0));
+  LoadShape& load = *info.mutable_load();
+  load.set_arrival(fields.WordOr("arrival", "", kArrivals));
+  load.set_request_rate(fields.NumberOr("request_rate_req_s", 0));
+  load.set_replay_speedup(fields.NumberOr("replay_speedup", 0));
+}
+
 absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   absl::Status status;
   const JsonFields fields(document.value, document.source, status);
@@ -83,8 +93,7 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   performance.set_system_output_throughput_tok_s(fields.Number("output_throughput_tok_s"));
   *performance.mutable_request_latency_percentiles_ms() = ReadQuantiles(fields, "latency");
   RegattaInfo& info = *point.mutable_regatta();
-  info.set_concurrency(fields.CountOr("concurrency", 0));
-  info.mutable_load()->set_request_rate(fields.NumberOr("request_rate_req_s", 0));
+  ReadLoad(fields, info);
   info.set_dummy_weights(fields.NumberOr("dummy_weights", 0) != 0);
   info.set_user_speed_tok_s(fields.NumberOr("output_speed_per_user_tok_s", 0));
   info.set_streaming(fields.Has("tpot_p50_ms"));

@@ -7,8 +7,10 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/formats/format.h"
+#include "orchestrator/formats/load_fields.h"
 #include "orchestrator/formats/trtllm_text.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -20,7 +22,7 @@ using nlohmann::ordered_json;
 
 std::string WriteJson(const PointReport& point) {
   ordered_json out = ordered_json::parse(ToJson(point), nullptr, /*allow_exceptions=*/false);
-  out.erase("regatta");
+  out["regatta"] = OurLoad(point.regatta());
   out["machine"] = {{"name", point.machine().name()}, {"memory.total", point.machine().memory()}};
   out["world_info"].erase("dp_size");
   return JsonText(out);
@@ -98,6 +100,25 @@ void ReadDataset(const JsonFields& fields, DatasetInfo& out) {
   ReadPercentiles(fields.Object("seq_len_stats"), kNames, *out.mutable_seq_len_stats());
 }
 
+// Reports of ours say what was asked; others do not, and the mean says it for closed loops.
+void ReadLoad(const JsonFields& fields, ImportedPoint& point, ImportDraft& draft) {
+  RegattaInfo& info = *point.report.mutable_regatta();
+  if (ReadOurLoad(fields, info)) return;
+  info.set_protocol("trtllm-bench");
+  draft.notes.insert("percentiles are sorted[int(n * p)]");
+  const double users = point.report.request_info().avg_num_concurrent_requests();
+  const auto named = LoadNamed(fields.Object("regatta").TextOr("load_name", ""));
+  if (!named.has_value()) {
+    point.likely_users = static_cast<uint32_t>(std::clamp(users + 0.5, 0.0, 4e9));
+    return;
+  }
+  info.set_concurrency(named->concurrency);
+  info.mutable_load()->set_request_rate(named->request_rate);
+  info.mutable_load()->set_replay_speedup(named->replay_speedup);
+  if (named->replay_speedup > 0) info.mutable_load()->set_arrival(kTraceReplay);
+  if (*named == LoadKey()) info.mutable_load()->set_arrival(kBurst);
+}
+
 absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   absl::Status status;
   const JsonFields fields(document.value, document.source, status);
@@ -105,7 +126,6 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   ReadContext(fields, point.report);
   ReadPerformance(fields.Object("performance"), *point.report.mutable_performance());
   RegattaInfo& info = *point.report.mutable_regatta();
-  info.set_protocol("trtllm-bench");
   info.set_streaming(fields.Has("streaming_metrics"));
   if (info.streaming()) {
     ReadStreaming(fields.Object("streaming_metrics"), *point.report.mutable_streaming_metrics());
@@ -114,11 +134,7 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   // Of reports of ours.
   info.set_failed_requests(fields.Object("regatta").CountOr("failed_requests", 0));
   info.set_cancelled_requests(fields.Object("regatta").CountOr("cancelled_requests", 0));
-  // What was asked is not in the report: the mean says it for closed loops.
-  const double users = point.report.request_info().avg_num_concurrent_requests();
-  info.set_concurrency(static_cast<uint32_t>(std::clamp(users + 0.5, 0.0, 4e9)));
-  draft.notes.insert("concurrency is the mean number of running requests");
-  draft.notes.insert("percentiles are sorted[int(n * p)]");
+  ReadLoad(fields, point, draft);
   if (document.format != nullptr) draft.notes.insert("figures have the digits that were printed");
   draft.points.push_back(std::move(point));
   return status;
@@ -144,6 +160,7 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"trtllm-bench",
                             "trtllm-bench's report, as --report_json and as it is printed",
+                            "trtllm-*.json trtllm-*.txt",
                             SplitTrtllmText,
                             Recognizes,
                             Read,

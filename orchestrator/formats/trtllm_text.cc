@@ -77,6 +77,7 @@ constexpr Line kLines[] = {
     {kOverview, "Per User Output Speed [1/TPOT]", "streaming_metrics", "token_output_speed_tok_s"},
     {kDataset, "Dataset Path", "dataset", "dataset_path", Kind::kText},
     {kDataset, "Number of Sequences", "dataset", "num_requests"},
+    {kNotes, "! load", "regatta", "load_name", Kind::kText},
     {kNotes, "! failed requests", "regatta", "failed_requests"},
     {kNotes, "! requests cancelled on purpose", "regatta", "cancelled_requests"},
 };

@@ -6,6 +6,8 @@
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
 #include "orchestrator/formats/format.h"
+#include "orchestrator/formats/load_fields.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/request_times.h"
 #include "orchestrator/statistics/statistics.h"
 
@@ -51,20 +53,39 @@ void WriteDetails(const std::vector<RequestRecord>& requests, ordered_json& out)
   }
 }
 
+// "inf" is a figure of theirs that JSON has no number for.
+ordered_json OrInf(double figure) {
+  return std::isinf(figure) ? ordered_json("inf") : ordered_json(figure);
+}
+
+// A ramp's rates stand apart, and the rate is "inf" then. Of a trace they say neither rate nor
+// gaps.
+void WriteLoad(const RegattaInfo& info, ordered_json& out) {
+  const LoadShape& load = info.load();
+  const bool ramps = !load.ramp_up().empty(), replays = load.arrival() == kTraceReplay;
+  const bool gaps = load.request_rate() > 0 && !ramps;
+  out["request_rate"] = replays ? ordered_json() : gaps ? ordered_json(load.request_rate()) : "inf";
+  out["burstiness"] = replays ? ordered_json() : OrInf(ShapeOfGaps(load));
+  const uint32_t most = info.concurrency();
+  out["max_concurrency"] = most > 0 ? ordered_json(most) : ordered_json();
+  if (ramps) {
+    out["ramp_up_strategy"] = load.ramp_up();
+    out["ramp_up_start_rps"] = load.ramp_up_start_rate();
+    out["ramp_up_end_rps"] = load.request_rate();
+  }
+  out["regatta"] = OurLoad(info);
+}
+
 void WriteTraffic(const PointReport& point, ordered_json& out) {
   out["date"] = point.regatta().started_utc();
-  out["endpoint_type"] = out["backend"] = "regatta";
+  out["endpoint_type"] = out["backend"] = point.engine().backend();
   out["label"] = nullptr;
   out["model_id"] = point.engine().model();
   out["tokenizer_id"] = point.engine().model();
   out["num_prompts"] = point.regatta().issued_requests();
   out["num_gpus"] = point.world_info().world_size();  // as --metadata would add it
   out["hw"] = point.machine().name();
-  const LoadShape& load = point.regatta().load();
-  out["request_rate"] = load.request_rate() > 0 ? ordered_json(load.request_rate()) : "inf";
-  out["burstiness"] = load.arrival() == "gamma" ? load.burstiness() : 1.0;
-  const uint32_t concurrency = point.regatta().concurrency();
-  out["max_concurrency"] = concurrency > 0 ? ordered_json(concurrency) : ordered_json();
+  WriteLoad(point.regatta(), out);
 }
 
 void WriteThroughput(const PointReport& point, ordered_json& out) {
@@ -123,7 +144,8 @@ absl::StatusOr<std::vector<RequestRecord>> ReadDetails(const JsonFields& fields,
   const std::vector<double> input = fields.Numbers("input_lens"),
                             output = fields.Numbers("output_lens"), ttft = fields.Numbers("ttfts"),
                             latency = fields.Numbers("latencies"),
-                            start = fields.Numbers("start_times");
+                            start = fields.Numbers("start_times"),
+                            queue = fields.Numbers("queue_times");
   const std::vector<std::string> errors = fields.Texts("errors");
   if (output.empty() || latency.empty() || start.empty()) return std::vector<RequestRecord>();
   for (const size_t size : {input.size(), ttft.size(), latency.size(), start.size()}) {
@@ -132,11 +154,14 @@ absl::StatusOr<std::vector<RequestRecord>> ReadDetails(const JsonFields& fields,
                                                    ": an array of the requests has ", size,
                                                    " elements, 'output_lens' has ", output.size()));
   }
-  const double origin = *std::min_element(start.begin(), start.end());
+  // Older files do not say how long a request waited for a place before it started.
+  std::vector<double> due = start;
+  for (size_t i = 0; i < std::min(due.size(), queue.size()); ++i) due[i] -= queue[i];
+  const double origin = *std::min_element(due.begin(), due.end());
   std::vector<RequestRecord> requests(output.size());
   for (size_t i = 0; i < requests.size(); ++i) {
     RequestRecord& r = requests[i];
-    if (!std::isfinite(start[i] + latency[i] + ttft[i] + input[i] + output[i])) {
+    if (!std::isfinite(due[i] + latency[i] + ttft[i] + input[i] + output[i])) {
       return absl::InvalidArgumentError(
           absl::StrCat(document.source, ": request ", i, " has a figure that is no number"));
     }
@@ -144,8 +169,8 @@ absl::StatusOr<std::vector<RequestRecord>> ReadDetails(const JsonFields& fields,
     r.set_input_tokens(std::min(input[i], 4e9));
     r.set_output_tokens(std::min(output[i], 4e9));
     r.set_asked_output_tokens(r.output_tokens());
-    r.set_scheduled_ms((start[i] - origin) * 1e3);
-    r.set_sent_ms(r.scheduled_ms());
+    r.set_scheduled_ms((due[i] - origin) * 1e3);
+    r.set_sent_ms((start[i] - origin) * 1e3);
     if (ttft[i] > 0) r.set_first_token_ms(r.sent_ms() + ttft[i] * 1e3);
     r.set_last_token_ms(r.sent_ms() + latency[i] * 1e3);
     if (i < errors.size()) r.set_error(errors[i]);
@@ -169,6 +194,23 @@ void ReadMetric(const JsonFields& fields, const std::string& metric, Percentiles
   out.set_p99(get("p99", out.p99()));
 }
 
+// Without a rate requests are sent as `max_concurrency` lets through, all at once where it is null.
+void ReadLoad(const JsonFields& fields, RegattaInfo& info) {
+  if (ReadOurLoad(fields, info)) return;
+  LoadShape& load = *info.mutable_load();
+  double rate = fields.NumberOrInf("request_rate", 0);
+  const uint32_t most = fields.CountOr("max_concurrency", 0);
+  load.set_ramp_up(fields.WordOr("ramp_up_strategy", "", kRampUps));
+  if (!load.ramp_up().empty()) {
+    load.set_ramp_up_start_rate(fields.Number("ramp_up_start_rps"));
+    rate = fields.Number("ramp_up_end_rps");
+  }
+  if (std::isinf(rate)) return SetUsers(most, info);
+  info.set_concurrency(most);
+  load.set_request_rate(rate);
+  SetGaps(fields.NumberOrInf("burstiness", 1), load);
+}
+
 void ReadTraffic(const JsonFields& fields, PointReport& point) {
   point.mutable_engine()->set_model(fields.TextOr("model_id", ""));
   point.mutable_engine()->set_backend(fields.TextOr("backend", ""));
@@ -179,7 +221,7 @@ void ReadTraffic(const JsonFields& fields, PointReport& point) {
   point.mutable_world_info()->set_world_size(gpus);
   point.mutable_world_info()->set_tp_size(tp);
   RegattaInfo& info = *point.mutable_regatta();
-  info.set_concurrency(fields.CountOr("max_concurrency", 0));
+  ReadLoad(fields, info);
   info.set_failed_requests(fields.CountOr("failed", 0));
   info.set_issued_requests(fields.CountOr("num_prompts", 0));
   info.set_started_utc(fields.TextOr("date", ""));
@@ -222,7 +264,6 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   ReadTraffic(fields, point.report);
   ASSIGN_OR_RETURN(point.requests, ReadDetails(fields, document));
   if (!point.requests.empty()) {
-    for (RequestRecord& r : point.requests) r.set_concurrency(point.report.regatta().concurrency());
     point.report = CompletePoint(std::move(point.report), {point.requests, {}});
     draft.notes.insert("figures that are not in the file come from its requests");
   }
@@ -239,6 +280,7 @@ absl::Status Read(const std::vector<Document>& documents, ImportDraft& draft) {
 
 constexpr Format kFormat = {"vllm",
                             "JSON of `vllm bench serve`, with arrays of the requests",
+                            "vllm-*.json *qps*.json",
                             /*split=*/nullptr,
                             Recognizes,
                             Read,

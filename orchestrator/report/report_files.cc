@@ -17,6 +17,7 @@
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
+#include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
 namespace {
@@ -80,9 +81,11 @@ constexpr Column kColumns[] = {
      [](const PointReport& p) { return p.request_info().avg_output_length(); }},
     {"request_rate_req_s", [](const PointReport& p) { return p.regatta().load().request_rate(); },
      Always},
+    {"replay_speedup", [](const PointReport& p) { return LoadOf(p.regatta()).replay_speedup; },
+     [](const PointReport&, double figure) { return figure > 0; }},
 };
-constexpr const char* kContextColumns[] = {"on_frontier", "device",    "dummy_weights",
-                                           "layout",      "precision", "model"};
+constexpr const char* kContextColumns[] = {"arrival", "on_frontier", "device", "dummy_weights",
+                                           "layout",  "precision",   "model"};
 
 using CellRow = std::vector<std::string>;
 
@@ -97,7 +100,7 @@ std::vector<CellRow> SummaryRowsOf(const SweepReport& sweep) {
     CellRow& row = rows.emplace_back();
     for (const Column& column : kColumns) row.push_back(Cell(column, point));
     for (const std::string& cell :
-         {std::string(frontier[i] ? "1" : "0"), point.machine().name(),
+         {ArrivalOf(point.regatta()), std::string(frontier[i] ? "1" : "0"), point.machine().name(),
           std::string(point.regatta().dummy_weights() ? "1" : "0"), point.regatta().layout(),
           PrecisionOf(point), point.engine().model()}) {
       row.push_back(absl::StrReplaceAll(cell, {{"\n", " "}, {"\r", " "}}));

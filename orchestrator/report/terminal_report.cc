@@ -192,6 +192,9 @@ std::vector<std::string> ErrorLines(const RegattaInfo& info) {
 std::string NotesSection(const RegattaInfo& info) {
   std::string text;
   const auto note = [&text](const std::string& line) { absl::StrAppend(&text, "! ", line, "\n"); };
+  // trtllm-bench's lines tell users of a closed loop only.
+  const bool users = ArrivalOf(info) == kClosedLoop;
+  if (KnowsLoad(info) && !users) note("load: " + LoadName(LoadOf(info)));
   if (!info.device_note().empty()) note("device: " + info.device_note());
   if (info.dummy_weights()) note("weights: dummy (seeded random, not a trained model)");
   if (info.deterministic()) note("deterministic: a token's bits are the same in any company");

@@ -3,7 +3,11 @@
 
 #include <cmath>
 
+#include "absl/strings/match.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 
 namespace regatta {
 namespace {
@@ -34,10 +38,20 @@ LoadKey LoadOf(const RegattaInfo& info) {
   return load;
 }
 
-bool IsClosedLoop(const RegattaInfo& info) {
+bool KnowsLoad(const RegattaInfo& info) {
+  return info.concurrency() > 0 || info.load().request_rate() > 0 || !info.load().arrival().empty();
+}
+
+std::string ArrivalOf(const RegattaInfo& info) {
   const std::string& arrival = info.load().arrival();
-  const bool told = arrival.empty() || arrival == kClosedLoop;  // older results do not tell
-  return told && info.load().request_rate() <= 0 && info.concurrency() > 0;
+  if (info.load().request_rate() > 0 || (!arrival.empty() && arrival != kClosedLoop)) {
+    return arrival;
+  }
+  return info.concurrency() > 0 ? kClosedLoop : kBurst;
+}
+
+bool IsClosedLoop(const RegattaInfo& info) {
+  return info.load().request_rate() <= 0 && ArrivalOf(info) == kClosedLoop;
 }
 
 std::string LoadName(const LoadKey& load) {
@@ -48,6 +62,23 @@ std::string LoadName(const LoadKey& load) {
   }
   if (!IsBurst(load)) return absl::StrCat(load.request_rate, " req/s", LimitName(load));
   return load.concurrency == 0 ? "all at once" : absl::StrCat("concurrency ", load.concurrency);
+}
+
+std::optional<LoadKey> LoadNamed(absl::string_view name) {
+  LoadKey load;
+  bool figures = true;
+  for (absl::string_view part : absl::StrSplit(name, ", ")) {
+    const bool limit =
+        absl::ConsumePrefix(&part, "concurrency ") || absl::ConsumePrefix(&part, "at most ");
+    const absl::string_view figure = part.substr(0, part.find(' '));
+    if (limit) figures &= absl::SimpleAtoi(figure, &load.concurrency);
+    if (part == "trace replay") load.replay_speedup = 1;
+    if (absl::EndsWith(part, " req/s")) figures &= absl::SimpleAtod(figure, &load.request_rate);
+    if (!absl::EndsWith(part, " times as fast")) continue;
+    figures &= absl::SimpleAtod(figure, &load.replay_speedup);
+  }
+  figures &= std::isfinite(load.request_rate) && std::isfinite(load.replay_speedup);
+  return figures && LoadName(load) == name ? std::optional(load) : std::nullopt;
 }
 
 std::string LoadLabel(const LoadKey& load) {

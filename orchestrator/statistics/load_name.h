@@ -3,8 +3,10 @@
 
 #include <compare>
 #include <cstdint>
+#include <optional>
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "proto/results.pb.h"
 
 namespace regatta {
@@ -15,6 +17,14 @@ inline constexpr char kClosedLoop[] = "closed-loop";
 inline constexpr char kBurst[] = "burst";
 // Of requests that are due by the data set's timestamps.
 inline constexpr char kTraceReplay[] = "trace";
+// Of requests that are due by a rate.
+inline constexpr char kConstant[] = "constant";
+inline constexpr char kPoisson[] = "poisson";
+inline constexpr char kGamma[] = "gamma";
+inline constexpr absl::string_view kArrivals[] = {kClosedLoop, kBurst,   kTraceReplay,
+                                                  kConstant,   kPoisson, kGamma};
+// LoadShape.ramp_up of a rate that grows.
+inline constexpr absl::string_view kRampUps[] = {"linear", "exponential"};
 
 // Orders points as a sweep measures them.
 struct LoadKey {
@@ -27,6 +37,13 @@ struct LoadKey {
 
 LoadKey LoadOf(const RegattaInfo& info);
 
+// Whether it is on record when the requests of a point were sent.
+bool KnowsLoad(const RegattaInfo& info);
+
+// LoadShape.arrival, where users without a limit on record are a burst. Empty where only a rate is
+// known.
+std::string ArrivalOf(const RegattaInfo& info);
+
 // Whether `concurrency` is a number of users, rather than a limit of requests that come by
 // themselves.
 bool IsClosedLoop(const RegattaInfo& info);
@@ -34,6 +51,8 @@ bool IsClosedLoop(const RegattaInfo& info);
 // "concurrency 4"; "20 req/s", "20 req/s, at most 8 at once"; "all at once"; "trace replay",
 // "trace replay, 5 times as fast, at most 8 at once".
 std::string LoadName(const LoadKey& load);
+// The load that LoadName calls so; nullopt for any other text.
+std::optional<LoadKey> LoadNamed(absl::string_view name);
 // The same in few characters: "c=4", "20/s", "20/s c=8", "all", "trace", "trace x5 c=8".
 std::string LoadLabel(const LoadKey& load);
 

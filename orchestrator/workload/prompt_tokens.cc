@@ -2,21 +2,16 @@
 #include "orchestrator/workload/prompt_tokens.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "common/input_file.h"
 #include "common/model_spec.h"
 #include "common/status_macros.h"
 #include "common/text/tokenizer.h"
 
 namespace regatta {
 namespace {
-
-bool HasFile(const std::string& dir, const char* name) {
-  std::error_code error;
-  return std::filesystem::exists(std::filesystem::path(dir) / name, error);
-}
 
 bool IsOrdinary(const Tokenizer& tokenizer, uint32_t id) {
   return !tokenizer.IsSpecial(id) && !tokenizer.TokenBytes(id).empty();

@@ -23,6 +23,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class BenchmarkTest : public ::testing::Test {
  protected:
@@ -97,7 +98,8 @@ class BenchmarkTest : public ::testing::Test {
 TEST_F(BenchmarkTest, ASweepLeavesEveryFileAndExitsWithZero) {
   const auto server = Serve({1'000'000, 100'000, 1});
   auto arguments = Sweep(*server, "1,4");
-  arguments.insert(arguments.end(), {"--markdown", "--num_requests", "8", "--export", "vllm,csv"});
+  arguments.insert(arguments.end(),
+                   {"--markdown", "--num_requests", "8", "--export", "vllm,markdown"});
   ASSERT_EQ(RunToEnd(arguments), "exit code 0") << Log();
   const auto sweep = LoadResults(RunPath());
   ASSERT_TRUE(sweep.ok()) << sweep.status();
@@ -114,6 +116,12 @@ TEST_F(BenchmarkTest, ASweepLeavesEveryFileAndExitsWithZero) {
                            "pareto.svg", "export/vllm-c1.json", "export/vllm-c4.json"}) {
     EXPECT_TRUE(fs::exists(fs::path(RunPath()) / name)) << name;
   }
+  const auto text = [this](const char* name) {
+    std::ifstream file(fs::path(RunPath()) / name);
+    return std::string(std::istreambuf_iterator<char>(file), {});
+  };
+  EXPECT_EQ(text("export/summary.md"), text("summary.md"));
+  EXPECT_THAT(text("export/summary.md"), Not(HasSubstr("not completed")));
   EXPECT_THAT(Log(), HasSubstr("= PERFORMANCE OVERVIEW"));
   EXPECT_THAT(Log(), HasSubstr("not a performance figure"));
   EXPECT_THAT(Log(), HasSubstr("2 points, 16 requests: "));

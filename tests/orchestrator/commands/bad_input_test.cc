@@ -458,7 +458,8 @@ TEST_F(BadInputTest, EveryCommandSaysWhatIsWrong) {
         "--num-requests", "3", "--input-mean", "100", "--input-stdev", "1e300", "--output-mean",
         "100", "--output-stdev", "0"},
        "--input-stdev is 1e+300, must be in 0..16777216"},
-      {{"import", dir, "--source", "x", "--output", dir_.File("x")}, "': it is a directory"},
+      {{"import", dir, "--source", "x", "--output", dir_.File("x")},
+       "has no file that is named as those of format auto"},
       {{"compare", dir_.File("none"), dir_.File("none")}, "a run is a directory with a results"},
   };
   for (const BadCommand& command : commands) ExpectRefusal(command.arguments, command.message);

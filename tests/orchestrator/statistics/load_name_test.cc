@@ -32,5 +32,26 @@ TEST(LoadNameTest, ATraceIsNeitherABurstNorAClosedLoop) {
   EXPECT_NE(LoadOf(Load(0, 0, kTraceReplay, 1)), LoadOf(Load(0, 0, kBurst)));
 }
 
+TEST(LoadNameTest, ANameSaysItsLoad) {
+  for (const RegattaInfo& info :
+       {Load(0, 4, kClosedLoop), Load(0, 0, kBurst), Load(20, 8), Load(0.25, 0),
+        Load(0, 0, kTraceReplay, 1), Load(0, 8, kTraceReplay, 2.5)}) {
+    const LoadKey load = LoadOf(info);
+    EXPECT_EQ(LoadNamed(LoadName(load)), load) << LoadName(load);
+  }
+  for (const char* other :
+       {"", "trace", "concurrency -1", "concurrency 0", "nan req/s", "inf req/s",
+        "20 req/s, concurrency 4", "trace replay, inf times as fast"}) {
+    EXPECT_EQ(LoadNamed(other), std::nullopt) << other;
+  }
+}
+
+TEST(LoadNameTest, UsersWithoutALimitAreABurst) {
+  EXPECT_EQ(ArrivalOf(Load(0, 0, kClosedLoop)), kBurst);
+  EXPECT_EQ(ArrivalOf(Load(0, 4, "")), kClosedLoop);
+  EXPECT_EQ(ArrivalOf(Load(20, 8, "")), "") << "gaps that nobody told";
+  EXPECT_EQ(ArrivalOf(Load(0, 8, kTraceReplay)), kTraceReplay);
+}
+
 }  // namespace
 }  // namespace regatta
