@@ -114,6 +114,21 @@ class ReportPageTest(browser_test.BrowserTest):
         self.assertEqual(len(set(keys)), len(kinds) + 1, keys)
         self.screenshots("many")
 
+    def test_labels_cover_neither_marks_nor_one_another(self):
+        self.open(self.report(made_runs.make(self.runs / "crowd", LAYOUTS, range(1, 65, 3))))
+        shown, covered = self.browser.evaluate("""(() => {
+          const chart = Chart.getChart(document.querySelector('canvas')), labels = [];
+          const marks = chart.data.datasets.flatMap((dataset, i) => dataset.pointRadius ? chart.getDatasetMeta(i).data : []);
+          chart.ctx.fillText = (text, x, y) => {
+            if (String(text).startsWith('c=')) labels.push({left: x, right: x + chart.ctx.measureText(text).width, top: y - 8, bottom: y});
+          };
+          chart.draw();
+          const boxes = labels.concat(marks.map(({x, y}) => ({left: x - 4, right: x + 4, top: y - 4, bottom: y + 4})));
+          const cover = (a, b) => a !== b && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+          return [labels.length, labels.filter(label => boxes.some(box => cover(label, box))).length]; })()""")
+        self.assertGreater(shown, 10)
+        self.assertEqual(covered, 0)
+
     def test_hover_shows_the_point_and_the_legend_hides_a_series(self):
         self.open(self.report(made_runs.make(self.runs / "run", LAYOUTS[:2], POWERS)))
         chart = "Chart.getChart(document.querySelector('canvas'))"
