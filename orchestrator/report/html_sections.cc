@@ -102,7 +102,7 @@ std::string LayoutFacts(const SweepReport& sweep, const PointReport& best) {
   for (const PointReport& point : sweep.points()) layouts.insert(point.regatta().layout());
   if (layouts.size() > 1) {
     return Fact(absl::StrCat(layouts.size(), " layouts"),
-                EscapeXml(absl::StrCat("best output throughput: ", ArmName(best))));
+                absl::StrCat("best output throughput: ", ArmName(best)));
   }
   const WorldInfo& world = best.world_info();
   std::string out =

@@ -13,6 +13,7 @@
 #include "orchestrator/report/chart_json.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/frontier_plot.h"
+#include "orchestrator/report/html_page.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
 
@@ -462,6 +463,15 @@ TEST(Json, RoundTripsAndUsesTheFieldNames) {
 TEST(Json, Garbage_IsAnError) {
   SweepReport parsed;
   EXPECT_FALSE(FromJson("{\"points\": 3", parsed).ok());
+}
+
+TEST(Page, NamesOfLayoutsAreEscapedOnce) {
+  ReportedRun run;
+  run.sweep = TwoLayouts();
+  for (PointReport& point : *run.sweep.mutable_points()) {
+    point.mutable_regatta()->set_layout(point.regatta().layout() + " & more");
+  }
+  EXPECT_THAT(RenderHtml({&run, 1}), HasSubstr("best output throughput: tp1 &amp; more bfloat16"));
 }
 
 TEST(SvgChart, EscapesText) {
