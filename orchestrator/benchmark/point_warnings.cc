@@ -86,11 +86,10 @@ void AddScheduleWarning(const PointReport& point, std::vector<std::string>& warn
 
 void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings) {
   if (point.request_info().num_requests() == 0) return;
-  const std::string& arrival = point.regatta().load().arrival();
-  if (arrival.empty() || arrival == kClosedLoop) {
-    AddConcurrencyWarning(point, warnings);
-  } else if (arrival != kBurst) {
+  if (HasSchedule(LoadOf(point.regatta()))) {
     AddScheduleWarning(point, warnings);
+  } else if (point.regatta().load().arrival() != kBurst) {
+    AddConcurrencyWarning(point, warnings);
   }
 }
 

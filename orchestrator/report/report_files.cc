@@ -17,6 +17,7 @@
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
+#include "orchestrator/statistics/headline_latency.h"
 
 namespace regatta {
 namespace {
@@ -30,6 +31,15 @@ bool OfRequests(const PointReport& point, double figure) {
 bool OfTokens(const PointReport& point, double figure) {
   return HasTokenTimes(point) && IsKnown(point, figure);
 }
+
+// Where there is no schedule, the latencies from when requests were sent are all there is to say.
+bool OfRequestsFromDue(const PointReport& point, double figure) {
+  return IsFromDue(point) && OfRequests(point, figure);
+}
+bool OfTokensFromDue(const PointReport& point, double figure) {
+  return IsFromDue(point) && OfTokens(point, figure);
+}
+bool OfJudgedClient(const PointReport& point, double) { return point.regatta().has_client(); }
 
 struct Column {
   const char* name;
@@ -80,6 +90,18 @@ constexpr Column kColumns[] = {
      [](const PointReport& p) { return p.request_info().avg_output_length(); }},
     {"request_rate_req_s", [](const PointReport& p) { return p.regatta().load().request_rate(); },
      Always},
+    {"ttft_scheduled_p50_ms", [](const PointReport& p) { return HeadlineTtft(p).p50(); },
+     OfTokensFromDue},
+    {"ttft_scheduled_p95_ms", [](const PointReport& p) { return HeadlineTtft(p).p95(); },
+     OfTokensFromDue},
+    {"ttft_scheduled_p99_ms", [](const PointReport& p) { return HeadlineTtft(p).p99(); },
+     OfTokensFromDue},
+    {"latency_scheduled_p50_ms", [](const PointReport& p) { return HeadlineLatency(p).p50(); },
+     OfRequestsFromDue},
+    {"latency_scheduled_p99_ms", [](const PointReport& p) { return HeadlineLatency(p).p99(); },
+     OfRequestsFromDue},
+    {"client_bound", [](const PointReport& p) -> double { return p.regatta().client().bound(); },
+     OfJudgedClient},
 };
 constexpr const char* kContextColumns[] = {"on_frontier", "device",    "dummy_weights",
                                            "layout",      "precision", "model"};

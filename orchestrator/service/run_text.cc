@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/service/run_store.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/terminal/printable.h"
 #include "orchestrator/terminal/text_table.h"
@@ -45,12 +46,11 @@ std::string RunsText(const ListRunsResponse& runs) {
 
 std::string PointText(const PointReport& point) {
   const RegattaInfo& info = point.regatta();
-  return absl::StrCat(LoadName(LoadOf(info)), ": ",
-                      Figure(point.performance().system_output_throughput_tok_s()), " tok/s, ",
-                      Figure(UserSpeed(point)), " tok/s per user, TTFT p95 ",
-                      Figure(point.streaming_metrics().ttft_percentiles().p95()), " ms, ",
-                      point.request_info().num_requests(), " requests, ",
-                      point.regatta().failed_requests(), " failed");
+  return absl::StrCat(
+      LoadName(LoadOf(info)), ": ", Figure(point.performance().system_output_throughput_tok_s()),
+      " tok/s, ", Figure(UserSpeed(point)), " tok/s per user, ", HeadlineTtftName(point), " p95 ",
+      Figure(HeadlineTtft(point).p95()), " ms, ", point.request_info().num_requests(),
+      " requests, ", point.regatta().failed_requests(), " failed");
 }
 
 std::string RunText(const RunSummary& run, const std::string& service_words) {

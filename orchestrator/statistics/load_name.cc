@@ -34,6 +34,8 @@ LoadKey LoadOf(const RegattaInfo& info) {
   return load;
 }
 
+bool HasSchedule(const LoadKey& load) { return load.replay_speedup > 0 || !IsBurst(load); }
+
 std::string LoadName(const LoadKey& load) {
   if (load.replay_speedup > 0) {
     const std::string pace =

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "common/check.h"
+#include "orchestrator/compare/compared_metrics.h"
 #include "orchestrator/compare/comparison_text.h"
 #include "orchestrator/compare/forest_plot.h"
 #include "tests/orchestrator/compare/compared_runs.h"
@@ -259,6 +260,21 @@ TEST(CompareRunsTest, RunsOfOtherLengthsAreSaid) {
   AddRun(8, 1, 100, 20, b).mutable_regatta()->set_issued_requests(800);
   EXPECT_THAT(ComparisonText(Compare(a, b), false),
               HasSubstr("a run sent 80 requests in A, 800 in B"));
+}
+
+// Gates are about what users wait.
+TEST(CompareRunsTest, OfARateLatenciesAreFromWhenDue) {
+  PointReport point;
+  point.mutable_streaming_metrics()->mutable_ttft_percentiles()->set_p95(6);
+  point.mutable_performance()->set_avg_request_latency_ms(25);
+  RegattaInfo& info = *point.mutable_regatta();
+  info.mutable_ttft_scheduled_ms()->set_p95(163);
+  info.mutable_latency_scheduled_ms()->set_average(180);
+  EXPECT_EQ(FindComparedMetric("p95_ttft")->of(point), 6);
+  EXPECT_EQ(FindComparedMetric("mean_latency")->of(point), 25);
+  info.mutable_load()->set_request_rate(40);
+  EXPECT_EQ(FindComparedMetric("p95_ttft")->of(point), 163);
+  EXPECT_EQ(FindComparedMetric("mean_latency")->of(point), 180);
 }
 
 TEST(CompareRunsTest, ZeroHasNoRatio) {

@@ -314,7 +314,7 @@ TEST(ReportFiles, FiguresThatNobodyMeasured_AreEmptyCells) {
   sweep.mutable_points(1)->clear_streaming_metrics();
   ASSERT_TRUE(WriteReports(sweep, dir, /*markdown=*/true).ok());
   const std::string csv = ReadFile(dir + "/summary.csv");
-  EXPECT_THAT(csv, HasSubstr("\n64,0,9,0,,,,,,,,,,,,,,,0,0,"));
+  EXPECT_THAT(csv, HasSubstr("\n64,0,9,0,,,,,,,,,,,,,,,0,,,,,,,0,"));
   EXPECT_THAT(csv, HasSubstr(",,,,,,,1091.79,"));  // not streamed: latency without token times
   EXPECT_THAT(ReadFile(dir + "/report.html"), HasSubstr("<td>-</td><td>9</td></tr>"));
   std::filesystem::remove_all(dir);
