@@ -86,10 +86,10 @@ void AddScheduleWarning(const PointReport& point, std::vector<std::string>& warn
 
 void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings) {
   if (point.request_info().num_requests() == 0) return;
-  if (IsClosedLoop(point.regatta())) {
-    AddConcurrencyWarning(point, warnings);
-  } else if (point.regatta().load().arrival() != kBurst) {
+  if (HasSchedule(LoadOf(point.regatta()))) {
     AddScheduleWarning(point, warnings);
+  } else if (point.regatta().load().arrival() != kBurst) {
+    AddConcurrencyWarning(point, warnings);
   }
 }
 

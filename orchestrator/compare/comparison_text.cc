@@ -4,13 +4,13 @@
 #include <algorithm>
 #include <vector>
 
-#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "orchestrator/compare/compared_metrics.h"
 #include "orchestrator/statistics/repeats.h"
+#include "orchestrator/terminal/printable.h"
 #include "orchestrator/terminal/text_table.h"
 
 namespace regatta {
@@ -158,14 +158,6 @@ std::string SideLine(const ComparedSide& side) {
                       side.created_utc(), ")");
 }
 
-// Others' text on a terminal: control characters could move its cursor.
-std::string Plain(std::string text) {
-  for (char& c : text) {
-    if (absl::ascii_iscntrl(static_cast<unsigned char>(c))) c = '?';
-  }
-  return text;
-}
-
 std::string MarkdownTable(const std::vector<TextRow>& rows) {
   std::string out;
   for (size_t i = 0; i < rows.size(); ++i) {
@@ -185,15 +177,15 @@ std::string MarkdownTable(const std::vector<TextRow>& rows) {
 }  // namespace
 
 std::string ComparisonText(const Comparison& comparison, bool all_metrics) {
-  std::string text =
-      absl::StrCat(Plain(SideLine(comparison.a())), "\n", Plain(SideLine(comparison.b())), "\n");
+  std::string text = absl::StrCat(PrintableLine(SideLine(comparison.a())), "\n",
+                                  PrintableLine(SideLine(comparison.b())), "\n");
   for (const SideDifference& difference : comparison.differences()) {
     if (difference.spoils()) continue;
-    absl::StrAppend(&text, "  ", Plain(difference.what()), ": ", Plain(difference.a()), " -> ",
-                    Plain(difference.b()), "\n");
+    absl::StrAppend(&text, "  ", PrintableLine(difference.what()), ": ",
+                    PrintableLine(difference.a()), " -> ", PrintableLine(difference.b()), "\n");
   }
   for (const std::string& line : Caveats(comparison))
-    absl::StrAppend(&text, "! ", Plain(line), "\n");
+    absl::StrAppend(&text, "! ", PrintableLine(line), "\n");
   for (const ComparedLoad& load : comparison.loads()) {
     absl::StrAppend(&text, "\n", LoadLine(load), "\n", TableText(FigureRows(load, all_metrics)));
   }
@@ -203,15 +195,15 @@ std::string ComparisonText(const Comparison& comparison, bool all_metrics) {
 }
 
 std::string ComparisonMarkdown(const Comparison& comparison, bool all_metrics) {
-  std::string text = absl::StrCat("# Comparison\n\n- ", Plain(SideLine(comparison.a())), "\n- ",
-                                  Plain(SideLine(comparison.b())), "\n");
+  std::string text = absl::StrCat("# Comparison\n\n- ", PrintableLine(SideLine(comparison.a())),
+                                  "\n- ", PrintableLine(SideLine(comparison.b())), "\n");
   for (const SideDifference& difference : comparison.differences()) {
     if (difference.spoils()) continue;
-    absl::StrAppend(&text, "- ", Plain(difference.what()), ": ", Plain(difference.a()), " → ",
-                    Plain(difference.b()), "\n");
+    absl::StrAppend(&text, "- ", PrintableLine(difference.what()), ": ",
+                    PrintableLine(difference.a()), " → ", PrintableLine(difference.b()), "\n");
   }
   for (const std::string& line : Caveats(comparison)) {
-    absl::StrAppend(&text, "- **Warning**: ", Plain(line), "\n");
+    absl::StrAppend(&text, "- **Warning**: ", PrintableLine(line), "\n");
   }
   for (const ComparedLoad& load : comparison.loads()) {
     absl::StrAppend(&text, "\n## ", LoadLine(load), "\n\n",

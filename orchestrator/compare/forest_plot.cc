@@ -71,11 +71,6 @@ double PlaceOf(double ratio, double reach) {
   return kLeft + (std::log(ratio) / reach + 1) / 2 * (kWidth - kLeft - kRight);
 }
 
-std::string Text(double x, double y, const char* css, const char* anchor, const std::string& text) {
-  return absl::StrFormat("<text x=\"%.1f\" y=\"%.1f\" class=\"%s\" text-anchor=\"%s\">%s</text>\n",
-                         x, y, css, anchor, EscapeXml(text));
-}
-
 // A square is better, a diamond worse, a circle neither.
 std::string MarkOf(const ComparedFigure& figure, double x, double y) {
   switch (figure.verdict()) {
@@ -97,7 +92,7 @@ const char* ClassOf(Verdict verdict) {
 }
 
 std::string FigureRow(const ComparedFigure& figure, double y, double reach) {
-  std::string svg = Text(kLeft - 14, y + 4, "", "end", figure.metric());
+  std::string svg = SvgText(kLeft - 14, y + 4, "", "end", figure.metric());
   std::string change = absl::StrFormat("%+.2f %%", Percent(figure.ratio()));
   if (figure.confidence() > 0) {
     absl::StrAppendFormat(&svg,
@@ -109,7 +104,7 @@ std::string FigureRow(const ComparedFigure& figure, double y, double reach) {
                           Percent(figure.high()));
   }
   absl::StrAppend(&svg, MarkOf(figure, PlaceOf(figure.ratio(), reach), y),
-                  Text(kWidth - kRight + 12, y + 4, "sub", "start", change));
+                  SvgText(kWidth - kRight + 12, y + 4, "sub", "start", change));
   return svg;
 }
 
@@ -119,7 +114,7 @@ std::string GridLine(double ratio, double reach, double bottom) {
       ratio == 1 ? "0" : absl::StrFormat("%+g %%", std::round(Percent(ratio) * 10) / 10);
   return absl::StrFormat("<line class=\"%s\" x1=\"%.1f\" x2=\"%.1f\" y1=\"%.1f\" y2=\"%.1f\"/>\n",
                          ratio == 1 ? "axis" : "grid", x, x, kTop, bottom) +
-         Text(x, bottom + 16, "sub", "middle", label);
+         SvgText(x, bottom + 16, "sub", "middle", label);
 }
 
 // The margin as a band, and lines at changes as far apart as their labels need.
@@ -142,7 +137,7 @@ std::string Grid(double reach, double margin, double bottom) {
 }
 
 std::string SideText(const char* name, const ComparedSide& side, double y) {
-  return Text(20, y, "sub", "start", absl::StrCat(name, ": ", side.subject()));
+  return SvgText(20, y, "sub", "start", absl::StrCat(name, ": ", side.subject()));
 }
 
 }  // namespace
@@ -155,14 +150,15 @@ std::string ForestPlot(const Comparison& comparison) {
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %.0f %.0f\" role=\"img\">\n%s"
       "<rect class=\"bg\" width=\"100%%\" height=\"100%%\"/>\n",
       kWidth, bottom + 66, kStyle);
-  absl::StrAppend(&svg, Text(20, 28, "title", "start", "Change of B against A"),
-                  Text(20, 48, "sub", "start",
-                       "95 % intervals; square: better, diamond: worse, circle: same or unclear"),
-                  Grid(reach, comparison.margin(), bottom));
+  absl::StrAppend(
+      &svg, SvgText(20, 28, "title", "start", "Change of B against A"),
+      SvgText(20, 48, "sub", "start",
+              "95 % intervals; square: better, diamond: worse, circle: same or unclear"),
+      Grid(reach, comparison.margin(), bottom));
   double y = kTop;
   for (const Row& row : rows) {
     y += kRow;
-    svg += row.figure == nullptr ? Text(20, y + 4, "load", "start", row.load)
+    svg += row.figure == nullptr ? SvgText(20, y + 4, "load", "start", row.load)
                                  : FigureRow(*row.figure, y, reach);
   }
   return absl::StrCat(svg, SideText("A", comparison.a(), bottom + 38),

@@ -56,6 +56,17 @@ Percentiles ReadQuantiles(const JsonFields& fields, const std::string& name) {
   return out;
 }
 
+// Tables of older runs do not have them; those of newer ones where requests were due by a schedule,
+// which is a trace's where it has no rate.
+void ReadScheduled(const JsonFields& fields, RegattaInfo& info) {
+  if (!fields.Has("latency_scheduled_p50_ms")) return;
+  *info.mutable_latency_scheduled_ms() = ReadQuantiles(fields, "latency_scheduled");
+  if (fields.Has("ttft_scheduled_p50_ms")) {
+    *info.mutable_ttft_scheduled_ms() = ReadQuantiles(fields, "ttft_scheduled");
+  }
+  if (info.load().request_rate() == 0) info.mutable_load()->set_arrival(kTraceReplay);
+}
+
 // Tables of older runs do not count what was cancelled.
 void ReadCounts(const JsonFields& fields, PointReport& point) {
   RegattaInfo& info = *point.mutable_regatta();
@@ -94,6 +105,10 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   *performance.mutable_request_latency_percentiles_ms() = ReadQuantiles(fields, "latency");
   RegattaInfo& info = *point.mutable_regatta();
   ReadLoad(fields, info);
+  ReadScheduled(fields, info);
+  if (fields.Has("client_bound")) {
+    info.mutable_client()->set_bound(fields.NumberOr("client_bound", 0) != 0);
+  }
   info.set_dummy_weights(fields.NumberOr("dummy_weights", 0) != 0);
   info.set_user_speed_tok_s(fields.NumberOr("output_speed_per_user_tok_s", 0));
   info.set_streaming(fields.Has("tpot_p50_ms"));

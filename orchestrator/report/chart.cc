@@ -19,6 +19,11 @@ int TurnOf(int place) { return place / kNumColors; }
 
 }  // namespace
 
+void AddToSubtitle(const std::string& text, Chart& chart) {
+  if (!text.empty() && !chart.subtitle.empty()) chart.subtitle += "; ";
+  chart.subtitle += text;
+}
+
 bool HasPoints(const Chart& chart) {
   return std::any_of(chart.series.begin(), chart.series.end(),
                      [](const ChartSeries& series) { return !series.points.empty(); });

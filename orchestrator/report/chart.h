@@ -43,6 +43,9 @@ struct Chart {
   int height = 440;
 };
 
+// Puts `text` after what the subtitle says already; nothing where it is empty.
+void AddToSubtitle(const std::string& text, Chart& chart);
+
 // Of an empty chart is said in words that there is nothing.
 bool HasPoints(const Chart& chart);
 

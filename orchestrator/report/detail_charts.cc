@@ -4,8 +4,8 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "orchestrator/report/point_notes.h"
 #include "orchestrator/report/sweep_charts.h"
-#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/statistics.h"
 
 namespace regatta {
@@ -25,13 +25,13 @@ struct DetailedPoint {
 
 std::vector<DetailedPoint> DetailedPoints(absl::Span<const ReportedRun> runs) {
   const std::vector<PointSeries> all = SeriesOf(runs);
+  const std::vector<std::string> names = PointNames(all);
   std::vector<DetailedPoint> points;
+  size_t place = 0;  // in `names`
   for (const PointSeries& series : all) {
-    for (size_t i = 0; i < series.points.size(); ++i) {
-      if (series.details[i] == nullptr) continue;
-      const std::string load = LoadLabel(LoadOf(series.points[i]->regatta()));
-      points.push_back(
-          {all.size() > 1 ? absl::StrCat(series.name, ", ", load) : load, series.details[i]});
+    for (const PointDetails* details : series.details) {
+      const std::string& name = names[place++];
+      if (details != nullptr) points.push_back({name, details});
     }
   }
   return points;
@@ -175,10 +175,12 @@ double LastSecond(const PointTimeline& timeline) {
 }  // namespace
 
 Chart TtftDistribution(absl::Span<const ReportedRun> runs) {
-  return DistributionChart("Time to first token, distribution", "% of requests",
-                           DistributionsOf(runs, [](const PointDetails& point) {
-                             return EvenQuantiles(point.ttft_ms, kQuantiles);
-                           }));
+  Chart chart = DistributionChart("Time to first token, distribution", "% of requests",
+                                  DistributionsOf(runs, [](const PointDetails& point) {
+                                    return EvenQuantiles(point.ttft_ms, kQuantiles);
+                                  }));
+  AddToSubtitle(LatencyBasis(SeriesOf(runs)), chart);
+  return chart;
 }
 
 Chart ItlDistribution(absl::Span<const ReportedRun> runs) {

@@ -34,12 +34,22 @@ void Draw(const std::vector<PlotLine>& series, const PlotScale& scale, BrailleCa
                   scale.Y(line[i].y));
     }
   }
-  for (const PlotLine& line : series) {
-    for (const PlotPoint& point : line) {
-      const int x = scale.X(point.x), y = scale.Y(point.y);
-      canvas.Mark(x, y, point.on_frontier ? "●" : "○");
-      canvas.Label(x + 2, y - 4, point.label);
-    }
+  const auto for_each = [&series](const auto& act) {
+    for (const PlotLine& line : series) std::for_each(line.begin(), line.end(), act);
+  };
+  // All marks before any label; in one place the frontier's mark lies above, and its label is
+  // first.
+  for (const bool on_frontier : {false, true}) {
+    for_each([&](const PlotPoint& point) {
+      if (point.on_frontier != on_frontier) return;
+      canvas.Mark(scale.X(point.x), scale.Y(point.y), on_frontier ? "●" : "○");
+    });
+  }
+  for (const bool on_frontier : {true, false}) {
+    for_each([&](const PlotPoint& point) {
+      if (point.on_frontier != on_frontier) return;
+      canvas.Label(scale.X(point.x), scale.Y(point.y), point.label);
+    });
   }
 }
 

@@ -11,7 +11,7 @@ namespace regatta {
 // What is drawn of a measured point.
 struct PlotPoint {
   double x = 0, y = 0;
-  std::string label;         // ASCII, beside the mark
+  std::string label;         // ASCII, beside the mark where there is room
   bool on_frontier = false;  // filled
 };
 using PlotLine = std::vector<PlotPoint>;  // joined in this order

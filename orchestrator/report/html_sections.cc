@@ -10,9 +10,11 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/known_figure.h"
+#include "orchestrator/report/point_notes.h"
 #include "orchestrator/report/recommendation_text.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/svg_chart.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
@@ -23,19 +25,55 @@ std::string Fact(const std::string& value, const std::string& name) {
                          EscapeXml(name));
 }
 
+// Columns of the table of points that not every table needs.
+struct PointColumns {
+  bool series = false, cancelled = false, client = false;
+};
+
+PointColumns PointColumnsOf(const std::vector<PointSeries>& all) {
+  PointColumns columns = {.series = all.size() > 1};
+  for (const PointReport* point : AllPoints(all)) {
+    columns.cancelled |= point->regatta().cancelled_requests() > 0;
+    columns.client |= point->regatta().has_client();
+  }
+  return columns;
+}
+
 // "3"; "-" where none was published.
 std::string CountCell(bool known, uint32_t count) {
   return absl::StrCat("<td>", known ? absl::StrCat(count) : "-", "</td>");
 }
 
+std::string PointHead(const PointColumns& columns) {
+  return absl::StrCat(
+      "<tr>", columns.series ? "<th class=\"name\">Series</th>" : "",
+      "<th>Load</th><th>Requests</th><th>req/s</th><th>out tok/s</th><th>tok/s/GPU</th>"
+      "<th>tok/s/user</th><th>TTFT p50 ms</th><th>TTFT p95 ms</th><th>TPOT p50 ms</th>"
+      "<th>TPOT p99 ms</th><th>Latency p50 ms</th><th>Failed</th>",
+      columns.cancelled ? "<th>Cancelled</th>" : "", columns.client ? "<th>Client-bound</th>" : "",
+      "</tr>");
+}
+
+std::string LoadCell(const PointReport& point, bool on_frontier) {
+  const bool noted = !NotesOf(point).empty();
+  return absl::StrCat("<td", on_frontier ? " class=\"on\" title=\"on the frontier\"" : "", ">",
+                      noted ? "<b class=\"noted\" title=\"see below the table\">!</b> " : "",
+                      LoadLabel(LoadOf(point.regatta())), "</td>");
+}
+
+// Whether the load generator shaped the point.
+std::string ClientCell(const RegattaInfo& info) {
+  if (!info.has_client()) return "<td>-</td>";
+  return info.client().bound() ? "<td class=\"bad\">yes</td>" : "<td>no</td>";
+}
+
 std::string PointRow(const PointReport& p, uint32_t failed_requests, const std::string& series,
-                     bool on_frontier, bool with_cancelled) {
+                     bool on_frontier, const PointColumns& columns) {
   const StreamingMetrics& s = p.streaming_metrics();
   const bool completed = HasCompleted(p), times = HasTokenTimes(p);
   std::string out =
-      absl::StrFormat("<tr>%s<td%s>%s</td><td>%d</td>", series.empty() ? "" : NameCell(series),
-                      on_frontier ? " class=\"on\" title=\"on the frontier\"" : "",
-                      LoadLabel(LoadOf(p.regatta())), p.request_info().num_requests());
+      absl::StrCat("<tr>", columns.series ? NameCell(series) : "", LoadCell(p, on_frontier), "<td>",
+                   p.request_info().num_requests(), "</td>");
   const auto add = [&](bool known, int decimals, double value) {
     out += known && IsKnown(p, value) ? absl::StrFormat("<td>%.*f</td>", decimals, value)
                                       : "<td>-</td>";
@@ -44,14 +82,25 @@ std::string PointRow(const PointReport& p, uint32_t failed_requests, const std::
   add(completed, 1, p.performance().system_output_throughput_tok_s());
   add(completed, 1, GpuThroughput(p));
   add(completed, 2, UserSpeed(p));
-  add(times, 1, s.ttft_percentiles().p50());
-  add(times, 1, s.ttft_percentiles().p95());
+  add(times, 1, HeadlineTtft(p).p50());
+  add(times, 1, HeadlineTtft(p).p95());
   add(times, 2, s.tpot_percentiles().p50());
   add(times, 2, s.tpot_percentiles().p99());
-  add(completed, 1, p.performance().request_latency_percentiles_ms().p50());
+  add(completed, 1, HeadlineLatency(p).p50());
   const uint32_t cancelled = p.regatta().cancelled_requests();
   return absl::StrCat(out, CountCell(KnowsFailures(p), failed_requests),
-                      with_cancelled ? CountCell(IsKnown(p, cancelled), cancelled) : "", "</tr>\n");
+                      columns.cancelled ? CountCell(IsKnown(p, cancelled), cancelled) : "",
+                      columns.client ? ClientCell(p.regatta()) : "", "</tr>\n");
+}
+
+// Every note with the points that it is said of; empty where there is none.
+std::string NotesHtml(const std::vector<PointSeries>& all) {
+  std::string out;
+  for (const PointNote& note : NotesOf(all)) {
+    absl::StrAppend(&out, "<li><b>! ", EscapeXml(absl::StrJoin(note.points, "; ")), "</b> ",
+                    EscapeXml(note.text), "</li>\n");
+  }
+  return out.empty() ? "" : absl::StrCat("<ul class=\"notes\">\n", out, "</ul>\n");
 }
 
 std::string OriginHtml(const Origin& origin) {
@@ -102,7 +151,7 @@ std::string LayoutFacts(const SweepReport& sweep, const PointReport& best) {
   for (const PointReport& point : sweep.points()) layouts.insert(point.regatta().layout());
   if (layouts.size() > 1) {
     return Fact(absl::StrCat(layouts.size(), " layouts"),
-                EscapeXml(absl::StrCat("best output throughput: ", ArmName(best))));
+                absl::StrCat("best output throughput: ", ArmName(best)));
   }
   const WorldInfo& world = best.world_info();
   std::string out =
@@ -133,9 +182,7 @@ std::string FactsHtml(const SweepReport& sweep) {
     if (GpuThroughput(point) <= 0) continue;
     if (!throughput || system(point) > system(*throughput)) throughput = &point;
     if (!speed || UserSpeed(point) > UserSpeed(*speed)) speed = &point;
-    const auto p50 = [](const PointReport& p) {
-      return p.streaming_metrics().ttft_percentiles().p50();
-    };
+    const auto p50 = [](const PointReport& p) { return HeadlineTtft(p).p50(); };
     const bool known = point.has_streaming_metrics() && IsKnown(point, p50(point));
     if (known && (!ttft || p50(point) < p50(*ttft))) ttft = &point;
   }
@@ -149,8 +196,9 @@ std::string FactsHtml(const SweepReport& sweep) {
                 absl::StrCat("best speed per user (", LoadLabel(LoadOf(speed->regatta())), ")"));
   }
   if (ttft) {
-    out += Fact(absl::StrFormat("%.1f ms", ttft->streaming_metrics().ttft_percentiles().p50()),
-                absl::StrCat("lowest median TTFT (", LoadLabel(LoadOf(ttft->regatta())), ")"));
+    out += Fact(absl::StrFormat("%.1f ms", HeadlineTtft(*ttft).p50()),
+                absl::StrCat("lowest median ", HeadlineTtftName(*ttft), " (",
+                             LoadLabel(LoadOf(ttft->regatta())), ")"));
   }
   out += LayoutFacts(sweep, *throughput);
   if (throughput->regatta().has_correct_fraction()) {
@@ -176,27 +224,22 @@ std::string RunTableHtml(absl::Span<const ReportedRun> runs) {
 std::string PointTableHtml(absl::Span<const ReportedRun> runs) {
   const std::vector<PointSeries> all = SeriesOf(runs);
   const std::vector<bool> on_frontier = OnFrontier(all);
-  const bool several = all.size() > 1;
-  const bool cancelled = std::any_of(
-      runs.begin(), runs.end(), [](const ReportedRun& run) { return AnyCancelled(run.sweep); });
-  std::string out = "<div class=\"scroll\"><table><thead><tr>";
-  if (several) out += "<th class=\"name\">Series</th>";
-  out +=
-      "<th>Load</th><th>Requests</th><th>req/s</th><th>out tok/s</th><th>tok/s/GPU</th>"
-      "<th>tok/s/user</th><th>TTFT p50 ms</th><th>TTFT p95 ms</th><th>TPOT p50 ms</th>"
-      "<th>TPOT p99 ms</th><th>Latency p50 ms</th><th>Failed</th>";
-  if (cancelled) out += "<th>Cancelled</th>";
-  out += "</tr></thead><tbody>\n";
+  const PointColumns columns = PointColumnsOf(all);
+  std::string out =
+      absl::StrCat("<div class=\"scroll\"><table><thead>", PointHead(columns), "</thead><tbody>\n");
   size_t place = 0;
   for (const PointSeries& series : all) {
     for (size_t i = 0; i < series.points.size(); ++i) {
-      out += PointRow(*series.points[i], series.failed[i], several ? series.name : "",
-                      on_frontier[place++], cancelled);
+      out +=
+          PointRow(*series.points[i], series.failed[i], series.name, on_frontier[place++], columns);
     }
   }
-  return out +
-         "</tbody></table></div>\n<p class=\"soft\">Green: on the frontier. Figures are of the "
-         "whole run, ramp and drain included; percentiles are over requests.</p>\n";
+  const std::string basis = LatencyBasis(all);
+  return absl::StrCat(
+      out, "</tbody></table></div>\n", NotesHtml(all),
+      "<p class=\"soft\">Green: on the frontier. Figures are of the whole run, ramp and drain "
+      "included; percentiles are over requests.",
+      basis.empty() ? "" : absl::StrCat(" TTFT and latency are ", basis, "."), "</p>\n");
 }
 
 std::string HeatMapsHtml(absl::Span<const ReportedRun> runs) {

@@ -17,7 +17,7 @@ std::string FactsHtml(const SweepReport& sweep);
 // Of several runs: letter, name, subject, caveat.
 std::string RunTableHtml(absl::Span<const ReportedRun> runs);
 
-// Every point with its figures.
+// Every point with its figures, and below it what limits them.
 std::string PointTableHtml(absl::Span<const ReportedRun> runs);
 
 // Layouts against concurrency, throughput and speed in colour; empty for a single series.

@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/repeats.h"
 
 namespace regatta {
@@ -73,6 +74,17 @@ std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series
     points.insert(points.end(), one.points.begin(), one.points.end());
   }
   return points;
+}
+
+std::vector<std::string> PointNames(const std::vector<PointSeries>& series) {
+  std::vector<std::string> names;
+  for (const PointSeries& one : series) {
+    const std::string of = series.size() > 1 ? one.name + ", " : "";
+    for (const PointReport* point : one.points) {
+      names.push_back(of + LoadLabel(LoadOf(point->regatta())));
+    }
+  }
+  return names;
 }
 
 const std::string& PrecisionOf(const PointReport& point) {

@@ -41,6 +41,9 @@ std::vector<PointSeries> SeriesInFull(absl::Span<const ReportedRun> runs);
 // All points of `series`, one series after another.
 std::vector<const PointReport*> AllPoints(const std::vector<PointSeries>& series);
 
+// Their loads, "c=8", after their series where there are several, "tp2 bfloat16, c=8".
+std::vector<std::string> PointNames(const std::vector<PointSeries>& series);
+
 // As it was asked for, or quantization, or the dtype where there is none.
 const std::string& PrecisionOf(const PointReport& point);
 

@@ -17,6 +17,7 @@
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
@@ -31,6 +32,15 @@ bool OfRequests(const PointReport& point, double figure) {
 bool OfTokens(const PointReport& point, double figure) {
   return HasTokenTimes(point) && IsKnown(point, figure);
 }
+
+// Where there is no schedule, the latencies from when requests were sent are all there is to say.
+bool OfRequestsFromDue(const PointReport& point, double figure) {
+  return IsFromDue(point) && OfRequests(point, figure);
+}
+bool OfTokensFromDue(const PointReport& point, double figure) {
+  return IsFromDue(point) && OfTokens(point, figure);
+}
+bool OfJudgedClient(const PointReport& point, double) { return point.regatta().has_client(); }
 
 struct Column {
   const char* name;
@@ -83,6 +93,18 @@ constexpr Column kColumns[] = {
      Always},
     {"replay_speedup", [](const PointReport& p) { return LoadOf(p.regatta()).replay_speedup; },
      [](const PointReport&, double figure) { return figure > 0; }},
+    {"ttft_scheduled_p50_ms", [](const PointReport& p) { return HeadlineTtft(p).p50(); },
+     OfTokensFromDue},
+    {"ttft_scheduled_p95_ms", [](const PointReport& p) { return HeadlineTtft(p).p95(); },
+     OfTokensFromDue},
+    {"ttft_scheduled_p99_ms", [](const PointReport& p) { return HeadlineTtft(p).p99(); },
+     OfTokensFromDue},
+    {"latency_scheduled_p50_ms", [](const PointReport& p) { return HeadlineLatency(p).p50(); },
+     OfRequestsFromDue},
+    {"latency_scheduled_p99_ms", [](const PointReport& p) { return HeadlineLatency(p).p99(); },
+     OfRequestsFromDue},
+    {"client_bound", [](const PointReport& p) -> double { return p.regatta().client().bound(); },
+     OfJudgedClient},
 };
 constexpr const char* kContextColumns[] = {"arrival", "on_frontier", "device", "dummy_weights",
                                            "layout",  "precision",   "model"};

@@ -11,7 +11,7 @@ namespace regatta {
 
 struct PointDetails {
   // Of completed requests that streamed, in the order of the file; empty without requests.jsonl.
-  std::vector<double> ttft_ms;  // first token - sent
+  std::vector<double> ttft_ms;  // first token - sent; - due where IsFromDue
   std::vector<double> tpot_ms;  // (last - first token) / (tokens - 1)
   PointTimeline timeline;       // empty without timeline.jsonl
 };

@@ -98,11 +98,6 @@ Frame MakeFrame(const Chart& chart, double top) {
   return frame;
 }
 
-std::string Text(double x, double y, const char* css, const char* anchor, const std::string& text) {
-  return absl::StrFormat("<text x=\"%.1f\" y=\"%.1f\" class=\"%s\" text-anchor=\"%s\">%s</text>\n",
-                         x, y, css, anchor, EscapeXml(text));
-}
-
 // `text` in lines of at most `letters`, broken between words; UTF-8 counts by bytes.
 std::vector<std::string> Wrap(const std::string& text, size_t letters) {
   std::vector<std::string> lines;
@@ -184,7 +179,7 @@ double DrawLegend(const Chart& chart, double y, std::string& out) {
                           "stroke-width=\"3\"%s/>\n",
                           x, y - 4, x + 21, y - 4, StrokeOf(series), DashOf(series.stroke));
     if (series.marks) out += MarkSvg(series, x + 10.5, y - 4, /*hollow=*/false, series.name);
-    out += Text(x + 27, y, "key", "start", series.name);
+    out += SvgText(x + 27, y, "key", "start", series.name);
     x += width;
   }
   return y;
@@ -192,13 +187,13 @@ double DrawLegend(const Chart& chart, double y, std::string& out) {
 
 Heading DrawHeading(const Chart& chart) {
   double y = 28;
-  Heading heading = {Text(kMargin, y, "title", "start", chart.title)};
+  Heading heading = {SvgText(kMargin, y, "title", "start", chart.title)};
   const size_t letters = (chart.width - 2 * kMargin) / kLetter;
   for (const std::string& line : Wrap(chart.subtitle, letters)) {
-    heading.svg += Text(kMargin, y += 18, "sub", "start", line);
+    heading.svg += SvgText(kMargin, y += 18, "sub", "start", line);
   }
   for (const std::string& line : Wrap(chart.note, letters)) {
-    heading.svg += Text(kMargin, y += 18, "note", "start", line);
+    heading.svg += SvgText(kMargin, y += 18, "note", "start", line);
   }
   if (chart.series.size() > 1) y = DrawLegend(chart, y, heading.svg);
   heading.height = y + 16;
@@ -213,19 +208,19 @@ std::string DrawAxes(const Chart& chart, const Frame& frame) {
     absl::StrAppendFormat(
         &out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", left, y,
         right, y);
-    out += Text(left - 8, y + 4, "tick", "end", FormatTick(tick));
+    out += SvgText(left - 8, y + 4, "tick", "end", FormatTick(tick));
   }
   for (double tick : frame.x_ticks) {
     const double x = frame.x(tick);
     absl::StrAppendFormat(
         &out, "<line class=\"grid\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n", x,
         frame.top, x, bottom);
-    out += Text(x, bottom + 18, "tick", "middle", FormatTick(tick));
+    out += SvgText(x, bottom + 18, "tick", "middle", FormatTick(tick));
   }
   absl::StrAppendFormat(&out,
                         "<line class=\"axis\" x1=\"%.1f\" y1=\"%.1f\" x2=\"%.1f\" y2=\"%.1f\"/>\n",
                         left, bottom, right, bottom);
-  out += Text((left + right) / 2, chart.height - 14, "label", "middle", chart.x_label);
+  out += SvgText((left + right) / 2, chart.height - 14, "label", "middle", chart.x_label);
   absl::StrAppendFormat(&out,
                         "<text transform=\"translate(20 %.1f) rotate(-90)\" class=\"label\" "
                         "text-anchor=\"middle\">%s</text>\n",
@@ -251,27 +246,64 @@ std::string DrawMarks(const ChartSeries& series, const Frame& frame) {
   return marks;
 }
 
-// Labels beside their points, of filled marks first; those that would cover another are left out.
-std::string DrawLabels(const Chart& chart, const Frame& frame) {
-  constexpr double kHeight = 12;
-  struct Box {
-    double left, right, y;
+struct Box {
+  double left, top, right, bottom;
+  bool Covers(const Box& other) const {
+    return left < other.right && other.left < right && top < other.bottom && other.top < bottom;
+  }
+};
+
+std::vector<Box> MarkBoxes(const Chart& chart, const Frame& frame) {
+  constexpr double kHalf = 6;
+  std::vector<Box> boxes;
+  for (const ChartSeries& series : chart.series) {
+    if (!series.marks) continue;
+    for (const ChartPoint& point : series.points) {
+      const double x = frame.x(point.x), y = frame.y(point.y);
+      boxes.push_back({x - kHalf, y - kHalf, x + kHalf, y + kHalf});
+    }
+  }
+  return boxes;
+}
+
+// The label of `point` where it covers nothing of `taken`, to which it then belongs; else empty.
+std::string PlaceLabel(const Chart& chart, const Frame& frame, const ChartPoint& point,
+                       std::vector<Box>& taken) {
+  constexpr double kAscent = 9, kDescent = 3;
+  struct Place {
+    const char* anchor;
+    double left;  // part of the width that lies left of x
+    double dx, dy;
   };
-  std::vector<Box> taken;
+  // Right, left, above, below; the first two off the line that falls through the mark.
+  constexpr Place kPlaces[] = {
+      {"start", 0, 8, -8}, {"end", 1, -8, 16}, {"middle", 0.5, 0, -12}, {"middle", 0.5, 0, 20}};
+  const double width = kMarkLetter * point.label.size();
+  for (const Place& place : kPlaces) {
+    const double x = frame.x(point.x) + place.dx, y = frame.y(point.y) + place.dy;
+    const double left = x - place.left * width;
+    const Box box = {left, y - kAscent, left + width, y + kDescent};
+    const bool inside =
+        box.left >= frame.x.from && box.right <= chart.width && box.bottom <= frame.y.from;
+    if (!inside || std::any_of(taken.begin(), taken.end(),
+                               [&](const Box& other) { return box.Covers(other); })) {
+      continue;
+    }
+    taken.push_back(box);
+    return SvgText(x, y, "mark", place.anchor, point.label);
+  }
+  return "";
+}
+
+// Labels of filled marks first; those without room are left out.
+std::string DrawLabels(const Chart& chart, const Frame& frame) {
+  std::vector<Box> taken = MarkBoxes(chart, frame);
   std::string out;
   for (bool hollow : {false, true}) {
     for (const ChartSeries& series : chart.series) {
       for (const ChartPoint& point : series.points) {
         if (point.label.empty() || point.hollow != hollow) continue;
-        const double x = frame.x(point.x) + 8, y = frame.y(point.y) - 8;
-        const Box box = {x, x + kMarkLetter * point.label.size(), y};
-        const bool covers = std::any_of(taken.begin(), taken.end(), [&](const Box& other) {
-          return box.left < other.right && other.left < box.right &&
-                 std::abs(box.y - other.y) < kHeight;
-        });
-        if (covers || box.right > chart.width) continue;
-        taken.push_back(box);
-        out += Text(x, y, "mark", "start", point.label);
+        out += PlaceLabel(chart, frame, point, taken);
       }
     }
   }
@@ -285,6 +317,12 @@ std::string EscapeXml(const std::string& text) {
       text, {{"&", "&amp;"}, {"<", "&lt;"}, {">", "&gt;"}, {"\"", "&quot;"}, {"'", "&#39;"}});
 }
 
+std::string SvgText(double x, double y, const char* css, const char* anchor,
+                    const std::string& text) {
+  return absl::StrFormat("<text x=\"%.1f\" y=\"%.1f\" class=\"%s\" text-anchor=\"%s\">%s</text>\n",
+                         x, y, css, anchor, EscapeXml(text));
+}
+
 std::string RenderSvg(const Chart& chart) {
   std::string out = absl::StrFormat(
       "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 %d %d\" width=\"%d\" height=\"%d\" "
@@ -295,7 +333,8 @@ std::string RenderSvg(const Chart& chart) {
   out += heading.svg;
   if (!HasPoints(chart)) {
     return out +
-           Text(chart.width / 2.0, chart.height / 2.0, "label", "middle", "no completed points") +
+           SvgText(chart.width / 2.0, chart.height / 2.0, "label", "middle",
+                   "no completed points") +
            "</svg>\n";
   }
   const Frame frame = MakeFrame(chart, heading.height);

@@ -11,6 +11,8 @@
 #include "common/check.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/known_figure.h"
+#include "orchestrator/report/point_notes.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
@@ -19,14 +21,14 @@ namespace {
 // What is known of a point, "c=8: 54.1 tok/s/user, 211.0 tok/s/GPU, TTFT p50 20.3 ms".
 std::string Tooltip(const PointReport& point) {
   std::vector<std::string> parts;
-  const auto add = [&](const char* before, int decimals, double figure, const char* unit) {
+  const auto add = [&](const std::string& before, int decimals, double figure, const char* unit) {
     if (!IsKnown(point, figure)) return;
     parts.push_back(absl::StrFormat("%s%.*f %s", before, decimals, figure, unit));
   };
   add("", 1, UserSpeed(point), "tok/s/user");
   add("", 1, GpuThroughput(point), "tok/s/GPU");
   if (HasTokenTimes(point)) {
-    add("TTFT p50 ", 1, point.streaming_metrics().ttft_percentiles().p50(), "ms");
+    add(absl::StrCat(HeadlineTtftName(point), " p50 "), 1, HeadlineTtft(point).p50(), "ms");
     add("TPOT p50 ", 2, point.streaming_metrics().tpot_percentiles().p50(), "ms");
   }
   return absl::StrCat(LoadLabel(LoadOf(point.regatta())), ": ", absl::StrJoin(parts, ", "));
@@ -179,12 +181,12 @@ Chart ThroughputChart(absl::Span<const ReportedRun> runs) {
 }
 
 Chart TtftChart(absl::Span<const ReportedRun> runs) {
-  return OverLoad(
-      runs, "Time to first token", "ms", HasTokenTimes,
-      {{"p50", [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p50(); }},
-       {"p95", [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p95(); }},
-       {"p99",
-        [](const PointReport& p) { return p.streaming_metrics().ttft_percentiles().p99(); }}});
+  Chart chart = OverLoad(runs, "Time to first token", "ms", HasTokenTimes,
+                         {{"p50", [](const PointReport& p) { return HeadlineTtft(p).p50(); }},
+                          {"p95", [](const PointReport& p) { return HeadlineTtft(p).p95(); }},
+                          {"p99", [](const PointReport& p) { return HeadlineTtft(p).p99(); }}});
+  AddToSubtitle(LatencyBasis(SeriesInFull(runs)), chart);
+  return chart;
 }
 
 Chart TpotChart(absl::Span<const ReportedRun> runs) {

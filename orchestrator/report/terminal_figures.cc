@@ -4,6 +4,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/user_speed.h"
 
@@ -57,7 +58,8 @@ std::string SteadySection(const PointReport& point) {
   row("Per User Output Speed, pooled (tps/user)", DecodingSpeed(point),
       window.has_user_speed_tok_s() ? window.user_speed_tok_s()
                                     : window.token_output_speed_tok_s());
-  row("Average TTFT (ms)", streaming.avg_ttft_ms(), window.ttft_ms().average());
+  row(IsFromDue(point) ? "Average TTFT from when sent (ms)" : "Average TTFT (ms)",
+      streaming.avg_ttft_ms(), window.ttft_ms().average());
   row("Average TPOT (ms)", streaming.avg_tpot_ms(), window.tpot_ms().average());
   row("Requests", point.request_info().num_requests(), window.num_requests());
   if (point.regatta().peak_output_throughput_tok_s() > 0) {
@@ -98,10 +100,10 @@ std::string Certainty(const RegattaInfo& info) {
   for (const CertifiedTail& tail : info.tails()) {
     const std::string name = absl::StrFormat("%s p%g", tail.metric(), tail.quantile() * 100);
     if (tail.has_bound()) {
-      absl::StrAppendFormat(&text, "%-18s %14.4f, at most %.4f with 99 %% confidence\n", name,
+      absl::StrAppendFormat(&text, "%-24s %14.4f, at most %.4f with 99 %% confidence\n", name,
                             tail.estimate(), tail.bound());
     } else {
-      absl::StrAppendFormat(&text, "%-18s %14.4f, uncertified: %d of %d samples\n", name,
+      absl::StrAppendFormat(&text, "%-24s %14.4f, uncertified: %d of %d samples\n", name,
                             tail.estimate(), tail.samples(), tail.samples_needed());
     }
   }
@@ -191,7 +193,7 @@ std::string Intervals(const PointRepeats& repeats) {
 
 std::string FiguresSection(const PointReport& point) {
   const RegattaInfo& info = point.regatta();
-  if (!info.has_latency_scheduled_ms()) return "";
+  if (!info.has_latency_scheduled_ms() || info.imported()) return "";
   std::string text =
       absl::StrCat("\n", kReportRule, "= MEASUREMENT DETAILS\n", kReportRule, Latencies(info));
   if (info.has_steady_window()) absl::StrAppend(&text, SteadySection(point));

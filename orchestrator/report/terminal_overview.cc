@@ -11,10 +11,11 @@
 #include "orchestrator/report/frontier_plot.h"
 #include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/partition_text.h"
-#include "orchestrator/report/point_series.h"
+#include "orchestrator/report/point_notes.h"
 #include "orchestrator/report/recommendation_text.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/terminal_figures.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/repeats.h"
 
@@ -64,27 +65,42 @@ std::string Table(const SweepReport& sweep, const std::vector<bool>& frontier) {
                         "failed", AnyCancelled(sweep) ? " cancelled" : "");
   for (int i = 0; i < sweep.points_size(); ++i) {
     const PointReport& point = sweep.points(i);
-    const StreamingMetrics& streaming = point.streaming_metrics();
+    const Percentiles &ttft = HeadlineTtft(point),
+                      &tpot = point.streaming_metrics().tpot_percentiles();
     const Performance& performance = point.performance();
     const bool completed = HasCompleted(point), times = HasTokenTimes(point);
     const auto figure = [&](bool known, double value, int decimals, const char* unit = "") {
       return Figure(known && IsKnown(point, value), value, decimals, unit);
     };
-    absl::StrAppendFormat(&out, "%s%8s %9s %11s %11s %12s %10s %10s %10s %7s%s%s\n", series[i],
-                          LoadLabel(LoadOf(point.regatta())),
-                          figure(completed, performance.request_throughput_req_s(), 2),
-                          figure(completed, performance.system_output_throughput_tok_s(), 1),
-                          figure(completed, GpuThroughput(point), 1),
-                          figure(completed, UserSpeed(point), 2),
-                          figure(times, streaming.ttft_percentiles().p50(), 1, " ms"),
-                          figure(times, streaming.ttft_percentiles().p95(), 1, " ms"),
-                          figure(times, streaming.tpot_percentiles().p50(), 2, " ms"),
-                          Figure(KnowsFailures(point), FailedRequestsAt(sweep, point), 0),
-                          cancelled[i], frontier[i] ? "  *" : "");
+    absl::StrAppendFormat(
+        &out, "%s%8s %9s %11s %11s %12s %10s %10s %10s %7s%s%s%s\n", series[i],
+        LoadLabel(LoadOf(point.regatta())),
+        figure(completed, performance.request_throughput_req_s(), 2),
+        figure(completed, performance.system_output_throughput_tok_s(), 1),
+        figure(completed, GpuThroughput(point), 1), figure(completed, UserSpeed(point), 2),
+        figure(times, ttft.p50(), 1, " ms"), figure(times, ttft.p95(), 1, " ms"),
+        figure(times, tpot.p50(), 2, " ms"),
+        Figure(KnowsFailures(point), FailedRequestsAt(sweep, point), 0), cancelled[i],
+        frontier[i] ? "  *" : "", NotesOf(point).empty() ? "" : "  !");
   }
-  if (std::none_of(frontier.begin(), frontier.end(), [](bool on) { return on; })) return out;
-  return out +
-         "       * on the frontier: no other point is faster per user and higher in throughput\n";
+  return out;
+}
+
+// What the table's marks and its times to the first token mean, and what limits its points.
+std::string TableNotes(const SweepReport& sweep, const std::vector<bool>& frontier) {
+  ReportedRun run;
+  run.sweep = sweep;
+  const std::vector<PointSeries> all = SeriesOf({&run, 1});
+  std::string out;
+  if (std::any_of(frontier.begin(), frontier.end(), [](bool on) { return on; })) {
+    out = "       * on the frontier: no other point is faster per user and higher in throughput\n";
+  }
+  const std::string basis = LatencyBasis(all);
+  if (!basis.empty()) absl::StrAppend(&out, "       TTFT is ", basis, "\n");
+  for (const PointNote& note : NotesOf(all)) {
+    absl::StrAppend(&out, "       ! ", absl::StrJoin(note.points, "; "), ": ", note.text, "\n");
+  }
+  return out;
 }
 
 std::string Plot(const SweepReport& sweep, bool color, int width) {
@@ -99,25 +115,18 @@ std::string Plot(const SweepReport& sweep, bool color, int width) {
 std::string RenderPointLines(const PointReport& point) {
   const bool completed = HasCompleted(point), times = HasTokenTimes(point);
   std::string out = absl::StrFormat(
-      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user   TTFT p95 %s, %d requests%s%s\n",
+      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user   %s p95 %s, %d requests%s%s\n",
       absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point)),
       LoadLabel(LoadOf(point.regatta())), Figure(completed, GpuThroughput(point), 1),
-      Figure(completed, UserSpeed(point), 2),
-      Figure(times, point.streaming_metrics().ttft_percentiles().p95(), 1, " ms"),
-      point.request_info().num_requests(),
+      Figure(completed, UserSpeed(point), 2), HeadlineTtftName(point),
+      Figure(times, HeadlineTtft(point).p95(), 1, " ms"), point.request_info().num_requests(),
       point.regatta().failed_requests() > 0
           ? absl::StrCat(", ", point.regatta().failed_requests(), " FAILED")
           : "",
       point.regatta().cancelled_requests() > 0
           ? absl::StrCat(", ", point.regatta().cancelled_requests(), " cancelled")
           : "");
-  for (const std::string& warning : point.regatta().warnings()) {
-    absl::StrAppend(&out, "  ! ", warning, "\n");
-  }
-  const std::string& too_short = point.regatta().offered().too_short();
-  if (!too_short.empty()) {
-    absl::StrAppend(&out, "  ! too short to tell how many ran: ", too_short, "\n");
-  }
+  for (const std::string& note : NotesOf(point)) absl::StrAppend(&out, "  ! ", note, "\n");
   return out;
 }
 
@@ -134,8 +143,8 @@ std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width)
   const std::string caveat = SweepCaveat(sweep);
   if (!caveat.empty())
     absl::StrAppend(&out, color ? kYellow : "", "! ", caveat, color ? kReset : "", "\n");
-  absl::StrAppend(&out, "\n", Table(sweep, frontier), "\n", Plot(sweep, color, width),
-                  SweepFigures(sweep), RecommendationText(sweep));
+  absl::StrAppend(&out, "\n", Table(sweep, frontier), TableNotes(sweep, frontier), "\n",
+                  Plot(sweep, color, width), SweepFigures(sweep), RecommendationText(sweep));
   if (sweep.has_partition()) {
     absl::StrAppend(&out, "\n", CandidatesText(sweep), "\n", EqualSpeedText(sweep.partition()));
   }

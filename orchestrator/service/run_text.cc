@@ -1,7 +1,6 @@
 // See run_text.h.
 #include "orchestrator/service/run_text.h"
 
-#include <algorithm>
 #include <vector>
 
 #include "absl/strings/ascii.h"
@@ -10,7 +9,9 @@
 #include "absl/strings/strip.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/service/run_store.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/terminal/printable.h"
 #include "orchestrator/terminal/text_table.h"
 
 namespace regatta {
@@ -18,13 +19,6 @@ namespace {
 
 // Of a figure that may be missing.
 std::string Figure(double value) { return value > 0 ? absl::StrFormat("%.1f", value) : "-"; }
-
-// Others' text on a terminal: control characters could move its cursor.
-std::string Plain(std::string text) {
-  std::replace_if(
-      text.begin(), text.end(), [](unsigned char c) { return absl::ascii_iscntrl(c); }, '?');
-  return text;
-}
 
 std::string Points(const RunSummary& run) {
   const std::string planned = run.points_planned() == 0 ? "?" : absl::StrCat(run.points_planned());
@@ -44,20 +38,19 @@ std::string RunsText(const ListRunsResponse& runs) {
   for (const RunSummary& run : runs.runs()) {
     rows.push_back({run.id(), run.command(), StateName(run.state()), Points(run),
                     absl::StrCat(run.failed_requests()), Figure(run.best_output_tok_s()),
-                    Figure(run.best_user_tok_s()), run.created_utc(), Plain(run.target()),
-                    Plain(run.label())});
+                    Figure(run.best_user_tok_s()), run.created_utc(), PrintableLine(run.target()),
+                    PrintableLine(run.label())});
   }
   return TableText(rows);
 }
 
 std::string PointText(const PointReport& point) {
   const RegattaInfo& info = point.regatta();
-  return absl::StrCat(LoadName(LoadOf(info)), ": ",
-                      Figure(point.performance().system_output_throughput_tok_s()), " tok/s, ",
-                      Figure(UserSpeed(point)), " tok/s per user, TTFT p95 ",
-                      Figure(point.streaming_metrics().ttft_percentiles().p95()), " ms, ",
-                      point.request_info().num_requests(), " requests, ",
-                      point.regatta().failed_requests(), " failed");
+  return absl::StrCat(
+      LoadName(LoadOf(info)), ": ", Figure(point.performance().system_output_throughput_tok_s()),
+      " tok/s, ", Figure(UserSpeed(point)), " tok/s per user, ", HeadlineTtftName(point), " p95 ",
+      Figure(HeadlineTtft(point).p95()), " ms, ", point.request_info().num_requests(),
+      " requests, ", point.regatta().failed_requests(), " failed");
 }
 
 std::string RunText(const RunSummary& run, const std::string& service_words) {
@@ -65,7 +58,7 @@ std::string RunText(const RunSummary& run, const std::string& service_words) {
       "run ", run.id(), " (", run.command(), ") ", StateName(run.state()), ": ", Points(run),
       " points, ", run.completed_requests(), " requests, ", run.failed_requests(), " failed");
   if (run.restarts() > 0) absl::StrAppend(&text, ", taken up again ", run.restarts(), " times");
-  if (!run.error().empty()) absl::StrAppend(&text, "\n  ", Plain(run.error()));
+  if (!run.error().empty()) absl::StrAppend(&text, "\n  ", PrintableLine(run.error()));
   if (HasEnded(run.state()) && run.points_done() > 0) {
     absl::StrAppend(&text, "\n  highest output: ", Figure(run.best_output_tok_s()),
                     " tok/s; fastest for a user: ", Figure(run.best_user_tok_s()),

@@ -54,6 +54,8 @@ bool IsClosedLoop(const RegattaInfo& info) {
   return info.load().request_rate() <= 0 && ArrivalOf(info) == kClosedLoop;
 }
 
+bool HasSchedule(const LoadKey& load) { return load.replay_speedup > 0 || !IsBurst(load); }
+
 std::string LoadName(const LoadKey& load) {
   if (load.replay_speedup > 0) {
     const std::string pace =

@@ -48,6 +48,10 @@ std::string ArrivalOf(const RegattaInfo& info);
 // themselves.
 bool IsClosedLoop(const RegattaInfo& info);
 
+// Whether requests are due at times of their own, by a rate or a trace: neither all at once nor
+// each when another has ended.
+bool HasSchedule(const LoadKey& load);
+
 // "concurrency 4"; "20 req/s", "20 req/s, at most 8 at once"; "all at once"; "trace replay",
 // "trace replay, 5 times as fast, at most 8 at once".
 std::string LoadName(const LoadKey& load);

@@ -17,6 +17,7 @@
 #include "orchestrator/statistics/goodput.h"
 #include "orchestrator/statistics/intervals.h"
 #include "orchestrator/statistics/latency_series.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/request_times.h"
 #include "orchestrator/statistics/steady_window.h"
 #include "orchestrator/statistics/user_speed.h"
@@ -29,6 +30,7 @@ constexpr uint32_t kPeakWindowMs = 1000;
 // One entry per completed request, in the order of their ends; milliseconds and tokens.
 struct Columns {
   std::vector<double> latency, input, output, sequence, user_throughput;
+  std::vector<double> latency_due, ttft_due;  // from when the requests were due
   std::vector<double> ttft, tpot, speed;
   uint32_t instant = 0;  // of several tokens that all came at once: no speed, but none is faster
   DecodingTimes decoding;
@@ -44,6 +46,7 @@ struct Columns {
 void AddStreaming(const RequestRecord& r, bool as_trtllm_bench, Columns& columns) {
   const bool zero = as_trtllm_bench && r.output_tokens() == 1;
   columns.ttft.push_back(TtftMs(r));
+  columns.ttft_due.push_back(ScheduledTtftMs(r));
   const std::optional<double> tpot = zero ? 0 : TpotMs(r);
   if (tpot.has_value()) columns.tpot.push_back(*tpot);
   const std::optional<double> speed = zero ? 0 : SpeedTokS(r);
@@ -73,6 +76,7 @@ Columns Gather(const std::vector<RequestRecord>& requests, const std::string& pr
     columns.first_start = first ? r.sent_ms() : std::min(columns.first_start, r.sent_ms());
     columns.last_end = r.last_token_ms();
     columns.latency.push_back(LatencyMs(r));
+    columns.latency_due.push_back(ScheduledLatencyMs(r));
     columns.input.push_back(r.input_tokens());
     columns.output.push_back(r.output_tokens());
     columns.sequence.push_back(static_cast<double>(r.input_tokens()) + r.output_tokens());
@@ -221,15 +225,18 @@ void FillCertainty(const Columns& columns, const PointSamples& samples, RegattaI
   if (info.steady_window().found()) {
     add("steady_window.output_throughput_tok_s", SteadyRates(samples, info.steady_window()));
   }
-  add("avg_request_latency_ms", columns.latency);
-  certify("latency_ms", columns.latency);
+  const bool due = HasSchedule(LoadOf(info));  // as headline_latency.h
+  const std::vector<double>& latency = due ? columns.latency_due : columns.latency;
+  const std::vector<double>& ttft = due ? columns.ttft_due : columns.ttft;
+  add(due ? "latency_scheduled_ms.average" : "avg_request_latency_ms", latency);
+  certify(due ? "latency_scheduled_ms" : "latency_ms", latency);
   if (!info.streaming()) return;
   const auto speed =
       BatchRatioInterval("user_speed_tok_s", columns.decoding.tokens, columns.decoding.seconds);
   if (speed.has_value()) *info.add_intervals() = *speed;
-  add("avg_ttft_ms", columns.ttft);
+  add(due ? "ttft_scheduled_ms.average" : "avg_ttft_ms", ttft);
   add("avg_tpot_ms", columns.tpot);
-  certify("ttft_ms", columns.ttft);
+  certify(due ? "ttft_scheduled_ms" : "ttft_ms", ttft);
   certify("tpot_ms", columns.tpot);
 }
 

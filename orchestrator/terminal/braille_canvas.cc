@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 namespace regatta {
 
@@ -30,12 +31,25 @@ void BrailleCanvas::Mark(int x, int y, const std::string& mark) {
 }
 
 void BrailleCanvas::Label(int x, int y, const std::string& label) {
-  const int row = std::clamp(y / 4, 0, rows_ - 1);
-  const int first = std::clamp(x / 2, 0, std::max(0, columns_ - static_cast<int>(label.size())));
-  for (size_t i = 0; i < label.size() && first + static_cast<int>(i) < columns_; ++i) {
-    std::string& cell = text_[row * columns_ + first + i];
-    if (cell.empty()) cell = label.substr(i, 1);
+  const int size = static_cast<int>(label.size());
+  const int column = x / 2, row = y / 4, middle = column - size / 2;
+  const std::pair<int, int> places[] = {
+      {column + 1, row}, {column - size, row}, {middle, row - 1}, {middle, row + 1}};
+  for (const auto& [first, at] : places) {
+    if (!IsFree(first, at, size, row * columns_ + column)) continue;
+    for (int i = 0; i < size; ++i) text_[at * columns_ + first + i] = label.substr(i, 1);
+    return;
   }
+}
+
+bool BrailleCanvas::IsFree(int column, int row, int size, int mark) const {
+  if (row < 0 || row >= rows_ || column < 0 || column + size > columns_) return false;
+  const int first = row * columns_ + std::max(0, column - 1);
+  const int last = row * columns_ + std::min(columns_ - 1, column + size);
+  for (int cell = first; cell <= last; ++cell) {
+    if (cell != mark && !text_[cell].empty()) return false;
+  }
+  return true;
 }
 
 std::string BrailleCanvas::Row(int row) const {

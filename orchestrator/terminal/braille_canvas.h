@@ -21,13 +21,17 @@ class BrailleCanvas {
   void Line(double x0, double y0, double x1, double y1);
   // Puts `mark` (one column wide) over the dots at dot coordinates.
   void Mark(int x, int y, const std::string& mark);
-  // ASCII text from a cell on, where nothing is marked yet.
+  // Puts ASCII text beside the mark at dot coordinates: to the right of it, else to the left, above
+  // or below. Left out where it would cover or touch other text, or leave the canvas.
   void Label(int x, int y, const std::string& label);
 
   // UTF-8 of `columns` columns.
   std::string Row(int row) const;
 
  private:
+  // Whether `size` cells are there, without text in them or right beside them but in `mark`.
+  bool IsFree(int column, int row, int size, int mark) const;
+
   const int columns_, rows_;
   std::vector<int> dots_;
   std::vector<std::string> text_;

@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "absl/strings/str_replace.h"
 #include "common/text/utf8.h"
 
 namespace regatta {
@@ -58,6 +59,10 @@ std::string Printable(absl::string_view bytes) {
     text.remove_prefix(control > 0 ? control : 1);
   }
   return printable;
+}
+
+std::string PrintableLine(absl::string_view bytes) {
+  return absl::StrReplaceAll(Printable(bytes), {{"\n", " "}, {"\t", " "}});
 }
 
 void MakePrintable(Message& message) {

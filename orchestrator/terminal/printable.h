@@ -15,7 +15,10 @@ namespace regatta {
 // for line feeds and tabs, DEL, C1).
 std::string Printable(absl::string_view bytes);
 
-// The same for all strings in `message`, at any depth.
+// The same in one line: line feeds and tabs are spaces.
+std::string PrintableLine(absl::string_view bytes);
+
+// `Printable` for all strings in `message`, at any depth.
 void MakePrintable(google::protobuf::Message& message);
 
 }  // namespace regatta

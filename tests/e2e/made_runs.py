@@ -85,6 +85,19 @@ def make(folder, kinds, concurrencies, model="llama-3.1-8b", on_gpus=True, detai
     return folder
 
 
+def add_waits(folder, warning):
+    """Makes the points of the run in `folder` ones of a rate, whose requests waited 500 ms in the client; the last one has `warning`."""
+    path = folder / "results.json"
+    sweep = json.loads(path.read_text(encoding="utf-8"))
+    for one in sweep["points"]:
+        one["regatta"].update(
+            load={"arrival": "poisson", "request_rate": 20 * one["regatta"]["concurrency"]}, client={"bound": one is sweep["points"][-1]},
+            ttft_scheduled_ms={name: 500 + ms for name, ms in one["streaming_metrics"]["ttft_percentiles"].items()},
+            latency_scheduled_ms={name: 500 + ms for name, ms in one["performance"]["request_latency_percentiles_ms"].items()})
+    sweep["points"][-1]["regatta"]["warnings"] = [warning]
+    path.write_text(json.dumps(sweep), encoding="utf-8")
+
+
 def add_partition(folder, reason):
     """Makes the run of tp2 and tp4 in `folder` an experiment over layouts; `reason` is why another was not tried."""
     path = folder / "results.json"

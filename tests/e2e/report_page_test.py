@@ -114,6 +114,33 @@ class ReportPageTest(browser_test.BrowserTest):
         self.assertEqual(len(set(keys)), len(kinds) + 1, keys)
         self.screenshots("many")
 
+    def test_what_users_waited_and_what_limits_figures_is_seen(self):
+        run = made_runs.make(self.runs / "waits", LAYOUTS[:2], POWERS)
+        made_runs.add_waits(run, "client-bound: <i>a thread</i> was busy 97 % of the time; " + "so it was late " * 12)
+        self.open(self.report(run))
+        self.assertIn("! tp2 bfloat16, 1280/s c=64 client-bound: <i>a thread</i> was busy", self.browser.text(".notes"))
+        self.assertTrue(self.browser.evaluate("document.querySelector('.notes').checkVisibility()"))
+        self.assertEqual(self.browser.evaluate("[...document.querySelectorAll('.noted')].map(e => e.parentElement.innerText)"), ["! 1280/s c=64"])
+        self.assertEqual(self.browser.evaluate("[...document.querySelectorAll('td.bad')].map(e => e.innerText)"), ["yes"])
+        self.assertIn("532.0 ms", self.browser.text(".facts"))
+        self.assertEqual(self.browser.text("figure[data-chart='2'] p"), "p50 solid, p95 dashed, p99 dotted; from when requests were due")
+        self.screenshots("waits")
+
+    def test_labels_cover_neither_marks_nor_one_another(self):
+        self.open(self.report(made_runs.make(self.runs / "crowd", LAYOUTS, range(1, 65, 3))))
+        shown, covered = self.browser.evaluate("""(() => {
+          const chart = Chart.getChart(document.querySelector('canvas')), labels = [];
+          const marks = chart.data.datasets.flatMap((dataset, i) => dataset.pointRadius ? chart.getDatasetMeta(i).data : []);
+          chart.ctx.fillText = (text, x, y) => {
+            if (String(text).startsWith('c=')) labels.push({left: x, right: x + chart.ctx.measureText(text).width, top: y - 8, bottom: y});
+          };
+          chart.draw();
+          const boxes = labels.concat(marks.map(({x, y}) => ({left: x - 4, right: x + 4, top: y - 4, bottom: y + 4})));
+          const cover = (a, b) => a !== b && a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+          return [labels.length, labels.filter(label => boxes.some(box => cover(label, box))).length]; })()""")
+        self.assertGreater(shown, 10)
+        self.assertEqual(covered, 0)
+
     def test_hover_shows_the_point_and_the_legend_hides_a_series(self):
         self.open(self.report(made_runs.make(self.runs / "run", LAYOUTS[:2], POWERS)))
         chart = "Chart.getChart(document.querySelector('canvas'))"

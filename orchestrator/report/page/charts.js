@@ -27,25 +27,36 @@ const charts = (() => {
     };
   }
 
-  // Labels beside their points, of filled marks first; those that would cover another are left out.
+  // To the right of a mark, left, above, below: which part of the text is left of its place, and how far that is from the mark.
+  const LABEL_PLACES = [{left: 0, dx: 8, dy: -8}, {left: 1, dx: -8, dy: 16}, {left: 0.5, dx: 0, dy: -12}, {left: 0.5, dx: 0, dy: 20}];
+
+  function covers(a, b) {
+    return a.left < b.right && b.left < a.right && a.top < b.bottom && b.top < a.bottom;
+  }
+
+  // Labels beside their marks, of filled ones first; those that would cover marks or labels are left out.
   const labels = {
     id: 'labels',
     afterDatasetsDraw(chart) {
       const context = chart.ctx;
       const points = chart.data.datasets.flatMap((dataset, index) => {
-        if (!chart.isDatasetVisible(index)) return [];
+        if (!chart.isDatasetVisible(index) || dataset.pointRadius === 0) return [];
         const elements = chart.getDatasetMeta(index).data;
-        return dataset.data.map((point, i) => ({...point, at: elements[i]})).filter(point => point.label && point.at);
+        return dataset.data.map((point, i) => ({...point, at: elements[i]})).filter(point => point.at);
       });
       points.sort((a, b) => Boolean(a.hollow) - Boolean(b.hollow));
       context.save();
       context.font = `${LABEL_FONT}px ${Chart.defaults.font.family}`;
       context.fillStyle = pageColors().soft;
-      const taken = [];
-      for (const {label, at} of points) {
-        const box = {left: at.x + 8, right: at.x + 8 + context.measureText(label).width, y: at.y - 8};
-        const covers = taken.some(other => box.left < other.right && other.left < box.right && Math.abs(box.y - other.y) < LABEL_FONT + 1);
-        if (covers || box.right > chart.width) continue;
+      const taken = points.map(({at}) => ({left: at.x - 6, right: at.x + 6, top: at.y - 6, bottom: at.y + 6}));
+      const area = {...chart.chartArea, right: chart.width};
+      for (const {label, at} of points.filter(point => point.label)) {
+        const width = context.measureText(label).width;
+        const boxes = LABEL_PLACES.map(({left, dx, dy}) => ({
+          left: at.x + dx - left * width, right: at.x + dx + (1 - left) * width, top: at.y + dy - 9, bottom: at.y + dy + 3, y: at.y + dy}));
+        const box = boxes.find(box => box.left >= area.left && box.right <= area.right && box.bottom <= area.bottom &&
+                                      !taken.some(other => covers(box, other)));
+        if (!box) continue;
         taken.push(box);
         context.fillText(label, box.left, box.y);
       }

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "common/check.h"
+#include "orchestrator/compare/compared_metrics.h"
 #include "orchestrator/compare/comparison_text.h"
 #include "orchestrator/compare/forest_plot.h"
 #include "tests/orchestrator/compare/compared_runs.h"
@@ -261,6 +262,21 @@ TEST(CompareRunsTest, RunsOfOtherLengthsAreSaid) {
               HasSubstr("a run sent 80 requests in A, 800 in B"));
 }
 
+// Gates are about what users wait.
+TEST(CompareRunsTest, OfARateLatenciesAreFromWhenDue) {
+  PointReport point;
+  point.mutable_streaming_metrics()->mutable_ttft_percentiles()->set_p95(6);
+  point.mutable_performance()->set_avg_request_latency_ms(25);
+  RegattaInfo& info = *point.mutable_regatta();
+  info.mutable_ttft_scheduled_ms()->set_p95(163);
+  info.mutable_latency_scheduled_ms()->set_average(180);
+  EXPECT_EQ(FindComparedMetric("p95_ttft")->of(point), 6);
+  EXPECT_EQ(FindComparedMetric("mean_latency")->of(point), 25);
+  info.mutable_load()->set_request_rate(40);
+  EXPECT_EQ(FindComparedMetric("p95_ttft")->of(point), 163);
+  EXPECT_EQ(FindComparedMetric("mean_latency")->of(point), 180);
+}
+
 TEST(CompareRunsTest, ZeroHasNoRatio) {
   SweepReport a = Drifting(1), b = Drifting(1);
   a.mutable_runs(0)->mutable_regatta()->mutable_goodput()->set_request_goodput_req_s(2);
@@ -321,7 +337,7 @@ TEST(ComparisonTextTest, WarnsOfCaveatsAndEscapesMarkdown) {
   b.mutable_environment()->set_driver("580\x1b[2J");
   const Comparison comparison = Compare(a, b, {"p95_ttft<-5%"});
   const std::string text = ComparisonText(comparison, true);
-  EXPECT_THAT(text, HasSubstr("not measured alike: driver is 550 in A, 580?[2J in B"));
+  EXPECT_THAT(text, HasSubstr("not measured alike: driver is 550 in A, 580\xef\xbf\xbd[2J in B"));
   EXPECT_THAT(text, Not(HasSubstr("\x1b")));
   EXPECT_THAT(ComparisonMarkdown(comparison, false), HasSubstr("| p95_ttft&lt;-5% |"));
 }

@@ -5,12 +5,14 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "tests/orchestrator/formats/small_run.h"
 
 namespace regatta {
 namespace {
 
 using ::testing::HasSubstr;
+using ::testing::Not;
 
 class Summary : public ::testing::TestWithParam<const char*> {
  protected:
@@ -42,6 +44,25 @@ TEST_P(Summary, FiguresSurviveToTheLastDigit) {
   EXPECT_EQ(sweep.points(0).regatta().issued_requests(), 40u);
 }
 
+TEST_P(Summary, WhatUsersWaitedAndTheClientsVerdictSurvive) {
+  for (const char* arrival : {"poisson", "trace"}) {
+    StoredRun run = SmallRun(/*cancelled=*/21);
+    RegattaInfo& info = *run.sweep.mutable_points(0)->mutable_regatta();
+    info.mutable_load()->set_arrival(arrival);
+    if (arrival == std::string("poisson")) info.mutable_load()->set_request_rate(40);
+    info.mutable_ttft_scheduled_ms()->set_p95(163);
+    info.mutable_client()->set_bound(true);
+    const auto runs = ImportFiles(Exported(run, GetParam()), {});
+    ASSERT_TRUE(runs.ok()) << runs.status();
+    const PointReport& point = runs->front().sweep.points(0);
+    EXPECT_EQ(HeadlineTtft(point).p95(), 163);
+    EXPECT_LT(point.streaming_metrics().ttft_percentiles().p95(), 17);
+    EXPECT_TRUE(point.regatta().client().bound());
+    EXPECT_EQ(RenderCsv(runs->front().sweep), RenderCsv(run.sweep));
+    EXPECT_THAT(RenderTerminalReport(point), Not(HasSubstr("MEASUREMENT DETAILS")));
+  }
+}
+
 TEST_P(Summary, NamesMayHoldWhatSeparatesCells) {
   StoredRun run = SmallRun();
   PointReport& point = *run.sweep.mutable_points(0);
@@ -61,6 +82,8 @@ TEST_P(Summary, TablesOfOlderRunsHaveFewerColumns) {
   const RegattaInfo& info = runs->front().sweep.points(0).regatta();
   EXPECT_EQ(info.cancelled_requests(), 0u);
   EXPECT_EQ(info.issued_requests(), 40u);
+  EXPECT_FALSE(info.has_client());
+  EXPECT_FALSE(IsFromDue(runs->front().sweep.points(0)));
 }
 
 TEST_P(Summary, HostileTablesAreRefused) {

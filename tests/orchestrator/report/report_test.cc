@@ -13,6 +13,7 @@
 #include "orchestrator/report/chart_json.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/frontier_plot.h"
+#include "orchestrator/report/html_page.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
 
@@ -313,7 +314,7 @@ TEST(ReportFiles, FiguresThatNobodyMeasured_AreEmptyCells) {
   sweep.mutable_points(1)->clear_streaming_metrics();
   ASSERT_TRUE(WriteReports(sweep, dir, /*markdown=*/true).ok());
   const std::string csv = ReadFile(dir + "/summary.csv");
-  EXPECT_THAT(csv, HasSubstr("\n64,0,9,0,,,,,,,,,,,,,,,0,,closed-loop,0,"));
+  EXPECT_THAT(csv, HasSubstr("\n64,0,9,0,,,,,,,,,,,,,,,0,,,,,,,,closed-loop,0,"));
   EXPECT_THAT(csv, HasSubstr(",,,,,,,1091.79,"));  // not streamed: latency without token times
   EXPECT_THAT(ReadFile(dir + "/report.html"), HasSubstr("<td>-</td><td>9</td></tr>"));
   std::filesystem::remove_all(dir);
@@ -462,6 +463,15 @@ TEST(Json, RoundTripsAndUsesTheFieldNames) {
 TEST(Json, Garbage_IsAnError) {
   SweepReport parsed;
   EXPECT_FALSE(FromJson("{\"points\": 3", parsed).ok());
+}
+
+TEST(Page, NamesOfLayoutsAreEscapedOnce) {
+  ReportedRun run;
+  run.sweep = TwoLayouts();
+  for (PointReport& point : *run.sweep.mutable_points()) {
+    point.mutable_regatta()->set_layout(point.regatta().layout() + " & more");
+  }
+  EXPECT_THAT(RenderHtml({&run, 1}), HasSubstr("best output throughput: tp1 &amp; more bfloat16"));
 }
 
 TEST(SvgChart, EscapesText) {

@@ -45,7 +45,8 @@ TEST(FiguresSectionTest, WholeRunAndSteadyWindowStandSideBySide) {
   EXPECT_THAT(text, HasSubstr("= MEASUREMENT DETAILS\n"));
   EXPECT_THAT(text, HasSubstr("-- Steady window: 8.00 s of 10.00 s, from 1.00 s"));
   EXPECT_THAT(text, HasSubstr("(tokens/sec)             900.0000      1000.0000\n"));
-  EXPECT_THAT(text, HasSubstr("ttft_ms p99               50.0000, uncertified: 40 of 662 samples"));
+  EXPECT_THAT(text,
+              HasSubstr("ttft_ms p99                     50.0000, uncertified: 40 of 662 samples"));
   for (const char* absent : {"Server:", "Goodput", "Energy", "Cost", "Idle GPUs"}) {
     EXPECT_THAT(text, Not(HasSubstr(absent)));
   }

@@ -22,6 +22,11 @@ TEST(PrintableTest, ControlCharactersAreReplacedAndTextIsKept) {
   EXPECT_EQ(Printable(""), "");
 }
 
+TEST(PrintableTest, ALineStaysOne) {
+  EXPECT_EQ(PrintableLine("a\tb\nc"), "a b c");
+  EXPECT_EQ(PrintableLine("a\x1b[2J"), "a\xef\xbf\xbd[2J");
+}
+
 TEST(PrintableTest, WhatIsNoUtf8IsReplacedSequenceBySequence) {
   const std::string bad = "\xef\xbf\xbd";
   EXPECT_EQ(Printable("a\xff\xfe: \x80z"), "a" + bad + bad + ": " + bad + "z");
