@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "orchestrator/cluster/cluster_client.h"
-#include "orchestrator/cluster/cluster_monitor.h"
 #include "orchestrator/grpc/channel.h"
 #include "orchestrator/grpc/null_server.h"
 #include "orchestrator/load/load_generator.h"
@@ -171,27 +170,6 @@ TEST(ContextTest, GpusCountAsAFigureAndDummyWeightsAreSaid) {
   EXPECT_FALSE(context.regatta().performance_figure());
   EXPECT_EQ(context.machine().name(), "CPU ranks");
   EXPECT_EQ(context.regatta().device_note(), "CPU ranks, not a performance figure");
-}
-
-TEST(StateAverageTest, WeighsByTime) {
-  const auto state = [](double seconds, uint32_t running, double kv_usage) {
-    ClusterState result;
-    result.set_time_ns(static_cast<int64_t>(seconds * 1e9));
-    result.set_running(running);
-    result.set_kv_usage(kv_usage);
-    return result;
-  };
-  StateAverage average;
-  RegattaInfo info;
-  average.Add(state(1, 4, 0.5));
-  average.Fill(info);
-  EXPECT_DOUBLE_EQ(info.mean_running(), 0);
-  average.Add(state(2, 10, 0.9));
-  average.Add(state(5, 0, 0.1));
-  average.Fill(info);
-  EXPECT_DOUBLE_EQ(info.mean_running(), (4 * 1 + 10 * 3) / 4.0);
-  EXPECT_DOUBLE_EQ(info.mean_kv_usage(), (0.5 + 0.9 * 3) / 4);
-  EXPECT_DOUBLE_EQ(info.max_kv_usage(), 0.9);
 }
 
 }  // namespace
