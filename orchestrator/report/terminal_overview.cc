@@ -99,10 +99,11 @@ std::string Plot(const SweepReport& sweep, bool color, int width) {
 std::string RenderPointLines(const PointReport& point) {
   const bool completed = HasCompleted(point), times = HasTokenTimes(point);
   std::string out = absl::StrFormat(
-      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user   TTFT p95 %s, %d requests%s%s\n",
+      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user%s   TTFT p95 %s, %d requests%s%s\n",
       absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point)),
       LoadLabel(LoadOf(point.regatta())), Figure(completed, GpuThroughput(point), 1),
       Figure(completed, UserSpeed(point), 2),
+      SpeedIsWithContext(point) ? " (output tokens / latency)" : "",
       Figure(times, point.streaming_metrics().ttft_percentiles().p95(), 1, " ms"),
       point.request_info().num_requests(),
       point.regatta().failed_requests() > 0

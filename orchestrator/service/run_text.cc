@@ -54,7 +54,8 @@ std::string PointText(const PointReport& point) {
   const RegattaInfo& info = point.regatta();
   return absl::StrCat(LoadName(LoadOf(info)), ": ",
                       Figure(point.performance().system_output_throughput_tok_s()), " tok/s, ",
-                      Figure(UserSpeed(point)), " tok/s per user, TTFT p95 ",
+                      Figure(UserSpeed(point)), " tok/s per user",
+                      SpeedIsWithContext(point) ? " (output tokens / latency)" : "", ", TTFT p95 ",
                       Figure(point.streaming_metrics().ttft_percentiles().p95()), " ms, ",
                       point.request_info().num_requests(), " requests, ",
                       point.regatta().failed_requests(), " failed");

@@ -77,8 +77,11 @@ PointRepeats Agreement(const LoadKey& load, const Runs& runs) {
   for (const PointReport* run : runs) failed += run->regatta().failed_requests();
   repeats.set_failed_requests(failed);
   if (sound.size() < kRunsForIntervals) return repeats;
+  const bool streamed = std::all_of(sound.begin(), sound.end(), [](const PointReport* run) {
+    return run->has_streaming_metrics();
+  });
   for (const Headline& headline : kHeadlines) {
-    if (headline.streaming && !sound[0]->has_streaming_metrics()) continue;
+    if (headline.streaming && !streamed) continue;
     std::vector<double> values;
     for (const PointReport* run : sound) values.push_back(headline.get(*run));
     *repeats.add_intervals() = *MeanInterval(headline.metric, values);

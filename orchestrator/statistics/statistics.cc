@@ -208,7 +208,8 @@ double P5UserSpeed(const Columns& columns) {
 }
 
 // How certain the means of this one run are, and its tails.
-void FillCertainty(const Columns& columns, const PointSamples& samples, RegattaInfo& info) {
+void FillCertainty(const Columns& columns, const PointSamples& samples, bool streamed,
+                   RegattaInfo& info) {
   const auto add = [&info](const char* metric, const std::vector<double>& values) {
     const auto interval = BatchMeansInterval(metric, values);
     if (interval.has_value()) *info.add_intervals() = *interval;
@@ -223,7 +224,7 @@ void FillCertainty(const Columns& columns, const PointSamples& samples, RegattaI
   }
   add("avg_request_latency_ms", columns.latency);
   certify("latency_ms", columns.latency);
-  if (!info.streaming()) return;
+  if (!streamed) return;
   const auto speed =
       BatchRatioInterval("user_speed_tok_s", columns.decoding.tokens, columns.decoding.seconds);
   if (speed.has_value()) *info.add_intervals() = *speed;
@@ -246,6 +247,25 @@ void FillTokenTimes(const Columns& columns, const PointSamples& samples, PointRe
   *info.mutable_steady_window() = FindSteadyWindow(samples, report.world_info().world_size());
 }
 
+// Whether tokens have times: not of most answers that came whole, whatever was asked.
+bool Streamed(const Columns& columns, RegattaInfo& info) {
+  if (!info.streaming()) return false;
+  info.set_whole_answers(columns.decoding.Whole());
+  return 2 * info.whole_answers() <= columns.decoding.tokens.size();
+}
+
+// Without times of tokens nobody can say which requests met an objective for them.
+void FillGoodputOf(const PointSamples& samples, double seconds, bool streamed, RegattaInfo& info) {
+  const auto& objectives = info.goodput().objectives();
+  const bool judged = streamed || std::all_of(objectives.begin(), objectives.end(),
+                                              [](const auto& o) { return o.metric() == "e2el"; });
+  if (judged) {
+    FillGoodput(samples.requests, seconds, *info.mutable_goodput());
+  } else {
+    info.clear_goodput();
+  }
+}
+
 }  // namespace
 
 PointReport CompletePoint(PointReport context, const PointSamples& samples) {
@@ -257,12 +277,11 @@ PointReport CompletePoint(PointReport context, const PointSamples& samples) {
   RegattaInfo& info = *report.mutable_regatta();
   FillCounts(samples.requests, info);
   info.set_duration_s(columns.span_seconds());
-  FillLatencySeries(samples, info.streaming(), info);
-  if (info.streaming()) FillTokenTimes(columns, samples, report);
-  FillCertainty(columns, samples, info);
-  if (info.has_goodput()) {
-    FillGoodput(samples.requests, columns.span_seconds(), *info.mutable_goodput());
-  }
+  const bool streamed = Streamed(columns, info);
+  FillLatencySeries(samples, streamed, info);
+  if (streamed) FillTokenTimes(columns, samples, report);
+  FillCertainty(columns, samples, streamed, info);
+  if (info.has_goodput()) FillGoodputOf(samples, columns.span_seconds(), streamed, info);
   if (info.has_energy()) FillEnergy(report);
   if (info.has_cost()) FillCost(report);
   return context;

@@ -20,6 +20,7 @@ std::string MissedFigure(const PointReport& point, double speed_tok_s, double ma
   if (info.failed_requests() > 0) {
     return absl::StrFormat("failed requests: %d", info.failed_requests());
   }
+  if (!point.has_streaming_metrics()) return "answers came whole: no token has a time";
   if (speed < speed_tok_s) {
     return absl::StrFormat("mean speed %.1f tok/s, below %g", speed, speed_tok_s);
   }
@@ -98,7 +99,7 @@ UsersAtSpeed FindUsersAtSpeed(const SweepReport& sweep, double speed_tok_s, doub
   result.set_max_ttft_ms(max_ttft_ms);
   for (const PointReport& point : sweep.points()) {
     // Users are those of a closed loop: who comes by the clock is not one of `concurrency`.
-    if (!point.has_streaming_metrics() || point.regatta().concurrency() == 0) continue;
+    if (point.regatta().concurrency() == 0) continue;
     if (point.regatta().load().request_rate() > 0) continue;
     const std::string missed = MissedCondition(point, speed_tok_s, max_ttft_ms);
     if (missed.empty()) {

@@ -7,6 +7,7 @@
 namespace regatta {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -124,6 +125,24 @@ TEST(WarningsTest, AMeanSpeedThatAFewPairsOfTokensMade) {
   point.mutable_streaming_metrics()->set_token_output_speed_tok_s(1861.8);
   EXPECT_THAT(WarningsOf(point, {}),
               ElementsAre(HasSubstr("1861.8 tok/s, is 18.6 times the 100.0")));
+}
+
+TEST(WarningsTest, AnswersThatCameWhole) {
+  PointReport point;
+  point.mutable_request_info()->set_num_requests(80);
+  point.mutable_streaming_metrics();
+  RegattaInfo& info = *point.mutable_regatta();
+  info.set_whole_answers(4);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+  info.set_whole_answers(5);
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre(AllOf(HasSubstr("of 5 of 80 requests came whole"),
+                                HasSubstr("as if they had been decoded in no time"))));
+  info.set_whole_answers(80);
+  point.clear_streaming_metrics();
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre(AllOf(HasSubstr("of 80 of 80 requests came whole"),
+                                HasSubstr("there is no TTFT, TPOT, decoding speed"))));
 }
 
 TEST(WarningsTest, AnotherLayoutWhileItWasMeasured) {

@@ -268,6 +268,23 @@ TEST(SweepCaveat, WhatWorkersDidNotTellOfTheirGpusIsNamed) {
   EXPECT_THAT(SweepCaveat(sweep), Not(HasSubstr("not known")));
 }
 
+// Tokens without times leave throughput per user, which is drawn, and said to be another figure.
+TEST(Frontier, SpeedsWithContextAreDrawnAndMarked) {
+  SweepReport sweep = SmallSweep();
+  EXPECT_THAT(SweepCaveat(sweep), Not(HasSubstr("tok/s/user")));
+  PointReport& point = *sweep.mutable_points(0);
+  point.clear_streaming_metrics();
+  point.mutable_performance()->set_output_throughput_per_user_tok_s(12.5);
+  EXPECT_EQ(PlotLinesOf(sweep)[0][0].x, 12.5);
+  EXPECT_THAT(SweepCaveat(sweep), HasSubstr("tok/s/user of c=1 is output tokens / latency"));
+  EXPECT_THAT(RenderPointLines(point), HasSubstr("12.50 tok/s/user (output tokens / latency)"));
+  for (PointReport& each : *sweep.mutable_points()) {
+    each.clear_streaming_metrics();
+    each.mutable_performance()->set_output_throughput_per_user_tok_s(12.5);
+  }
+  EXPECT_THAT(SweepCaveat(sweep), HasSubstr("tok/s/user is output tokens / latency"));
+}
+
 // A point of which every request failed.
 PointReport FailedPoint() {
   PointReport point;
