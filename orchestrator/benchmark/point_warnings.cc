@@ -19,6 +19,14 @@ constexpr double kSpeedSkew = 1.5;  // of the mean speed over the pooled one
 
 void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::string>& warnings) {
   const RegattaInfo& info = point.regatta();
+  if (info.prompt_mismatches() > 0) {
+    warnings.push_back(absl::StrFormat(
+        "of %d requests the server counts another prompt length than was sent (mean %.1f, sent "
+        "%.1f), which no template explains: it cuts prompts or miscounts, and input lengths and "
+        "total throughput are by its count",
+        info.prompt_mismatches(), point.request_info().avg_input_length(),
+        info.asked_input_length()));
+  }
   if (exact && info.length_mismatches() > 0) {
     warnings.push_back(absl::StrFormat(
         "%d requests have another output length than asked (mean %.1f, asked %.1f)%s",

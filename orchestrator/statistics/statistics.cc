@@ -25,6 +25,7 @@ namespace regatta {
 namespace {
 
 constexpr uint32_t kPeakWindowMs = 1000;
+constexpr uint32_t kTemplateTokens = 64;  // that a BOS token and a chat template may add
 
 // One entry per completed request, in the order of their ends; milliseconds and tokens.
 struct Columns {
@@ -199,6 +200,21 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   if (answered > 0) info.set_correct_fraction(Ratio(correct, answered));
 }
 
+// What the server counts of prompts whose tokens were sent.
+void FillPromptCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
+  double asked = 0;
+  uint32_t known = 0, mismatches = 0;
+  for (const RequestRecord& r : requests) {
+    if (!Completed(r) || !r.has_asked_input_tokens()) continue;
+    ++known;
+    asked += r.asked_input_tokens();
+    mismatches += r.input_tokens() < r.asked_input_tokens() ||
+                  r.input_tokens() > uint64_t{r.asked_input_tokens()} + kTemplateTokens;
+  }
+  if (known > 0) info.set_asked_input_length(asked / known);
+  info.set_prompt_mismatches(mismatches);
+}
+
 // The slowest twentieth of users; requests without a speed are as fast as the fastest.
 double P5UserSpeed(const Columns& columns) {
   std::vector<double> speeds = columns.speed;
@@ -276,6 +292,7 @@ PointReport CompletePoint(PointReport context, const PointSamples& samples) {
   FillDataset(columns, *report.mutable_dataset());
   RegattaInfo& info = *report.mutable_regatta();
   FillCounts(samples.requests, info);
+  FillPromptCounts(samples.requests, info);
   info.set_duration_s(columns.span_seconds());
   const bool streamed = Streamed(columns, info);
   FillLatencySeries(samples, streamed, info);

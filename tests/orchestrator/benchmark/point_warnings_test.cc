@@ -152,6 +152,17 @@ TEST(WarningsTest, AnotherLayoutWhileItWasMeasured) {
               ElementsAre("layout changed during the point: tp4 -> tp2-dp2"));
 }
 
+TEST(WarningsTest, PromptsThatTheServerCountsOtherwise) {
+  PointReport point;
+  point.mutable_request_info()->set_avg_input_length(7);
+  point.mutable_regatta()->set_asked_input_length(39);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+  point.mutable_regatta()->set_prompt_mismatches(12);
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre(AllOf(HasSubstr("of 12 requests the server counts another prompt length"),
+                                HasSubstr("(mean 7.0, sent 39.0)"))));
+}
+
 TEST(WarningsTest, WhyLessWasSentThanAsked) {
   PointReport point;
   RegattaInfo& info = *point.mutable_regatta();

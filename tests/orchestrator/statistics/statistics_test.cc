@@ -221,6 +221,20 @@ TEST(CompletePointTest, LengthsPreemptionsCacheAndAnswers) {
   EXPECT_DOUBLE_EQ(info.correct_fraction(), 0.5);
 }
 
+// A template adds up to 64 tokens, and nothing that serves the whole prompt takes any away.
+TEST(CompletePointTest, PromptsThatTheServerCountsOtherwise) {
+  PointSamples samples;
+  EXPECT_FALSE(CompletePoint(StreamingContext(1), samples).regatta().has_asked_input_length());
+  for (uint32_t counted : {100, 101, 164, 165, 99, 7}) {
+    samples.requests.push_back(Record(0, 50, 100, counted, 8));
+    samples.requests.back().set_asked_input_tokens(100);
+  }
+  samples.requests.push_back(Record(0, 50, 100, 7, 8));  // of text: not known
+  const PointReport report = CompletePoint(StreamingContext(1), samples);
+  EXPECT_EQ(report.regatta().prompt_mismatches(), 3u);
+  EXPECT_DOUBLE_EQ(report.regatta().asked_input_length(), 100);
+}
+
 TEST(CompletePointTest, ObjectivesPriceAndMetersGiveTheirFigures) {
   PointReport context = StreamingContext(2);
   Objective& objective = *context.mutable_regatta()->mutable_goodput()->add_objectives();
