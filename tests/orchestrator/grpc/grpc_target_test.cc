@@ -172,5 +172,16 @@ TEST(ContextTest, GpusCountAsAFigureAndDummyWeightsAreSaid) {
   EXPECT_EQ(context.regatta().device_note(), "CPU ranks, not a performance figure");
 }
 
+TEST(ContextTest, OfAServerBehindHttpNothingIsClaimed) {
+  ClusterDescription cluster;
+  cluster.add_workers()->mutable_description()->set_device_kind(kRemoteDevice);
+  const WorldInfo world = ContextOf(cluster).world_info();
+  EXPECT_EQ(world.world_size(), 1u);  // which it counts as
+  EXPECT_FALSE(world.has_tp_size());
+  EXPECT_FALSE(world.has_max_batch_size());
+  EXPECT_FALSE(world.has_scheduling_policy());
+  EXPECT_FALSE(world.has_kv_cache_percentage());
+}
+
 }  // namespace
 }  // namespace regatta

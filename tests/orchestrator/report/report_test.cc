@@ -10,9 +10,11 @@
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/report/chart_json.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/frontier_plot.h"
+#include "orchestrator/report/html_sections.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
 
@@ -283,6 +285,26 @@ TEST(Frontier, SpeedsWithContextAreDrawnAndMarked) {
     each.mutable_performance()->set_output_throughput_per_user_tok_s(12.5);
   }
   EXPECT_THAT(SweepCaveat(sweep), HasSubstr("tok/s/user is output tokens / latency"));
+}
+
+// A server behind HTTP tells neither its layout nor its limits.
+TEST(TerminalReport, WhatTheServerDoesNotTell_IsADash) {
+  ReportedRun run;
+  run.sweep = SmallSweep();
+  for (PointReport& point : *run.sweep.mutable_points()) {
+    WorldInfo& world = *point.mutable_world_info();
+    world.Clear();
+    world.set_world_size(1);
+  }
+  const std::string text = RenderTerminalReport(run.sweep.points(0));
+  for (const char* name : {"TP Size:", "EP Size:", "Max Runtime Batch Size:", "Scheduling Policy:",
+                           "KV Memory Percentage:"}) {
+    EXPECT_THAT(text, ::testing::ContainsRegex(absl::StrCat(name, " +-\n")));
+  }
+  const std::string html = FactsHtml(run.sweep);
+  EXPECT_THAT(html, HasSubstr("devices and layout of the server; it counts as 1 device"));
+  EXPECT_THAT(html, Not(HasSubstr("max batch size")));
+  EXPECT_THAT(FactsHtml(SmallSweep()), HasSubstr("3840 / 7680"));
 }
 
 // A point of which every request failed.
