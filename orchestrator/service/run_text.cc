@@ -38,6 +38,11 @@ std::string StateName(RunState state) {
   return absl::AsciiStrToLower(absl::StripPrefix(name, "RUN_"));
 }
 
+std::string NoResultsText(const RunSummary& run) {
+  if (!HasEnded(run.state())) return absl::StrCat("run ", run.id(), " has no results yet");
+  return absl::StrCat("run ", run.id(), " has no results: it is ", StateName(run.state()));
+}
+
 std::string RunsText(const ListRunsResponse& runs) {
   std::vector<TextRow> rows = {{"ID", "COMMAND", "STATE", "POINTS", "FAILED", "TOK/S", "TOK/S/USER",
                                 "CREATED", "TARGET", "LABEL"}};

@@ -120,6 +120,8 @@ TEST(ChannelTest, UrlsAreCheckedAndSilenceHasADeadline) {
   EXPECT_EQ(*AddressOfUrl("grpc://router:9000/"), "router:9000");
   for (const char* url : {"http://x:1", "grpc://x", "grpc://:80", "grpc://x:0", "grpc://x:99999"}) {
     EXPECT_THAT(std::string(AddressOfUrl(url).status().message()), HasSubstr(url));
+    EXPECT_THAT(std::string(AddressOfUrl(url, "--service").status().message()),
+                HasSubstr("--service '"));
   }
   const auto silent = Connect("127.0.0.1:1", TlsOptions(), absl::Milliseconds(200));
   EXPECT_EQ(silent.status().code(), absl::StatusCode::kUnavailable);
