@@ -94,4 +94,10 @@ absl::StatusOr<nlohmann::json> ParseJsonLine(absl::string_view line) {
       absl::StrCat("holds ", document->type_name(), ", expected one JSON object a line"));
 }
 
+std::string StringAt(const nlohmann::json& object, const char* key) {
+  if (!object.is_object()) return "";
+  const auto found = object.find(key);
+  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 }  // namespace regatta

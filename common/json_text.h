@@ -3,6 +3,7 @@
 #pragma once
 
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -15,5 +16,8 @@ absl::StatusOr<nlohmann::json> ParseJson(absl::string_view text);
 
 // The same of one line of JSON Lines, which must be an object; the error gives the column alone.
 absl::StatusOr<nlohmann::json> ParseJsonLine(absl::string_view line);
+
+// The string under `key`; "" where there is none, or `object` is no object.
+std::string StringAt(const nlohmann::json& object, const char* key);
 
 }  // namespace regatta

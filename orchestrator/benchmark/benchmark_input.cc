@@ -74,6 +74,16 @@ absl::Status CheckSessions(const BenchmarkOptions& options, const Dataset& datas
   return absl::OkStatus();
 }
 
+absl::Status CheckTurnDelay(const BenchmarkOptions& options, bool has_sessions) {
+  const LoadShapeOptions& load = options.load;
+  if (has_sessions || load.turn_delay_mean_ms + load.turn_delay_stdev_ms == 0) {
+    return absl::OkStatus();
+  }
+  return absl::InvalidArgumentError(
+      absl::StrCat(load.turn_delay_mean_ms > 0 ? "--turn-delay-mean" : "--turn-delay-stdev",
+                   " has no effect: the data set has no sessions of several turns"));
+}
+
 absl::Status PutInOrderOfTime(Dataset& dataset) {
   for (const DatasetEntry& entry : dataset.entries) {
     if (entry.timestamp_ms.has_value()) continue;
@@ -147,8 +157,12 @@ absl::StatusOr<Dataset> LoadBenchmarkDataset(const BenchmarkOptions& options, ui
   if (options.dataset.empty() && options.load.fixed_schedule) {
     return absl::InvalidArgumentError("--fixed-schedule needs --dataset with timestamps");
   }
-  if (options.dataset.empty()) return MakeSynthetic(options, requests);
+  if (options.dataset.empty()) {
+    RETURN_IF_ERROR(CheckTurnDelay(options, /*has_sessions=*/false));
+    return MakeSynthetic(options, requests);
+  }
   ASSIGN_OR_RETURN(Dataset dataset, LoadDataset(options.dataset));
+  RETURN_IF_ERROR(CheckTurnDelay(options, dataset.has_sessions()));
   RETURN_IF_ERROR(CheckSessions(options, dataset));
   RETURN_IF_ERROR(CheckTexts(options, dataset));
   if (options.load.fixed_schedule) {

@@ -294,7 +294,7 @@ absl::Status BenchmarkSession::Measure(const PlannedLoad& load,
   shape.threads = ClientThreads(options_.load, point);
   GpuMeter meter(kNvmlLibrary, facts_.gpus.ok() ? *facts_.gpus : GpuInventory());
   RemoteGpuMeter remote_meter(options_.url.empty() ? nullptr : serving_.channel);
-  ClusterMonitor monitor(serving_.channel);  // last: what it averages is the load alone
+  ClusterMonitor monitor(serving_.channel);  // last: what it watches is the load alone
   LoadResult result = Load(LabelOf(load), batch, std::move(shape), monitor, Ahead(point, after));
   PointTimeline timeline = monitor.Finish(result.start_ns, *context.mutable_regatta());
   meter.Finish(result.start_ns, *context.mutable_regatta(), timeline);

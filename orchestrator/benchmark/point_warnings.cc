@@ -14,10 +14,19 @@ namespace {
 // A 99 % quantile from the schedule that is higher by this factor and time tells of waiting.
 constexpr double kWaited = 1.1, kWaitedMs = 10;
 constexpr double kLateMs = 1;       // and by this, where the asked rate was not reached
+constexpr double kFewWhole = 0.05;  // of the requests
 constexpr double kSpeedSkew = 1.5;  // of the mean speed over the pooled one
 
 void AddLengthWarnings(const PointReport& point, bool exact, std::vector<std::string>& warnings) {
   const RegattaInfo& info = point.regatta();
+  if (info.prompt_mismatches() > 0) {
+    warnings.push_back(absl::StrFormat(
+        "of %d requests the server counts another prompt length than was sent (mean %.1f, sent "
+        "%.1f), which no template explains: it cuts prompts or miscounts, and input lengths and "
+        "total throughput are by its count",
+        info.prompt_mismatches(), point.request_info().avg_input_length(),
+        info.asked_input_length()));
+  }
   if (exact && info.length_mismatches() > 0) {
     warnings.push_back(absl::StrFormat(
         "%d requests have another output length than asked (mean %.1f, asked %.1f)%s",
@@ -93,6 +102,20 @@ void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings
   }
 }
 
+// Behind a proxy that buffers a server seems to stream nothing, or infinitely fast.
+void AddWholeWarning(const PointReport& point, std::vector<std::string>& warnings) {
+  const uint32_t whole = point.regatta().whole_answers();
+  const uint32_t requests = point.request_info().num_requests();
+  if (whole <= kFewWhole * requests) return;
+  warnings.push_back(absl::StrFormat(
+      "the answers of %d of %d requests came whole, all tokens at once (does a proxy buffer them?)"
+      ": %s",
+      whole, requests,
+      point.has_streaming_metrics()
+          ? "they count as if they had been decoded in no time"
+          : "no token has a time, so there is no TTFT, TPOT, decoding speed or goodput by them"));
+}
+
 // Answers whose tokens came together count in trtllm-bench's mean as if all were that fast.
 void AddSpeedWarning(const PointReport& point, std::vector<std::string>& warnings) {
   const double mean = point.streaming_metrics().token_output_speed_tok_s();
@@ -153,6 +176,7 @@ std::vector<std::string> WarningsOf(const PointReport& point, const PointConditi
         info.cached_prompt_fraction() * 100));
   }
   AddLoadWarning(point, warnings);
+  AddWholeWarning(point, warnings);
   AddSpeedWarning(point, warnings);
   if (!info.layout_change().empty()) {
     warnings.push_back("layout changed during the point: " + info.layout_change());

@@ -83,11 +83,12 @@ void FillMachine(const ClusterDescription& cluster, PointReport& report) {
 
 void FillWorld(const ClusterDescription& cluster, WorldInfo& world) {
   const Layout& layout = cluster.layout();
+  world.set_world_size(WorldSize(layout));
+  if (KindOf(cluster) == kRemoteDevice) return;
   world.set_tp_size(std::max(1u, layout.attention_tp()));
   world.set_pp_size(std::max(1u, layout.pp()));
   world.set_ep_size(std::max(1u, layout.expert_ep()));
   world.set_dp_size(std::max(1u, layout.copies()));
-  world.set_world_size(WorldSize(layout));
   world.set_max_batch_size(cluster.limits().max_batch_size());
   world.set_max_num_tokens(cluster.limits().max_num_tokens());
   world.set_scheduling_policy("FCFS, preemption by recomputation");

@@ -12,6 +12,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/statistics/quantiles.h"
 #include "orchestrator/statistics/repeats.h"
+#include "orchestrator/statistics/user_speed.h"
 
 namespace regatta {
 namespace {
@@ -54,8 +55,8 @@ void AddMachine(const SweepReport& sweep, const PointReport& point, Facts& facts
   }
 }
 
-// Not known where there is none: nothing was streamed, or all tokens of a request came at once.
 std::string HowSpeedIsMade(const PointReport& point) {
+  if (SpeedIsWithContext(point)) return "output tokens / latency";
   if (point.regatta().has_user_speed_tok_s()) return "pooled";
   return point.streaming_metrics().token_output_speed_tok_s() > 0 ? "mean of requests' speeds" : "";
 }

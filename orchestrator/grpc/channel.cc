@@ -16,11 +16,11 @@
 
 namespace regatta {
 
-absl::StatusOr<std::string> AddressOfUrl(const std::string& url) {
+absl::StatusOr<std::string> AddressOfUrl(const std::string& url, absl::string_view flag) {
   absl::string_view address = url;
   if (!absl::ConsumePrefix(&address, "grpc://")) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--url '", url, "' does not begin with grpc://, the protocol of the router"));
+        absl::StrCat(flag, " '", url, "' does not begin with grpc://, the protocol spoken there"));
   }
   absl::ConsumeSuffix(&address, "/");
   const size_t colon = address.rfind(':');
@@ -28,7 +28,7 @@ absl::StatusOr<std::string> AddressOfUrl(const std::string& url) {
   if (colon == absl::string_view::npos || colon == 0 ||
       !absl::SimpleAtoi(address.substr(colon + 1), &port) || port < 1 || port > 65535) {
     return absl::InvalidArgumentError(
-        absl::StrCat("--url '", url, "' is not grpc://HOST:PORT with a port in 1..65535"));
+        absl::StrCat(flag, " '", url, "' is not grpc://HOST:PORT with a port in 1..65535"));
   }
   return std::string(address);
 }

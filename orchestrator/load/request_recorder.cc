@@ -38,7 +38,9 @@ std::string Describe(const absl::Status& status) {
 void RecordLastDelta(const TokenDelta& delta, RequestRecord& record) {
   record.set_finish_reason(FinishName(delta.finish_reason()));
   if (delta.has_usage()) {
-    record.set_input_tokens(delta.usage().prompt_tokens());
+    if (delta.usage().prompt_tokens() > 0) {
+      record.set_input_tokens(delta.usage().prompt_tokens());
+    }
     record.set_cached_tokens(delta.usage().cached_tokens());
     record.set_preemptions(delta.usage().preemptions());
     record.set_server_output_tokens(delta.usage().output_tokens());
@@ -67,7 +69,10 @@ uint32_t RequestRecorder::Add(const PlannedRequest& planned, const Issue& issue)
   record.set_turn(planned.turn);
   record.set_concurrency(issue.concurrency);
   record.set_task_id(planned.entry->task_id);
-  record.set_input_tokens(planned.request.token_ids().ids_size());
+  if (planned.request.has_token_ids()) {
+    record.set_asked_input_tokens(planned.request.token_ids().ids_size());
+    record.set_input_tokens(record.asked_input_tokens());
+  }
   record.set_asked_output_tokens(planned.request.max_tokens());
   record.set_scheduled_ms(Milliseconds(issue.scheduled_ns));
   record.set_sent_ms(Milliseconds(issue.sent_ns));

@@ -7,6 +7,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "common/json_text.h"
 #include "orchestrator/openai/chunk_scanner.h"
 
 namespace regatta {
@@ -16,11 +17,6 @@ using nlohmann::json;
 
 constexpr size_t kQuotedBytes = 200;
 constexpr uint64_t kMostCounted = std::numeric_limits<uint32_t>::max();
-
-std::string StringAt(const json& object, const char* key) {
-  const auto found = object.find(key);
-  return found != object.end() && found->is_string() ? found->get<std::string>() : "";
-}
 
 uint32_t CountAt(const json& object, const char* key) {
   const auto found = object.find(key);

@@ -9,6 +9,7 @@
 #include "absl/strings/str_join.h"
 #include "orchestrator/report/known_figure.h"
 #include "orchestrator/report/point_series.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/repeats.h"
 
 namespace regatta {
@@ -109,6 +110,18 @@ std::string UnknownOfGpus(const SweepReport& sweep) {
   return energy || sweep.points().empty() ? "" : "clocks under load and energy";
 }
 
+// Figures of one name that are not of one kind.
+std::string SpeedsWithContext(const SweepReport& sweep) {
+  std::vector<std::string> loads;
+  for (const PointReport& point : sweep.points()) {
+    if (SpeedIsWithContext(point)) loads.push_back(LoadLabel(LoadOf(point.regatta())));
+  }
+  if (loads.empty()) return "";
+  const bool all = loads.size() == static_cast<size_t>(sweep.points_size());
+  return absl::StrCat("tok/s/user", all ? "" : " of ", all ? "" : absl::StrJoin(loads, ", "),
+                      " is output tokens / latency: no token has a time");
+}
+
 }  // namespace
 
 std::string SweepCaveat(const SweepReport& sweep) {
@@ -132,6 +145,9 @@ std::string SweepCaveat(const SweepReport& sweep) {
                                  " (", origin.format(), ")"));
   }
   if (failed > 0) parts.push_back(absl::StrCat(failed, " failed requests"));
+  if (std::string speeds = SpeedsWithContext(sweep); !speeds.empty()) {
+    parts.push_back(std::move(speeds));
+  }
   if (!sweep.completed()) parts.push_back("sweep not completed");
   if (sweep.insecure()) parts.push_back("plaintext gRPC off loopback");
   if (const std::string unknown = UnknownOfGpus(sweep); !unknown.empty()) {

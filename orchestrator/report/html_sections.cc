@@ -154,11 +154,16 @@ std::string LayoutFacts(const SweepReport& sweep, const PointReport& best) {
                 absl::StrCat("best output throughput: ", ArmName(best)));
   }
   const WorldInfo& world = best.world_info();
+  if (world.tp_size() == 0) {
+    return Fact("not known", absl::StrFormat("devices and layout of the server; it counts as %d %s",
+                                             world.world_size(),
+                                             world.world_size() == 1 ? "device" : "devices"));
+  }
   std::string out =
       Fact(absl::StrCat(world.world_size(), world.world_size() == 1 ? " rank" : " ranks"),
            absl::StrFormat("tp %d, pp %d, ep %d, dp %d", world.tp_size(), world.pp_size(),
                            std::max(1u, world.ep_size()), std::max(1u, world.dp_size())));
-  if (IsKnown(best, world.max_batch_size())) {
+  if (world.max_batch_size() > 0) {
     out += Fact(absl::StrFormat("%d / %d", world.max_batch_size(), world.max_num_tokens()),
                 "max batch size / max tokens of a step");
   }

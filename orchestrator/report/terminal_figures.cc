@@ -16,7 +16,8 @@ std::string LatencyRow(const char* name, const Percentiles& p) {
                          p.p99());
 }
 
-std::string Latencies(const RegattaInfo& info) {
+std::string Latencies(const PointReport& point) {
+  const RegattaInfo& info = point.regatta();
   std::string text = absl::StrFormat("%-34s %10s %10s %10s %10s\n", "-- Latencies (ms)", "AVG",
                                      "P50", "P95", "P99");
   const auto add = [&text](bool known, const char* name, const Percentiles& p) {
@@ -33,6 +34,11 @@ std::string Latencies(const RegattaInfo& info) {
   add(split, "Server: prefill", info.latency_split().prefill_ms());
   add(split, "Server: decode", info.latency_split().decode_ms());
   add(split, "Network: TTFT less the server's", info.latency_split().network_ms());
+  if (info.has_asked_input_length() &&
+      info.asked_input_length() != point.request_info().avg_input_length()) {
+    absl::StrAppendFormat(&text, "Prompt tokens: %.4f by the server's count, %.4f were sent\n",
+                          point.request_info().avg_input_length(), info.asked_input_length());
+  }
   if (gaps) absl::StrAppendFormat(&text, "Tokens per chunk: %.4f\n", info.tokens_per_message());
   return text;
 }
@@ -195,7 +201,7 @@ std::string FiguresSection(const PointReport& point) {
   const RegattaInfo& info = point.regatta();
   if (!info.has_latency_scheduled_ms() || info.imported()) return "";
   std::string text =
-      absl::StrCat("\n", kReportRule, "= MEASUREMENT DETAILS\n", kReportRule, Latencies(info));
+      absl::StrCat("\n", kReportRule, "= MEASUREMENT DETAILS\n", kReportRule, Latencies(point));
   if (info.has_steady_window()) absl::StrAppend(&text, SteadySection(point));
   if (info.has_offered()) absl::StrAppend(&text, OfferedLine(point));
   absl::StrAppend(&text, Certainty(info));

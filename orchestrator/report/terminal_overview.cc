@@ -115,10 +115,11 @@ std::string Plot(const SweepReport& sweep, bool color, int width) {
 std::string RenderPointLines(const PointReport& point) {
   const bool completed = HasCompleted(point), times = HasTokenTimes(point);
   std::string out = absl::StrFormat(
-      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user   %s p95 %s, %d requests%s%s\n",
+      "%-22s %-6s %12s tok/s/GPU %11s tok/s/user%s   %s p95 %s, %d requests%s%s\n",
       absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point)),
       LoadLabel(LoadOf(point.regatta())), Figure(completed, GpuThroughput(point), 1),
-      Figure(completed, UserSpeed(point), 2), HeadlineTtftName(point),
+      Figure(completed, UserSpeed(point), 2),
+      SpeedIsWithContext(point) ? " (output tokens / latency)" : "", HeadlineTtftName(point),
       Figure(times, HeadlineTtft(point).p95(), 1, " ms"), point.request_info().num_requests(),
       point.regatta().failed_requests() > 0
           ? absl::StrCat(", ", point.regatta().failed_requests(), " FAILED")

@@ -77,15 +77,14 @@ std::string WorldSection(const PointReport& point) {
     absl::StrAppend(&text, Line(label, 24, known ? value : "-"));
   };
   const auto known = [&](double value) { return IsKnown(point, value); };
-  add("TP Size:", known(world.tp_size()), absl::StrCat(world.tp_size()));
-  add("PP Size:", known(world.pp_size()), absl::StrCat(world.pp_size()));
-  add("EP Size:", true, ep);
+  add("TP Size:", world.tp_size() > 0, absl::StrCat(world.tp_size()));
+  add("PP Size:", world.pp_size() > 0, absl::StrCat(world.pp_size()));
+  add("EP Size:", world.tp_size() > 0, ep);
   if (world.dp_size() > 1) add("DP Size:", true, absl::StrCat(world.dp_size()));
-  add("Max Runtime Batch Size:", known(world.max_batch_size()),
-      absl::StrCat(world.max_batch_size()));
-  add("Max Runtime Tokens:", known(world.max_num_tokens()), absl::StrCat(world.max_num_tokens()));
-  add("Scheduling Policy:", known(!world.scheduling_policy().empty()), world.scheduling_policy());
-  add("KV Memory Percentage:", known(world.kv_cache_percentage()),
+  add("Max Runtime Batch Size:", world.max_batch_size() > 0, absl::StrCat(world.max_batch_size()));
+  add("Max Runtime Tokens:", world.max_num_tokens() > 0, absl::StrCat(world.max_num_tokens()));
+  add("Scheduling Policy:", !world.scheduling_policy().empty(), world.scheduling_policy());
+  add("KV Memory Percentage:", world.kv_cache_percentage() > 0,
       absl::StrFormat("%.2f%%", world.kv_cache_percentage() * 100));
   add("Issue Rate (req/sec):", known(world.issue_rate()),
       absl::StrFormat("%.4E", world.issue_rate()));

@@ -44,6 +44,7 @@ namespace fs = std::filesystem;
 constexpr int kFaultWithinLines = 50;  // of the router's log
 constexpr absl::Duration kPollEvery = absl::Milliseconds(50);
 constexpr absl::Duration kLookEvery = absl::Seconds(1);
+constexpr char kRepartitioning[] = "repartitioning";  // ClusterState.phase
 constexpr absl::Duration kSayLoadEvery = absl::Seconds(10);
 constexpr absl::Duration kServerTimeout = absl::Seconds(5);
 constexpr absl::Duration kHttpTimeout = absl::Seconds(10);
@@ -77,7 +78,7 @@ uint32_t RunningGroups(const ClusterDescription& cluster) {
 // What the router says of itself.
 struct Look {
   absl::StatusOr<ClusterDescription> cluster;
-  std::optional<absl::StatusOr<ClusterState>> load;  // when asked for
+  absl::StatusOr<ClusterState> state;
 };
 
 class Server {
@@ -100,7 +101,7 @@ class Server {
   absl::Status AwaitHttp();
   absl::Status Watch();
   void BeginLook();
-  absl::Status LookAtGroups(const absl::StatusOr<ClusterDescription>& cluster);
+  absl::Status LookAtGroups(const Look& look);
   std::string LastFault() const;
   void SayLoad(const absl::StatusOr<ClusterState>& state);
   void Drain();
@@ -218,8 +219,8 @@ absl::Status Server::Watch() {
       if (absl::Now() >= next_look) BeginLook();
     } else if (look_.wait_for(std::chrono::seconds(0)) == std::future_status::ready) {
       const Look look = look_.get();
-      RETURN_IF_ERROR(LookAtGroups(look.cluster));
-      if (look.load.has_value()) SayLoad(*look.load);
+      RETURN_IF_ERROR(LookAtGroups(look));
+      if (absl::Now() >= say_load_) SayLoad(look.state);
       next_look = absl::Now() + kLookEvery;
     }
   }
@@ -227,28 +228,24 @@ absl::Status Server::Watch() {
 }
 
 void Server::BeginLook() {
-  const bool with_load = absl::Now() >= say_load_;
-  if (with_load) say_load_ = absl::Now() + kSayLoadEvery;
-  look_ = std::async(std::launch::async, [channel = cluster_->channel(), with_load]() mutable {
-    Look look{DescribeCluster(channel, kServerTimeout), std::nullopt};
-    if (with_load) look.load = ReadClusterState(channel, kServerTimeout);
+  look_ = std::async(std::launch::async, [channel = cluster_->channel()]() mutable {
+    Look look{DescribeCluster(channel, kServerTimeout), ReadClusterState(channel, kServerTimeout)};
     channel.reset();  // A router that ends waits for its clients to leave.
     return look;
   });
 }
 
-// Says when copies of the model come and go: the router forms them again from restarted workers.
-absl::Status Server::LookAtGroups(const absl::StatusOr<ClusterDescription>& cluster) {
+// Says when copies of the model come and go: the router forms them again from restarted workers, or
+// for another layout.
+absl::Status Server::LookAtGroups(const Look& look) {
+  const absl::StatusOr<ClusterDescription>& cluster = look.cluster;
   const uint32_t running = cluster.ok() ? RunningGroups(*cluster) : 0;
   const uint32_t all = cluster.ok() ? std::max(1u, cluster->layout().copies()) : running_groups_;
   if (running != running_groups_) {
-    std::cerr << (running < all ? "! " : "  ") << running << " of " << all
-              << (all == 1 ? " copy" : " copies") << " of the model running";
-    if (running < running_groups_) {
-      std::cerr << "; workers are started again, see " << log_dir_
-                << ". The router: " << (cluster.ok() ? LastFault() : "it does not answer");
-    }
-    std::cerr << "\n";
+    const bool re_forming = look.state.ok() && look.state->phase() == kRepartitioning;
+    std::cerr << CopiesText(running, running_groups_, all, re_forming, log_dir_,
+                            cluster.ok() ? LastFault() : "it does not answer")
+              << "\n";
     running_groups_ = running;
   }
   if (running > 0) {
@@ -276,6 +273,7 @@ std::string Server::LastFault() const {
 }
 
 void Server::SayLoad(const absl::StatusOr<ClusterState>& state) {
+  say_load_ = absl::Now() + kSayLoadEvery;
   if (!state.ok()) return;
   if (load_.has_value()) std::cerr << LoadText(*load_, *state) << "\n";
   load_ = *state;

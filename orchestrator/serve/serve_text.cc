@@ -136,4 +136,17 @@ std::string LoadText(const ClusterState& before, const ClusterState& now) {
       now.waiting(), seconds > 0 ? tokens / seconds : 0, now.kv_usage() * 100, now.finished());
 }
 
+std::string CopiesText(uint32_t running, uint32_t before, uint32_t all, bool re_forming,
+                       const std::string& log_dir, const std::string& fault) {
+  const bool missing = running < all && !re_forming;
+  std::string text = absl::StrFormat("%s%d of %d %s of the model running", missing ? "! " : "  ",
+                                     running, all, all == 1 ? "copy" : "copies");
+  if (re_forming) {
+    absl::StrAppend(&text, ": the pool takes another layout");
+  } else if (running < std::min(before, all)) {  // another layout may have fewer
+    absl::StrAppend(&text, "; workers are started again, see ", log_dir, ". The router: ", fault);
+  }
+  return text;
+}
+
 }  // namespace regatta

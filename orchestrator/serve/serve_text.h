@@ -1,6 +1,7 @@
 // What `regatta serve` says: what is served, how to ask it, how busy it is.
 #pragma once
 
+#include <cstdint>
 #include <string>
 
 #include "orchestrator/serve/serve.h"
@@ -18,5 +19,10 @@ std::string ReadyText(const ServeOptions& options, const ClusterDescription& clu
 
 // "3 running, 0 waiting, 812.4 tok/s, KV cache 34 % full, 120 requests done" between two states.
 std::string LoadText(const ClusterState& before, const ClusterState& now);
+
+// "1 of 2 copies of the model running", `before` ran when last seen. Where copies were lost with
+// nobody re-forming the pool on purpose, also that `log_dir` and the router's last fault say why.
+std::string CopiesText(uint32_t running, uint32_t before, uint32_t all, bool re_forming,
+                       const std::string& log_dir, const std::string& fault);
 
 }  // namespace regatta

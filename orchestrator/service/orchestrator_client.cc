@@ -47,7 +47,7 @@ absl::Status NothingReadable(const std::string& id, absl::Duration patience) {
 }  // namespace
 
 absl::StatusOr<OrchestratorClient> OrchestratorClient::Dial(const ServiceAddress& address) {
-  ASSIGN_OR_RETURN(const std::string target, AddressOfUrl(address.url));
+  ASSIGN_OR_RETURN(const std::string target, AddressOfUrl(address.url, "--service"));
   const auto channel = Connect(target, address.tls, kServiceConnectTimeout);
   if (absl::IsUnavailable(channel.status())) {
     return absl::UnavailableError(absl::StrCat(

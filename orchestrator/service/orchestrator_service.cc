@@ -15,6 +15,7 @@
 #include "orchestrator/benchmark/run_directory.h"
 #include "orchestrator/compare/comparison.h"
 #include "orchestrator/service/run_paths.h"
+#include "orchestrator/service/run_text.h"
 
 namespace regatta {
 namespace {
@@ -147,7 +148,7 @@ absl::Status OrchestratorService::FetchRun(const grpc::ServerContext& context,
   const std::optional<std::string> directory =
       RunPaths(book_.options().state_dir, run.id()).Results();
   if (!directory.has_value()) {
-    return absl::NotFoundError(absl::StrCat("run ", run.id(), " has no results yet"));
+    return absl::NotFoundError(NoResultsText(run));
   }
   ASSIGN_OR_RETURN(const std::vector<std::string> files, FilesUnder(*directory));
   std::string buffer(kChunkBytes, '\0');
@@ -185,7 +186,7 @@ absl::StatusOr<SweepReport> OrchestratorService::ResultsOf(const RunSummary& run
   const std::optional<std::string> directory =
       RunPaths(book_.options().state_dir, run.id()).Results();
   if (directory.has_value()) return LoadResults(*directory);
-  return absl::NotFoundError(absl::StrCat("run ", run.id(), " has no results yet"));
+  return absl::NotFoundError(NoResultsText(run));
 }
 
 }  // namespace regatta

@@ -32,6 +32,11 @@ std::string StateName(RunState state) {
   return absl::AsciiStrToLower(absl::StripPrefix(name, "RUN_"));
 }
 
+std::string NoResultsText(const RunSummary& run) {
+  if (!HasEnded(run.state())) return absl::StrCat("run ", run.id(), " has no results yet");
+  return absl::StrCat("run ", run.id(), " has no results: it is ", StateName(run.state()));
+}
+
 std::string RunsText(const ListRunsResponse& runs) {
   std::vector<TextRow> rows = {{"ID", "COMMAND", "STATE", "POINTS", "FAILED", "TOK/S", "TOK/S/USER",
                                 "CREATED", "TARGET", "LABEL"}};
@@ -48,8 +53,9 @@ std::string PointText(const PointReport& point) {
   const RegattaInfo& info = point.regatta();
   return absl::StrCat(
       LoadName(LoadOf(info)), ": ", Figure(point.performance().system_output_throughput_tok_s()),
-      " tok/s, ", Figure(UserSpeed(point)), " tok/s per user, ", HeadlineTtftName(point), " p95 ",
-      Figure(HeadlineTtft(point).p95()), " ms, ", point.request_info().num_requests(),
+      " tok/s, ", Figure(UserSpeed(point)), " tok/s per user",
+      SpeedIsWithContext(point) ? " (output tokens / latency)" : "", ", ", HeadlineTtftName(point),
+      " p95 ", Figure(HeadlineTtft(point).p95()), " ms, ", point.request_info().num_requests(),
       " requests, ", point.regatta().failed_requests(), " failed");
 }
 

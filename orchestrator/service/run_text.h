@@ -10,6 +10,9 @@ namespace regatta {
 // "queued", "running", ...
 std::string StateName(RunState state);
 
+// Why there is nothing to fetch or compare of a run: not yet, or, where it has ended, never.
+std::string NoResultsText(const RunSummary& run);
+
 // A line per run, newest first, below a line of titles.
 std::string RunsText(const ListRunsResponse& runs);
 

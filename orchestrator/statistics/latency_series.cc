@@ -51,7 +51,7 @@ void FillLatencySeries(const PointSamples& samples, bool streaming, RegattaInfo&
     ttft.push_back(ScheduledTtftMs(r));
     latency.push_back(ScheduledLatencyMs(r));
     normalized.push_back(Ratio(LatencyMs(r), r.output_tokens()));
-    queue.push_back(r.queue_ms());
+    if (r.has_queue_ms()) queue.push_back(r.queue_ms());
     tokens += r.output_tokens();
     messages += r.deltas();
     untold += !r.has_server_output_tokens();
@@ -61,7 +61,7 @@ void FillLatencySeries(const PointSamples& samples, bool streaming, RegattaInfo&
   info.set_untold_token_counts(untold);
   *info.mutable_latency_scheduled_ms() = Summarize(std::move(latency));
   *info.mutable_ntpot_ms() = Summarize(std::move(normalized));
-  *info.mutable_queue_ms() = Summarize(std::move(queue));
+  if (!queue.empty()) *info.mutable_queue_ms() = Summarize(std::move(queue));
   if (!streaming) return;
   *info.mutable_ttft_scheduled_ms() = Summarize(std::move(ttft));
   info.set_tokens_per_message(Ratio(tokens, messages));

@@ -2,6 +2,7 @@
 #include "orchestrator/statistics/missed_condition.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
@@ -15,6 +16,10 @@ namespace {
 Missed MissedFigure(const PointReport& point, double speed_tok_s, double max_ttft_ms) {
   const RegattaInfo& info = point.regatta();
   if (Missed failures = MissedByFailures(point); !failures.empty()) return failures;
+  const bool asks = speed_tok_s > 0 || std::isfinite(max_ttft_ms);
+  if (asks && !point.has_streaming_metrics()) {
+    return {CONDITION_TIMES, "answers came whole: no token has a time"};
+  }
   const double speed = DecodingSpeed(point);
   if (speed < speed_tok_s) {
     return {CONDITION_SPEED,
@@ -101,6 +106,8 @@ std::string AdviceOn(Condition missed, uint32_t users) {
       return absl::StrCat("First tokens come too late: ", fewer,
                           "prompts in shorter chunks (--max-num-tokens), more GPUs for one copy "
                           "(--tp), or ask for less (--max-ttft).");
+    case CONDITION_TIMES:
+      return "Nothing streams: leave out --no-streaming, and measure without a proxy that buffers.";
     case CONDITION_RUNNING:
     case CONDITION_LENGTH:
       return "Too few ran at once: a longer run (--num-requests, --max-time-per-point), or room "

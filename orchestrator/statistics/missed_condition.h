@@ -17,12 +17,12 @@ struct Missed {
   bool empty() const { return condition == CONDITION_NONE; }
 };
 
-// The first of these conditions that the point misses: a request completed; none failed;
-// DecodingSpeed and the 5 % quantile of per-request speeds are >= speed_tok_s; the 95 % quantile of
-// TTFT is <= max_ttft_ms; and that many really ran: time-weighted running sequences, while the load
-// was offered (offered_load.h), are >= kReached x concurrency. A point that does not tell is taken
-// by its whole run; one that is too short to tell misses it. A speed of 0 and an infinite TTFT ask
-// nothing.
+// The first of these conditions that the point misses: a request completed; none failed; tokens
+// have times, where a speed or a TTFT is asked; DecodingSpeed and the 5 % quantile of per-request
+// speeds are >= speed_tok_s; the 95 % quantile of TTFT is <= max_ttft_ms; and that many really ran:
+// time-weighted running sequences, while the load was offered (offered_load.h), are >= kReached x
+// concurrency. A point that does not tell is taken by its whole run; one that is too short to tell
+// misses it. A speed of 0 and an infinite TTFT ask nothing.
 Missed MissedCondition(const PointReport& point, double speed_tok_s, double max_ttft_ms);
 
 // Those that concern every load, whatever is asked of it: a request completed, none failed.

@@ -13,17 +13,15 @@ inline constexpr double kReached = 0.95;
 // Averages running sequences over the part of a point in which its load was offered: the steady
 // window where one was found; else from the first request sent (after the ramp of the users, if
 // there is one) to the last. Users arrive before it and leave after it: neither says how many a
-// system runs at once. Where the server told of every request how long it was prefilled and decoded
-// and none was preempted, the mean is exact: those times, as far as they lie in the span, over the
-// span. Else, with t_i the times of the router's states and r_i what ran then,
-//   mean = sum r_i d_i / sum d_i,  d_i = the part of [t_i, t_i+1) within [start, end];
-// without states either, requests in flight by their records. `info` has concurrency, load and
-// steady window of the point, `timeline` the router's states. Not a mean but why (too_short):
-// without a steady window fewer than four requests of each user, or eight in all; fewer than five
-// states of the router.
+// system runs at once. The mean (server_load.h) is exact where the server told of every request;
+// else it is that of the router's states; without states either, of requests in flight. `info` has
+// concurrency, load and steady window of the point, `timeline` the router's states. Not a mean but
+// why (too_short): without a steady window fewer than four requests of each user, or eight in all;
+// fewer than five states of the router.
 OfferedLoad FindOfferedLoad(const std::vector<RequestRecord>& requests, const RegattaInfo& info,
                             const PointTimeline& timeline);
-// Sets info.offered so where the load is a closed loop of users.
+// Sets info.offered so where the load is a closed loop of users, and of any load the means over the
+// whole run beside it.
 void NoteOfferedLoad(const std::vector<RequestRecord>& requests, const PointTimeline& timeline,
                      RegattaInfo& info);
 

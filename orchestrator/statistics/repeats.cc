@@ -93,8 +93,11 @@ PointRepeats Agreement(const LoadKey& load, const Runs& runs) {
   repeats.set_failed_requests(failed);
   sound.erase(std::remove_if(sound.begin(), sound.end(), IsOutOfBlock), sound.end());
   if (sound.size() < kRunsForIntervals) return repeats;
+  const bool streamed = std::all_of(sound.begin(), sound.end(), [](const PointReport* run) {
+    return run->has_streaming_metrics();
+  });
   for (const Headline& headline : kHeadlines) {
-    if (headline.streaming && !sound[0]->has_streaming_metrics()) continue;
+    if (headline.streaming && !streamed) continue;
     std::vector<double> values;
     for (const PointReport* run : sound) values.push_back(headline.get(*run));
     const bool from_due = headline.from_due != nullptr && IsFromDue(*sound[0]);

@@ -26,6 +26,7 @@ namespace regatta {
 namespace {
 
 constexpr uint32_t kPeakWindowMs = 1000;
+constexpr uint32_t kTemplateTokens = 64;  // that a BOS token and a chat template may add
 
 // One entry per completed request, in the order of their ends; milliseconds and tokens.
 struct Columns {
@@ -203,6 +204,21 @@ void FillCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
   if (answered > 0) info.set_correct_fraction(Ratio(correct, answered));
 }
 
+// What the server counts of prompts whose tokens were sent.
+void FillPromptCounts(const std::vector<RequestRecord>& requests, RegattaInfo& info) {
+  double asked = 0;
+  uint32_t known = 0, mismatches = 0;
+  for (const RequestRecord& r : requests) {
+    if (!Completed(r) || !r.has_asked_input_tokens()) continue;
+    ++known;
+    asked += r.asked_input_tokens();
+    mismatches += r.input_tokens() < r.asked_input_tokens() ||
+                  r.input_tokens() > uint64_t{r.asked_input_tokens()} + kTemplateTokens;
+  }
+  if (known > 0) info.set_asked_input_length(asked / known);
+  info.set_prompt_mismatches(mismatches);
+}
+
 // The slowest twentieth of users; requests without a speed are as fast as the fastest.
 double P5UserSpeed(const Columns& columns) {
   std::vector<double> speeds = columns.speed;
@@ -212,7 +228,8 @@ double P5UserSpeed(const Columns& columns) {
 }
 
 // How certain the means of this one run are, and its tails.
-void FillCertainty(const Columns& columns, const PointSamples& samples, RegattaInfo& info) {
+void FillCertainty(const Columns& columns, const PointSamples& samples, bool streamed,
+                   RegattaInfo& info) {
   const auto add = [&info](const char* metric, const std::vector<double>& values) {
     const auto interval = BatchMeansInterval(metric, values);
     if (interval.has_value()) *info.add_intervals() = *interval;
@@ -230,7 +247,7 @@ void FillCertainty(const Columns& columns, const PointSamples& samples, RegattaI
   const std::vector<double>& ttft = due ? columns.ttft_due : columns.ttft;
   add(due ? "latency_scheduled_ms.average" : "avg_request_latency_ms", latency);
   certify(due ? "latency_scheduled_ms" : "latency_ms", latency);
-  if (!info.streaming()) return;
+  if (!streamed) return;
   const auto speed =
       BatchRatioInterval("user_speed_tok_s", columns.decoding.tokens, columns.decoding.seconds);
   if (speed.has_value()) *info.add_intervals() = *speed;
@@ -253,6 +270,25 @@ void FillTokenTimes(const Columns& columns, const PointSamples& samples, PointRe
   *info.mutable_steady_window() = FindSteadyWindow(samples, report.world_info().world_size());
 }
 
+// Whether tokens have times: not of most answers that came whole, whatever was asked.
+bool Streamed(const Columns& columns, RegattaInfo& info) {
+  if (!info.streaming()) return false;
+  info.set_whole_answers(columns.decoding.Whole());
+  return 2 * info.whole_answers() <= columns.decoding.tokens.size();
+}
+
+// Without times of tokens nobody can say which requests met an objective for them.
+void FillGoodputOf(const PointSamples& samples, double seconds, bool streamed, RegattaInfo& info) {
+  const auto& objectives = info.goodput().objectives();
+  const bool judged = streamed || std::all_of(objectives.begin(), objectives.end(),
+                                              [](const auto& o) { return o.metric() == "e2el"; });
+  if (judged) {
+    FillGoodput(samples.requests, seconds, *info.mutable_goodput());
+  } else {
+    info.clear_goodput();
+  }
+}
+
 }  // namespace
 
 PointReport CompletePoint(PointReport context, const PointSamples& samples) {
@@ -263,13 +299,13 @@ PointReport CompletePoint(PointReport context, const PointSamples& samples) {
   FillDataset(columns, *report.mutable_dataset());
   RegattaInfo& info = *report.mutable_regatta();
   FillCounts(samples.requests, info);
+  FillPromptCounts(samples.requests, info);
   info.set_duration_s(columns.span_seconds());
-  FillLatencySeries(samples, info.streaming(), info);
-  if (info.streaming()) FillTokenTimes(columns, samples, report);
-  FillCertainty(columns, samples, info);
-  if (info.has_goodput()) {
-    FillGoodput(samples.requests, columns.span_seconds(), *info.mutable_goodput());
-  }
+  const bool streamed = Streamed(columns, info);
+  FillLatencySeries(samples, streamed, info);
+  if (streamed) FillTokenTimes(columns, samples, report);
+  FillCertainty(columns, samples, streamed, info);
+  if (info.has_goodput()) FillGoodputOf(samples, columns.span_seconds(), streamed, info);
   if (info.has_energy()) FillEnergy(report);
   if (info.has_cost()) FillCost(report);
   return context;

@@ -23,9 +23,10 @@ namespace regatta {
 // steady window, intervals within the run, certified tails, goodput, energy and cost.
 // With the protocol "trtllm-bench" percentiles of these are that tool's (SummarizeBySample), and a
 // single token has a TPOT and a speed of 0.
-// streaming_metrics stays absent unless context.regatta().streaming(). Failed requests are counted,
-// with their messages, and enter no other figure. Requests cancelled on purpose count in what is in
-// flight and in what depends on token arrivals alone.
+// streaming_metrics, and all else that tokens' times make, stays absent unless
+// context.regatta().streaming(), and where most answers came whole (DecodingTimes::Whole). Failed
+// requests are counted, with their messages, and enter no other figure. Requests cancelled on
+// purpose count in what is in flight and in what depends on token arrivals alone.
 PointReport CompletePoint(PointReport context, const PointSamples& samples);
 
 }  // namespace regatta

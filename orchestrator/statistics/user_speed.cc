@@ -4,6 +4,11 @@
 #include <numeric>
 
 namespace regatta {
+namespace {
+
+constexpr double kFastestStepS = 20e-6;  // less than it takes to launch one on a device
+
+}  // namespace
 
 void DecodingTimes::Add(const RequestRecord& request) {
   if (request.output_tokens() < 2) return;
@@ -17,6 +22,12 @@ std::optional<double> DecodingTimes::SpeedTokS() const {
   return std::accumulate(tokens.begin(), tokens.end(), 0.0) / time_s;
 }
 
+uint32_t DecodingTimes::Whole() const {
+  uint32_t whole = 0;
+  for (size_t i = 0; i < tokens.size(); ++i) whole += seconds[i] < kFastestStepS * tokens[i];
+  return whole;
+}
+
 double DecodingSpeed(const PointReport& point) {
   return point.regatta().has_user_speed_tok_s()
              ? point.regatta().user_speed_tok_s()
@@ -26,6 +37,10 @@ double DecodingSpeed(const PointReport& point) {
 double UserSpeed(const PointReport& point) {
   return point.has_streaming_metrics() ? DecodingSpeed(point)
                                        : point.performance().output_throughput_per_user_tok_s();
+}
+
+bool SpeedIsWithContext(const PointReport& point) {
+  return !point.has_streaming_metrics() && UserSpeed(point) > 0;
 }
 
 }  // namespace regatta

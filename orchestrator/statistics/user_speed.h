@@ -1,6 +1,7 @@
 // How fast tokens come to a user.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <vector>
 
@@ -18,13 +19,17 @@ struct DecodingTimes {
   void Add(const RequestRecord& request);
   // Sum of tokens / sum of seconds; none where no time passed.
   std::optional<double> SpeedTokS() const;
+  // Requests whose tokens came faster than any model decodes: something on the way held them back.
+  uint32_t Whole() const;
 };
 
 // tok/s of decoding (RegattaInfo.user_speed_tok_s); of results that do not have it the mean of
 // per-request speeds. 0 where nothing was streamed.
 double DecodingSpeed(const PointReport& point);
 
-// The same; where nothing was streamed, throughput per user with context.
+// The same; where no token has a time, throughput per user with context.
 double UserSpeed(const PointReport& point);
+// Whether it is the latter: nothing was asked to stream, or the answers came whole.
+bool SpeedIsWithContext(const PointReport& point);
 
 }  // namespace regatta

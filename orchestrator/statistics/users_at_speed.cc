@@ -31,7 +31,7 @@ UsersAtSpeed FindUsersAtSpeed(const SweepReport& sweep, double speed_tok_s, doub
   result.set_speed_tok_s(speed_tok_s);
   result.set_max_ttft_ms(max_ttft_ms);
   for (const PointReport& point : sweep.points()) {
-    if (!point.has_streaming_metrics() || !IsClosedLoop(point.regatta())) continue;
+    if (!IsClosedLoop(point.regatta())) continue;
     std::vector<Missed> runs;
     for (const PointReport* run : RunsThatCount(sweep, point)) {
       runs.push_back(MissedCondition(*run, speed_tok_s, max_ttft_ms));

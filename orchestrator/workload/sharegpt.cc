@@ -21,17 +21,20 @@ struct Exchange {
   std::string prompt, answer;
 };
 
-std::string StringAt(const json& object, const char* key) {
-  const json value = object.is_object() ? object.value(key, json()) : json();
-  return value.is_string() ? value.get<std::string>() : "";
-}
-
 bool IsHuman(const std::string& from) { return from == "human" || from == "user"; }
 
-// Human and answer by turns, up to where that order ends.
+// The first two messages, whoever they are from, as vLLM takes them.
+std::vector<Exchange> FirstExchangeOf(const json& conversation) {
+  if (conversation.size() < 2) return {};
+  return {{StringAt(conversation[0], "value"), StringAt(conversation[1], "value")}};
+}
+
+// Human and answer by turns, from the first human on up to where that order ends.
 std::vector<Exchange> ExchangesOf(const json& conversation) {
   std::vector<Exchange> exchanges;
-  for (size_t i = 0; i + 1 < conversation.size(); i += 2) {
+  size_t first = 0;
+  while (first < conversation.size() && !IsHuman(StringAt(conversation[first], "from"))) ++first;
+  for (size_t i = first; i + 1 < conversation.size(); i += 2) {
     const json& prompt = conversation[i];
     const json& answer = conversation[i + 1];
     if (!IsHuman(StringAt(prompt, "from")) || IsHuman(StringAt(answer, "from"))) break;
@@ -49,18 +52,15 @@ class Converter {
 
   // Nothing when the conversation is left out.
   std::optional<DatasetEntry> Convert(const json& conversation) const {
-    const std::vector<Exchange> exchanges = ExchangesOf(conversation);
+    const std::vector<Exchange> exchanges =
+        options_.multi_turn ? ExchangesOf(conversation) : FirstExchangeOf(conversation);
     if (exchanges.empty()) return std::nullopt;
     DatasetEntry entry;
     entry.prompt = exchanges[0].prompt;
     entry.output_tokens = AnswerTokens(exchanges[0]);
     const uint64_t prompt_tokens = EncodePrompt(tokenizer_, entry.prompt).size();
-    if (std::min<uint64_t>(prompt_tokens, entry.output_tokens) < options_.least_tokens ||
-        prompt_tokens > options_.most_prompt_tokens ||
-        prompt_tokens + entry.output_tokens > options_.most_total_tokens) {
-      return std::nullopt;
-    }
-    for (size_t i = 1; options_.multi_turn && i < exchanges.size(); ++i) {
+    if (!IsTypical(prompt_tokens, entry.output_tokens)) return std::nullopt;
+    for (size_t i = 1; i < exchanges.size(); ++i) {
       DatasetTurn turn;
       turn.prompt = exchanges[i].prompt;
       turn.output_tokens = std::max(1u, AnswerTokens(exchanges[i]));
@@ -70,6 +70,14 @@ class Converter {
   }
 
  private:
+  // An output length that was asked for may be short.
+  bool IsTypical(uint64_t prompt_tokens, uint64_t output_tokens) const {
+    const bool long_enough = prompt_tokens >= options_.least_tokens &&
+                             (options_.output_tokens > 0 || output_tokens >= options_.least_tokens);
+    return long_enough && prompt_tokens <= options_.most_prompt_tokens &&
+           prompt_tokens + output_tokens <= options_.most_total_tokens;
+  }
+
   uint32_t AnswerTokens(const Exchange& exchange) const {
     if (options_.output_tokens > 0) return options_.output_tokens;
     return static_cast<uint32_t>(
@@ -99,10 +107,7 @@ absl::StatusOr<std::vector<DatasetEntry>> ReadShareGpt(std::istream& in, const s
   for (size_t i = 0; i < file.size(); ++i) {
     if (options.num_requests > 0 && entries.size() == options.num_requests) break;
     const json conversation = file[i].is_object() ? file[i].value("conversations", json()) : json();
-    if (!conversation.is_array()) {
-      return absl::InvalidArgumentError(
-          absl::StrCat(path, ": entry ", i, " has no list of 'conversations'"));
-    }
+    if (!conversation.is_array()) continue;
     std::optional<DatasetEntry> entry = converter.Convert(conversation);
     if (!entry) continue;
     const std::string id = StringAt(file[i], "id");

@@ -19,14 +19,16 @@ struct ShareGptOptions {
   uint32_t output_tokens = 0;  // of every answer; 0 = as many as the file's answer has
   bool multi_turn = false;     // whole conversations; else the first prompt of each
   // As `vllm bench serve --dataset-name sharegpt` leaves conversations out whose prompt or answer
-  // is too short or too long to be typical; applied to the first turn.
+  // is too short or too long to be typical; applied to the first turn. An answer whose length is
+  // set above may be short.
   uint32_t least_tokens = 4;
   uint32_t most_prompt_tokens = 1024;
   uint32_t most_total_tokens = 2048;
 };
 
-// Conversations that do not begin with a human's prompt and an answer are left out.
-// INVALID_ARGUMENT names path and entry.
+// Entries without two messages are left out. The first is the prompt and the second its answer,
+// whoever they are from; sessions begin with their first human. INVALID_ARGUMENT names the path: no
+// JSON list, or nothing is left of it.
 absl::StatusOr<std::vector<DatasetEntry>> ReadShareGpt(std::istream& in, const std::string& path,
                                                        const ShareGptOptions& options,
                                                        const Tokenizer& tokenizer);

@@ -26,6 +26,14 @@ TEST(JsonTextTest, GoodTextIsADocument) {
   EXPECT_EQ(*ParseJson("3"), nlohmann::json(3));
 }
 
+TEST(JsonTextTest, WhatIsNoStringIsEmpty) {
+  const nlohmann::json object = {{"a", "text"}, {"b", 3}};
+  EXPECT_EQ(StringAt(object, "a"), "text");
+  EXPECT_EQ(StringAt(object, "b"), "");
+  EXPECT_EQ(StringAt(object, "c"), "");
+  EXPECT_EQ(StringAt(object["b"], "a"), "");
+}
+
 TEST(JsonTextTest, ErrorsSayLineColumnAndWhatWasExpected) {
   EXPECT_THAT(ErrorOf(""), AllOf(StartsWith("not valid JSON at line 1, column 1: "),
                                  HasSubstr("unexpected end of input")));

@@ -47,6 +47,18 @@ TEST_F(BenchmarkInputTest, TheSeedDecidesTheOrderAndNothingIsLost) {
   EXPECT_NE(Order(), first);
 }
 
+TEST_F(BenchmarkInputTest, ATurnDelayNeedsTurns) {
+  options_.load.turn_delay_mean_ms = 50;
+  EXPECT_THAT(std::string(LoadBenchmarkDataset(options_, 10).status().message()),
+              HasSubstr("--turn-delay-mean has no effect: the data set has no sessions"));
+  DatasetEntry session;
+  session.input_ids = {1, 2};
+  session.output_tokens = 3;
+  session.next_turns.push_back({"", {3, 4}, 5, std::nullopt});
+  ASSERT_TRUE(WriteDataset({session}, path_).ok());
+  EXPECT_TRUE(LoadBenchmarkDataset(options_, 1).ok());
+}
+
 TEST_F(BenchmarkInputTest, TrtllmBenchsProtocolKeepsTheFilesOrderAndSendsAllOfIt) {
   options_.protocol = kTrtllmBenchProtocol;
   const std::vector<std::string> order = Order();

@@ -7,6 +7,7 @@
 namespace regatta {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -126,11 +127,40 @@ TEST(WarningsTest, AMeanSpeedThatAFewPairsOfTokensMade) {
               ElementsAre(HasSubstr("1861.8 tok/s, is 18.6 times the 100.0")));
 }
 
+TEST(WarningsTest, AnswersThatCameWhole) {
+  PointReport point;
+  point.mutable_request_info()->set_num_requests(80);
+  point.mutable_streaming_metrics();
+  RegattaInfo& info = *point.mutable_regatta();
+  info.set_whole_answers(4);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+  info.set_whole_answers(5);
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre(AllOf(HasSubstr("of 5 of 80 requests came whole"),
+                                HasSubstr("as if they had been decoded in no time"))));
+  info.set_whole_answers(80);
+  point.clear_streaming_metrics();
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre(AllOf(HasSubstr("of 80 of 80 requests came whole"),
+                                HasSubstr("there is no TTFT, TPOT, decoding speed"))));
+}
+
 TEST(WarningsTest, AnotherLayoutWhileItWasMeasured) {
   PointReport point;
   point.mutable_regatta()->set_layout_change("tp4 -> tp2-dp2");
   EXPECT_THAT(WarningsOf(point, {}),
               ElementsAre("layout changed during the point: tp4 -> tp2-dp2"));
+}
+
+TEST(WarningsTest, PromptsThatTheServerCountsOtherwise) {
+  PointReport point;
+  point.mutable_request_info()->set_avg_input_length(7);
+  point.mutable_regatta()->set_asked_input_length(39);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+  point.mutable_regatta()->set_prompt_mismatches(12);
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre(AllOf(HasSubstr("of 12 requests the server counts another prompt length"),
+                                HasSubstr("(mean 7.0, sent 39.0)"))));
 }
 
 TEST(WarningsTest, WhyLessWasSentThanAsked) {

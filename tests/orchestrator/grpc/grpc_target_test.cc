@@ -5,7 +5,6 @@
 #include <gtest/gtest.h>
 
 #include "orchestrator/cluster/cluster_client.h"
-#include "orchestrator/cluster/cluster_monitor.h"
 #include "orchestrator/grpc/channel.h"
 #include "orchestrator/grpc/null_server.h"
 #include "orchestrator/load/load_generator.h"
@@ -121,6 +120,8 @@ TEST(ChannelTest, UrlsAreCheckedAndSilenceHasADeadline) {
   EXPECT_EQ(*AddressOfUrl("grpc://router:9000/"), "router:9000");
   for (const char* url : {"http://x:1", "grpc://x", "grpc://:80", "grpc://x:0", "grpc://x:99999"}) {
     EXPECT_THAT(std::string(AddressOfUrl(url).status().message()), HasSubstr(url));
+    EXPECT_THAT(std::string(AddressOfUrl(url, "--service").status().message()),
+                HasSubstr("--service '"));
   }
   const auto silent = Connect("127.0.0.1:1", TlsOptions(), absl::Milliseconds(200));
   EXPECT_EQ(silent.status().code(), absl::StatusCode::kUnavailable);
@@ -173,25 +174,15 @@ TEST(ContextTest, GpusCountAsAFigureAndDummyWeightsAreSaid) {
   EXPECT_EQ(context.regatta().device_note(), "CPU ranks, not a performance figure");
 }
 
-TEST(StateAverageTest, WeighsByTime) {
-  const auto state = [](double seconds, uint32_t running, double kv_usage) {
-    ClusterState result;
-    result.set_time_ns(static_cast<int64_t>(seconds * 1e9));
-    result.set_running(running);
-    result.set_kv_usage(kv_usage);
-    return result;
-  };
-  StateAverage average;
-  RegattaInfo info;
-  average.Add(state(1, 4, 0.5));
-  average.Fill(info);
-  EXPECT_DOUBLE_EQ(info.mean_running(), 0);
-  average.Add(state(2, 10, 0.9));
-  average.Add(state(5, 0, 0.1));
-  average.Fill(info);
-  EXPECT_DOUBLE_EQ(info.mean_running(), (4 * 1 + 10 * 3) / 4.0);
-  EXPECT_DOUBLE_EQ(info.mean_kv_usage(), (0.5 + 0.9 * 3) / 4);
-  EXPECT_DOUBLE_EQ(info.max_kv_usage(), 0.9);
+TEST(ContextTest, OfAServerBehindHttpNothingIsClaimed) {
+  ClusterDescription cluster;
+  cluster.add_workers()->mutable_description()->set_device_kind(kRemoteDevice);
+  const WorldInfo world = ContextOf(cluster).world_info();
+  EXPECT_EQ(world.world_size(), 1u);  // which it counts as
+  EXPECT_FALSE(world.has_tp_size());
+  EXPECT_FALSE(world.has_max_batch_size());
+  EXPECT_FALSE(world.has_scheduling_policy());
+  EXPECT_FALSE(world.has_kv_cache_percentage());
 }
 
 }  // namespace

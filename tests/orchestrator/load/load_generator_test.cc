@@ -40,6 +40,7 @@ class ScriptedTarget : public Target {
   std::set<uint64_t> started;
   std::set<uint64_t> cancelled;
   std::string text = "ok";
+  uint32_t told_prompt = 4;          // tokens, by its count
   std::string why = "group fenced";  // of failures
   uint32_t running = 0;
   uint32_t peak = 0;
@@ -90,7 +91,7 @@ class ScriptedTarget : public Target {
     delta.set_count(1);
     delta.set_text(text);
     delta.set_finish_reason(FINISH_REASON_LENGTH);
-    delta.mutable_usage()->set_prompt_tokens(4);
+    delta.mutable_usage()->set_prompt_tokens(told_prompt);
     delta.mutable_usage()->set_preemptions(1);
     events.OnDelta(tag, delta, RealClock().NowNs());
     End(tag, absl::OkStatus(), events);
@@ -137,6 +138,26 @@ TEST(LoadGeneratorTest, IssuesEveryRequestOnceAndNeverExceedsTheConcurrency) {
       EXPECT_LE(record.first_token_ms(), record.last_token_ms());
     }
     EXPECT_EQ(result.samples.gaps_ms.size(), 200u);
+  }
+}
+
+// Whatever a server makes of a prompt, the record says what was sent.
+TEST(LoadGeneratorTest, WhatWasSentIsKeptBesideWhatTheServerCounts) {
+  Dataset dataset = MakeDataset(2, 5);
+  dataset.entries[1].prompt = "text, whose tokens only the server knows";
+  dataset.entries[1].input_ids.clear();
+  const std::atomic<bool> stop{false};
+  for (const uint32_t told : {7u, 0u}) {
+    ScriptedTarget target;
+    target.told_prompt = told;
+    const LoadResult result =
+        LoadGenerator(target).Run(Workload(dataset, {}).Deal(2), Concurrency(1), stop, nullptr);
+    const RequestRecord& ids = result.samples.requests[0];
+    EXPECT_EQ(ids.asked_input_tokens(), 4u);
+    EXPECT_EQ(ids.input_tokens(), told > 0 ? told : 4u);
+    const RequestRecord& text = result.samples.requests[1];
+    EXPECT_FALSE(text.has_asked_input_tokens());
+    EXPECT_EQ(text.input_tokens(), told);
   }
 }
 

@@ -10,10 +10,12 @@
 #include <fstream>
 #include <sstream>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/report/chart_json.h"
 #include "orchestrator/report/frontier.h"
 #include "orchestrator/report/frontier_plot.h"
 #include "orchestrator/report/html_page.h"
+#include "orchestrator/report/html_sections.h"
 #include "orchestrator/report/svg_chart.h"
 #include "orchestrator/report/sweep_charts.h"
 
@@ -267,6 +269,43 @@ TEST(SweepCaveat, WhatWorkersDidNotTellOfTheirGpusIsNamed) {
   environment.clear_driver();
   environment.set_devices(0, "2 x CPU on here");
   EXPECT_THAT(SweepCaveat(sweep), Not(HasSubstr("not known")));
+}
+
+// Tokens without times leave throughput per user, which is drawn, and said to be another figure.
+TEST(Frontier, SpeedsWithContextAreDrawnAndMarked) {
+  SweepReport sweep = SmallSweep();
+  EXPECT_THAT(SweepCaveat(sweep), Not(HasSubstr("tok/s/user")));
+  PointReport& point = *sweep.mutable_points(0);
+  point.clear_streaming_metrics();
+  point.mutable_performance()->set_output_throughput_per_user_tok_s(12.5);
+  EXPECT_EQ(PlotLinesOf(sweep)[0][0].x, 12.5);
+  EXPECT_THAT(SweepCaveat(sweep), HasSubstr("tok/s/user of c=1 is output tokens / latency"));
+  EXPECT_THAT(RenderPointLines(point), HasSubstr("12.50 tok/s/user (output tokens / latency)"));
+  for (PointReport& each : *sweep.mutable_points()) {
+    each.clear_streaming_metrics();
+    each.mutable_performance()->set_output_throughput_per_user_tok_s(12.5);
+  }
+  EXPECT_THAT(SweepCaveat(sweep), HasSubstr("tok/s/user is output tokens / latency"));
+}
+
+// A server behind HTTP tells neither its layout nor its limits.
+TEST(TerminalReport, WhatTheServerDoesNotTell_IsADash) {
+  ReportedRun run;
+  run.sweep = SmallSweep();
+  for (PointReport& point : *run.sweep.mutable_points()) {
+    WorldInfo& world = *point.mutable_world_info();
+    world.Clear();
+    world.set_world_size(1);
+  }
+  const std::string text = RenderTerminalReport(run.sweep.points(0));
+  for (const char* name : {"TP Size:", "EP Size:", "Max Runtime Batch Size:", "Scheduling Policy:",
+                           "KV Memory Percentage:"}) {
+    EXPECT_THAT(text, ::testing::ContainsRegex(absl::StrCat(name, " +-\n")));
+  }
+  const std::string html = FactsHtml(run.sweep);
+  EXPECT_THAT(html, HasSubstr("devices and layout of the server; it counts as 1 device"));
+  EXPECT_THAT(html, Not(HasSubstr("max batch size")));
+  EXPECT_THAT(FactsHtml(SmallSweep()), HasSubstr("3840 / 7680"));
 }
 
 // A point of which every request failed.

@@ -53,6 +53,16 @@ TEST(FiguresSectionTest, WholeRunAndSteadyWindowStandSideBySide) {
   EXPECT_THAT(RenderTerminalReport(Measured()), HasSubstr(text));
 }
 
+TEST(FiguresSectionTest, WhatATemplateAddsToPromptsIsShown) {
+  PointReport point = Measured();
+  point.mutable_request_info()->set_avg_input_length(129);
+  point.mutable_regatta()->set_asked_input_length(129);
+  EXPECT_THAT(FiguresSection(point), Not(HasSubstr("Prompt tokens")));
+  point.mutable_regatta()->set_asked_input_length(128);
+  EXPECT_THAT(FiguresSection(point),
+              HasSubstr("Prompt tokens: 129.0000 by the server's count, 128.0000 were sent\n"));
+}
+
 TEST(FiguresSectionTest, WhatWasAskedForIsShown) {
   PointReport point = Measured();
   RegattaInfo& info = *point.mutable_regatta();

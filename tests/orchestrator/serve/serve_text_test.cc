@@ -95,6 +95,19 @@ TEST(StatusLine, TextIsCutToTheTerminal) {
   EXPECT_EQ(FitColumns("abcd", 2), "");
 }
 
+TEST(ServeText, CopiesThatWereLostAreAnAlarmAndAnotherLayoutIsNone) {
+  EXPECT_EQ(
+      CopiesText(1, 2, 2, false, "logs", "group 1 is fenced: no heartbeat"),
+      "! 1 of 2 copies of the model running; workers are started again, see logs. The router: "
+      "group 1 is fenced: no heartbeat");
+  EXPECT_EQ(CopiesText(1, 0, 2, false, "logs", ""), "! 1 of 2 copies of the model running");
+  EXPECT_EQ(CopiesText(2, 1, 2, false, "logs", ""), "  2 of 2 copies of the model running");
+  // From dp2 to tp2: on the way, and there.
+  EXPECT_EQ(CopiesText(0, 2, 2, true, "logs", ""),
+            "  0 of 2 copies of the model running: the pool takes another layout");
+  EXPECT_EQ(CopiesText(1, 2, 1, false, "logs", ""), "  1 of 1 copy of the model running");
+}
+
 TEST(ServeText, LoadIsARateBetweenStates) {
   ClusterState before, now;
   before.set_time_ns(1'000'000'000);

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "orchestrator/service/run_text.h"
 #include "tests/testing/temp_dir.h"
 
 namespace regatta {
@@ -36,6 +37,11 @@ RunSummary ARun(const std::string& id, RunState state) {
   run.set_points_planned(2);
   run.set_best_output_tok_s(812.25);
   return run;
+}
+
+TEST(RunTextTest, WhatHasEndedWithoutResultsWillHaveNone) {
+  EXPECT_EQ(NoResultsText(ARun("2", RUN_QUEUED)), "run 2 has no results yet");
+  EXPECT_EQ(NoResultsText(ARun("2", RUN_CANCELLED)), "run 2 has no results: it is cancelled");
 }
 
 TEST_F(RunStoreTest, WhatIsPutIsThereAfterReopening) {

@@ -26,6 +26,7 @@ TEST(LatencySeriesTest, TheScheduleCountsTheWaitToBeSent) {
   EXPECT_DOUBLE_EQ(info.latency_scheduled_ms().maximum(), 210);
   EXPECT_DOUBLE_EQ(info.ntpot_ms().average(), 10);
   EXPECT_FALSE(info.has_latency_split());
+  EXPECT_FALSE(info.has_queue_ms());  // which no server told
 }
 
 TEST(LatencySeriesTest, TheServersTimesSplitTheLatency) {
@@ -40,6 +41,7 @@ TEST(LatencySeriesTest, TheServersTimesSplitTheLatency) {
   RegattaInfo info;
   FillLatencySeries(samples, /*streaming=*/true, info);
   EXPECT_EQ(info.latency_split().requests(), 2u);
+  EXPECT_DOUBLE_EQ(info.queue_ms().minimum(), 2);  // of those that were told
   EXPECT_DOUBLE_EQ(info.latency_split().prefill_ms().average(), 7);
   EXPECT_DOUBLE_EQ(info.latency_split().network_ms().minimum(), 1);
   EXPECT_DOUBLE_EQ(info.latency_split().network_ms().maximum(), 3);

@@ -28,12 +28,16 @@ std::vector<RequestRecord> Loop(int users, int rounds, double apart = 0) {
   return requests;
 }
 
+void TellState(double ms, uint32_t running, PointTimeline& timeline) {
+  timeline.add_router_ms(ms);
+  timeline.add_running(running);
+  timeline.add_waiting(0);
+  timeline.add_kv_usage(0);
+}
+
 // The router's states, 100 ms apart from `from_ms` on.
 void Tell(double from_ms, double to_ms, uint32_t running, PointTimeline& timeline) {
-  for (double ms = from_ms; ms < to_ms; ms += 100) {
-    timeline.add_router_ms(ms);
-    timeline.add_running(running);
-  }
+  for (double ms = from_ms; ms < to_ms; ms += 100) TellState(ms, running, timeline);
 }
 
 RegattaInfo Users(uint32_t users) {
@@ -50,8 +54,7 @@ TEST(OfferedLoadTest, RampAndDrainOfAShortPointAreNotCounted) {
   for (double ms = 0; ms < 4900; ms += 100) {
     const double come = std::min(10.0, ms / 90 + 1);
     const double gone = std::clamp((ms - 4000) / 90 + 1, 0.0, 10.0);
-    timeline.add_router_ms(ms);
-    timeline.add_running(static_cast<uint32_t>(ms < 4000 ? come : 10 - gone));
+    TellState(ms, static_cast<uint32_t>(ms < 4000 ? come : 10 - gone), timeline);
   }
   RegattaInfo info = Users(10);
   info.mutable_load()->set_concurrency_ramp_s(0.81);
@@ -109,6 +112,22 @@ TEST(OfferedLoadTest, WhatTheServerTellsOfEveryRequestIsExact) {
   EXPECT_DOUBLE_EQ(offered.mean_running(), 3.6);
   requests[5].set_preemptions(1);  // and then did not run all the time
   EXPECT_THAT(FindOfferedLoad(requests, Users(4), sparse).too_short(), HasSubstr("states"));
+}
+
+// Where the closed loop alone is judged, every load has the means of its whole run.
+TEST(OfferedLoadTest, TheWholeRunStandsBeside) {
+  std::vector<RequestRecord> requests = Loop(4, 4, 90);
+  for (RequestRecord& r : requests) {
+    r.set_prefill_ms(100);
+    r.set_decode_ms(800);
+  }
+  RegattaInfo info = Users(4);
+  NoteOfferedLoad(requests, PointTimeline(), info);
+  EXPECT_FALSE(info.has_offered());
+  EXPECT_DOUBLE_EQ(info.mean_running(), 16 * 900 / 4270.0);
+  info.mutable_load()->set_arrival("closed-loop");
+  NoteOfferedLoad(requests, PointTimeline(), info);
+  EXPECT_TRUE(info.has_offered());
 }
 
 TEST(OfferedLoadTest, WhatIsTooShortIsNotGuessed) {

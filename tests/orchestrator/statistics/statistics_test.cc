@@ -122,12 +122,31 @@ TEST(CompletePointTest, TokensThatComeAtOnceAreAmongTheFastest) {
               50 + 0.95 * 50, 1e-9);
 }
 
-TEST(CompletePointTest, NoTimeBetweenTokensGivesNoSpeed) {
+// A proxy that buffers hands over 32 tokens within the 0.1 ms that it takes to send them.
+TEST(CompletePointTest, AnswersThatCameWholeSayNothingOfTheirTokens) {
   PointSamples samples;
-  samples.requests = {Record(0, 50, 50, 8, 3)};
-  const PointReport report = CompletePoint(StreamingContext(1), samples);
-  EXPECT_FALSE(report.regatta().has_user_speed_tok_s());
-  EXPECT_EQ(report.regatta().p5_user_speed_tok_s(), 0);
+  for (int i = 0; i < 5; ++i) samples.requests.push_back(Record(0, 400, 400.1, 8, 32));
+  for (int i = 0; i < 4; ++i) samples.requests.push_back(Record(0, 50, 400, 8, 32));
+  samples.requests.push_back(Record(0, 400, 400, 8, 1));  // as whole as any single token
+  PointReport context = StreamingContext(1);
+  Objective& objective = *context.mutable_regatta()->mutable_goodput()->add_objectives();
+  objective.set_metric("tpot");
+  objective.set_limit_ms(1);
+  const PointReport whole = CompletePoint(context, samples);
+  EXPECT_EQ(whole.regatta().whole_answers(), 5u);
+  EXPECT_FALSE(whole.has_streaming_metrics());
+  EXPECT_FALSE(whole.regatta().has_user_speed_tok_s());
+  EXPECT_FALSE(whole.regatta().has_goodput());
+  EXPECT_FALSE(whole.regatta().has_icl_ms());
+  EXPECT_DOUBLE_EQ(UserSpeed(whole), whole.performance().output_throughput_per_user_tok_s());
+  EXPECT_TRUE(SpeedIsWithContext(whole));
+  objective.set_metric("e2el");  // which needs no time of a token
+  objective.set_limit_ms(400.05);
+  EXPECT_EQ(CompletePoint(context, samples).regatta().goodput().good_requests(), 5u);
+  samples.requests.push_back(Record(0, 50, 400, 8, 32));
+  const PointReport half = CompletePoint(context, samples);
+  EXPECT_TRUE(half.has_streaming_metrics());
+  EXPECT_FALSE(SpeedIsWithContext(half));
 }
 
 TEST(UserSpeedTest, ResultsWithoutItHaveTheMean) {
@@ -200,6 +219,20 @@ TEST(CompletePointTest, LengthsPreemptionsCacheAndAnswers) {
   EXPECT_DOUBLE_EQ(info.cached_prompt_fraction(), 0.5);
   EXPECT_EQ(info.answered_requests(), 2u);
   EXPECT_DOUBLE_EQ(info.correct_fraction(), 0.5);
+}
+
+// A template adds up to 64 tokens, and nothing that serves the whole prompt takes any away.
+TEST(CompletePointTest, PromptsThatTheServerCountsOtherwise) {
+  PointSamples samples;
+  EXPECT_FALSE(CompletePoint(StreamingContext(1), samples).regatta().has_asked_input_length());
+  for (uint32_t counted : {100, 101, 164, 165, 99, 7}) {
+    samples.requests.push_back(Record(0, 50, 100, counted, 8));
+    samples.requests.back().set_asked_input_tokens(100);
+  }
+  samples.requests.push_back(Record(0, 50, 100, 7, 8));  // of text: not known
+  const PointReport report = CompletePoint(StreamingContext(1), samples);
+  EXPECT_EQ(report.regatta().prompt_mismatches(), 3u);
+  EXPECT_DOUBLE_EQ(report.regatta().asked_input_length(), 100);
 }
 
 TEST(CompletePointTest, ObjectivesPriceAndMetersGiveTheirFigures) {

@@ -50,6 +50,14 @@ TEST(UsersAtSpeedTest, TheSpeedIsThePooledOne) {
             "c=2: mean speed 145.0 tok/s, below 150");
 }
 
+TEST(UsersAtSpeedTest, AnswersThatCameWholeHaveNoSpeed) {
+  SweepReport sweep;
+  AddPoint(2, 0, 0, 0, 2, sweep);
+  sweep.mutable_points(0)->clear_streaming_metrics();
+  EXPECT_EQ(FindUsersAtSpeed(sweep, 50, 2000).limited_by(),
+            "c=2: answers came whole: no token has a time");
+}
+
 TEST(UsersAtSpeedTest, RequestsThatWaitOrFailAreNoUsersServed) {
   SweepReport sweep;
   AddPoint(64, 100, 99, 50, 40, sweep);

@@ -142,7 +142,7 @@ TEST(ShareGptTest, PromptsOrWholeSessions) {
     options.multi_turn = multi_turn;
     const auto entries = ReadShareGpt(in, "s", options, **tokenizer);
     ASSERT_TRUE(entries.ok()) << entries.status();
-    ASSERT_EQ(entries->size(), 1u);  // b does not begin with a human, c is too short
+    ASSERT_EQ(entries->size(), 1u);  // b has no answer, c is too short
     const DatasetEntry& entry = entries->front();
     EXPECT_EQ(entry.task_id, "a");
     EXPECT_EQ(entry.prompt, "What is a regatta, please tell me?");
@@ -158,6 +158,33 @@ TEST(ShareGptTest, PromptsOrWholeSessions) {
   std::istringstream bad("{}");
   EXPECT_THAT(std::string(ReadShareGpt(bad, "s", {}, **tokenizer).status().message()),
               HasSubstr("s: not a JSON list"));
+}
+
+// What vLLM takes: the first two messages of whatever has two, whoever they are from.
+TEST(ShareGptTest, EntriesWithoutTwoMessagesAreLeftOutAndNothingElse) {
+  const auto tokenizer = Tokenizer::Load(REGATTA_SOURCE_DIR "/tests/models/regatta-dense");
+  ASSERT_TRUE(tokenizer.ok()) << tokenizer.status();
+  const std::string file = R"([
+    {"id": "none"}, 7, {"id": "odd", "conversations": "text"},
+    {"id": "lone", "conversations": [{"from": "human", "value": "Is anybody here to answer this?"}]},
+    {"id": "gpt", "conversations": [{"from": "gpt", "value": "Welcome to the harbour office."},
+      {"from": "human", "value": "When does the next race begin?"}, {"from": "gpt", "value": "At noon."}]}])";
+  const auto read = [&](const ShareGptOptions& options) {
+    std::istringstream in(file);
+    return ReadShareGpt(in, "s", options, **tokenizer);
+  };
+  auto entries = read({});
+  ASSERT_TRUE(entries.ok()) << entries.status();
+  ASSERT_EQ(entries->size(), 1u);
+  EXPECT_EQ(entries->front().prompt, "Welcome to the harbour office.");
+  // A session begins with its human.
+  entries = read({.multi_turn = true});
+  ASSERT_TRUE(entries.ok()) << entries.status();
+  EXPECT_EQ(entries->front().prompt, "When does the next race begin?");
+  // An asked output may be shorter than a typical answer.
+  entries = read({.output_tokens = 2});
+  ASSERT_TRUE(entries.ok()) << entries.status();
+  EXPECT_EQ(entries->front().output_tokens, 2u);
 }
 
 SyntheticOptions Synthetic(uint32_t requests) {
