@@ -182,9 +182,10 @@ TEST(ClientVerdict, IsAColumn) {
   EXPECT_THAT(page, HasSubstr("<td class=\"bad\">yes</td></tr>"));
   EXPECT_THAT(page, HasSubstr("<td>-</td></tr>")) << "of a point without a verdict";
   EXPECT_THAT(VisibleOf(Page(Warned())), Not(HasSubstr("Client-bound")));
-  EXPECT_THAT(RenderCsv(run.sweep), ContainsRegex("client_bound,on_frontier.*\n1,.*,0,[01],,0"));
-  EXPECT_THAT(RenderCsv(run.sweep), ContainsRegex("\n2,[^\n]*,1,[01],,0[^\n]*\n4,[^\n]*,,[01],,0"));
-  EXPECT_THAT(RenderMarkdown(run.sweep), ContainsRegex("\n[|] 2 [^\n]*[|] 1 [|] [01] [|]  [|] 0"));
+  const std::string csv = RenderCsv(run.sweep);
+  EXPECT_THAT(csv, ContainsRegex("client_bound,arrival.*\n1,.*,0,closed-loop,"));
+  EXPECT_THAT(csv, ContainsRegex("\n2,[^\n]*,1,closed-loop,[^\n]*\n4,[^\n]*,,closed-loop,"));
+  EXPECT_THAT(RenderMarkdown(run.sweep), ContainsRegex("\n[|] 2 [^\n]*[|] 1 [|] closed-loop [|]"));
 }
 
 }  // namespace

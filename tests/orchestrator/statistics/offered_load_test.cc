@@ -122,6 +122,7 @@ TEST(OfferedLoadTest, TheWholeRunStandsBeside) {
     r.set_decode_ms(800);
   }
   RegattaInfo info = Users(4);
+  info.mutable_load()->set_arrival("burst");
   NoteOfferedLoad(requests, PointTimeline(), info);
   EXPECT_FALSE(info.has_offered());
   EXPECT_DOUBLE_EQ(info.mean_running(), 16 * 900 / 4270.0);
