@@ -143,15 +143,15 @@ LoadKey LoadOf(const LoadShapeOptions& options, const LoadPoint& point) {
 
 LoadShape DescribeLoadShape(const LoadShapeOptions& options, const LoadPoint& point) {
   LoadShape shape;
+  // JSON has no infinity: gamma gaps of that shape are what they are, constant.
+  const bool even = options.arrival == kGamma && std::isinf(options.burstiness);
   shape.set_arrival(options.fixed_schedule           ? kTraceReplay
                     : point.request_rate <= 0        ? kClosedLoop
                     : std::isinf(point.request_rate) ? kBurst
+                    : even                           ? kConstant
                                                      : options.arrival);
-  // JSON has no infinity.
   if (std::isfinite(point.request_rate)) shape.set_request_rate(point.request_rate);
-  if (options.arrival == "gamma" && std::isfinite(options.burstiness)) {
-    shape.set_burstiness(options.burstiness);
-  }
+  if (options.arrival == kGamma && !even) shape.set_burstiness(options.burstiness);
   shape.set_ramp_up(options.ramp_up);
   shape.set_ramp_up_start_rate(options.ramp_up_start_rate);
   shape.set_concurrency_ramp_s(options.concurrency_ramp_s);

@@ -73,8 +73,8 @@ absl::StatusOr<RunDirectory> RunDirectory::Create(const std::string& root, const
                                                   const std::string& layout) {
   std::error_code error;
   fs::create_directories(root, error);
-  const std::string name =
-      absl::StrCat(CompactUtcTimestamp(), "-", Sanitized(model), "-", Sanitized(layout));
+  const std::string name = absl::StrCat(CompactUtcTimestamp(), "-", Sanitized(model),
+                                        layout.empty() ? "" : "-", Sanitized(layout));
   constexpr int kAttempts = 1000;
   for (int attempt = 1; attempt <= kAttempts && !error; ++attempt) {
     const fs::path path = fs::path(root) / (attempt == 1 ? name : absl::StrCat(name, "-", attempt));

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -11,6 +12,7 @@
 #include "orchestrator/formats/format.h"
 #include "orchestrator/formats/load_fields.h"
 #include "orchestrator/statistics/load_name.h"
+#include "orchestrator/statistics/request_times.h"
 #include "orchestrator/statistics/statistics.h"
 
 namespace regatta {
@@ -22,7 +24,9 @@ using nlohmann::ordered_json;
 
 constexpr char kSchema[] = "1.4";
 constexpr char kProfiling[] = "profiling";           // phases that are measured
+constexpr char kOurs[] = "regatta";                  // who measured
 constexpr char kFixedSchedule[] = "fixed_schedule";  // replays a trace
+constexpr char kUserCentric[] = "user_centric";      // users that pace their turns: users / rate
 
 ordered_json Single(const char* unit, double value) { return {{"unit", unit}, {"avg", value}}; }
 
@@ -115,7 +119,7 @@ std::string WriteSummary(const PointReport& point, const RequestColumns& columns
   out["input_config"] = {{"phases", ordered_json::array({PhaseOf(info)})}};
   // Fields of ours, which aiperf's models allow.
   out["regatta"] = OurLoad(info);
-  out["measured_by"] = "regatta";
+  out["measured_by"] = kOurs;
   out["model"] = point.engine().model();
   out["gpu_name"] = point.machine().name();
   out["gpu_count"] = point.world_info().world_size();
@@ -127,7 +131,8 @@ int64_t Nanoseconds(absl::Time start, double ms) {
   return absl::ToUnixNanos(start + absl::Milliseconds(ms) + absl::Nanoseconds(0.5));
 }
 
-ordered_json RecordMetrics(const RequestRecord& r) {
+// `streamed`: tokens have times.
+ordered_json RecordMetrics(const RequestRecord& r, bool streamed) {
   ordered_json out = ordered_json::object();
   if (!r.error().empty()) return out;
   const RequestColumns one = ColumnsOf({&r, 1});
@@ -135,9 +140,11 @@ ordered_json RecordMetrics(const RequestRecord& r) {
     if (!value.empty()) out[tag] = {{"value", value[0]}, {"unit", unit}};
   };
   put("request_latency", one.latency_ms, "ms");
-  put("time_to_first_token", one.ttft_ms, "ms");
-  put("inter_token_latency", one.tpot_ms, "ms");
-  put("output_token_throughput_per_user", one.speed_tok_s, "tokens/sec/user");
+  if (streamed) {
+    put("time_to_first_token", one.ttft_ms, "ms");
+    put("inter_token_latency", one.tpot_ms, "ms");
+    put("output_token_throughput_per_user", one.speed_tok_s, "tokens/sec/user");
+  }
   put("input_sequence_length", one.input_tokens, "tokens");
   put("output_sequence_length", one.output_tokens, "tokens");
   return out;
@@ -153,14 +160,16 @@ std::string WriteRecords(const PointReport& point, const std::vector<RequestReco
                         {"x_request_id", absl::StrCat("bench-", r.index())},
                         {"conversation_id", r.task_id()},
                         {"turn_index", 0},
-                        {"credit_issued_ns", Nanoseconds(start, r.scheduled_ms())},
                         {"request_start_ns", Nanoseconds(start, r.sent_ms())},
                         {"request_end_ns", Nanoseconds(start, r.last_token_ms())},
                         {"worker_id", "regatta"},
                         {"record_processor_id", "regatta"},
                         {"benchmark_phase", kProfiling},
                         {"was_cancelled", r.cancelled()}};
-    line["metrics"] = RecordMetrics(r);
+    if (r.has_scheduled_ms()) {
+      line["metadata"]["credit_issued_ns"] = Nanoseconds(start, r.scheduled_ms());
+    }
+    line["metrics"] = RecordMetrics(r, point.has_streaming_metrics());
     line["error"] = r.error().empty() ? ordered_json() : ordered_json{{"message", r.error()}};
     absl::StrAppend(&lines, line.dump(-1, ' ', false, ordered_json::error_handler_t::replace),
                     "\n");
@@ -200,24 +209,28 @@ struct LoadTerms {
 };
 
 LoadTerms TermsOfPhase(const JsonFields& phase) {
-  return {phase.TextOr("type", ""), phase.NumberOr("rate", 0), phase.CountOr("concurrency", 0),
-          phase.NumberOr("smoothness", 1)};
+  return {phase.TextOr("type", ""), phase.NumberOr("rate", 0),
+          phase.CountOr("concurrency", phase.CountOr("users", 0)), phase.NumberOr("smoothness", 1)};
 }
 
 LoadTerms TermsOfLoadgen(const JsonFields& config) {
   const JsonFields loadgen = config.Object("loadgen");
   const bool replays = config.Object("input").Flag(kFixedSchedule);
+  if (loadgen.Has("user_centric_rate")) {
+    return {kUserCentric, loadgen.Number("user_centric_rate"), loadgen.CountOr("num_users", 0)};
+  }
   const std::string mode = loadgen.TextOr("request_rate_mode", kPoisson);
   return {replays ? kFixedSchedule : loadgen.TextOr("arrival_pattern", mode),
           loadgen.NumberOr("request_rate", 0), loadgen.CountOr("concurrency", 0),
           loadgen.NumberOr("arrival_smoothness", 1)};
 }
 
-// Of the first phase that measures.
-LoadTerms TermsOf(const JsonFields& config, const nlohmann::json& phases, absl::Status& status) {
+// Of the first phase that measures. `source` names the file.
+LoadTerms TermsOf(const JsonFields& config, const nlohmann::json& phases, const std::string& source,
+                  absl::Status& status) {
   if (!phases.is_array()) return TermsOfLoadgen(config);
   for (const nlohmann::json& phase : phases) {
-    const JsonFields fields(phase, "input_config: phases", status);
+    const JsonFields fields(phase, source + ": input_config: phases", status);
     if (fields.TextOr("kind", fields.TextOr("name", "")) != "warmup") return TermsOfPhase(fields);
   }
   return {};
@@ -225,13 +238,14 @@ LoadTerms TermsOf(const JsonFields& config, const nlohmann::json& phases, absl::
 
 // Where releases keep it: phases, or an older load generator's options; a sweep's variation stands
 // above them.
-LoadTerms ReadTerms(const JsonFields& fields, const nlohmann::json& value, absl::Status& status) {
+LoadTerms ReadTerms(const JsonFields& fields, const nlohmann::json& value,
+                    const std::string& source, absl::Status& status) {
   LoadTerms terms;
   const auto config = value.find("input_config");
   if (config != value.end() && config->is_object()) {
     const auto phases = config->find("phases");
     terms = TermsOf(fields.Object("input_config"),
-                    phases == config->end() ? nlohmann::json() : *phases, status);
+                    phases == config->end() ? nlohmann::json() : *phases, source, status);
   }
   const JsonFields varied = fields.Object("run_info").Object("variation_values");
   for (const char* key : {"concurrency", "phases.profiling.concurrency"}) {
@@ -244,9 +258,14 @@ LoadTerms ReadTerms(const JsonFields& fields, const nlohmann::json& value, absl:
 }
 
 void ReadLoad(const JsonFields& fields, const nlohmann::json& value, absl::Status& status,
-              RegattaInfo& info) {
+              ImportDraft& draft, ImportedPoint& point) {
+  RegattaInfo& info = *point.report.mutable_regatta();
   if (ReadOurLoad(fields, info)) return;
-  const LoadTerms terms = ReadTerms(fields, value, status);
+  const LoadTerms terms = ReadTerms(fields, value, point.source, status);
+  if (terms.type == kUserCentric) {
+    draft.notes.insert(
+        "user_centric users pace their turns: read as their rate, at most all at once");
+  }
   info.set_concurrency(terms.concurrency);
   LoadShape& load = *info.mutable_load();
   load.set_request_rate(terms.rate);
@@ -321,8 +340,12 @@ absl::Status ReadRecord(const Document& document, std::vector<RequestRecord>& re
   r.set_task_id(metadata.TextOr("conversation_id", ""));
   const double sent = metadata.Number("request_start_ns") / 1e6;
   r.set_sent_ms(sent);
-  r.set_scheduled_ms(metadata.NumberOr("credit_issued_ns", sent * 1e6) / 1e6);
-  r.set_last_token_ms(sent + metric("request_latency"));
+  const std::optional<double> due_ns = metadata.MaybeNumber("credit_issued_ns");
+  if (due_ns.has_value()) r.set_scheduled_ms(*due_ns / 1e6);
+  // Of one that was cancelled or failed there is its end alone.
+  const double end = metadata.NumberOr("request_end_ns", sent * 1e6) / 1e6;
+  const double took = std::max(0.0, end - sent);
+  r.set_last_token_ms(sent + metrics.Object("request_latency").NumberOr("value", took));
   if (metric("time_to_first_token") > 0) r.set_first_token_ms(sent + metric("time_to_first_token"));
   r.set_input_tokens(std::min(metric("input_sequence_length"), 4e9));
   r.set_output_tokens(std::min(metric("output_sequence_length"), 4e9));
@@ -336,21 +359,31 @@ absl::Status ReadRecord(const Document& document, std::vector<RequestRecord>& re
   return status;
 }
 
-// Times from the first request on.
+// Times from when the first request was due.
 void Rebase(std::vector<RequestRecord>& requests) {
-  const auto by_sent = [](const auto& a, const auto& b) { return a.sent_ms() < b.sent_ms(); };
-  const double origin = std::min_element(requests.begin(), requests.end(), by_sent)->sent_ms();
+  double origin = requests.front().sent_ms();
+  for (const RequestRecord& r : requests) origin = std::min({origin, r.sent_ms(), DueMs(r)});
   for (RequestRecord& r : requests) {
-    r.set_scheduled_ms(std::max(0.0, r.scheduled_ms() - origin));
+    if (r.has_scheduled_ms()) r.set_scheduled_ms(r.scheduled_ms() - origin);
     r.set_sent_ms(r.sent_ms() - origin);
     if (r.first_token_ms() > 0) r.set_first_token_ms(r.first_token_ms() - origin);
     r.set_last_token_ms(r.last_token_ms() - origin);
   }
 }
 
+// Their credit is issued when a place is free: under a limit it does not say when a request was
+// due. In ours it is when it was due.
+void KeepSchedule(const JsonFields& summary, const RegattaInfo& info,
+                  std::vector<RequestRecord>& requests) {
+  const bool waited = HasSchedule(LoadOf(info)) && info.concurrency() > 0;
+  if (!waited || summary.TextOr("measured_by", "") == kOurs) return;
+  for (RequestRecord& r : requests) r.clear_scheduled_ms();
+}
+
 // The summary of one folder, its records, or both.
 absl::Status ReadRun(const std::vector<const Document*>& documents, ImportDraft& draft) {
   ImportedPoint point;
+  point.source = documents[0]->source;
   const Document* summary = nullptr;
   for (const Document* document : documents) {
     if (IsRecord(document->value)) {
@@ -364,10 +397,11 @@ absl::Status ReadRun(const std::vector<const Document*>& documents, ImportDraft&
   const nlohmann::json none = nlohmann::json::object();
   const nlohmann::json& value = summary != nullptr ? summary->value : none;
   const JsonFields fields(value, documents[0]->source, status);
-  ReadLoad(fields, value, status, *point.report.mutable_regatta());
+  ReadLoad(fields, value, status, draft, point);
   if (!point.requests.empty()) {
+    KeepSchedule(fields, point.report.regatta(), point.requests);
     Rebase(point.requests);
-    point.report.mutable_regatta()->set_streaming(true);
+    point.report.mutable_regatta()->set_streaming(HasTokenTimes(point.requests));
     point.report = CompletePoint(std::move(point.report), {point.requests, {}});
   }
   if (summary != nullptr) ReadSummary(fields, point.report);

@@ -29,6 +29,7 @@ struct ImportedPoint {
   PointReport report;
   std::vector<RequestRecord> requests;  // empty when the format has none
   uint32_t likely_users = 0;            // of a closed loop, where neither file nor caller says
+  std::string source;                   // names what it was read from in errors
 };
 
 // What has been read so far.

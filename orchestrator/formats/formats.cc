@@ -136,7 +136,7 @@ absl::StatusOr<const Format*> Recognize(const std::vector<Document>& documents) 
   return found;
 }
 
-// As our own layouts are named (common/layout.h).
+// As our own layouts are named (common/layout.h); empty where no size is told.
 std::string SizesName(const WorldInfo& world) {
   std::vector<std::string> parts;
   for (const auto& [name, size] : {std::pair("tp", world.tp_size()),
@@ -145,7 +145,8 @@ std::string SizesName(const WorldInfo& world) {
                                    {"dp", world.dp_size()}}) {
     if (size > 1) parts.push_back(absl::StrCat(name, size));
   }
-  return parts.empty() ? "tp1" : absl::StrJoin(parts, "-");
+  if (parts.empty() && world.tp_size() > 0) return "tp1";
+  return absl::StrJoin(parts, "-");
 }
 
 // When requests were sent is what the file says, else what the caller says.
@@ -161,10 +162,15 @@ absl::Status SettleLoad(uint32_t asked, ImportDraft& draft, ImportedPoint& point
   }
   if (!KnowsLoad(info)) {
     return absl::InvalidArgumentError(
-        "a point does not say its concurrency, nor a rate of requests: give --concurrency, or, of "
-        "aiperf, its folder: profile_export_aiperf.json says both");
+        absl::StrCat(point.source,
+                     ": does not say its concurrency, nor a rate of requests: give --concurrency, "
+                     "or, of aiperf, its folder: profile_export_aiperf.json says both"));
   }
   info.mutable_load()->set_arrival(ArrivalOf(info));
+  if (HasSchedule(LoadOf(info)) && !info.has_latency_scheduled_ms()) {
+    draft.notes.insert(
+        "latencies are from when requests were sent: when they were due is not told");
+  }
   for (RequestRecord& record : point.requests) record.set_concurrency(info.concurrency());
   return absl::OkStatus();
 }
@@ -182,7 +188,7 @@ absl::Status Finish(const ImportOptions& options, ImportDraft& draft, ImportedPo
   }
   RegattaInfo& info = *report.mutable_regatta();
   RETURN_IF_ERROR(SettleLoad(options.concurrency, draft, point));
-  info.set_layout(SizesName(world));
+  if (info.layout().empty()) info.set_layout(SizesName(world));
   info.set_performance_figure(true);
   Performance& performance = *report.mutable_performance();
   performance.set_output_throughput_per_gpu_tok_s(performance.system_output_throughput_tok_s() /

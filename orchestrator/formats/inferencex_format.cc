@@ -197,6 +197,7 @@ absl::Status ReadRow(const Document& document, ImportDraft& draft) {
   absl::Status status;
   const JsonFields row(document.value, document.source, status);
   ImportedPoint point;
+  point.source = document.source;
   ReadConfiguration(row, point.report);
   ReadRequests(row, point.report, draft);
   ReadLengths(row, point.report, draft);

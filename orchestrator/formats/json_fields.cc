@@ -212,6 +212,11 @@ std::vector<std::string> JsonFields::Texts(absl::string_view key) const {
   return texts;
 }
 
+void JsonFields::Refuse(absl::string_view key, absl::string_view must) const {
+  const json* value = Find(key);
+  Complain(key, value == nullptr ? json() : *value, must);
+}
+
 JsonFields JsonFields::Object(absl::string_view key) const {
   const json* value = Find(key);
   return JsonFields(value == nullptr ? EmptyObject() : *value, absl::StrCat(where_, ": ", key),

@@ -56,6 +56,8 @@ class JsonFields {
   // Empty when missing; a null element reads as NaN.
   std::vector<double> Numbers(absl::string_view key) const;
   std::vector<std::string> Texts(absl::string_view key) const;
+  // Of a value that was read and contradicts others: the problem is that it must be `must`.
+  void Refuse(absl::string_view key, absl::string_view must) const;
   // Fields of an object within; without any when it is missing.
   JsonFields Object(absl::string_view key) const;
 

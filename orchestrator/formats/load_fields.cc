@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/statistics/load_name.h"
 
@@ -14,6 +15,7 @@ nlohmann::ordered_json OurLoad(const RegattaInfo& info) {
   load.set_arrival(ArrivalOf(info));
   return {{"concurrency", info.concurrency()},
           {"protocol", info.protocol()},
+          {"layout", info.layout()},
           {"load", nlohmann::ordered_json::parse(ToJson(load))}};
 }
 
@@ -22,6 +24,7 @@ bool ReadOurLoad(const JsonFields& file, RegattaInfo& info) {
   if (!ours.Has("load")) return false;
   info.set_concurrency(ours.CountOr("concurrency", 0));
   info.set_protocol(ours.TextOr("protocol", ""));
+  info.set_layout(ours.TextOr("layout", ""));
   const JsonFields fields = ours.Object("load");
   LoadShape& load = *info.mutable_load();
   load.set_arrival(fields.WordOr("arrival", "", kArrivals));
@@ -33,7 +36,20 @@ bool ReadOurLoad(const JsonFields& file, RegattaInfo& info) {
   load.set_replay_speedup(fields.NumberOr("replay_speedup", 0));
   load.set_cancellation_rate(fields.NumberOr("cancellation_rate", 0));
   load.set_cancellation_delay_s(fields.NumberOr("cancellation_delay_s", 0));
+  CheckArrival(fields, load);
   return true;
+}
+
+void CheckArrival(const JsonFields& fields, const LoadShape& load) {
+  const std::string& arrival = load.arrival();
+  const bool rate = load.request_rate() > 0;
+  if (rate && (arrival == kClosedLoop || arrival == kBurst)) {
+    fields.Refuse("arrival", absl::StrCat("constant, poisson, gamma or trace beside a rate of ",
+                                          load.request_rate()));
+  }
+  if (!rate && (arrival == kConstant || arrival == kPoisson || arrival == kGamma)) {
+    fields.Refuse("arrival", "closed-loop, burst or trace, as there is no rate");
+  }
 }
 
 void SetGaps(double shape, LoadShape& load) {
@@ -42,11 +58,10 @@ void SetGaps(double shape, LoadShape& load) {
   if (load.arrival() == kGamma) load.set_burstiness(shape);
 }
 
-double ShapeOfGaps(const LoadShape& load) {
-  constexpr double kEven = std::numeric_limits<double>::infinity();
-  if (load.arrival() == kConstant) return kEven;
+std::optional<double> ShapeOfGaps(const LoadShape& load) {
+  if (load.arrival() == kConstant) return std::numeric_limits<double>::infinity();
   if (load.arrival() != kGamma) return 1;
-  return load.burstiness() > 0 ? load.burstiness() : kEven;  // an infinite one is not on record
+  return load.burstiness() > 0 ? std::optional(load.burstiness()) : std::nullopt;
 }
 
 void SetUsers(uint32_t concurrency, RegattaInfo& info) {

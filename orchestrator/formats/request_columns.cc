@@ -21,6 +21,11 @@ std::vector<RequestRecord> RequestsOf(const StoredRun& run, const PointReport& p
   return requests;
 }
 
+bool HasTokenTimes(absl::Span<const RequestRecord> requests) {
+  return std::any_of(requests.begin(), requests.end(),
+                     [](const RequestRecord& r) { return r.first_token_ms() > 0; });
+}
+
 RequestColumns ColumnsOf(absl::Span<const RequestRecord> requests) {
   RequestColumns columns;
   for (const RequestRecord& r : requests) {

@@ -17,6 +17,9 @@ struct StoredRun {
 // tell them apart.
 std::vector<RequestRecord> RequestsOf(const StoredRun& run, const PointReport& point);
 
+// Whether any of them has a time of its first token: not those of a run without streaming.
+bool HasTokenTimes(absl::Span<const RequestRecord> requests);
+
 // One entry per completed request, in the order given; TPOT and speed only of requests with two
 // tokens or more. Milliseconds, tokens and tokens per second; formulas as in statistics.h.
 struct RequestColumns {

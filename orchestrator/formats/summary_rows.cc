@@ -9,6 +9,7 @@
 #include "absl/strings/strip.h"
 #include "common/status_macros.h"
 #include "common/text/utf8.h"
+#include "orchestrator/formats/load_fields.h"
 #include "orchestrator/statistics/load_name.h"
 
 namespace regatta {
@@ -28,24 +29,34 @@ json ValueOf(const std::string& column, const std::string& cell) {
   return cell;
 }
 
-// "tp2-ep2" or "dp2": sizes that are not named are one.
+// "tp2-ep2" or "dp2"; 0 of a size that is not named.
 uint32_t SizeIn(const std::string& layout, absl::string_view name) {
   for (absl::string_view part : absl::StrSplit(layout, '-')) {
     uint32_t size = 0;
     if (absl::ConsumePrefix(&part, name) && absl::SimpleAtoi(part, &size)) return size;
   }
-  return 1;
+  return 0;
 }
 
+// Sizes beside one that is named are one; of a server elsewhere none is.
 void ReadLayout(const JsonFields& fields, PointReport& point) {
   const std::string layout = fields.TextOr("layout", "");
+  point.mutable_regatta()->set_layout(layout);
+  const uint32_t tp = SizeIn(layout, "tp"), pp = SizeIn(layout, "pp"), ep = SizeIn(layout, "ep"),
+                 dp = SizeIn(layout, "dp");
+  const uint32_t least = std::max({tp, pp, ep, dp}) > 0 ? 1 : 0;
   WorldInfo& world = *point.mutable_world_info();
-  world.set_tp_size(SizeIn(layout, "tp"));
-  world.set_pp_size(SizeIn(layout, "pp"));
-  world.set_ep_size(SizeIn(layout, "ep"));
-  world.set_dp_size(SizeIn(layout, "dp"));
+  world.set_tp_size(std::max(tp, least));
+  world.set_pp_size(std::max(pp, least));
+  world.set_ep_size(std::max(ep, least));
+  world.set_dp_size(std::max(dp, least));
   world.set_world_size(GpusOf(fields.NumberOr("output_throughput_tok_s", 0),
                               fields.NumberOr("output_throughput_per_gpu_tok_s", 0)));
+}
+
+bool TellsQuantiles(const JsonFields& fields, const std::string& name) {
+  return fields.Has(name + "_p50_ms") || fields.Has(name + "_p95_ms") ||
+         fields.Has(name + "_p99_ms");
 }
 
 Percentiles ReadQuantiles(const JsonFields& fields, const std::string& name) {
@@ -59,11 +70,13 @@ Percentiles ReadQuantiles(const JsonFields& fields, const std::string& name) {
 // Tables of older runs do not have them; those of newer ones where requests were due by a schedule,
 // which is a trace's where it has no rate.
 void ReadScheduled(const JsonFields& fields, RegattaInfo& info) {
-  if (!fields.Has("latency_scheduled_p50_ms")) return;
-  *info.mutable_latency_scheduled_ms() = ReadQuantiles(fields, "latency_scheduled");
-  if (fields.Has("ttft_scheduled_p50_ms")) {
-    *info.mutable_ttft_scheduled_ms() = ReadQuantiles(fields, "ttft_scheduled");
+  const bool ttft = TellsQuantiles(fields, "ttft_scheduled");
+  if (!ttft && !TellsQuantiles(fields, "latency_scheduled")) return;
+  if (info.load().arrival() == kClosedLoop || info.load().arrival() == kBurst) {
+    fields.Refuse("arrival", "one with a schedule, as there are latencies from when due");
   }
+  *info.mutable_latency_scheduled_ms() = ReadQuantiles(fields, "latency_scheduled");
+  if (ttft) *info.mutable_ttft_scheduled_ms() = ReadQuantiles(fields, "ttft_scheduled");
   if (info.load().request_rate() == 0) info.mutable_load()->set_arrival(kTraceReplay);
 }
 
@@ -79,13 +92,20 @@ void ReadCounts(const JsonFields& fields, PointReport& point) {
       std::min(1.0 * completed + info.failed_requests() + info.cancelled_requests(), 4e9));
 }
 
-// Tables of older runs do not say how requests arrived.
-void ReadLoad(const JsonFields& fields, RegattaInfo& info) {
+// Tables of older runs do not say how requests arrived; none says all of it.
+void ReadLoad(const JsonFields& fields, RegattaInfo& info, ImportDraft& draft) {
   info.set_concurrency(fields.CountOr("concurrency", 0));
   LoadShape& load = *info.mutable_load();
   load.set_arrival(fields.WordOr("arrival", "", kArrivals));
   load.set_request_rate(fields.NumberOr("request_rate_req_s", 0));
   load.set_replay_speedup(fields.NumberOr("replay_speedup", 0));
+  CheckArrival(fields, load);
+  if (load.arrival() == kGamma)
+    draft.notes.insert("a summary does not tell the shape of gamma gaps");
+  if (load.request_rate() > 0) {
+    draft.notes.insert(
+        "a summary does not tell a ramp: a rate may be the one that a ramp ended at");
+  }
 }
 
 absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
@@ -104,7 +124,7 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   performance.set_system_output_throughput_tok_s(fields.Number("output_throughput_tok_s"));
   *performance.mutable_request_latency_percentiles_ms() = ReadQuantiles(fields, "latency");
   RegattaInfo& info = *point.mutable_regatta();
-  ReadLoad(fields, info);
+  ReadLoad(fields, info, draft);
   ReadScheduled(fields, info);
   if (fields.Has("client_bound")) {
     info.mutable_client()->set_bound(fields.NumberOr("client_bound", 0) != 0);
@@ -118,7 +138,7 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
     *streaming.mutable_ttft_percentiles() = ReadQuantiles(fields, "ttft");
     *streaming.mutable_tpot_percentiles() = ReadQuantiles(fields, "tpot");
   }
-  draft.points.push_back({std::move(point), {}});
+  draft.points.push_back({.report = std::move(point), .source = document.source});
   return status;
 }
 

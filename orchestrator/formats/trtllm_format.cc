@@ -123,6 +123,7 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   absl::Status status;
   const JsonFields fields(document.value, document.source, status);
   ImportedPoint point;
+  point.source = document.source;
   ReadContext(fields, point.report);
   ReadPerformance(fields.Object("performance"), *point.report.mutable_performance());
   RegattaInfo& info = *point.report.mutable_regatta();

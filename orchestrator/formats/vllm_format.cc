@@ -2,6 +2,7 @@
 // the requests. Names, units and order: vllm/benchmarks/serve.py.
 #include <algorithm>
 #include <cmath>
+#include <optional>
 
 #include "absl/strings/str_cat.h"
 #include "common/status_macros.h"
@@ -34,28 +35,33 @@ void WriteMetric(const std::string& metric, const std::vector<double>& samples,
 
 constexpr char kCancelled[] = "cancelled by the client";  // in place of an error
 
-// Seconds; a request that failed has zeros and its error, as there.
-void WriteDetails(const std::vector<RequestRecord>& requests, ordered_json& out) {
-  for (const char* key : {"input_lens", "output_lens", "ttfts", "latencies", "start_times",
-                          "queue_times", "errors"}) {
+// Seconds; a request that failed has zeros and its error, as there. `streamed`: tokens have times.
+void WriteDetails(const std::vector<RequestRecord>& requests, bool streamed, ordered_json& out) {
+  for (const char* key :
+       {"input_lens", "output_lens", "ttfts", "latencies", "start_times", "errors"}) {
     out[key] = ordered_json::array();
   }
   for (const RequestRecord& r : requests) {
     const bool done = Completed(r);
-    const bool streamed = done && r.first_token_ms() > 0;
     out["input_lens"].push_back(r.input_tokens());
     out["output_lens"].push_back(done ? r.output_tokens() : 0);
-    out["ttfts"].push_back(streamed ? TtftMs(r) / 1e3 : 0.0);
-    out["latencies"].push_back(done ? LatencyMs(r) / 1e3 : 0.0);
+    out["ttfts"].push_back(streamed && done && r.first_token_ms() > 0 ? TtftMs(r) / 1e3 : 0.0);
+    out["latencies"].push_back(r.error().empty() ? std::max(0.0, LatencyMs(r)) / 1e3 : 0.0);
     out["start_times"].push_back(r.sent_ms() / 1e3);
-    out["queue_times"].push_back(std::max(0.0, r.sent_ms() - r.scheduled_ms()) / 1e3);
     out["errors"].push_back(r.cancelled() ? kCancelled : r.error());
+  }
+  if (!KnowsSchedule(requests)) return;
+  out["queue_times"] = ordered_json::array();
+  for (const RequestRecord& r : requests) {
+    out["queue_times"].push_back(std::max(0.0, r.sent_ms() - r.scheduled_ms()) / 1e3);
   }
 }
 
-// "inf" is a figure of theirs that JSON has no number for.
-ordered_json OrInf(double figure) {
-  return std::isinf(figure) ? ordered_json("inf") : ordered_json(figure);
+// "inf" is a figure of theirs that JSON has no number for; null stands for one that is not known.
+ordered_json Burstiness(const LoadShape& load) {
+  const std::optional<double> shape = ShapeOfGaps(load);
+  if (!shape.has_value()) return ordered_json();
+  return std::isinf(*shape) ? ordered_json("inf") : ordered_json(*shape);
 }
 
 // A ramp's rates stand apart, and the rate is "inf" then. Of a trace they say neither rate nor
@@ -65,7 +71,7 @@ void WriteLoad(const RegattaInfo& info, ordered_json& out) {
   const bool ramps = !load.ramp_up().empty(), replays = load.arrival() == kTraceReplay;
   const bool gaps = load.request_rate() > 0 && !ramps;
   out["request_rate"] = replays ? ordered_json() : gaps ? ordered_json(load.request_rate()) : "inf";
-  out["burstiness"] = replays ? ordered_json() : OrInf(ShapeOfGaps(load));
+  out["burstiness"] = replays ? ordered_json() : Burstiness(load);
   const uint32_t most = info.concurrency();
   out["max_concurrency"] = most > 0 ? ordered_json(most) : ordered_json();
   if (ramps) {
@@ -110,7 +116,7 @@ std::string WritePoint(const StoredRun& run, const PointReport& point) {
   ordered_json out;
   WriteTraffic(point, out);
   WriteThroughput(point, out);
-  if (!requests.empty()) WriteDetails(requests, out);
+  if (!requests.empty()) WriteDetails(requests, point.has_streaming_metrics(), out);
   if (point.has_streaming_metrics()) {
     const StreamingMetrics& metrics = point.streaming_metrics();
     WriteMetric("ttft", columns.ttft_ms, metrics.ttft_percentiles(), out);
@@ -148,15 +154,16 @@ absl::StatusOr<std::vector<RequestRecord>> ReadDetails(const JsonFields& fields,
                             queue = fields.Numbers("queue_times");
   const std::vector<std::string> errors = fields.Texts("errors");
   if (output.empty() || latency.empty() || start.empty()) return std::vector<RequestRecord>();
-  for (const size_t size : {input.size(), ttft.size(), latency.size(), start.size()}) {
+  const bool due_told = fields.Has("queue_times");  // older files do not have them
+  const size_t waits = due_told ? queue.size() : output.size();
+  for (const size_t size : {input.size(), ttft.size(), latency.size(), start.size(), waits}) {
     if (size == output.size()) continue;
     return absl::InvalidArgumentError(absl::StrCat(document.source,
                                                    ": an array of the requests has ", size,
                                                    " elements, 'output_lens' has ", output.size()));
   }
-  // Older files do not say how long a request waited for a place before it started.
   std::vector<double> due = start;
-  for (size_t i = 0; i < std::min(due.size(), queue.size()); ++i) due[i] -= queue[i];
+  for (size_t i = 0; i < queue.size(); ++i) due[i] -= queue[i];
   const double origin = *std::min_element(due.begin(), due.end());
   std::vector<RequestRecord> requests(output.size());
   for (size_t i = 0; i < requests.size(); ++i) {
@@ -169,7 +176,7 @@ absl::StatusOr<std::vector<RequestRecord>> ReadDetails(const JsonFields& fields,
     r.set_input_tokens(std::min(input[i], 4e9));
     r.set_output_tokens(std::min(output[i], 4e9));
     r.set_asked_output_tokens(r.output_tokens());
-    r.set_scheduled_ms((due[i] - origin) * 1e3);
+    if (due_told) r.set_scheduled_ms((due[i] - origin) * 1e3);
     r.set_sent_ms((start[i] - origin) * 1e3);
     if (ttft[i] > 0) r.set_first_token_ms(r.sent_ms() + ttft[i] * 1e3);
     r.set_last_token_ms(r.sent_ms() + latency[i] * 1e3);
@@ -225,7 +232,6 @@ void ReadTraffic(const JsonFields& fields, PointReport& point) {
   info.set_failed_requests(fields.CountOr("failed", 0));
   info.set_issued_requests(fields.CountOr("num_prompts", 0));
   info.set_started_utc(fields.TextOr("date", ""));
-  info.set_streaming(true);
 }
 
 void ReadFigures(const JsonFields& fields, PointReport& point, ImportDraft& draft) {
@@ -243,6 +249,7 @@ void ReadFigures(const JsonFields& fields, PointReport& point, ImportDraft& draf
   ReadMetric(fields, "e2el", *performance.mutable_request_latency_percentiles_ms());
   performance.set_avg_request_latency_ms(performance.request_latency_percentiles_ms().average());
   if (!fields.Has("mean_tpot_ms") && !fields.Has("median_tpot_ms")) return;
+  point.mutable_regatta()->set_streaming(true);
   StreamingMetrics& metrics = *point.mutable_streaming_metrics();
   ReadMetric(fields, "ttft", *metrics.mutable_ttft_percentiles());
   ReadMetric(fields, "tpot", *metrics.mutable_tpot_percentiles());
@@ -263,6 +270,8 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
   ImportedPoint point;
   ReadTraffic(fields, point.report);
   ASSIGN_OR_RETURN(point.requests, ReadDetails(fields, document));
+  point.source = document.source;
+  point.report.mutable_regatta()->set_streaming(HasTokenTimes(point.requests));
   if (!point.requests.empty()) {
     point.report = CompletePoint(std::move(point.report), {point.requests, {}});
     draft.notes.insert("figures that are not in the file come from its requests");

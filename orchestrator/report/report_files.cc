@@ -111,6 +111,14 @@ constexpr const char* kContextColumns[] = {"arrival", "on_frontier", "device", "
 
 using CellRow = std::vector<std::string>;
 
+// Empty of a word that is none of ours: imports refuse a table with it.
+std::string ArrivalCell(const PointReport& point) {
+  const std::string arrival = ArrivalOf(point.regatta());
+  const bool known =
+      std::find(std::begin(kArrivals), std::end(kArrivals), arrival) != std::end(kArrivals);
+  return known ? arrival : "";
+}
+
 // The names of the columns, then a row a point.
 std::vector<CellRow> SummaryRowsOf(const SweepReport& sweep) {
   std::vector<CellRow> rows(1);
@@ -122,7 +130,7 @@ std::vector<CellRow> SummaryRowsOf(const SweepReport& sweep) {
     CellRow& row = rows.emplace_back();
     for (const Column& column : kColumns) row.push_back(Cell(column, point));
     for (const std::string& cell :
-         {ArrivalOf(point.regatta()), std::string(frontier[i] ? "1" : "0"), point.machine().name(),
+         {ArrivalCell(point), std::string(frontier[i] ? "1" : "0"), point.machine().name(),
           std::string(point.regatta().dummy_weights() ? "1" : "0"), point.regatta().layout(),
           PrecisionOf(point), point.engine().model()}) {
       row.push_back(absl::StrReplaceAll(cell, {{"\n", " "}, {"\r", " "}}));

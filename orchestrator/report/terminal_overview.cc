@@ -4,6 +4,7 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
@@ -116,7 +117,8 @@ std::string RenderPointLines(const PointReport& point) {
   const bool completed = HasCompleted(point), times = HasTokenTimes(point);
   std::string out = absl::StrFormat(
       "%-22s %-6s %12s tok/s/GPU %11s tok/s/user%s   %s p95 %s, %d requests%s%s\n",
-      absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point)),
+      absl::StripLeadingAsciiWhitespace(
+          absl::StrCat(point.regatta().layout(), " ", PrecisionOf(point))),
       LoadLabel(LoadOf(point.regatta())), Figure(completed, GpuThroughput(point), 1),
       Figure(completed, UserSpeed(point), 2),
       SpeedIsWithContext(point) ? " (output tokens / latency)" : "", HeadlineTtftName(point),

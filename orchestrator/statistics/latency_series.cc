@@ -59,11 +59,12 @@ void FillLatencySeries(const PointSamples& samples, bool streaming, RegattaInfo&
   }
   info.set_token_count_mismatches(miscounted);
   info.set_untold_token_counts(untold);
-  *info.mutable_latency_scheduled_ms() = Summarize(std::move(latency));
+  const bool due = KnowsSchedule(samples.requests);
+  if (due) *info.mutable_latency_scheduled_ms() = Summarize(std::move(latency));
   *info.mutable_ntpot_ms() = Summarize(std::move(normalized));
   if (!queue.empty()) *info.mutable_queue_ms() = Summarize(std::move(queue));
   if (!streaming) return;
-  *info.mutable_ttft_scheduled_ms() = Summarize(std::move(ttft));
+  if (due) *info.mutable_ttft_scheduled_ms() = Summarize(std::move(ttft));
   info.set_tokens_per_message(Ratio(tokens, messages));
   FillGaps(samples, info);
   FillSplit(samples.requests, info);

@@ -7,7 +7,8 @@
 
 namespace regatta {
 
-// Fills of `info`, over completed requests:
+// Fills of `info`, over completed requests (those from t_d where each request says when it was
+// due):
 //   latency_scheduled_ms = t_n - t_d, ntpot_ms = (t_n - t_0) / n, queue_ms; and with `streaming`
 //   ttft_scheduled_ms = t_1 - t_d;
 //   icl_ms, gaps between token messages, one sample each; itl_ms, the same gap over the tokens of

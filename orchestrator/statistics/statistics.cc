@@ -242,7 +242,8 @@ void FillCertainty(const Columns& columns, const PointSamples& samples, bool str
   if (info.steady_window().found()) {
     add("steady_window.output_throughput_tok_s", SteadyRates(samples, info.steady_window()));
   }
-  const bool due = HasSchedule(LoadOf(info));  // as headline_latency.h
+  const bool due =
+      HasSchedule(LoadOf(info)) && info.has_latency_scheduled_ms();  // as headline_latency.h
   const std::vector<double>& latency = due ? columns.latency_due : columns.latency;
   const std::vector<double>& ttft = due ? columns.ttft_due : columns.ttft;
   add(due ? "latency_scheduled_ms.average" : "avg_request_latency_ms", latency);

@@ -100,6 +100,13 @@ TEST(LoadShapeTest, PointsBecomeSchedules) {
   EXPECT_EQ(DescribeLoadShape({}, {4, 4}).arrival(), "closed-loop");
   EXPECT_EQ(DescribeLoadShape({}, {0, 4, kInf}).arrival(), "burst");
   EXPECT_EQ(DescribeLoadShape({}, {0, 4, 3}).arrival(), "poisson");
+  LoadShapeOptions gamma;
+  gamma.arrival = "gamma";
+  gamma.burstiness = 0.5;
+  EXPECT_EQ(DescribeLoadShape(gamma, {0, 4, 3}).arrival(), "gamma");
+  EXPECT_EQ(DescribeLoadShape(gamma, {0, 4, 3}).burstiness(), 0.5);
+  gamma.burstiness = kInf;
+  EXPECT_EQ(DescribeLoadShape(gamma, {0, 4, 3}).arrival(), "constant") << "what such gaps are";
 }
 
 TEST(LoadShapeTest, ClientThreadsFollowTheLoad) {

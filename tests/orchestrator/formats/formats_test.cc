@@ -80,6 +80,7 @@ TEST(Vllm, WithoutDetails_SpeedIsTheInverseOfTheMedianAndSaidSo) {
   ASSERT_TRUE(runs.ok()) << runs.status();
   const PointReport& point = runs->front().sweep.points(0);
   EXPECT_DOUBLE_EQ(point.streaming_metrics().token_output_speed_tok_s(), 100);
+  EXPECT_TRUE(point.regatta().streaming());
   EXPECT_DOUBLE_EQ(point.performance().output_throughput_per_gpu_tok_s(), 40);
   EXPECT_EQ(point.request_info().avg_output_length(), 20);
   EXPECT_THAT(runs->front().sweep.imported().notes(0), HasSubstr("1 / median TPOT"));
@@ -202,6 +203,53 @@ TEST(Import, PointsWithNearlyTheSameLengthsAreOneFrontier) {
   EXPECT_EQ((*runs)[1].sweep.points_size(), 1);
 }
 
+// A run with `--no-streaming`: the server's answers came whole, their only time is the last one.
+StoredRun RunOfWholeAnswers() {
+  StoredRun run = SmallRun();
+  for (RequestRecord& r : run.requests) r.set_first_token_ms(r.last_token_ms());
+  PointReport& point = *run.sweep.mutable_points(0);
+  PointReport context;
+  *context.mutable_engine() = point.engine();
+  *context.mutable_regatta()->mutable_started_utc() = point.regatta().started_utc();
+  context.mutable_regatta()->set_run_number(1);
+  context.mutable_regatta()->set_concurrency(4);
+  point = CompletePoint(context, {run.requests, {}});
+  return run;
+}
+
+class WholeAnswers : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(WholeAnswers, HaveNoTokenTimes) {
+  const StoredRun run = RunOfWholeAnswers();
+  const auto runs = ImportFiles(Exported(run, GetParam()), ImportOptions());
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  const PointReport &was = run.sweep.points(0), &is = runs->front().sweep.points(0);
+  ASSERT_FALSE(was.has_streaming_metrics());
+  EXPECT_FALSE(is.has_streaming_metrics());
+  EXPECT_FALSE(is.regatta().streaming());
+  EXPECT_FALSE(is.regatta().has_user_speed_tok_s());
+  EXPECT_EQ(is.regatta().has_ttft_scheduled_ms(), was.regatta().has_ttft_scheduled_ms());
+  EXPECT_NEAR(is.performance().avg_request_latency_ms(), was.performance().avg_request_latency_ms(),
+              1e-3);
+  EXPECT_EQ(runs->front().requests[0].first_token_ms(), 0);
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, WholeAnswers, ::testing::Values("vllm", "aiperf"));
+
+class RemoteLayout : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(RemoteLayout, IsThatOfTheRun) {
+  StoredRun run = SmallRun();
+  run.sweep.mutable_points(0)->mutable_regatta()->set_layout("remote");
+  run.sweep.mutable_points(0)->mutable_world_info()->clear_tp_size();
+  const auto runs = ImportFiles(Exported(run, GetParam()), ImportOptions());
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_EQ(runs->front().sweep.points(0).regatta().layout(), "remote");
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, RemoteLayout,
+                         ::testing::Values("vllm", "aiperf", "inferencex", "csv", "markdown"));
+
 class CancelledRoundTrip : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(CancelledRoundTrip, IsNeitherCompletedNorFailed) {
@@ -211,6 +259,11 @@ TEST_P(CancelledRoundTrip, IsNeitherCompletedNorFailed) {
   EXPECT_EQ(point.request_info().num_requests(), 38u);
   EXPECT_EQ(point.regatta().failed_requests(), 1u);
   EXPECT_EQ(point.regatta().cancelled_requests(), 1u);
+  if (runs->front().requests.empty()) return;
+  const auto was = SmallRun(/*cancelled=*/21);
+  EXPECT_NEAR(point.request_info().avg_num_concurrent_requests(),
+              was.sweep.points(0).request_info().avg_num_concurrent_requests(), 1e-3)
+      << "what it took counts in what is in flight";
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, CancelledRoundTrip,
@@ -260,13 +313,18 @@ INSTANTIATE_TEST_SUITE_P(
                 "is not valid JSON"},
         Hostile{R"({"duration": 1, "completed": 1.5, "output_throughput": 1})",
                 "'completed' is 1.5, must be a whole number"},
-        Hostile{R"({"duration": 1, "completed": 1, "output_throughput": 1})", "give --concurrency"},
+        Hostile{R"({"duration": 1, "completed": 1, "output_throughput": 1})",
+                "f.json: does not say its concurrency, nor a rate of requests: give --concurrency"},
         Hostile{R"({"duration": 1, "completed": 1, "output_throughput": 1, "output_lens": [1, 2],
                     "input_lens": [1], "ttfts": [1, 1], "latencies": [1, 1], "start_times": [1, 1]})",
                 "has 1 elements, 'output_lens' has 2"},
         Hostile{R"({"duration": 1, "completed": 1, "output_throughput": 1, "output_lens": [1],
                     "input_lens": [null], "ttfts": [1], "latencies": [1], "start_times": [1]})",
                 "request 0 has a figure that is no number"},
+        Hostile{R"({"duration": 1, "completed": 1, "output_throughput": 1, "output_lens": [1, 2],
+                    "input_lens": [1, 2], "ttfts": [1, 1], "latencies": [1, 1],
+                    "start_times": [1, 1], "queue_times": [0]})",
+                "f.json: an array of the requests has 1 elements, 'output_lens' has 2"},
         Hostile{R"([{"hw": "h", "tput_per_gpu": {}}])", "f.json[0]: "},
         Hostile{R"([{"hw": "h", "tput_per_gpu": 1, "num_gpus": 0}])",
                 "f.json[0]: 'num_gpus' is 0, must be a whole number in 1..4294967295"},
@@ -275,7 +333,7 @@ INSTANTIATE_TEST_SUITE_P(
                 "f.json: request_latency: 'avg' is an array"},
         Hostile{R"({"request_latency": {}, "input_config": []})", "has no 'avg'"},
         Hostile{R"({"request_latency": {}, "input_config": {"phases": [3]}})",
-                "phases: is 3, must be an object"},
+                "f.json: input_config: phases: is 3, must be an object"},
         Hostile{R"({"metadata": {"request_start_ns": 1, "was_cancelled": 1}, "metrics": {}})",
                 "'was_cancelled' is 1, must be true or false"},
         Hostile{"{\"metadata\": {}, \"metrics\": {}}\n{\"hw\": 1, \"tput_per_gpu\": 1}",

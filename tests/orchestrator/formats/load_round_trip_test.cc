@@ -7,6 +7,7 @@
 
 #include "absl/strings/str_replace.h"
 #include "orchestrator/report/report.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
 #include "tests/orchestrator/formats/small_run.h"
 
@@ -65,6 +66,16 @@ std::vector<TextFile> WithoutOurs(std::vector<TextFile> files) {
     file.text = value.dump();
   }
   return files;
+}
+
+std::string VllmFile(const std::string& load) {
+  return absl::StrCat(R"({"duration": 1, "completed": 4, "output_throughput": 8, )", load, "}");
+}
+
+std::string AiperfFile(const std::string& config) {
+  return absl::StrCat(R"({"request_latency": {"avg": 5}, "request_throughput": {"avg": 1},
+      "output_token_throughput": {"avg": 7}, )",
+                      config, "}");
 }
 
 class LoadRoundTrip : public ::testing::TestWithParam<std::tuple<const char*, Asked>> {};
@@ -165,16 +176,111 @@ TEST(VllmLoad, WhatWaitedForAPlaceWasDueBefore) {
   EXPECT_NEAR(late.sent_ms(), run.requests[7].sent_ms(), 1e-6);
 }
 
+// A rate with a limit: a request that waited for a place was due before it was sent.
+StoredRun CappedRun() {
+  StoredRun run = RunUnder(kLoads[2]);
+  for (RequestRecord& r : run.requests) r.set_scheduled_ms(r.sent_ms() - 40);
+  PointReport& point = *run.sweep.mutable_points(0);
+  point = CompletePoint(point, {run.requests, {}});
+  return run;
+}
+
+// The key that says when requests were due, left out as older releases do.
+std::vector<TextFile> WithoutSchedule(std::vector<TextFile> files) {
+  for (TextFile& file : files) {
+    file.text = absl::StrReplaceAll(
+        file.text, {{"\"queue_times\"", "\"q\""}, {"\"credit_issued_ns\"", "\"c\""}});
+  }
+  return files;
+}
+
+class Schedule : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Schedule, ComesBackWhereItIsTold) {
+  const StoredRun was = CappedRun();
+  const auto runs = ImportFiles(Exported(was, GetParam()), {});
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  const PointReport& point = runs->front().sweep.points(0);
+  EXPECT_TRUE(IsFromDue(point));
+  EXPECT_NEAR(HeadlineTtft(point).p95(), HeadlineTtft(was.sweep.points(0)).p95(), 1e-2);
+  const RequestRecord& first = runs->front().requests[0];
+  EXPECT_EQ(first.scheduled_ms(), 0) << "the first one due is the origin";
+  EXPECT_NEAR(first.sent_ms(), 40, 1e-2);
+}
+
+TEST_P(Schedule, IsNotMadeUpWhereItIsNotTold) {
+  const auto runs = ImportFiles(WithoutSchedule(Exported(CappedRun(), GetParam())), {});
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  const PointReport& point = runs->front().sweep.points(0);
+  EXPECT_FALSE(IsFromDue(point));
+  EXPECT_FALSE(point.regatta().has_ttft_scheduled_ms());
+  for (const auto& tail : point.regatta().tails()) {
+    EXPECT_THAT(tail.metric(), Not(HasSubstr("scheduled")));
+  }
+  EXPECT_FALSE(runs->front().requests[0].has_scheduled_ms());
+  EXPECT_THAT(runs->front().sweep.imported().notes(),
+              Contains(HasSubstr("when they were due is not told")));
+  for (const TextFile& again : Exported(runs->front(), GetParam())) {
+    EXPECT_THAT(again.text, Not(HasSubstr("queue_times")));
+    EXPECT_THAT(again.text, Not(HasSubstr("credit_issued_ns")));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, Schedule, ::testing::Values("vllm", "aiperf"));
+
+// Their credit waits for a place.
+TEST(AiperfLoad, TheirCreditUnderALimitIsNoSchedule) {
+  std::vector<TextFile> files = Exported(CappedRun(), "aiperf");
+  files[0].text = absl::StrReplaceAll(files[0].text, {{"measured_by", "by"}});
+  const auto runs = ImportFiles(files, {});
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_FALSE(IsFromDue(runs->front().sweep.points(0)));
+}
+
+TEST(AiperfLoad, UsersThatPaceTheirTurnsAreALimitedRate) {
+  for (const char* config :
+       {R"({"phases": [{"name": "profiling", "type": "user_centric", "rate": 4, "users": 16}]})",
+        R"({"loadgen": {"user_centric_rate": 4, "num_users": 16}})"}) {
+    const auto runs =
+        ImportFiles({{"f.json", AiperfFile(absl::StrCat(R"("input_config": )", config))}}, {});
+    ASSERT_TRUE(runs.ok()) << runs.status();
+    const SweepReport& sweep = runs->front().sweep;
+    EXPECT_EQ(LoadName(LoadOf(sweep.points(0).regatta())), "4 req/s, at most 16 at once");
+    EXPECT_THAT(sweep.imported().notes(), Contains(HasSubstr("user_centric")));
+  }
+}
+
+TEST(VllmLoad, AShapeOfGapsThatIsNotOnRecordIsNull) {
+  StoredRun run = RunUnder(kLoads[3]);
+  const auto burstiness = [](const StoredRun& run) {
+    return json::parse(Exported(run, "vllm")[0].text)["burstiness"];
+  };
+  EXPECT_EQ(burstiness(run), 0.5);
+  const auto runs = ImportFiles(Exported(run, "csv"), {});
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_EQ(burstiness(runs->front()), nullptr);
+  EXPECT_THAT(runs->front().sweep.imported().notes(), Contains(HasSubstr("shape of gamma gaps")));
+  EXPECT_THAT(runs->front().sweep.imported().notes(), Contains(HasSubstr("does not tell a ramp")));
+}
+
+TEST(ImportedLoad, ContradictionsAreRefused) {
+  const auto refusal = [](const std::string& load) {
+    return Message(ImportFiles(
+        {{"f.json", VllmFile(absl::StrCat(R"("regatta": {"load": {)", load, "}}"))}}, {}));
+  };
+  EXPECT_THAT(refusal(R"("arrival": "closed-loop", "request_rate": 5)"),
+              HasSubstr("f.json: regatta: load: 'arrival' is \"closed-loop\", must be constant, "
+                        "poisson, gamma or trace beside a rate of 5"));
+  EXPECT_THAT(refusal(R"("arrival": "burst", "request_rate": 5)"), HasSubstr("is \"burst\""));
+  EXPECT_THAT(refusal(R"("arrival": "poisson")"), HasSubstr("as there is no rate"));
+}
+
 TEST(VllmLoad, TheBackendIsTheOneThatServed) {
   StoredRun run = SmallRun();
   run.sweep.mutable_points(0)->mutable_engine()->set_backend("openai");
   const json out = json::parse(Exported(run, "vllm")[0].text);
   EXPECT_EQ(out["backend"], "openai");
   EXPECT_EQ(out["endpoint_type"], "openai");
-}
-
-std::string VllmFile(const std::string& load) {
-  return absl::StrCat(R"({"duration": 1, "completed": 4, "output_throughput": 8, )", load, "}");
 }
 
 TEST(VllmLoad, DefaultsAreABurst) {
@@ -194,12 +300,6 @@ TEST(VllmLoad, AnUnknownRampIsRefused) {
   const std::string file = VllmFile(R"("request_rate": "inf", "ramp_up_strategy": "steps")");
   EXPECT_THAT(Message(ImportFiles({{"f.json", file}}, {})),
               HasSubstr("'ramp_up_strategy' is \"steps\", must be one of linear, exponential"));
-}
-
-std::string AiperfFile(const std::string& config) {
-  return absl::StrCat(R"({"request_latency": {"avg": 5}, "request_throughput": {"avg": 1},
-      "output_token_throughput": {"avg": 7}, )",
-                      config, "}");
 }
 
 TEST(AiperfLoad, OlderReleasesHaveALoadGenerator) {

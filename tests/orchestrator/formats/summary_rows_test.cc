@@ -86,6 +86,39 @@ TEST_P(Summary, TablesOfOlderRunsHaveFewerColumns) {
   EXPECT_FALSE(IsFromDue(runs->front().sweep.points(0)));
 }
 
+TEST_P(Summary, AScheduleMayBeToldInPart) {
+  const auto runs = Import(Table({{"concurrency", "output_throughput_tok_s", "request_rate_req_s",
+                                   "ttft_scheduled_p95_ms", "latency_scheduled_p50_ms"},
+                                  {"4", "100", "20", "163", ""}}));
+  ASSERT_TRUE(runs.ok()) << runs.status();
+  EXPECT_TRUE(IsFromDue(runs->front().sweep.points(0)));
+  EXPECT_EQ(HeadlineTtft(runs->front().sweep.points(0)).p95(), 163);
+  EXPECT_EQ(runs->front().sweep.points(0).regatta().layout(), "");
+}
+
+TEST_P(Summary, LoadsThatContradictThemselvesAreRefused) {
+  const auto refusal = [&](const char* arrival, const char* rate, const char* due) {
+    return Message(Import(Table({{"concurrency", "output_throughput_tok_s", "arrival",
+                                  "request_rate_req_s", "latency_scheduled_p50_ms"},
+                                 {"4", "100", arrival, rate, due}})));
+  };
+  const std::string line = GetParam() == std::string("csv") ? "s:2" : "s:3";
+  EXPECT_THAT(refusal("burst", "20", ""),
+              HasSubstr(line + ": 'arrival' is \"burst\", must be constant, poisson, gamma or "
+                               "trace beside a rate of 20"));
+  EXPECT_THAT(refusal("gamma", "0", ""), HasSubstr("as there is no rate"));
+  EXPECT_THAT(refusal("closed-loop", "0", "9"), HasSubstr("there are latencies from when due"));
+  EXPECT_EQ(refusal("trace", "0", "9"), "");
+}
+
+TEST_P(Summary, AnArrivalThatIsNoneOfOursIsNotWritten) {
+  StoredRun run = SmallRun();
+  run.sweep.mutable_points(0)->mutable_regatta()->mutable_load()->set_arrival("| by hand");
+  const std::vector<TextFile> files = Exported(run, GetParam());
+  EXPECT_THAT(files[0].text, Not(HasSubstr("by hand")));
+  EXPECT_TRUE(ImportFiles(files, {}).ok());
+}
+
 TEST_P(Summary, HostileTablesAreRefused) {
   const std::vector<std::string> columns = {"concurrency", "output_throughput_tok_s",
                                             "output_throughput_per_gpu_tok_s", "device"};

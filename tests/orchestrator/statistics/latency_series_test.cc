@@ -29,6 +29,17 @@ TEST(LatencySeriesTest, TheScheduleCountsTheWaitToBeSent) {
   EXPECT_FALSE(info.has_queue_ms());  // which no server told
 }
 
+TEST(LatencySeriesTest, AScheduleThatIsNotOnRecordHasNoFigures) {
+  PointSamples samples;
+  samples.requests = {Late(0, 0, 10, 110, 11), Late(10, 110, 120, 220, 11)};
+  samples.requests[1].clear_scheduled_ms();
+  RegattaInfo info;
+  FillLatencySeries(samples, /*streaming=*/true, info);
+  EXPECT_FALSE(info.has_ttft_scheduled_ms());
+  EXPECT_FALSE(info.has_latency_scheduled_ms());
+  EXPECT_DOUBLE_EQ(info.ntpot_ms().average(), 10);
+}
+
 TEST(LatencySeriesTest, TheServersTimesSplitTheLatency) {
   PointSamples samples;
   samples.requests = {Late(0, 0, 10, 110, 11), Late(0, 0, 30, 130, 11), Late(0, 0, 5, 9, 2)};
