@@ -91,6 +91,7 @@ ordered_json PhaseOf(const RegattaInfo& info) {
   phase["type"] = arrival == kTraceReplay   ? kFixedSchedule
                   : load.request_rate() > 0 ? arrival
                                             : "concurrency";
+  if (phase["type"] == "") phase["type"] = nullptr;  // a rate alone is known
   phase["requests"] = info.issued_requests();
   const bool burst = arrival == kBurst && info.concurrency() == 0;
   const uint32_t most = burst ? info.issued_requests() : info.concurrency();

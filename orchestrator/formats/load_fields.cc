@@ -59,6 +59,7 @@ void SetGaps(double shape, LoadShape& load) {
 }
 
 std::optional<double> ShapeOfGaps(const LoadShape& load) {
+  if (load.request_rate() > 0 && load.arrival().empty()) return std::nullopt;
   if (load.arrival() == kConstant) return std::numeric_limits<double>::infinity();
   if (load.arrival() != kGamma) return 1;
   return load.burstiness() > 0 ? std::optional(load.burstiness()) : std::nullopt;

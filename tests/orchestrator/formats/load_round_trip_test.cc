@@ -194,6 +194,14 @@ std::vector<TextFile> WithoutSchedule(std::vector<TextFile> files) {
   return files;
 }
 
+TEST(ExportedLoad, ARateAloneIsOfNoProcess) {
+  const StoredRun run = RunUnder({"", 0, 20, 0, 0, "20 req/s"});
+  EXPECT_EQ(json::parse(Exported(run, "vllm")[0].text)["burstiness"], nullptr);
+  const std::vector<TextFile> files = Exported(run, "aiperf");
+  EXPECT_EQ(json::parse(files[0].text)["input_config"]["phases"][0]["type"], nullptr);
+  EXPECT_EQ(Imported(WithoutOurs(files)).load().arrival(), "");
+}
+
 class Schedule : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Schedule, ComesBackWhereItIsTold) {
