@@ -130,9 +130,12 @@ absl::Status ReadPoint(const Document& document, ImportDraft& draft) {
     info.mutable_client()->set_bound(fields.NumberOr("client_bound", 0) != 0);
   }
   info.set_dummy_weights(fields.NumberOr("dummy_weights", 0) != 0);
-  info.set_user_speed_tok_s(fields.NumberOr("output_speed_per_user_tok_s", 0));
+  const double speed_tok_s = fields.NumberOr("output_speed_per_user_tok_s", 0);
   info.set_streaming(fields.Has("tpot_p50_ms"));
+  // Without times of tokens it is that of whole answers.
+  if (!info.streaming()) performance.set_output_throughput_per_user_tok_s(speed_tok_s);
   if (info.streaming()) {
+    info.set_user_speed_tok_s(speed_tok_s);
     StreamingMetrics& streaming = *point.mutable_streaming_metrics();
     streaming.set_token_output_speed_tok_s(info.user_speed_tok_s());
     *streaming.mutable_ttft_percentiles() = ReadQuantiles(fields, "ttft");
