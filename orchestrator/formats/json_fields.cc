@@ -172,7 +172,7 @@ std::string JsonFields::TextOr(absl::string_view key, const std::string& missing
 }
 
 std::string JsonFields::WordOr(absl::string_view key, const std::string& missing,
-                               absl::Span<const absl::string_view> words) const {
+                               absl::Span<const char* const> words) const {
   const std::string word = TextOr(key, "");
   if (word.empty()) return missing;
   if (std::find(words.begin(), words.end(), word) != words.end()) return word;

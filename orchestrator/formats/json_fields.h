@@ -52,7 +52,7 @@ class JsonFields {
   std::string TextOr(absl::string_view key, const std::string& missing) const;
   // One of `words`; an empty text counts as missing.
   std::string WordOr(absl::string_view key, const std::string& missing,
-                     absl::Span<const absl::string_view> words) const;
+                     absl::Span<const char* const> words) const;
   // Empty when missing; a null element reads as NaN.
   std::vector<double> Numbers(absl::string_view key) const;
   std::vector<std::string> Texts(absl::string_view key) const;

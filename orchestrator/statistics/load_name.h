@@ -21,10 +21,10 @@ inline constexpr char kTraceReplay[] = "trace";
 inline constexpr char kConstant[] = "constant";
 inline constexpr char kPoisson[] = "poisson";
 inline constexpr char kGamma[] = "gamma";
-inline constexpr absl::string_view kArrivals[] = {kClosedLoop, kBurst,   kTraceReplay,
-                                                  kConstant,   kPoisson, kGamma};
+inline constexpr const char* kArrivals[] = {kClosedLoop, kBurst,   kTraceReplay,
+                                            kConstant,   kPoisson, kGamma};
 // LoadShape.ramp_up of a rate that grows.
-inline constexpr absl::string_view kRampUps[] = {"linear", "exponential"};
+inline constexpr const char* kRampUps[] = {"linear", "exponential"};
 
 // Orders points as a sweep measures them.
 struct LoadKey {
