@@ -13,7 +13,7 @@ namespace {
 
 // A 99 % quantile from the schedule that is higher by this factor and time tells of waiting.
 constexpr double kWaited = 1.1, kWaitedMs = 10;
-constexpr double kLateMs = 1;       // and by this, where the asked rate was not reached
+constexpr double kHeldMs = 1;       // and by this, where places were limited and the rate missed
 constexpr double kFewWhole = 0.05;  // of the requests
 constexpr double kSpeedSkew = 1.5;  // of the mean speed over the pooled one
 
@@ -63,34 +63,28 @@ void AddConcurrencyWarning(const PointReport& point, std::vector<std::string>& w
       reached, steady ? " in the steady window" : "", info.concurrency()));
 }
 
-bool MissesRate(const PointReport& point) {
-  const LoadShape& load = point.regatta().load();
-  return load.request_rate() > 0 && load.ramp_up().empty() &&
-         point.world_info().issue_rate() < kReached * load.request_rate();
-}
-
 // Requests that waited in the client show only from their schedule. Also where the rate was reached
 // on the whole: a server that stalled once, and that the client then caught up with.
 void AddScheduleWarning(const PointReport& point, std::vector<std::string>& warnings) {
   const RegattaInfo& info = point.regatta();
-  const Percentiles& due = info.latency_scheduled_ms();
-  const Percentiles& sent = point.performance().request_latency_percentiles_ms();
-  const bool waited = due.p99() > kWaited * sent.p99() + kWaitedMs;
+  const double due_ms = info.latency_scheduled_ms().p99();
+  const double sent_ms = point.performance().request_latency_percentiles_ms().p99();
+  const bool waited = due_ms > kWaited * sent_ms + kWaitedMs;
+  // For a place, rather than for the client itself.
+  const bool held =
+      info.concurrency() > 0 && due_ms > sent_ms + info.client().send_lag_ms().p99() + kHeldMs;
   // Drawn gaps may add up to another rate than the one asked for.
-  const bool late = due.p99() > sent.p99() + kLateMs ||
-                    info.ttft_scheduled_ms().p95() > info.p95_ttft_ms() + kLateMs;
-  if (late && MissesRate(point)) {
-    warnings.push_back(absl::StrFormat(
-        "%.1f requests a second were sent, %g were asked: others waited in the client; TTFT p95 is "
-        "%.0f ms from when they were due, %.0f ms from when they were sent",
-        point.world_info().issue_rate(), info.load().request_rate(), info.ttft_scheduled_ms().p95(),
-        info.p95_ttft_ms()));
-  } else if (waited) {
-    warnings.push_back(absl::StrFormat(
-        "requests waited in the client for others to end: latency p99 is %.0f ms from when they "
-        "were due, which is what users wait, %.0f ms from when they were sent",
-        due.p99(), sent.p99()));
-  }
+  const bool missed = point.world_info().issue_rate() < kReached * info.scheduled_rate();
+  if (!waited && !(held && missed)) return;
+  const std::string what =
+      missed ? absl::StrFormat(
+                   "%.1f requests a second were sent, %.1f were due: others waited in the client",
+                   point.world_info().issue_rate(), info.scheduled_rate())
+             : "requests waited in the client";
+  warnings.push_back(absl::StrFormat(
+      "%s%s: latency p99 is %.0f ms from when they were due, which is what users wait, %.0f ms "
+      "from when they were sent",
+      what, info.concurrency() > 0 ? " for places (--concurrency)" : "", due_ms, sent_ms));
 }
 
 void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings) {

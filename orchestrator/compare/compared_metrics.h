@@ -15,6 +15,9 @@ struct ComparedMetric {
   bool higher_is_better;
   bool headline;                           // in tables by default
   double (*of)(const PointReport& point);  // 0 where the point does not have it
+  // The same from when requests were sent, of what `of` may take from when they were due; else
+  // null.
+  double (*of_sent)(const PointReport& point) = nullptr;
 };
 
 absl::Span<const ComparedMetric> ComparedMetrics();

@@ -10,6 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "absl/strings/str_join.h"
+#include "orchestrator/statistics/headline_latency.h"
+#include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/quantiles.h"
 #include "orchestrator/statistics/repeats.h"
 #include "orchestrator/statistics/user_speed.h"
@@ -61,6 +63,12 @@ std::string HowSpeedIsMade(const PointReport& point) {
   return point.streaming_metrics().token_output_speed_tok_s() > 0 ? "mean of requests' speeds" : "";
 }
 
+// Of requests that come by a rate or a trace, where any tells its latency.
+std::string WhetherScheduleIsKnown(const PointReport& point) {
+  if (!HasSchedule(LoadOf(point.regatta())) || HeadlineMeanLatencyMs(point) <= 0) return "";
+  return IsFromDue(point) ? "known" : "not known (latencies of both are from when they were sent)";
+}
+
 const std::string& HashOf(const SweepReport& sweep) {
   return sweep.journal().identity().dataset_hash();
 }
@@ -78,6 +86,7 @@ void AddLoad(const SweepReport& sweep, const PointReport& point, bool by_hash, F
   facts.push_back({"arrivals", info.load().arrival(), true});
   facts.push_back({"streaming", OnOff(info.streaming()), true});
   facts.push_back({"speed of a user", HowSpeedIsMade(point), true});
+  facts.push_back({"when requests were due", WhetherScheduleIsKnown(point), true});
   facts.push_back({"transport", info.stream_mode(), true});
   facts.push_back({"prefix cache", OnOff(info.prefix_cache()), true});
   facts.push_back({"protocol", info.protocol().empty() ? "regatta" : info.protocol(), true});

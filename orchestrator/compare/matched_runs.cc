@@ -9,6 +9,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "orchestrator/compare/compared_arms.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/repeats.h"
 
@@ -121,10 +122,17 @@ void NoteLeftOut(const char* side, const std::map<std::string, uint32_t>& left_o
   }
 }
 
-double GeometricMean(const std::vector<const PointReport*>& runs, const ComparedMetric& metric) {
+bool AllFromDue(const MatchedLoad::Repeats& entries) {
+  return std::all_of(entries.begin(), entries.end(), [](const auto& runs) {
+    return std::all_of(runs.begin(), runs.end(), [](const auto* run) { return IsFromDue(*run); });
+  });
+}
+
+double GeometricMean(const std::vector<const PointReport*>& runs,
+                     double (*figure)(const PointReport& point)) {
   double sum = 0;
   for (const PointReport* run : runs) {
-    const double value = metric.of(*run);
+    const double value = figure(*run);
     if (value <= 0) return 0;
     sum += std::log(value);
   }
@@ -132,16 +140,15 @@ double GeometricMean(const std::vector<const PointReport*>& runs, const Compared
 }
 
 // The i-th entry has the i-th repeat of every load, as far as all of them have one.
-std::vector<std::vector<const PointReport*>> Together(
-    const std::vector<MatchedLoad>& loads,
-    std::vector<std::vector<const PointReport*>> MatchedLoad::*side) {
+MatchedLoad::Repeats Together(const std::vector<MatchedLoad>& loads,
+                              MatchedLoad::Repeats MatchedLoad::*side) {
   std::map<uint32_t, std::vector<const PointReport*>> by_repeat;
   for (const MatchedLoad& load : loads) {
     RunsByRepeat runs;
     for (const auto& entry : load.*side) runs.emplace(RepeatOf(*entry[0], runs), entry[0]);
     for (const auto& [repeat, run] : runs) by_repeat[repeat].push_back(run);
   }
-  std::vector<std::vector<const PointReport*>> entries;
+  MatchedLoad::Repeats entries;
   for (auto& [repeat, runs] : by_repeat) {
     if (runs.size() == loads.size()) entries.push_back(std::move(runs));
   }
@@ -161,9 +168,11 @@ MatchedLoad TakenTogether(const std::vector<MatchedLoad>& loads) {
 }  // namespace
 
 MetricSamples MatchedLoad::SamplesOf(const ComparedMetric& metric) const {
+  const bool sent = metric.of_sent != nullptr && !(AllFromDue(a) && AllFromDue(b));
+  const auto figure = sent ? metric.of_sent : metric.of;
   MetricSamples samples;
-  for (const auto& runs : a) samples.a.push_back(GeometricMean(runs, metric));
-  for (const auto& runs : b) samples.b.push_back(GeometricMean(runs, metric));
+  for (const auto& runs : a) samples.a.push_back(GeometricMean(runs, figure));
+  for (const auto& runs : b) samples.b.push_back(GeometricMean(runs, figure));
   return samples;
 }
 

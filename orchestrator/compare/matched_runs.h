@@ -23,9 +23,11 @@ struct MatchedLoad {
   uint32_t failed_runs_a = 0, failed_runs_b = 0;
   // By repeat; where paired, as many of both, the i-th beside the i-th. Each entry has one run of
   // every load that is taken together. The runs belong to the sweeps.
-  std::vector<std::vector<const PointReport*>> a, b;
+  using Repeats = std::vector<std::vector<const PointReport*>>;
+  Repeats a, b;
 
-  // Geometric means over the loads taken together; 0 where a run has 0.
+  // Geometric means over the loads taken together; 0 where a run has 0. Latencies are from when
+  // requests were due only where every run of both sides tells that.
   MetricSamples SamplesOf(const ComparedMetric& metric) const;
 };
 

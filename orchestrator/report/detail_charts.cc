@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "orchestrator/report/frontier.h"
 #include "orchestrator/report/point_notes.h"
 #include "orchestrator/report/sweep_charts.h"
 #include "orchestrator/statistics/statistics.h"
@@ -179,7 +180,7 @@ Chart TtftDistribution(absl::Span<const ReportedRun> runs) {
                                   DistributionsOf(runs, [](const PointDetails& point) {
                                     return EvenQuantiles(point.ttft_ms, kQuantiles);
                                   }));
-  AddToSubtitle(LatencyBasis(SeriesOf(runs)), chart);
+  AddToSubtitle(LatencyBasis(SeriesOf(runs), HasTokenTimes), chart);
   return chart;
 }
 

@@ -239,12 +239,18 @@ std::string PointTableHtml(absl::Span<const ReportedRun> runs) {
           PointRow(*series.points[i], series.failed[i], series.name, on_frontier[place++], columns);
     }
   }
-  const std::string basis = LatencyBasis(all);
+  const std::vector<const PointReport*> points = AllPoints(all);
+  const bool times = std::any_of(points.begin(), points.end(),
+                                 [](const PointReport* p) { return HasTokenTimes(*p); });
+  const std::string basis = LatencyBasis(all, HasCompleted);
   return absl::StrCat(
       out, "</tbody></table></div>\n", NotesHtml(all),
       "<p class=\"soft\">Green: on the frontier. Figures are of the whole run, ramp and drain "
       "included; percentiles are over requests.",
-      basis.empty() ? "" : absl::StrCat(" TTFT and latency are ", basis, "."), "</p>\n");
+      basis.empty()
+          ? ""
+          : absl::StrCat(times ? " TTFT and latency are " : " Latency is ", EscapeXml(basis), "."),
+      "</p>\n");
 }
 
 std::string HeatMapsHtml(absl::Span<const ReportedRun> runs) {

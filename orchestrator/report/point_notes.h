@@ -21,8 +21,10 @@ struct PointNote {
 // Each sentence once, in order of first appearance; points have the names of PointNames.
 std::vector<PointNote> NotesOf(const std::vector<PointSeries>& series);
 
-// "from when requests were due": what HeadlineTtft and HeadlineLatency of these points are; empty
-// where all of them are from when requests were sent.
-std::string LatencyBasis(const std::vector<PointSeries>& series);
+// "from when requests were due": what HeadlineTtft and HeadlineLatency are of the points that are
+// `shown`, which have them; it names those that had a rate or a trace of which nobody tells when
+// requests were due. Empty where all others are from when requests were sent.
+std::string LatencyBasis(const std::vector<PointSeries>& series,
+                         bool (*shown)(const PointReport& point));
 
 }  // namespace regatta

@@ -90,8 +90,10 @@ std::string Table(const Recommendation& recommendation) {
 std::string Refuted(const Recommendation& recommendation) {
   std::string text;
   for (const LoadFigures& refuted : recommendation.refuted()) {
-    absl::StrAppendFormat(&text, "%d users, as the search had it, were not confirmed: %s\n",
-                          refuted.concurrency(), refuted.missed());
+    const uint32_t users = refuted.concurrency();
+    absl::StrAppendFormat(&text, "%d %s, as the search had it, %s not confirmed: %s\n", users,
+                          users == 1 ? "user" : "users", users == 1 ? "was" : "were",
+                          refuted.missed());
   }
   return text;
 }

@@ -283,8 +283,8 @@ std::string PlaceLabel(const Chart& chart, const Frame& frame, const ChartPoint&
     const double x = frame.x(point.x) + place.dx, y = frame.y(point.y) + place.dy;
     const double left = x - place.left * width;
     const Box box = {left, y - kAscent, left + width, y + kDescent};
-    const bool inside =
-        box.left >= frame.x.from && box.right <= chart.width && box.bottom <= frame.y.from;
+    const bool inside = box.left >= frame.x.from && box.right <= chart.width &&
+                        box.top >= frame.top && box.bottom <= frame.y.from;
     if (!inside || std::any_of(taken.begin(), taken.end(),
                                [&](const Box& other) { return box.Covers(other); })) {
       continue;

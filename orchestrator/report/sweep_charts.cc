@@ -185,7 +185,7 @@ Chart TtftChart(absl::Span<const ReportedRun> runs) {
                          {{"p50", [](const PointReport& p) { return HeadlineTtft(p).p50(); }},
                           {"p95", [](const PointReport& p) { return HeadlineTtft(p).p95(); }},
                           {"p99", [](const PointReport& p) { return HeadlineTtft(p).p99(); }}});
-  AddToSubtitle(LatencyBasis(SeriesInFull(runs)), chart);
+  AddToSubtitle(LatencyBasis(SeriesInFull(runs), HasTokenTimes), chart);
   return chart;
 }
 

@@ -19,6 +19,7 @@
 #include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/load_name.h"
 #include "orchestrator/statistics/repeats.h"
+#include "orchestrator/terminal/printable.h"
 
 namespace regatta {
 namespace {
@@ -96,10 +97,11 @@ std::string TableNotes(const SweepReport& sweep, const std::vector<bool>& fronti
   if (std::any_of(frontier.begin(), frontier.end(), [](bool on) { return on; })) {
     out = "       * on the frontier: no other point is faster per user and higher in throughput\n";
   }
-  const std::string basis = LatencyBasis(all);
-  if (!basis.empty()) absl::StrAppend(&out, "       TTFT is ", basis, "\n");
+  const std::string basis = LatencyBasis(all, HasTokenTimes);
+  if (!basis.empty()) absl::StrAppend(&out, "       TTFT is ", PrintableLine(basis), "\n");
   for (const PointNote& note : NotesOf(all)) {
-    absl::StrAppend(&out, "       ! ", absl::StrJoin(note.points, "; "), ": ", note.text, "\n");
+    absl::StrAppend(&out, "       ! ", PrintableLine(absl::StrJoin(note.points, "; ")), ": ",
+                    PrintableLine(note.text), "\n");
   }
   return out;
 }
@@ -129,7 +131,9 @@ std::string RenderPointLines(const PointReport& point) {
       point.regatta().cancelled_requests() > 0
           ? absl::StrCat(", ", point.regatta().cancelled_requests(), " cancelled")
           : "");
-  for (const std::string& note : NotesOf(point)) absl::StrAppend(&out, "  ! ", note, "\n");
+  for (const std::string& note : NotesOf(point)) {
+    absl::StrAppend(&out, "  ! ", PrintableLine(note), "\n");
+  }
   return out;
 }
 

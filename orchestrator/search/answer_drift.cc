@@ -1,12 +1,14 @@
 // Search, confirmation and tuned limits against one another; see answer_drift.h.
 #include "orchestrator/search/answer_drift.h"
 
+#include <algorithm>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "orchestrator/search/confirmation.h"
 #include "orchestrator/statistics/drift.h"
 #include "orchestrator/statistics/intervals.h"
+#include "orchestrator/statistics/quantiles.h"
 #include "orchestrator/statistics/search_role.h"
 #include "orchestrator/statistics/user_speed.h"
 
@@ -26,6 +28,28 @@ std::string DriftTo(const LoadFigures& after, const std::string& when_after, dou
                   .interval = FindInterval(after.intervals(), "user_speed_tok_s")});
 }
 
+// Of the runs that confirmed a load, or refuted it, the last half against the first: a machine that
+// slows down while they are measured widens the interval that DriftTo asks. Halves that overlap are
+// the noise of short runs.
+std::string DriftWithin(const SweepReport& sweep, uint32_t users) {
+  std::vector<double> speeds;
+  for (const PointReport* run : RunsOf(sweep, kConfirmRole, users)) {
+    if (UserSpeed(*run) > 0) speeds.push_back(UserSpeed(*run));
+  }
+  const size_t half = speeds.size() / 2;
+  const std::vector<double> first(speeds.begin(), speeds.begin() + half);
+  const std::vector<double> last(speeds.end() - half, speeds.end());
+  if (half == 0) return "";
+  const auto [first_least, first_most] = std::minmax_element(first.begin(), first.end());
+  const auto [last_least, last_most] = std::minmax_element(last.begin(), last.end());
+  if (*last_least <= *first_most && *first_least <= *last_most) return "";
+  return DriftOf({.name = absl::StrCat("concurrency ", users),
+                  .before = Mean(first),
+                  .after = Mean(last),
+                  .when_before = absl::StrCat("in the first runs ", kConfirmed),
+                  .when_after = "in the last of them"});
+}
+
 }  // namespace
 
 std::string AnswerDrift(const SweepReport& sweep) {
@@ -37,6 +61,7 @@ std::string AnswerDrift(const SweepReport& sweep) {
   std::vector<LoadFigures> again(answer.refuted().begin(), answer.refuted().end());
   if (answer.has_confirmed()) again.push_back(answer.confirmed());
   for (const LoadFigures& figures : again) {
+    add(DriftWithin(sweep, figures.concurrency()));
     for (const PointReport* searched : RunsOf(sweep, kSearchRole, figures.concurrency())) {
       add(DriftTo(figures, kConfirmed, UserSpeed(*searched), "in the search"));
     }

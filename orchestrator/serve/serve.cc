@@ -79,7 +79,12 @@ uint32_t RunningGroups(const ClusterDescription& cluster) {
 struct Look {
   absl::StatusOr<ClusterDescription> cluster;
   absl::StatusOr<ClusterState> state;
+  bool re_forming = false;  // before `cluster` was asked for or after: it may have begun, or ended
 };
+
+bool IsReForming(const absl::StatusOr<ClusterState>& state) {
+  return state.ok() && state->phase() == kRepartitioning;
+}
 
 class Server {
  public:
@@ -229,7 +234,9 @@ absl::Status Server::Watch() {
 
 void Server::BeginLook() {
   look_ = std::async(std::launch::async, [channel = cluster_->channel()]() mutable {
+    const bool began = IsReForming(ReadClusterState(channel, kServerTimeout));
     Look look{DescribeCluster(channel, kServerTimeout), ReadClusterState(channel, kServerTimeout)};
+    look.re_forming = began || IsReForming(look.state);
     channel.reset();  // A router that ends waits for its clients to leave.
     return look;
   });
@@ -242,8 +249,7 @@ absl::Status Server::LookAtGroups(const Look& look) {
   const uint32_t running = cluster.ok() ? RunningGroups(*cluster) : 0;
   const uint32_t all = cluster.ok() ? std::max(1u, cluster->layout().copies()) : running_groups_;
   if (running != running_groups_) {
-    const bool re_forming = look.state.ok() && look.state->phase() == kRepartitioning;
-    std::cerr << CopiesText(running, running_groups_, all, re_forming, log_dir_,
+    std::cerr << CopiesText(running, running_groups_, all, look.re_forming, log_dir_,
                             cluster.ok() ? LastFault() : "it does not answer")
               << "\n";
     running_groups_ = running;

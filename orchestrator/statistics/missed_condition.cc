@@ -110,8 +110,9 @@ std::string AdviceOn(Condition missed, uint32_t users) {
       return "Nothing streams: leave out --no-streaming, and measure without a proxy that buffers.";
     case CONDITION_RUNNING:
     case CONDITION_LENGTH:
-      return "Too few ran at once: a longer run (--num-requests, --max-time-per-point), or room "
-             "for more of them (--max-batch-size).";
+      return absl::StrCat(
+          "Too few ran at once: a longer run (--num-requests, --max-time-per-point)",
+          users > 1 ? ", or room for more of them (--max-batch-size)." : ".");
     default:
       return "";
   }

@@ -36,8 +36,8 @@ bool OnlyTooShort(const PointReport& point, double speed_tok_s, double max_ttft_
 Missed MissedByMost(absl::Span<const Missed> runs);
 
 // What helps against a condition that was missed, in a sentence or two: other users, GPUs, limits,
-// or a longer run; empty where none is known. `users`: at how many it was missed; fewer than one
-// are no advice.
+// or a longer run; empty where none is known. `users`: at how many it was missed; one can
+// neither be fewer nor lack room.
 std::string AdviceOn(Condition missed, uint32_t users);
 
 }  // namespace regatta

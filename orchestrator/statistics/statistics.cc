@@ -92,14 +92,22 @@ Columns Gather(const std::vector<RequestRecord>& requests, const std::string& pr
   return columns;
 }
 
-// Requests per second between the first and the last issue: the inverse of the mean gap.
-double IssueRate(const std::vector<RequestRecord>& requests) {
+// Requests per second between the first and the last of these times: the inverse of the mean gap.
+double RateOf(const std::vector<RequestRecord>& requests, double (*ms)(const RequestRecord&)) {
   if (requests.size() < 2) return 0;
-  const auto by_sent = [](const RequestRecord& a, const RequestRecord& b) {
-    return a.sent_ms() < b.sent_ms();
+  const auto by_time = [&](const RequestRecord& a, const RequestRecord& b) {
+    return ms(a) < ms(b);
   };
-  const auto [first, last] = std::minmax_element(requests.begin(), requests.end(), by_sent);
-  return Ratio(requests.size() - 1.0, (last->sent_ms() - first->sent_ms()) / 1e3);
+  const auto [first, last] = std::minmax_element(requests.begin(), requests.end(), by_time);
+  return Ratio(requests.size() - 1.0, (ms(*last) - ms(*first)) / 1e3);
+}
+
+void FillRates(const std::vector<RequestRecord>& requests, PointReport& report) {
+  report.mutable_world_info()->set_issue_rate(
+      RateOf(requests, [](const RequestRecord& r) { return r.sent_ms(); }));
+  if (!HasSchedule(LoadOf(report.regatta()))) return;
+  report.mutable_regatta()->set_scheduled_rate(
+      RateOf(requests, [](const RequestRecord& r) { return r.scheduled_ms(); }));
 }
 
 void FillPerformance(const Columns& columns, PointReport& report) {
@@ -295,7 +303,7 @@ void FillGoodputOf(const PointSamples& samples, double seconds, bool streamed, R
 PointReport CompletePoint(PointReport context, const PointSamples& samples) {
   const Columns columns = Gather(samples.requests, context.regatta().protocol());
   PointReport& report = context;
-  report.mutable_world_info()->set_issue_rate(IssueRate(samples.requests));
+  FillRates(samples.requests, report);
   FillPerformance(columns, report);
   FillDataset(columns, *report.mutable_dataset());
   RegattaInfo& info = *report.mutable_regatta();

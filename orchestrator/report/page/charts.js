@@ -54,7 +54,8 @@ const charts = (() => {
         const width = context.measureText(label).width;
         const boxes = LABEL_PLACES.map(({left, dx, dy}) => ({
           left: at.x + dx - left * width, right: at.x + dx + (1 - left) * width, top: at.y + dy - 9, bottom: at.y + dy + 3, y: at.y + dy}));
-        const box = boxes.find(box => box.left >= area.left && box.right <= area.right && box.bottom <= area.bottom &&
+        const box = boxes.find(box => box.left >= area.left && box.right <= area.right &&
+                                      box.top >= area.top && box.bottom <= area.bottom &&
                                       !taken.some(other => covers(box, other)));
         if (!box) continue;
         taken.push(box);

@@ -56,34 +56,49 @@ TEST(WarningsTest, TheSteadyWindowSaysWhetherTheConcurrencyWasReached) {
   EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
 }
 
-TEST(WarningsTest, AnOpenLoopSaysWhatWaitedInTheClient) {
+// Of `sent` requests a second, asked and due 30, whose latency p99 is 20 ms from when they were
+// sent.
+PointReport AtARate(double sent, double due_p99_ms) {
   PointReport point;
   RegattaInfo& info = *point.mutable_regatta();
   info.mutable_load()->set_arrival("poisson");
-  info.mutable_load()->set_request_rate(200);
-  info.mutable_ttft_scheduled_ms()->set_p95(3178);
-  info.set_p95_ttft_ms(25);
+  info.mutable_load()->set_request_rate(30);
+  info.set_scheduled_rate(30);
+  info.mutable_latency_scheduled_ms()->set_p99(due_p99_ms);
+  point.mutable_performance()->mutable_request_latency_percentiles_ms()->set_p99(20);
   point.mutable_request_info()->set_num_requests(100);
-  point.mutable_world_info()->set_issue_rate(199);
-  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
-  point.mutable_world_info()->set_issue_rate(26.1);
-  EXPECT_THAT(
-      WarningsOf(point, {}),
-      ElementsAre(HasSubstr("26.1 requests a second were sent, 200 were asked: others waited "
-                            "in the client; TTFT p95 is 3178 ms from when they were due")));
+  point.mutable_world_info()->set_issue_rate(sent);
+  return point;
 }
 
-// 279 drawn gaps came to 92.7 a second, and every request was sent when it was due.
+TEST(WarningsTest, AnOpenLoopSaysWhatWaitedInTheClient) {
+  EXPECT_THAT(WarningsOf(AtARate(29.5, 21), {}), IsEmpty());
+  PointReport point = AtARate(12.25, 3178);
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre("12.2 requests a second were sent, 30.0 were due: others waited in the "
+                          "client: latency p99 is 3178 ms from when they were due, which is what "
+                          "users wait, 20 ms from when they were sent"));
+  point.mutable_regatta()->set_concurrency(2);
+  EXPECT_THAT(WarningsOf(point, {}),
+              ElementsAre(HasSubstr("others waited in the client for places (--concurrency): ")));
+}
+
+// 24 drawn gaps came to 27.1 a second, and every request was sent when it was due.
 TEST(WarningsTest, DrawnGapsOfAnotherRateAreNoWait) {
-  PointReport point;
-  RegattaInfo& info = *point.mutable_regatta();
-  info.mutable_load()->set_arrival("gamma");
-  info.mutable_load()->set_request_rate(100);
-  info.mutable_ttft_scheduled_ms()->set_p95(24.1);
-  info.set_p95_ttft_ms(24);
-  point.mutable_request_info()->set_num_requests(279);
-  point.mutable_world_info()->set_issue_rate(92.7);
+  PointReport point = AtARate(27.1, 22);  // one was sent 2 ms late
+  point.mutable_regatta()->set_scheduled_rate(27.12);
   EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+  point.mutable_regatta()->set_concurrency(8);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+}
+
+TEST(WarningsTest, ALittleWaitIsBlamedOnPlacesOnlyWhereTheyAreLimited) {
+  PointReport point = AtARate(27, 26);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty());
+  point.mutable_regatta()->set_concurrency(2);
+  EXPECT_THAT(WarningsOf(point, {}), ElementsAre(HasSubstr("for places (--concurrency)")));
+  point.mutable_regatta()->mutable_client()->mutable_send_lag_ms()->set_p99(6);
+  EXPECT_THAT(WarningsOf(point, {}), IsEmpty()) << "the client itself was late";
 }
 
 TEST(WarningsTest, WithoutUsageMessagesAreCounted) {

@@ -354,5 +354,37 @@ TEST(ForestPlotTest, ShowsEveryLoadWithShapesThatTellVerdictsApart) {
   EXPECT_THAT(svg, HasSubstr(">-4.8 %</text>"));  // the grid is of ratios: 1 / 1.05
 }
 
+// TTFT p95 of 6 ms from when requests were sent and, where `due`, of 163 ms from when they were
+// due.
+SweepReport AtARate(bool due) {
+  SweepReport sweep;
+  for (uint32_t repeat = 1; repeat <= 5; ++repeat) {
+    PointReport& run = AddRun(1, repeat, 50, 6, sweep);
+    run.mutable_performance()->set_avg_request_latency_ms(20);
+    RegattaInfo& info = *run.mutable_regatta();
+    info.mutable_load()->set_request_rate(40);
+    if (!due) continue;
+    info.mutable_latency_scheduled_ms()->set_average(177);
+    info.mutable_ttft_scheduled_ms()->set_p95(163);
+  }
+  return sweep;
+}
+
+TEST(CompareRunsTest, LatenciesAreFromWhenSentWhereOneSideDoesNotKnowTheSchedule) {
+  const Comparison both = Compare(AtARate(true), AtARate(true));
+  EXPECT_NEAR(FigureOf(both.loads(0), "p95_ttft").a(), 163, 1e-9);
+  EXPECT_NEAR(FigureOf(both.loads(0), "mean_latency").a(), 177, 1e-9);
+  for (const bool due : {true, false}) {
+    const Comparison one = Compare(AtARate(due), AtARate(!due), {"p95_ttft<-10%", "p95_ttft>+10%"});
+    for (const auto& [metric, ms] : {std::pair("p95_ttft", 6.0), std::pair("mean_latency", 20.0)}) {
+      EXPECT_NEAR(FigureOf(one.loads(0), metric).a(), ms, 1e-9);
+      EXPECT_NEAR(FigureOf(one.loads(0), metric).b(), ms, 1e-9);
+    }
+    for (const GateFinding& gate : one.gates()) EXPECT_EQ(gate.outcome(), GATE_EXCLUDED);
+    EXPECT_THAT(ComparisonText(one, false),
+                HasSubstr("not measured alike: when requests were due"));
+  }
+}
+
 }  // namespace
 }  // namespace regatta

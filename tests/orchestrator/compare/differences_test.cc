@@ -88,6 +88,19 @@ TEST(DifferencesTest, WhatOneDoesNotTellIsNoDifference) {
   EXPECT_THAT(Lines(OnGpus(), other), IsEmpty());
 }
 
+TEST(DifferencesTest, AScheduleThatOneDoesNotKnowIsNamed) {
+  SweepReport a = OnGpus(), b = OnGpus();
+  for (SweepReport* sweep : {&a, &b}) {
+    PointReport& run = *sweep->mutable_runs(0);
+    run.mutable_regatta()->mutable_load()->set_request_rate(20);
+    run.mutable_performance()->set_avg_request_latency_ms(30);
+  }
+  EXPECT_THAT(Lines(a, b), IsEmpty()) << "neither knows it";
+  a.mutable_runs(0)->mutable_regatta()->mutable_latency_scheduled_ms()->set_average(300);
+  EXPECT_THAT(Lines(a, b), ElementsAre("! when requests were due: known -> not known (latencies "
+                                       "of both are from when they were sent)"));
+}
+
 TEST(DifferencesTest, TheBuildAndClientBoundLoadsAreNamed) {
   SweepReport other = OnGpus();
   other.set_commit("c2");

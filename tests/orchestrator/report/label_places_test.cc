@@ -85,6 +85,12 @@ TEST(SvgLabel, MovesAwayFromAnotherSeriesMark) {
   EXPECT_THAT(covered, HasSubstr("class=\"mark\" text-anchor=\"end\">c=4<"));
 }
 
+TEST(SvgLabel, StaysWithinThePlot) {
+  EXPECT_THAT(RenderSvg(Points({{.x = 50, .y = 100, .label = "c=4"}}, {})),
+              HasSubstr("class=\"mark\" text-anchor=\"end\">c=4<"))
+      << "right of it is above the top";
+}
+
 TEST(SvgLabel, WithoutRoomIsLeftOut) {
   std::vector<ChartPoint> around;
   for (const double dx : {-5.0, -2.5, 0.0, 2.5, 5.0}) {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "absl/strings/str_cat.h"
 #include "orchestrator/report/html_page.h"
 #include "orchestrator/report/report.h"
 #include "orchestrator/report/sweep_charts.h"
@@ -95,6 +96,46 @@ TEST(FromDue, ChartsShowWhatUsersWaited) {
               HasSubstr("; from when requests were due where there is a rate or a trace, else"));
 }
 
+// As a file tells it that has no schedule.
+ReportedRun Unscheduled() {
+  ReportedRun run = OpenLoop();
+  RegattaInfo& info = *run.sweep.mutable_points(0)->mutable_regatta();
+  info.clear_ttft_scheduled_ms();
+  info.clear_latency_scheduled_ms();
+  return run;
+}
+
+TEST(FromDue, OfRatesWithoutAScheduleItIsSaidThatTheyAreFromWhenSent) {
+  constexpr char kSent[] = "from when requests were sent, since it is not known when they were due";
+  const ReportedRun alone = Unscheduled();
+  EXPECT_EQ(TtftChart({&alone, 1}).subtitle, kSent);
+  EXPECT_THAT(Overview(alone), HasSubstr(absl::StrCat("TTFT is ", kSent, "\n")));
+  EXPECT_THAT(Page(alone), HasSubstr(absl::StrCat("TTFT and latency are ", kSent, ".")));
+  const ReportedRun runs[] = {OpenLoop(), Unscheduled(), ClosedLoop()};
+  EXPECT_THAT(TtftChart(runs).subtitle,
+              HasSubstr("; from when requests were due where there is a rate or a trace, else from "
+                        "when they were sent; of B, 40/s c=1 from when they were sent, since it"));
+  EXPECT_THAT(TtftChart({runs, 2}).subtitle,
+              HasSubstr("; from when requests were due; of B, 40/s c=1 from when they were sent"));
+  EXPECT_THAT(TtftChart({runs + 1, 2}).subtitle,
+              HasSubstr("; from when requests were sent, of A, 40/s c=1 since it is not known"));
+}
+
+TEST(FromDue, ASeriesWithoutAScheduleIsNamedOnce) {
+  ReportedRun runs[] = {OpenLoop(), Unscheduled()};
+  PointReport& second = *runs[1].sweep.add_points() = runs[1].sweep.points(0);
+  second.mutable_regatta()->mutable_load()->set_request_rate(80);
+  EXPECT_THAT(TtftChart(runs).subtitle, HasSubstr("; of B from when they were sent, since"));
+}
+
+TEST(FromDue, WithoutATtftNothingIsSaidOfIt) {
+  ReportedRun run = OpenLoop();
+  run.sweep.mutable_points(0)->clear_streaming_metrics();
+  EXPECT_THAT(Overview(run), Not(HasSubstr(kFromDue)));
+  EXPECT_THAT(Page(run), HasSubstr("included; percentiles are over requests. Latency is from when "
+                                   "requests were due."));
+}
+
 TEST(FromDue, TheDistributionShowsWhatUsersWaited) {
   const std::string dir = testing::TempDir() + "/regatta_from_due";
   std::filesystem::create_directories(dir);
@@ -160,6 +201,13 @@ TEST(Notes, TheOverviewMarksPointsAndListsThem) {
   EXPECT_THAT(text, Not(ContainsRegex("c=4 [^\n]*!")));
   EXPECT_THAT(text, HasSubstr("! c=1; c=2: prompts <were> sent before\n"));
   EXPECT_THAT(text, HasSubstr("! c=2: client-bound: busy\n"));
+}
+
+TEST(Notes, AreOneLineEachOnTheTerminal) {
+  ReportedRun run = ClosedLoop();
+  run.sweep.mutable_points(0)->mutable_regatta()->add_warnings("one\ntwo");
+  EXPECT_THAT(Overview(run), Not(HasSubstr("one\n")));
+  EXPECT_THAT(RenderPointLines(run.sweep.points(0)), Not(HasSubstr("one\n")));
 }
 
 TEST(Notes, ThePageMarksPointsAndListsThem) {

@@ -119,6 +119,9 @@ TEST(RecommendationTextTest, SaysWhyNoLoadServesTheGoal) {
               AllOf(HasSubstr("No load meets it: c=1: mean speed 9.0 tok/s, below 50\n"),
                     HasSubstr("4 users, as the search had it, were not confirmed"),
                     HasSubstr("Tokens come too slowly: fewer users, more GPUs for one copy")));
+  refuted.set_concurrency(1);
+  EXPECT_THAT(RecommendationText(sweep),
+              HasSubstr("1 user, as the search had it, was not confirmed: mean speed"));
 }
 
 TEST(RecommendationTextTest, AdviceIsOnTheConditionThatWasMissed) {
@@ -134,7 +137,7 @@ TEST(RecommendationTextTest, AdviceIsOnTheConditionThatWasMissed) {
   EXPECT_THAT(advice(CONDITION_TTFT), AllOf(HasSubstr("shorter chunks (--max-num-tokens)"),
                                             HasSubstr("--max-ttft"), Not(HasSubstr("precision"))));
   for (const Condition running : {CONDITION_LENGTH, CONDITION_RUNNING}) {
-    EXPECT_THAT(advice(running), AllOf(HasSubstr("longer run"), HasSubstr("--max-batch-size"),
+    EXPECT_THAT(advice(running), AllOf(HasSubstr("longer run"), Not(HasSubstr("--max-batch-size")),
                                        Not(HasSubstr("--min-user-speed"))));
   }
   EXPECT_THAT(advice(CONDITION_FAILURES), HasSubstr("The errors of its requests"));

@@ -4,6 +4,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <vector>
+
 #include "orchestrator/statistics/search_role.h"
 
 namespace regatta {
@@ -13,11 +15,11 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::Not;
 
-void AddSearched(uint32_t users, double speed, SweepReport& sweep) {
+void AddMeasured(const char* role, uint32_t users, double speed, SweepReport& sweep) {
   PointReport& run = *sweep.add_runs();
   run.mutable_streaming_metrics()->set_token_output_speed_tok_s(speed);
   run.mutable_regatta()->set_concurrency(users);
-  run.mutable_regatta()->set_search_role(kSearchRole);
+  run.mutable_regatta()->set_search_role(role);
 }
 
 LoadFigures Means(uint32_t users, double speed, double half_width) {
@@ -33,8 +35,8 @@ LoadFigures Means(uint32_t users, double speed, double half_width) {
 
 SweepReport Confirmed() {
   SweepReport sweep;
-  AddSearched(8, 100, sweep);
-  AddSearched(10, 90, sweep);
+  AddMeasured(kSearchRole, 8, 100, sweep);
+  AddMeasured(kSearchRole, 10, 90, sweep);
   *sweep.mutable_recommendation()->mutable_confirmed() = Means(8, 98, 5);
   *sweep.mutable_recommendation()->add_refuted() = Means(10, 85, 5);
   return sweep;
@@ -56,6 +58,23 @@ TEST(AnswerDriftTest, ConfirmedAndRefutedLoadsAreHeldAgainstTheSearch) {
                     Not(HasSubstr("concurrency 8"))));
   *sweep.mutable_recommendation()->mutable_refuted(0) = Means(10, 45, 60);
   EXPECT_EQ(AnswerDrift(sweep), "") << "its runs differ as much from one another";
+}
+
+SweepReport ConfirmedBy(const std::vector<double>& speeds) {
+  SweepReport sweep = Confirmed();
+  for (const double speed : speeds) AddMeasured(kConfirmRole, 8, speed, sweep);
+  *sweep.mutable_recommendation()->mutable_confirmed() = Means(8, 100, 80);
+  return sweep;
+}
+
+TEST(AnswerDriftTest, AMachineThatSlowsDownMeanwhileIsSeenInTheOrderOfTheRuns) {
+  EXPECT_THAT(AnswerDrift(ConfirmedBy({201, 201, 200, 168, 119})),
+              HasSubstr("concurrency 8 had 201.0 tok/s per user in the first runs with fresh "
+                        "prompts, 143.5 in the last of them (-28.6 %)"));
+  EXPECT_THAT(AnswerDrift(ConfirmedBy({100, 100, 150})), HasSubstr("(+50.0 %)"));
+  EXPECT_EQ(AnswerDrift(ConfirmedBy({201, 201, 200, 190, 189})), "") << "less than is noticed";
+  EXPECT_EQ(AnswerDrift(ConfirmedBy({201, 119, 200, 140, 90})), "") << "noise";
+  EXPECT_EQ(AnswerDrift(ConfirmedBy({100})), "");
 }
 
 TEST(AnswerDriftTest, LimitsDoNotExplainAnotherMachine) {

@@ -58,6 +58,15 @@ TEST(CompletePointTest, PerformanceByHand) {
   EXPECT_DOUBLE_EQ(report.world_info().issue_rate(), 5);  // one gap of 200 ms
 }
 
+TEST(CompletePointTest, TheRateThatTheScheduleHadIsKept) {
+  PointSamples samples = TwoRequests();
+  samples.requests[1].set_scheduled_ms(samples.requests[0].scheduled_ms() + 100);
+  PointReport context = StreamingContext(2);
+  EXPECT_EQ(CompletePoint(context, samples).regatta().scheduled_rate(), 0) << "a closed loop";
+  context.mutable_regatta()->mutable_load()->set_request_rate(20);
+  EXPECT_DOUBLE_EQ(CompletePoint(context, samples).regatta().scheduled_rate(), 10);
+}
+
 // sorted[int(n * p)] of 100, 200, 300, 400 ms; the one of a single token counts with 0.
 TEST(CompletePointTest, TrtllmBenchsProtocolHasItsPercentiles) {
   PointSamples samples;

@@ -145,6 +145,9 @@ TEST(MissedByMostTest, HalfOfTheRunsDoNotHoldALoad) {
 TEST(AdviceOnTest, IsOnTheConditionThatWasMissed) {
   EXPECT_THAT(AdviceOn(CONDITION_SPEED, 1), HasSubstr("lower precision"));
   EXPECT_THAT(AdviceOn(CONDITION_SPEED, 2), HasSubstr("fewer users, more GPUs"));
+  EXPECT_THAT(AdviceOn(CONDITION_RUNNING, 2),
+              HasSubstr("room for more of them (--max-batch-size)."));
+  EXPECT_THAT(AdviceOn(CONDITION_RUNNING, 1), ::testing::EndsWith("--max-time-per-point)."));
   EXPECT_THAT(AdviceOn(CONDITION_COMPLETED, 1), HasSubstr("--request-cancellation-rate"));
   EXPECT_EQ(AdviceOn(CONDITION_NONE, 1), "");
 }
