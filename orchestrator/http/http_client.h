@@ -61,8 +61,8 @@ struct HttpCall {
 
 // Performs the call. Any HTTP status is an answer, not an error. Errors: UNAVAILABLE (no
 // connection, or lost: worth a retry), DEADLINE_EXCEEDED (a timeout: likewise), FAILED_PRECONDITION
-// (certificate not trusted, a port of gRPC), INVALID_ARGUMENT (a redirect that leads nowhere), CANCELLED.
-// HTTPS_PROXY and NO_PROXY are honoured for https (a CONNECT tunnel), SSL_CERT_FILE and
+// (certificate not trusted, a port of gRPC), INVALID_ARGUMENT (a redirect that leads nowhere),
+// CANCELLED. HTTPS_PROXY and NO_PROXY are honoured for https (a CONNECT tunnel), SSL_CERT_FILE and
 // SSL_CERT_DIR as OpenSSL does.
 absl::StatusOr<HttpAnswer> PerformHttp(const HttpCall& call);
 
