@@ -39,8 +39,8 @@ class RankLifecycle {
       ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Builds the rank; returns when it can run or has failed (then nothing is held).
-  // FAILED_PRECONDITION while a rank is held, or when this epoch was dissolved; CANCELLED when
-  // dissolved meanwhile.
+  // FAILED_PRECONDITION while a rank is held, or when this epoch had its rank or was dissolved;
+  // CANCELLED when dissolved meanwhile.
   absl::StatusOr<Formed> Form(const FormRequest& request, const RouterCall& call,
                               const std::function<void(const FormProgress&)>& progress)
       ABSL_LOCKS_EXCLUDED(mutex_);

@@ -76,15 +76,14 @@ void AddScheduleWarning(const PointReport& point, std::vector<std::string>& warn
   // Drawn gaps may add up to another rate than the one asked for.
   const bool missed = point.world_info().issue_rate() < kReached * info.scheduled_rate();
   if (!waited && !(held && missed)) return;
-  const std::string what =
-      missed ? absl::StrFormat(
-                   "%.1f requests a second were sent, %.1f were due: others waited in the client",
-                   point.world_info().issue_rate(), info.scheduled_rate())
-             : "requests waited in the client";
+  const std::string rates =
+      missed ? absl::StrFormat("%.1f requests a second were sent, %.1f were due: ",
+                               point.world_info().issue_rate(), info.scheduled_rate())
+             : "";
   warnings.push_back(absl::StrFormat(
-      "%s%s: latency p99 is %.0f ms from when they were due, which is what users wait, %.0f ms "
-      "from when they were sent",
-      what, info.concurrency() > 0 ? " for places (--concurrency)" : "", due_ms, sent_ms));
+      "%srequests waited in the client%s: latency p99 is %.0f ms from when they were due, which is "
+      "what users wait, %.0f ms from when they were sent",
+      rates, held ? " for places (--concurrency)" : "", due_ms, sent_ms));
 }
 
 void AddLoadWarning(const PointReport& point, std::vector<std::string>& warnings) {

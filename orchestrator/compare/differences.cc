@@ -65,7 +65,8 @@ std::string HowSpeedIsMade(const PointReport& point) {
 
 // Of requests that come by a rate or a trace, where any tells its latency.
 std::string WhetherScheduleIsKnown(const PointReport& point) {
-  if (!HasSchedule(LoadOf(point.regatta())) || HeadlineMeanLatencyMs(point) <= 0) return "";
+  const bool told = HeadlineMeanLatencyMs(point) > 0 || HeadlineLatency(point).p50() > 0;
+  if (!HasSchedule(LoadOf(point.regatta())) || !told) return "";
   return IsFromDue(point) ? "known" : "not known (latencies of both are from when they were sent)";
 }
 

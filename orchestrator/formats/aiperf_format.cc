@@ -263,7 +263,7 @@ void ReadLoad(const JsonFields& fields, const nlohmann::json& value, absl::Statu
   RegattaInfo& info = *point.report.mutable_regatta();
   if (ReadOurLoad(fields, info)) return;
   const LoadTerms terms = ReadTerms(fields, value, point.source, status);
-  if (terms.type == kUserCentric) {
+  if (terms.type == kUserCentric && terms.rate > 0) {
     draft.notes.insert(
         "user_centric users pace their turns: read as their rate, at most all at once");
   }
@@ -342,7 +342,7 @@ absl::Status ReadRecord(const Document& document, std::vector<RequestRecord>& re
   const double sent = metadata.Number("request_start_ns") / 1e6;
   r.set_sent_ms(sent);
   const std::optional<double> due_ns = metadata.MaybeNumber("credit_issued_ns");
-  if (due_ns.has_value()) r.set_scheduled_ms(*due_ns / 1e6);
+  if (due_ns.has_value()) r.set_scheduled_ms(std::min(*due_ns / 1e6, sent));
   // Of one that was cancelled or failed there is its end alone.
   const double end = metadata.NumberOr("request_end_ns", sent * 1e6) / 1e6;
   const double took = std::max(0.0, end - sent);
@@ -384,7 +384,6 @@ void KeepSchedule(const JsonFields& summary, const RegattaInfo& info,
 // The summary of one folder, its records, or both.
 absl::Status ReadRun(const std::vector<const Document*>& documents, ImportDraft& draft) {
   ImportedPoint point;
-  point.source = documents[0]->source;
   const Document* summary = nullptr;
   for (const Document* document : documents) {
     if (IsRecord(document->value)) {
@@ -397,7 +396,8 @@ absl::Status ReadRun(const std::vector<const Document*>& documents, ImportDraft&
   absl::Status status;
   const nlohmann::json none = nlohmann::json::object();
   const nlohmann::json& value = summary != nullptr ? summary->value : none;
-  const JsonFields fields(value, documents[0]->source, status);
+  point.source = (summary != nullptr ? summary : documents[0])->source;
+  const JsonFields fields(value, point.source, status);
   ReadLoad(fields, value, status, draft, point);
   if (!point.requests.empty()) {
     KeepSchedule(fields, point.report.regatta(), point.requests);

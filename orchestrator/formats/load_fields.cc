@@ -43,8 +43,8 @@ bool ReadOurLoad(const JsonFields& file, RegattaInfo& info) {
 void CheckArrival(const JsonFields& fields, const LoadShape& load) {
   const std::string& arrival = load.arrival();
   const bool rate = load.request_rate() > 0;
-  if (rate && (arrival == kClosedLoop || arrival == kBurst)) {
-    fields.Refuse("arrival", absl::StrCat("constant, poisson, gamma or trace beside a rate of ",
+  if (rate && (arrival == kClosedLoop || arrival == kBurst || arrival == kTraceReplay)) {
+    fields.Refuse("arrival", absl::StrCat("constant, poisson or gamma beside a rate of ",
                                           load.request_rate()));
   }
   if (!rate && (arrival == kConstant || arrival == kPoisson || arrival == kGamma)) {

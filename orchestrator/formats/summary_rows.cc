@@ -75,6 +75,12 @@ void ReadScheduled(const JsonFields& fields, RegattaInfo& info) {
   if (info.load().arrival() == kClosedLoop || info.load().arrival() == kBurst) {
     fields.Refuse("arrival", "one with a schedule, as there are latencies from when due");
   }
+  if (!TellsQuantiles(fields, "latency_scheduled")) {
+    fields.Refuse("latency_scheduled_p50_ms", "a number, as a TTFT from when due is told");
+  }
+  if (!ttft && TellsQuantiles(fields, "ttft")) {
+    fields.Refuse("ttft_scheduled_p50_ms", "a number, as a latency from when due is told");
+  }
   *info.mutable_latency_scheduled_ms() = ReadQuantiles(fields, "latency_scheduled");
   if (ttft) *info.mutable_ttft_scheduled_ms() = ReadQuantiles(fields, "ttft_scheduled");
   if (info.load().request_rate() == 0) info.mutable_load()->set_arrival(kTraceReplay);
@@ -100,8 +106,9 @@ void ReadLoad(const JsonFields& fields, RegattaInfo& info, ImportDraft& draft) {
   load.set_request_rate(fields.NumberOr("request_rate_req_s", 0));
   load.set_replay_speedup(fields.NumberOr("replay_speedup", 0));
   CheckArrival(fields, load);
-  if (load.arrival() == kGamma)
+  if (load.arrival() == kGamma) {
     draft.notes.insert("a summary does not tell the shape of gamma gaps");
+  }
   if (load.request_rate() > 0) {
     draft.notes.insert(
         "a summary does not tell a ramp: a rate may be the one that a ramp ended at");

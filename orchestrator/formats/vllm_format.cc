@@ -57,11 +57,12 @@ void WriteDetails(const std::vector<RequestRecord>& requests, bool streamed, ord
   }
 }
 
-// "inf" is a figure of theirs that JSON has no number for; null stands for one that is not known.
-ordered_json Burstiness(const LoadShape& load) {
+// "inf" is a figure of theirs that JSON has no number for. One that is not known is left out, as
+// null is what Python's Infinity becomes.
+void WriteGaps(const LoadShape& load, ordered_json& out) {
   const std::optional<double> shape = ShapeOfGaps(load);
-  if (!shape.has_value()) return ordered_json();
-  return std::isinf(*shape) ? ordered_json("inf") : ordered_json(*shape);
+  if (!shape.has_value()) return;
+  out["burstiness"] = std::isinf(*shape) ? ordered_json("inf") : ordered_json(*shape);
 }
 
 // A ramp's rates stand apart, and the rate is "inf" then. Of a trace they say neither rate nor
@@ -71,7 +72,7 @@ void WriteLoad(const RegattaInfo& info, ordered_json& out) {
   const bool ramps = !load.ramp_up().empty(), replays = load.arrival() == kTraceReplay;
   const bool gaps = load.request_rate() > 0 && !ramps;
   out["request_rate"] = replays ? ordered_json() : gaps ? ordered_json(load.request_rate()) : "inf";
-  out["burstiness"] = replays ? ordered_json() : Burstiness(load);
+  if (!replays) WriteGaps(load, out);
   const uint32_t most = info.concurrency();
   out["max_concurrency"] = most > 0 ? ordered_json(most) : ordered_json();
   if (ramps) {
@@ -215,7 +216,8 @@ void ReadLoad(const JsonFields& fields, RegattaInfo& info) {
   if (std::isinf(rate)) return SetUsers(most, info);
   info.set_concurrency(most);
   load.set_request_rate(rate);
-  SetGaps(fields.NumberOrInf("burstiness", 1), load);
+  const double shape = fields.NumberOrInf("burstiness", 1);  // theirs, where it is not told
+  if (shape > 0) SetGaps(shape, load);
 }
 
 void ReadTraffic(const JsonFields& fields, PointReport& point) {

@@ -75,13 +75,14 @@ std::string LatencyBasis(const std::vector<PointSeries>& series,
   if (std::none_of(points.begin(), points.end(), from_due)) {
     if (unknown.empty()) return "";
     return absl::StrCat("from when requests were sent, ",
-                        all_open ? "" : absl::StrCat("of ", unknown, " "), kNotKnown);
+                        all_open ? "" : absl::StrCat("those of ", unknown, " "), kNotKnown);
   }
   return absl::StrCat(
       "from when requests were due",
       all_open ? "" : " where there is a rate or a trace, else from when they were sent",
-      unknown.empty() ? ""
-                      : absl::StrCat("; of ", unknown, " from when they were sent, ", kNotKnown));
+      unknown.empty()
+          ? ""
+          : absl::StrCat("; those of ", unknown, " from when they were sent, ", kNotKnown));
 }
 
 }  // namespace regatta

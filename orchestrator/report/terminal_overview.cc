@@ -145,8 +145,8 @@ std::string RepeatLines(const SweepReport& sweep) {
 
 std::string RenderSweepOverview(const SweepReport& sweep, bool color, int width) {
   const std::vector<bool> frontier = OnFrontier(sweep);
-  std::string out = absl::StrCat("\n", color ? kBold : "", "SWEEP  ", SweepSubject(sweep),
-                                 color ? kReset : "", "\n");
+  std::string out = absl::StrCat("\n", color ? kBold : "", "SWEEP  ",
+                                 PrintableLine(SweepSubject(sweep)), color ? kReset : "", "\n");
   const std::string caveat = SweepCaveat(sweep);
   if (!caveat.empty())
     absl::StrAppend(&out, color ? kYellow : "", "! ", caveat, color ? kReset : "", "\n");

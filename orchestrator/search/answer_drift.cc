@@ -16,6 +16,7 @@ namespace regatta {
 namespace {
 
 constexpr char kConfirmed[] = "with fresh prompts";
+constexpr size_t kRunsOfHalf = 2;  // one alone overlaps with nothing
 
 // `after` are means of a load that had `before` tok/s per user.
 std::string DriftTo(const LoadFigures& after, const std::string& when_after, double before,
@@ -39,7 +40,7 @@ std::string DriftWithin(const SweepReport& sweep, uint32_t users) {
   const size_t half = speeds.size() / 2;
   const std::vector<double> first(speeds.begin(), speeds.begin() + half);
   const std::vector<double> last(speeds.end() - half, speeds.end());
-  if (half == 0) return "";
+  if (half < kRunsOfHalf) return "";
   const auto [first_least, first_most] = std::minmax_element(first.begin(), first.end());
   const auto [last_least, last_most] = std::minmax_element(last.begin(), last.end());
   if (*last_least <= *first_most && *first_least <= *last_most) return "";

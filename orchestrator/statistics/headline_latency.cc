@@ -5,10 +5,11 @@
 
 namespace regatta {
 
-bool IsFromDue(const PointReport& point) {
-  const RegattaInfo& info = point.regatta();
+bool IsFromDue(const RegattaInfo& info) {
   return HasSchedule(LoadOf(info)) && info.has_latency_scheduled_ms();
 }
+
+bool IsFromDue(const PointReport& point) { return IsFromDue(point.regatta()); }
 
 const Percentiles& HeadlineTtft(const PointReport& point) {
   return IsFromDue(point) ? point.regatta().ttft_scheduled_ms()

@@ -9,6 +9,7 @@ namespace regatta {
 // when users come, and what they wait in the client for others to end they wait as well. Those of
 // users who wait for their own last answer are counted from when they were sent, and so are those
 // of results that do not know the schedule.
+bool IsFromDue(const RegattaInfo& info);
 bool IsFromDue(const PointReport& point);
 
 // RegattaInfo.ttft_scheduled_ms where IsFromDue, else StreamingMetrics.ttft_percentiles.

@@ -15,6 +15,7 @@
 #include "orchestrator/statistics/cost.h"
 #include "orchestrator/statistics/energy.h"
 #include "orchestrator/statistics/goodput.h"
+#include "orchestrator/statistics/headline_latency.h"
 #include "orchestrator/statistics/intervals.h"
 #include "orchestrator/statistics/latency_series.h"
 #include "orchestrator/statistics/load_name.h"
@@ -105,7 +106,7 @@ double RateOf(const std::vector<RequestRecord>& requests, double (*ms)(const Req
 void FillRates(const std::vector<RequestRecord>& requests, PointReport& report) {
   report.mutable_world_info()->set_issue_rate(
       RateOf(requests, [](const RequestRecord& r) { return r.sent_ms(); }));
-  if (!HasSchedule(LoadOf(report.regatta()))) return;
+  if (!HasSchedule(LoadOf(report.regatta())) || !KnowsSchedule(requests)) return;
   report.mutable_regatta()->set_scheduled_rate(
       RateOf(requests, [](const RequestRecord& r) { return r.scheduled_ms(); }));
 }
@@ -250,8 +251,7 @@ void FillCertainty(const Columns& columns, const PointSamples& samples, bool str
   if (info.steady_window().found()) {
     add("steady_window.output_throughput_tok_s", SteadyRates(samples, info.steady_window()));
   }
-  const bool due =
-      HasSchedule(LoadOf(info)) && info.has_latency_scheduled_ms();  // as headline_latency.h
+  const bool due = IsFromDue(info);
   const std::vector<double>& latency = due ? columns.latency_due : columns.latency;
   const std::vector<double>& ttft = due ? columns.ttft_due : columns.ttft;
   add(due ? "latency_scheduled_ms.average" : "avg_request_latency_ms", latency);

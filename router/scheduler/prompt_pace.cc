@@ -17,6 +17,7 @@ constexpr double kCarried = 128;
 // Tokens of a step of many sequences, theirs too: in larger ones none costs less, and the smaller
 // ones in between are filled badly (docs/PERFORMANCE.md).
 constexpr double kFullStep = 1024;
+constexpr double kMostOwed = 2;        // plans' worth
 constexpr uint32_t kPatience = 24;     // plans
 constexpr double kShortPrompt = 512;   // tokens, on average
 constexpr double kMostFullSteps = 12;  // of a wave that is dealt out
@@ -36,26 +37,25 @@ void PromptPace::NotePresent(uint32_t decoding, uint32_t present) {
   usual_present_ += (present - usual_present_) / kPresentWindow;
 }
 
-// Whether few are present and yet their prompts join as they come.
-bool PromptPace::HurriesFew(uint32_t present) const {
-  return present <= kFewSequences &&
-         (newcomers_ || plans_held_back_ >= kPatience ||
-          present * mean_prompt_tokens_ > kMostFullSteps * step_tokens_);
+// Whether prompts of few join as they come all the same.
+bool PromptPace::Hurries(uint32_t present) const {
+  return newcomers_ || plans_held_back_ >= kPatience ||
+         present * mean_prompt_tokens_ > kMostFullSteps * step_tokens_;
 }
 
 void PromptPace::Begin(uint32_t decoding, uint32_t running, uint32_t waiting) {
   const uint32_t present = running + waiting;
   NotePresent(decoding, present);
   if (waiting == 0) plans_held_back_ = 0;
-  paced_ =
-      ended_ > 0 && decoding > 0 && mean_prompt_tokens_ <= kShortPrompt && !HurriesFew(present);
+  const bool few = present <= kFewSequences;
+  paced_ = ended_ > 0 && decoding > 0 && mean_prompt_tokens_ <= kShortPrompt &&
+           !(few && Hurries(present));
   // Each that decodes ends once in mean_outputs_ steps, and a prompt takes its place.
   const double turnover = present * mean_prompt_tokens_ / std::max(mean_outputs_, 1.0);
-  const bool few = present <= kFewSequences;
   double pace = std::max((few ? kHasteOfFew : kHasteOfMany) * turnover, kCarried);
   if (!few) pace = std::max(pace, kFullStep - decoding);
   // An unusually long prompt is not made up for by those behind it.
-  const double debt = std::min(-credit_, std::max(2 * pace, mean_prompt_tokens_));
+  const double debt = std::min(-credit_, std::max(kMostOwed * pace, mean_prompt_tokens_));
   credit_ = paced_ ? std::min(pace - debt, pace) : pace;
 }
 

@@ -36,7 +36,7 @@ class PromptPace {
 
  private:
   void NotePresent(uint32_t decoding, uint32_t present);
-  bool HurriesFew(uint32_t present) const;
+  bool Hurries(uint32_t present) const;
 
   const uint32_t step_tokens_;
   uint32_t ended_ = 0;             // sequences, as far as they count for the means

@@ -126,7 +126,7 @@ void FakeWorkerService::Restart() {
   {
     absl::MutexLock lock(&mutex_);
     epoch_ = 0;
-    dissolved_epoch_ = 0;
+    spent_epoch_ = 0;
     state_ = "idle";
   }
   fault_ = Fault::kNone;
@@ -220,9 +220,14 @@ grpc::Status FakeWorkerService::Form(grpc::ServerContext* context, const FormReq
     grpc::Status status = CheckOwner(*context);
     if (status.ok()) status = CheckEpoch(request->group_epoch());
     if (!status.ok()) return status;
-    if (state_ != "idle" || epoch_ == dissolved_epoch_) {
+    if (state_ != "idle") {
       return {grpc::StatusCode::FAILED_PRECONDITION, absl::StrCat("the worker is ", state_)};
     }
+    if (epoch_ == spent_epoch_) {
+      return {grpc::StatusCode::FAILED_PRECONDITION,
+              absl::StrCat("epoch ", epoch_, " has had its rank or was dissolved")};
+    }
+    spent_epoch_ = epoch_;
     state_ = "formed";
     owner_ = context->peer();
     taken_over_ = false;
@@ -331,7 +336,7 @@ grpc::Status FakeWorkerService::Dissolve(grpc::ServerContext* context,
   if (!status.ok()) return status;
   state_ = "idle";
   taken_over_ = take_over;
-  if (!take_over) dissolved_epoch_ = epoch_;
+  if (!take_over) spent_epoch_ = epoch_;
   if (take_over) owner_ = context->peer();
   if (take_over && running_ != nullptr) running_->TryCancel();
   return grpc::Status::OK;

@@ -94,7 +94,7 @@ class FakeWorkerService final : public Worker::Service {
 
   mutable absl::Mutex mutex_;
   uint64_t epoch_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t dissolved_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
+  uint64_t spent_epoch_ ABSL_GUARDED_BY(mutex_) = 0;
   std::string state_ ABSL_GUARDED_BY(mutex_) = "idle";
   FormRequest resident_ ABSL_GUARDED_BY(mutex_);
   std::string owner_ ABSL_GUARDED_BY(mutex_);  // the peer that formed it or took it over

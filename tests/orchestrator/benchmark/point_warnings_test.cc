@@ -74,13 +74,17 @@ PointReport AtARate(double sent, double due_p99_ms) {
 TEST(WarningsTest, AnOpenLoopSaysWhatWaitedInTheClient) {
   EXPECT_THAT(WarningsOf(AtARate(29.5, 21), {}), IsEmpty());
   PointReport point = AtARate(12.25, 3178);
-  EXPECT_THAT(WarningsOf(point, {}),
-              ElementsAre("12.2 requests a second were sent, 30.0 were due: others waited in the "
-                          "client: latency p99 is 3178 ms from when they were due, which is what "
-                          "users wait, 20 ms from when they were sent"));
+  EXPECT_THAT(
+      WarningsOf(point, {}),
+      ElementsAre("12.2 requests a second were sent, 30.0 were due: requests waited in "
+                  "the client: latency p99 is 3178 ms from when they were due, which is what "
+                  "users wait, 20 ms from when they were sent"));
   point.mutable_regatta()->set_concurrency(2);
-  EXPECT_THAT(WarningsOf(point, {}),
-              ElementsAre(HasSubstr("others waited in the client for places (--concurrency): ")));
+  EXPECT_THAT(
+      WarningsOf(point, {}),
+      ElementsAre(HasSubstr("due: requests waited in the client for places (--concurrency): ")));
+  point.mutable_regatta()->mutable_client()->mutable_send_lag_ms()->set_p99(3170);  // its own
+  EXPECT_THAT(WarningsOf(point, {}), ElementsAre(HasSubstr("waited in the client: latency")));
 }
 
 // 24 drawn gaps came to 27.1 a second, and every request was sent when it was due.

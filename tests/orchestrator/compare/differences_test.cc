@@ -93,7 +93,8 @@ TEST(DifferencesTest, AScheduleThatOneDoesNotKnowIsNamed) {
   for (SweepReport* sweep : {&a, &b}) {
     PointReport& run = *sweep->mutable_runs(0);
     run.mutable_regatta()->mutable_load()->set_request_rate(20);
-    run.mutable_performance()->set_avg_request_latency_ms(30);
+    // As summaries tell it, which have no means.
+    run.mutable_performance()->mutable_request_latency_percentiles_ms()->set_p50(30);
   }
   EXPECT_THAT(Lines(a, b), IsEmpty()) << "neither knows it";
   a.mutable_runs(0)->mutable_regatta()->mutable_latency_scheduled_ms()->set_average(300);

@@ -278,7 +278,7 @@ TEST(ImportedLoad, ContradictionsAreRefused) {
   };
   EXPECT_THAT(refusal(R"("arrival": "closed-loop", "request_rate": 5)"),
               HasSubstr("f.json: regatta: load: 'arrival' is \"closed-loop\", must be constant, "
-                        "poisson, gamma or trace beside a rate of 5"));
+                        "poisson or gamma beside a rate of 5"));
   EXPECT_THAT(refusal(R"("arrival": "burst", "request_rate": 5)"), HasSubstr("is \"burst\""));
   EXPECT_THAT(refusal(R"("arrival": "poisson")"), HasSubstr("as there is no rate"));
 }

@@ -86,10 +86,15 @@ TEST_P(Summary, TablesOfOlderRunsHaveFewerColumns) {
   EXPECT_FALSE(IsFromDue(runs->front().sweep.points(0)));
 }
 
-TEST_P(Summary, AScheduleMayBeToldInPart) {
-  const auto runs = Import(Table({{"concurrency", "output_throughput_tok_s", "request_rate_req_s",
-                                   "ttft_scheduled_p95_ms", "latency_scheduled_p50_ms"},
-                                  {"4", "100", "20", "163", ""}}));
+TEST_P(Summary, HalfAScheduleIsRefused) {
+  const auto import = [&](const char* ttft, const char* latency) {
+    return Import(Table({{"concurrency", "output_throughput_tok_s", "request_rate_req_s",
+                          "ttft_p95_ms", "ttft_scheduled_p95_ms", "latency_scheduled_p50_ms"},
+                         {"4", "100", "20", "6", ttft, latency}}));
+  };
+  EXPECT_THAT(Message(import("163", "")), HasSubstr("'latency_scheduled_p50_ms' is null, must be"));
+  EXPECT_THAT(Message(import("", "177")), HasSubstr("'ttft_scheduled_p50_ms' is null, must be"));
+  const auto runs = import("163", "177");
   ASSERT_TRUE(runs.ok()) << runs.status();
   EXPECT_TRUE(IsFromDue(runs->front().sweep.points(0)));
   EXPECT_EQ(HeadlineTtft(runs->front().sweep.points(0)).p95(), 163);
@@ -104,8 +109,9 @@ TEST_P(Summary, LoadsThatContradictThemselvesAreRefused) {
   };
   const std::string line = GetParam() == std::string("csv") ? "s:2" : "s:3";
   EXPECT_THAT(refusal("burst", "20", ""),
-              HasSubstr(line + ": 'arrival' is \"burst\", must be constant, poisson, gamma or "
-                               "trace beside a rate of 20"));
+              HasSubstr(line + ": 'arrival' is \"burst\", must be constant, poisson or gamma "
+                               "beside a rate of 20"));
+  EXPECT_THAT(refusal("trace", "20", "9"), HasSubstr("beside a rate of 20"));
   EXPECT_THAT(refusal("gamma", "0", ""), HasSubstr("as there is no rate"));
   EXPECT_THAT(refusal("closed-loop", "0", "9"), HasSubstr("there are latencies from when due"));
   EXPECT_EQ(refusal("trace", "0", "9"), "");

@@ -112,20 +112,23 @@ TEST(FromDue, OfRatesWithoutAScheduleItIsSaidThatTheyAreFromWhenSent) {
   EXPECT_THAT(Overview(alone), HasSubstr(absl::StrCat("TTFT is ", kSent, "\n")));
   EXPECT_THAT(Page(alone), HasSubstr(absl::StrCat("TTFT and latency are ", kSent, ".")));
   const ReportedRun runs[] = {OpenLoop(), Unscheduled(), ClosedLoop()};
-  EXPECT_THAT(TtftChart(runs).subtitle,
-              HasSubstr("; from when requests were due where there is a rate or a trace, else from "
-                        "when they were sent; of B, 40/s c=1 from when they were sent, since it"));
-  EXPECT_THAT(TtftChart({runs, 2}).subtitle,
-              HasSubstr("; from when requests were due; of B, 40/s c=1 from when they were sent"));
-  EXPECT_THAT(TtftChart({runs + 1, 2}).subtitle,
-              HasSubstr("; from when requests were sent, of A, 40/s c=1 since it is not known"));
+  EXPECT_THAT(
+      TtftChart(runs).subtitle,
+      HasSubstr("; from when requests were due where there is a rate or a trace, else from "
+                "when they were sent; those of B, 40/s c=1 from when they were sent, since it"));
+  EXPECT_THAT(
+      TtftChart({runs, 2}).subtitle,
+      HasSubstr("; from when requests were due; those of B, 40/s c=1 from when they were sent"));
+  EXPECT_THAT(
+      TtftChart({runs + 1, 2}).subtitle,
+      HasSubstr("; from when requests were sent, those of A, 40/s c=1 since it is not known"));
 }
 
 TEST(FromDue, ASeriesWithoutAScheduleIsNamedOnce) {
   ReportedRun runs[] = {OpenLoop(), Unscheduled()};
   PointReport& second = *runs[1].sweep.add_points() = runs[1].sweep.points(0);
   second.mutable_regatta()->mutable_load()->set_request_rate(80);
-  EXPECT_THAT(TtftChart(runs).subtitle, HasSubstr("; of B from when they were sent, since"));
+  EXPECT_THAT(TtftChart(runs).subtitle, HasSubstr("; those of B from when they were sent, since"));
 }
 
 TEST(FromDue, WithoutATtftNothingIsSaidOfIt) {

@@ -60,11 +60,14 @@ TEST(CompletePointTest, PerformanceByHand) {
 
 TEST(CompletePointTest, TheRateThatTheScheduleHadIsKept) {
   PointSamples samples = TwoRequests();
-  samples.requests[1].set_scheduled_ms(samples.requests[0].scheduled_ms() + 100);
+  samples.requests[0].set_scheduled_ms(0);
+  samples.requests[1].set_scheduled_ms(100);
   PointReport context = StreamingContext(2);
   EXPECT_EQ(CompletePoint(context, samples).regatta().scheduled_rate(), 0) << "a closed loop";
   context.mutable_regatta()->mutable_load()->set_request_rate(20);
   EXPECT_DOUBLE_EQ(CompletePoint(context, samples).regatta().scheduled_rate(), 10);
+  samples.requests[0].clear_scheduled_ms();
+  EXPECT_EQ(CompletePoint(context, samples).regatta().scheduled_rate(), 0) << "half a schedule";
 }
 
 // sorted[int(n * p)] of 100, 200, 300, 400 ms; the one of a single token counts with 0.
