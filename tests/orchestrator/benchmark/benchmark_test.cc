@@ -96,7 +96,7 @@ class BenchmarkTest : public ::testing::Test {
 };
 
 TEST_F(BenchmarkTest, ASweepLeavesEveryFileAndExitsWithZero) {
-  const auto server = Serve({1'000'000, 100'000, 1});
+  const auto server = Serve({1'000'000, 1'000'000, 1});
   auto arguments = Sweep(*server, "1,4");
   arguments.insert(arguments.end(),
                    {"--markdown", "--num_requests", "8", "--export", "vllm,markdown"});
@@ -241,7 +241,7 @@ TEST_F(BenchmarkTest, SidesThatDoNotFitAreRefused) {
 }
 
 TEST_F(BenchmarkTest, AnotherToolsProtocolIsKeptToTheLetter) {
-  const auto server = Serve({1'000'000, 100'000, 1});
+  const auto server = Serve({1'000'000, 1'000'000, 1});
   const std::string model = REGATTA_SOURCE_DIR "/tests/models/regatta-dense";
   const std::vector<std::string> sweep = {
       "sweep",    "--url",         absl::StrCat("grpc://", server->address()),
@@ -272,7 +272,7 @@ TEST_F(BenchmarkTest, AnotherToolsProtocolIsKeptToTheLetter) {
 }
 
 TEST_F(BenchmarkTest, RepeatsObjectivesSpeedsAndPriceGiveTheirFigures) {
-  const auto server = Serve({1'000'000, 100'000, 2});
+  const auto server = Serve({1'000'000, 1'000'000, 2});
   auto arguments = Sweep(*server, "1,4");
   arguments.insert(arguments.end(),
                    {"--num-requests", "8", "--repeats", "5", "--warmup", "0", "--goodput",
