@@ -333,9 +333,9 @@ class Ops {
   virtual void TokenLogprobs(const Tensor& logits, const int32_t* ids, int num_top,
                              GivenLogprobs& result) = 0;
 
-  // --- Coarse operations: default bodies in ops.cc
-  // ------------------------------------------------------------------------------ RopeAndCache,
-  // then PagedAttention.
+  // --- Coarse operations: default bodies in ops.cc ---
+
+  // RopeAndCache, then PagedAttention. What q and k hold afterwards is not said.
   virtual void Attention(const Tensor& q, const Tensor& k, const Tensor& v,
                          const AttentionBatch& batch, const AttentionParams& params,
                          const KvLayer& cache, const Activation& out);

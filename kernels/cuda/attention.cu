@@ -69,9 +69,9 @@ void LaunchPlainAttention(const AttentionCall& call, cudaStream_t stream) {
   PlainKernel<<<grid, kRowsPerBlock * kWarp, 0, stream>>>(call);
 }
 
-void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
-                             const AttentionParams& params, const KvLayer& cache,
-                             const Activation& activation) {
+AttentionCall CudaOps::CallOf(const Tensor& q, const AttentionBatch& batch,
+                              const AttentionParams& params, const KvLayer& cache,
+                              const Activation& activation) const {
   const Tensor& out = activation.values;
   CheckForm(activation);
   CHECK(!activation.quantized() || activation.is_static());
@@ -85,33 +85,60 @@ void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
     CHECK_EQ(side->dim(2), params.num_kv_heads);
     CHECK_EQ(side->dim(3), params.head_dim);
   }
-  if (batch.num_tokens == 0) return;
   const auto block_size = static_cast<unsigned>(cache.k.dim(1));
   CHECK_EQ(cache.v.dim(1), cache.k.dim(1));
   const int group = params.num_heads / params.num_kv_heads;
-  AttentionCall call{q,
-                     out,
-                     activation.scale.as<const float>(),
-                     batch,
-                     cache,
-                     params.num_heads,
-                     params.num_kv_heads,
-                     params.head_dim,
-                     params.sliding_window,
-                     params.scale * cache.k_scale,
-                     group,
-                     group == 1 ? 0 : static_cast<uint32_t>(((uint64_t{1} << 32) - 1) / group + 1),
-                     static_cast<int>(block_size),
-                     std::has_single_bit(block_size) ? std::countr_zero(block_size) : -1,
-                     deterministic_ ? 0 : kDecodeRows,
-                     {}};
-  const Tensor workspace =
-      Tensor::Of(attention_workspace_.data(), DType::kFloat32,
-                 static_cast<int64_t>(attention_workspace_.num_bytes() / sizeof(float)));
-  if (!LaunchTiledAttention(call, num_multiprocessors_, workspace, stream_)) {
+  return {q,
+          out,
+          activation.scale.as<const float>(),
+          batch,
+          cache,
+          params.num_heads,
+          params.num_kv_heads,
+          params.head_dim,
+          params.sliding_window,
+          params.scale * cache.k_scale,
+          group,
+          group == 1 ? 0 : static_cast<uint32_t>(((uint64_t{1} << 32) - 1) / group + 1),
+          static_cast<int>(block_size),
+          std::has_single_bit(block_size) ? std::countr_zero(block_size) : -1,
+          deterministic_ ? 0 : kDecodeRows,
+          {}};
+}
+
+Tensor CudaOps::AttentionWorkspace() const {
+  return Tensor::Of(attention_workspace_.data(), DType::kFloat32,
+                    static_cast<int64_t>(attention_workspace_.num_bytes() / sizeof(float)));
+}
+
+void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
+                             const AttentionParams& params, const KvLayer& cache,
+                             const Activation& out) {
+  const AttentionCall call = CallOf(q, batch, params, cache, out);
+  if (batch.num_tokens == 0) return;
+  if (!LaunchTiledAttention(call, num_multiprocessors_, AttentionWorkspace(), stream_)) {
     LaunchPlainAttention(call, stream_);
   }
   Launched("PagedAttention");
+}
+
+// Where all decode, in one launch.
+void CudaOps::Attention(const Tensor& q, const Tensor& k, const Tensor& v,
+                        const AttentionBatch& batch, const AttentionParams& params,
+                        const KvLayer& cache, const Activation& out) {
+  const bool norms = params.q_norm.data != nullptr || params.k_norm.data != nullptr;
+  const NewTokens tokens = {.k = k,
+                            .v = v,
+                            .rope = params.rope,
+                            .kv_slot = batch.kv_slot,
+                            .k_factor = 1.0f / cache.k_scale,
+                            .v_factor = 1.0f / cache.v_scale};
+  if (norms || batch.num_tokens == 0 ||
+      !LaunchRotatedDecoding(CallOf(q, batch, params, cache, out), tokens, num_multiprocessors_,
+                             AttentionWorkspace(), stream_)) {
+    return Ops::Attention(q, k, v, batch, params, cache, out);
+  }
+  Launched("Attention");
 }
 
 }  // namespace regatta

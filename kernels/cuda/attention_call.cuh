@@ -12,6 +12,19 @@ inline constexpr int kDecodeRows = 16;
 
 inline constexpr float kLog2E = 1.44269504088896341f;  // scores are in units of log 2
 
+// What the tokens of a step bring that no cache holds yet, where each sequence has one: the kernel
+// that attends rotates heads and caches keys and values on the way.
+struct NewTokens {
+  Tensor k, v;               // [T, G * K]
+  Tensor rope;               // as AttentionParams'
+  const int64_t* kv_slot;    // negative: the cache keeps nothing of it
+  float k_factor, v_factor;  // from elements to what the cache holds
+
+  __device__ const float* angles(int position) const {
+    return static_cast<const float*>(rope.data) + position * rope.row_stride;
+  }
+};
+
 // A partial result over some keys: sums not divided yet, the maximum and the sum of weights.
 struct PartialAttention {
   float* sums = nullptr;    // [S, G, splits, kDecodeRows, width]
@@ -97,6 +110,11 @@ bool SuitsPieces(const AttentionCall& call, int num_multiprocessors);
 void LaunchTransposedDecoding(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
                               PromptsGo prompts, cudaStream_t stream);
 
+// The same where every sequence has one token, which is not cached yet and whose heads are not
+// rotated. False, and nothing done, when the call or the tensors do not suit.
+bool LaunchRotatedDecoding(AttentionCall call, const NewTokens& tokens, int num_multiprocessors,
+                           const Tensor& workspace, cudaStream_t stream);
+
 // The part of LaunchTiledAttention for prompts on Hopper, where it suits: heads of 128, cache
 // blocks of a power of two, and prompts that are most of the step, for its blocks leave others no
 // room.
@@ -106,6 +124,7 @@ void LaunchPromptAttention(const AttentionCall& call, int num_multiprocessors, c
 // Tensor cores: q of a 16-bit dtype, out and cache of the same or E4M3, heads of a multiple of 8
 // (16 when the cache is E4M3) up to 128, rows aligned to 16 bytes. False when the call does not
 // fit.
+bool FitsTiles(const AttentionCall& call);
 bool LaunchTiledAttention(AttentionCall call, int num_multiprocessors, Tensor workspace,
                           cudaStream_t stream);
 

@@ -70,6 +70,9 @@ struct WarpTiles {
 
   __device__ int position(int i) const { return first + i * stride; }
   __device__ bool has(int i) const { return position(i) < end; }
+  __device__ bool owns(int at) const {
+    return at >= first && at < end && (at - first) % stride < kWarpKeys;
+  }
   // Reads those of the tiles from i on, a multiple of 32.
   __device__ void ReadBlocks(const AttentionCall& call, int table, int i) {
     const int own = position(i + static_cast<int>(threadIdx.x) % kWarp);
@@ -139,10 +142,12 @@ struct BlockResults {
 // One split of the keys of some rows and a KV head per block; the splits are a cluster when
 // `joins`, else another kernel joins them. `pieces`: those of the longest prompt, where prompts are
 // this kernel's too. `beside`: the kernel in front is of other sequences and nothing of it is
-// needed.
-template <typename T, typename S, int kDim>
+// needed. `kRotates`: every sequence has one token, of `tokens`; the caches are then read before
+// the kernel in front has ended, for nothing in a step writes what they hold of earlier ones.
+template <typename T, typename S, int kDim, bool kRotates>
 __global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
-    DecodeKernel(const __grid_constant__ AttentionCall call, int pieces, bool beside, bool joins) {
+    DecodeKernel(const __grid_constant__ AttentionCall call,
+                 const __grid_constant__ NewTokens tokens, int pieces, bool beside, bool joins) {
   extern __shared__ __align__(128) unsigned char memory[];
   LetNextBegin();
   const int kv_head = blockIdx.y, split = blockIdx.x;
@@ -150,22 +155,37 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
   if (rows.count == 0) return AwaitPrevious();
   auto& ring = reinterpret_cast<WarpRing<S, kDim>*>(memory)[threadIdx.x / kWarp];
   WarpTiles tiles = TilesOf(call, rows, split);
+  const int cached = kRotates ? rows.end - 1 : rows.end;  // positions that the cache holds
   const auto issue = [&](int i, WarpTile<S, kDim>& stage) {
     if (tiles.has(i)) {
       if (i > 0 && i % kWarp == 0) tiles.ReadBlocks(call, call.batch.block_start[rows.s], i);
-      stage.Copy(call, tiles.BlockOf(i), kv_head, tiles.position(i), tiles.end);
+      stage.Copy(call, tiles.BlockOf(i), kv_head, tiles.position(i), min(tiles.end, cached));
     }
     CommitCopies();
   };
   tiles.ReadBlocks(call, rows.table, 0);
-  if (!beside) AwaitPrevious();
+  if (!kRotates && !beside) AwaitPrevious();
   for (int i = 0; i < kStages; ++i) issue(i, ring.stage[i]);
   WarpState<T, S, kDim> state;
-  state.Load(call, rows.s, kv_head, rows.first, rows.count);
+  [[maybe_unused]] NewestRow<T, S, kDim> newest;
+  if constexpr (kRotates) {
+    AwaitPrevious();
+    if (tiles.owns(cached)) newest.Load(call, tokens, rows.s, kv_head, cached);
+    state.LoadRotated(call, tokens, rows.s, kv_head, rows.count);
+  } else {
+    state.Load(call, rows.s, kv_head, rows.first, rows.count);
+  }
   for (int i = 0; tiles.has(i); ++i) {
     auto& stage = ring.stage[i % kStages];
     WaitCopies<kStages - 1>();
     __syncwarp();
+    if constexpr (kRotates) {
+      const int row = cached - tiles.position(i);
+      if (row >= 0 && row < kWarpKeys) {
+        newest.Put(stage, row);
+        __syncwarp();
+      }
+    }
     state.Attend(stage, tiles.position(i), call.scale * kLog2E);
     __syncwarp();
     issue(i + kStages, stage);
@@ -203,9 +223,9 @@ int WarpsFor(const AttentionCall& call, int64_t blocks, int num_multiprocessors)
   return std::clamp(call.batch.max_context_length / kKeysOfWarp, 1, kMostWarps);
 }
 
-template <typename T, typename S, int kDim>
-void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
-            PromptsGo prompts, cudaStream_t stream) {
+template <typename T, typename S, int kDim, bool kRotates>
+void Launch(AttentionCall& call, const NewTokens& tokens, int num_multiprocessors,
+            const Tensor& workspace, PromptsGo prompts, cudaStream_t stream) {
   const int pieces = prompts == PromptsGo::kInPieces ? PiecesOf(call) : 0;
   const int all_pieces = pieces * call.num_prompts(), sequences = call.batch.num_sequences;
   const int decoding = pieces > 0 ? sequences - call.num_prompts() : sequences;
@@ -215,8 +235,9 @@ void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspac
     return std::max(warps * sizeof(WarpRing<S, kDim>),
                     sizeof(SplitResults<kDim>) + warps * sizeof(WarpResult<kRows, kDim>));
   };
-  AllowSharedMemory<&DecodeKernel<T, S, kDim>>(static_cast<int>(bytes_of(kMostWarps)));
-  const DeviceTraits device = ShareMultiprocessors<&DecodeKernel<T, S, kDim>>();
+  constexpr auto kKernel = &DecodeKernel<T, S, kDim, kRotates>;
+  AllowSharedMemory<kKernel>(static_cast<int>(bytes_of(kMostWarps)));
+  const DeviceTraits device = ShareMultiprocessors<kKernel>();
   int& splits = call.partial.num_splits;
   if (warps == kMostWarps) {
     SplitKeys(blocks, int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors, workspace, call);
@@ -224,13 +245,36 @@ void Launch(AttentionCall& call, int num_multiprocessors, const Tensor& workspac
   }
   const dim3 grid(splits, call.num_kv_heads, sequences + all_pieces);
   const bool joins = splits > 1 && splits <= kMostCluster && device.has_clusters;
-  LaunchEarly<&DecodeKernel<T, S, kDim>>({.grid = grid,
-                                          .block = static_cast<unsigned>(warps * kWarp),
-                                          .shared_bytes = bytes_of(warps),
-                                          .cluster = joins ? splits : 1},
-                                         stream, call, pieces, prompts == PromptsGo::kBefore,
-                                         joins);
+  LaunchEarly<kKernel>({.grid = grid,
+                        .block = static_cast<unsigned>(warps * kWarp),
+                        .shared_bytes = bytes_of(warps),
+                        .cluster = joins ? splits : 1},
+                       stream, call, tokens, pieces, prompts == PromptsGo::kBefore, joins);
   if (!joins) CombineSplits(call, stream);
+}
+
+template <bool kRotates>
+void LaunchForTypes(AttentionCall& call, const NewTokens& tokens, int num_multiprocessors,
+                    const Tensor& workspace, PromptsGo prompts, cudaStream_t stream) {
+  const auto launch = [&]<typename T, typename S>(T, S) {
+    if (call.head_dim == 64) {
+      Launch<T, S, 64, kRotates>(call, tokens, num_multiprocessors, workspace, prompts, stream);
+    } else {
+      Launch<T, S, 128, kRotates>(call, tokens, num_multiprocessors, workspace, prompts, stream);
+    }
+  };
+  const auto launch_for_cache = [&](auto zero) {
+    if (call.cache.k.dtype == DType::kFloat8E4M3) {
+      launch(zero, __nv_fp8_e4m3{});
+    } else {
+      launch(zero, zero);
+    }
+  };
+  if (call.q.dtype == DType::kBFloat16) {
+    launch_for_cache(__nv_bfloat16{});
+  } else {
+    launch_for_cache(__half{});
+  }
 }
 
 }  // namespace
@@ -248,25 +292,22 @@ bool SuitsPieces(const AttentionCall& call, int num_multiprocessors) {
 
 void LaunchTransposedDecoding(AttentionCall& call, int num_multiprocessors, const Tensor& workspace,
                               PromptsGo prompts, cudaStream_t stream) {
-  const auto launch = [&]<typename T, typename S>(T, S) {
-    if (call.head_dim == 64) {
-      Launch<T, S, 64>(call, num_multiprocessors, workspace, prompts, stream);
-    } else {
-      Launch<T, S, 128>(call, num_multiprocessors, workspace, prompts, stream);
-    }
+  LaunchForTypes<false>(call, {}, num_multiprocessors, workspace, prompts, stream);
+}
+
+bool LaunchRotatedDecoding(AttentionCall call, const NewTokens& tokens, int num_multiprocessors,
+                           const Tensor& workspace, cudaStream_t stream) {
+  const auto pairs = [](const Tensor& x) {
+    return reinterpret_cast<uintptr_t>(x.data) % (2 * SizeOf(x.dtype)) == 0 &&
+           x.row_stride % 2 == 0;
   };
-  const auto launch_for_cache = [&](auto zero) {
-    if (call.cache.k.dtype == DType::kFloat8E4M3) {
-      launch(zero, __nv_fp8_e4m3{});
-    } else {
-      launch(zero, zero);
-    }
-  };
-  if (call.q.dtype == DType::kBFloat16) {
-    launch_for_cache(__nv_bfloat16{});
-  } else {
-    launch_for_cache(__half{});
+  if (call.batch.max_query_length != 1 || call.decode_rows == 0 || !FitsTiles(call) ||
+      !DecodesTransposed(call) || !pairs(tokens.k) || !pairs(tokens.v) || !pairs(tokens.rope)) {
+    return false;
   }
+  call.decode_rows = kTransposedRows;
+  LaunchForTypes<true>(call, tokens, num_multiprocessors, workspace, PromptsGo::kNowhere, stream);
+  return true;
 }
 
 }  // namespace regatta

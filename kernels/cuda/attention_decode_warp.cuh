@@ -6,6 +6,7 @@
 
 #include "kernels/cuda/attention_splits.cuh"
 #include "kernels/cuda/attention_tile.cuh"
+#include "kernels/cuda/rotation.cuh"
 
 namespace regatta {
 
@@ -52,6 +53,66 @@ struct WarpTile {
       const int64_t from = i * kRowsOfPass * row_stride;
       CopyAsync(k + Place(row, chunk), key + from, held);
       CopyAsync(v + Place(row, chunk), value + from, held);
+    }
+  }
+};
+
+// The key, rotated, and the value of a sequence's only token as the cache holds them; a lane has
+// some neighbouring elements of each half of a head.
+template <typename T, typename S, int kDim>
+struct NewestRow {
+  static constexpr int kHalf = kDim / 2, kSize = kHalf / kWarp;
+  using Stored = Pack<S, kSize>;
+  Stored k[2], v[2];
+
+  static __device__ int first() { return static_cast<int>(threadIdx.x) % kWarp * kSize; }
+
+  // Also puts them into the cache, where the token has a place.
+  __device__ void Load(const AttentionCall& call, const NewTokens& tokens, int s, int kv_head,
+                       int position) {
+    const int token = call.batch.query_start[s];
+    const auto part = [&](const Tensor& side, int half) {
+      return *reinterpret_cast<const Pack<T, kSize>*>(static_cast<const T*>(side.data) +
+                                                      token * side.row_stride + kv_head * kDim +
+                                                      half * kHalf + first());
+    };
+    const auto narrow = [](const Pack<T, kSize>& from, float factor) {
+      Stored stored;
+#pragma unroll
+      for (int j = 0; j < kSize; ++j) stored.at[j] = Narrow<S>(Widen(from.at[j]) * factor);
+      return stored;
+    };
+    Pack<T, kSize> low = part(tokens.k, 0), high = part(tokens.k, 1);
+    const float* angles = tokens.angles(position) + first();
+#pragma unroll
+    for (int j = 0; j < kSize; ++j) {
+      Rotate(Widen(low.at[j]), Widen(high.at[j]), angles[j], angles[j + kHalf], low.at[j],
+             high.at[j]);
+    }
+    k[0] = narrow(low, tokens.k_factor);
+    k[1] = narrow(high, tokens.k_factor);
+    for (int half = 0; half < 2; ++half) v[half] = narrow(part(tokens.v, half), tokens.v_factor);
+    if (tokens.kv_slot[token] < 0) return;
+    const int block = call.block_of(s, position);
+    const auto cached = [&](const Tensor& side, int half) {
+      return reinterpret_cast<Stored*>(static_cast<S*>(side.data) +
+                                       call.cached<true>(side, block, kv_head, position) +
+                                       half * kHalf + first());
+    };
+    for (int half = 0; half < 2; ++half) {
+      *cached(call.cache.k, half) = k[half];
+      *cached(call.cache.v, half) = v[half];
+    }
+  }
+
+  __device__ void Put(WarpTile<S, kDim>& tile, int row) const {
+    constexpr int kChunk = WarpTile<S, kDim>::kChunk;
+#pragma unroll
+    for (int half = 0; half < 2; ++half) {
+      const int at = first() + half * kHalf;
+      const int place = tile.Place(row, at / kChunk) + at % kChunk;
+      *reinterpret_cast<Stored*>(tile.k + place) = k[half];
+      *reinterpret_cast<Stored*>(tile.v + place) = v[half];
     }
   }
 };
@@ -148,6 +209,35 @@ struct WarpState {
     for (int r = 0; r < 2; ++r) {
       const int own = lane % 4 * 2 + r;
       visible[r] = own < num_rows ? call.visible(s, first_row + own) : int2{1, 0};
+    }
+  }
+
+  // The same of a sequence's only token, whose queries are rotated on the way.
+  __device__ void LoadRotated(const AttentionCall& call, const NewTokens& tokens, int s,
+                              int kv_head, int num_rows) {
+    constexpr int kHalf = kDim / 2;
+    const int row = static_cast<int>(threadIdx.x) % kWarp / 4;
+    const int2 seen = call.visible(s, 0);
+    for (int r = 0; r < 2; ++r) {
+      visible[r] = static_cast<int>(threadIdx.x) % 4 * 2 + r < num_rows ? seen : int2{1, 0};
+    }
+    const T* q = static_cast<const T*>(call.q.data);
+    if (row < num_rows) q += call.offset_of(s, kv_head, row, call.q.row_stride);
+    const float* angles = tokens.angles(seen.y);
+#pragma unroll
+    for (int k = 0; k < kDim / 32; ++k) {
+#pragma unroll
+      for (int i = 0; i < 2; ++i) {
+        const int at = Part::QueryDim(k, i);
+        auto low = *reinterpret_cast<const Pack<T, 2>*>(q + at);
+        auto high = *reinterpret_cast<const Pack<T, 2>*>(q + at + kHalf);
+        const auto cosine = *reinterpret_cast<const float2*>(angles + at);
+        const auto sine = *reinterpret_cast<const float2*>(angles + at + kHalf);
+        Rotate(Widen(low.at[0]), Widen(high.at[0]), cosine.x, sine.x, low.at[0], high.at[0]);
+        Rotate(Widen(low.at[1]), Widen(high.at[1]), cosine.y, sine.y, low.at[1], high.at[1]);
+        query[k][i] = row < num_rows ? QueryPair<C>(low.at) : 0;
+        query[k + kDim / 32][i] = row < num_rows ? QueryPair<C>(high.at) : 0;
+      }
     }
   }
 

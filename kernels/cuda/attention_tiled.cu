@@ -185,7 +185,9 @@ void LaunchTiles(AttentionCall& call, int num_multiprocessors, const Tensor& wor
   }
 }
 
-bool Fits(const AttentionCall& call) {
+}  // namespace
+
+bool FitsTiles(const AttentionCall& call) {
   const DType dtype = call.q.dtype;
   const DType held = call.cache.k.dtype;
   const auto even = [](const Tensor& x, int64_t elements) {
@@ -200,11 +202,9 @@ bool Fits(const AttentionCall& call) {
          even(call.cache.k, chunk) && even(call.cache.v, chunk);
 }
 
-}  // namespace
-
 bool LaunchTiledAttention(AttentionCall call, int num_multiprocessors, Tensor workspace,
                           cudaStream_t stream) {
-  if (!Fits(call)) return false;
+  if (!FitsTiles(call)) return false;
   const auto launch = [&]<typename T, typename S>(T, S) {
     if (call.head_dim <= 64) {
       LaunchTiles<T, S, 64>(call, num_multiprocessors, workspace, stream);

@@ -42,6 +42,7 @@ struct Staging {
   void Grow(Ops& ops, size_t num_bytes);
 };
 
+struct AttentionCall;  // attention_call.cuh
 struct LinearPlan;     // linear_plan.h
 struct SkinnyProduct;  // skinny_product.h
 
@@ -116,6 +117,9 @@ class CudaOps final : public Ops {
               const int32_t* slots, int32_t* drawn, Draws& draws) override;
   void TokenLogprobs(const Tensor& logits, const int32_t* ids, int num_top,
                      GivenLogprobs& result) override;
+  void Attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionBatch& batch,
+                 const AttentionParams& params, const KvLayer& cache,
+                 const Activation& out) override;
   void GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
                 const Tensor& out) override;
   void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
@@ -154,6 +158,9 @@ class CudaOps final : public Ops {
                    const Activation& activated);
   bool PlannedLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                      const Tensor& out);
+  AttentionCall CallOf(const Tensor& q, const AttentionBatch& batch, const AttentionParams& params,
+                       const KvLayer& cache, const Activation& out) const;
+  Tensor AttentionWorkspace() const;
   void ReserveExperts(int max_tokens, const MoeParams& moe, int expert_width, int hidden);
 
   int device_ = 0;

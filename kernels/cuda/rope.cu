@@ -3,6 +3,7 @@
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/dependent_launch.cuh"
 #include "kernels/cuda/element.cuh"
+#include "kernels/cuda/rotation.cuh"
 
 namespace regatta {
 namespace {
@@ -76,8 +77,7 @@ __device__ void RotateHead(T* head, const Tensor& norm, float eps, const float* 
         x *= inverse_rms * Widen(scale[i + j]);
         y *= inverse_rms * Widen(scale[i + j + half]);
       }
-      low.at[j] = Narrow<T>(x * cosine.at[j] - y * sine.at[j]);
-      high.at[j] = Narrow<T>(y * cosine.at[j] + x * sine.at[j]);
+      Rotate(x, y, cosine.at[j], sine.at[j], low.at[j], high.at[j]);
     }
     *reinterpret_cast<P*>(head + i) = low;
     *reinterpret_cast<P*>(head + i + half) = high;
