@@ -45,6 +45,8 @@ struct Staging {
 struct AttentionCall;  // attention_call.cuh
 struct LinearPlan;     // linear_plan.h
 struct SkinnyProduct;  // skinny_product.h
+struct WideProduct;    // wide_product.h
+struct WideShape;
 
 // Tokens of a step grouped by expert, on the device; sized by Reserve.
 struct ExpertScratch {
@@ -84,7 +86,7 @@ class CudaOps final : public Ops {
   void SetTuning(bool on) override;
   std::string ExportTuning() const override;
   bool ImportTuning(const std::string& bytes) override;
-  void UseSkinny(SkinnyUse use);
+  void UseOwn(OwnUse use);
   std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
   std::unique_ptr<Weight> PrepareQuantized(const QuantizedMatrix& matrix, WeightUse use) override;
   void FillDummy(const Tensor& out, const DummyValues& values) override;
@@ -154,8 +156,12 @@ class CudaOps final : public Ops {
   bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
                 const CudaWeight& weight, const Tensor& out);
   float SecondsOf(const std::function<bool()>& issue);
+  float SecondsBehindLead(const std::function<bool()>& issue);
   bool GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
                    const Activation& activated);
+  bool may_use_own() const { return !deterministic_ && own_use_ != OwnUse::kNever; }
+  bool ChoosesWideGate(const WideProduct& product, const CudaWeight& weight, const WideShape& shape,
+                       const Tensor& gate_up);
   bool PlannedLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                      const Tensor& out);
   AttentionCall CallOf(const Tensor& q, const AttentionBatch& batch, const AttentionParams& params,
@@ -175,7 +181,7 @@ class CudaOps final : public Ops {
   std::unique_ptr<LinearChoices> linear_choices_;
   bool tuning_ = false;
   bool deterministic_ = false;
-  SkinnyUse skinny_use_ = SkinnyUse::kMeasured;
+  OwnUse own_use_ = OwnUse::kMeasured;
   ExpertScratch experts_;
   Staging staging_;
   int max_rows_ = 0;

@@ -17,9 +17,9 @@ std::unique_ptr<Ops> MakeCudaOps(int device, std::string* error);
 void* CudaStreamOf(Ops& ops);
 int CudaDeviceOf(Ops& ops);
 
-// Which products of few tokens go to our own kernel, of those that it takes.
-enum class SkinnyUse { kMeasured, kAlways, kNever };
+// Which products go to our own kernels, of those that they take.
+enum class OwnUse { kMeasured, kAlways, kNever };
 // Instead of what was measured, for tests and benchmarks.
-void UseSkinnyProducts(Ops& ops, SkinnyUse use);
+void UseOwnProducts(Ops& ops, OwnUse use);
 
 }  // namespace regatta

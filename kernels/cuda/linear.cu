@@ -1,6 +1,7 @@
-// Dense products: fp32 sums, through cuBLASLt or, of few tokens, our own kernel; a choice per shape
-// made once and kept, by measurement while tuning (linear_tuning.cu), else cuBLASLt's first. Shapes
-// that both refuse (odd strides, a bias of another dtype than the output) go to slower ones.
+// Dense products: fp32 sums, through cuBLASLt or our own kernels, of few tokens and of many; a
+// choice per shape made once and kept, by measurement while tuning (linear_tuning.cu), else
+// cuBLASLt's first. Shapes that both refuse (odd strides, a bias of another dtype than the output)
+// go to slower ones.
 #include <algorithm>
 #include <vector>
 
@@ -195,8 +196,11 @@ LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& 
   if (plan == nullptr) {
     plan = std::make_unique<LinearPlan>();
     const SkinnyProduct skinny = {activation, weight.matrix, weight.scales, bias, out};
-    if (!deterministic_ && skinny_use_ != SkinnyUse::kNever && SkinnyFits(skinny)) {
+    if (may_use_own() && SkinnyFits(skinny)) {
       plan->skinny = ShapeSkinnyProduct(skinny, num_multiprocessors_);
+    } else if (may_use_own() && !bias) {
+      const WideProduct wide = {activation, weight.matrix, weight.scales, out};
+      plan->wide = ShapeWideProduct(wide, num_multiprocessors_);
     }
     plan->described = (!bias || bias.dtype == out.dtype) &&
                       Describe(*plan, x, weight.matrix, static_cast<bool>(bias), out) &&
@@ -216,15 +220,17 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
                           static_cast<int8_t>(weight.input),
                           static_cast<int8_t>(x.dtype),
                           static_cast<int8_t>(skinny.out.dtype),
-                          bias};
+                          bias ? LinearTail::kBias : LinearTail::kNone};
   const size_t workspace = blas_workspace_.num_bytes();
   const std::optional<LinearChoice> chosen = linear_choices_->Find(shape);
-  const bool takes_skinny = plan.skinny.clusters > 0;
-  if (takes_skinny && (skinny_use_ == SkinnyUse::kAlways ||
-                       (chosen.has_value() && chosen->way == LinearWay::kSkinny))) {
-    plan.choice.way = LinearWay::kSkinny;
-    plan.found = true;
-    return;
+  for (const auto& [way, takes] : {std::pair{LinearWay::kSkinny, plan.skinny.clusters > 0},
+                                   {LinearWay::kWide, plan.wide.rows > 0}}) {
+    if (!takes) continue;
+    if (own_use_ == OwnUse::kAlways || (chosen.has_value() && chosen->way == way)) {
+      plan.choice.way = way;
+      plan.found = true;
+      return;
+    }
   }
   if (!plan.described) return;
   if (deterministic_) return ChooseForAnyTokens(skinny, weight, plan);
@@ -297,7 +303,7 @@ bool CudaOps::Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algor
                         stream_) == CUBLAS_STATUS_SUCCESS;
 }
 
-// True when cuBLASLt or the kernel for few tokens took it.
+// True when cuBLASLt or one of our kernels for few or many tokens took it.
 bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weight,
                             const Tensor& bias, const Tensor& result) {
   Activation x = activation;
@@ -319,42 +325,15 @@ bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weig
     LaunchSkinnyProduct({x, weight.matrix, weight.scales, bias, out}, plan.skinny, stream_);
     return true;
   }
+  if (plan.choice.way == LinearWay::kWide) {
+    plan.found = LaunchWideProduct({x, weight.matrix, weight.scales, out}, plan.wide, stream_);
+    return plan.found;
+  }
   plan.found = PointAtScales(plan, weight, x) &&
                (!bias || SetProduct(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
                                     bias.as<const void>())) &&
                Multiply(plan, plan.choice.algorithm, x.values, weight, out);
   return plan.found;
-}
-
-// True when the kernel for few tokens, if it is the product's choice, also took what follows it.
-bool CudaOps::GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
-                          const Activation& activated) {
-  if (x.values.dim(0) == 0 || (activated.quantized() && !activated.is_static())) return false;
-  const SkinnyProduct product = {.x = x,
-                                 .weight = weight.matrix,
-                                 .scales = weight.scales,
-                                 .bias = {},
-                                 .out = activated.values,
-                                 .gated = true,
-                                 .out_scale = activated.scale.as<const float>()};
-  if (weight.input == ActivationFormat::kPerGroup || !SkinnyFits(product)) return false;
-  const LinearPlan& plan = PlanLinear(x, weight, {}, gate_up);
-  if (!plan.found || plan.choice.way != LinearWay::kSkinny) return false;
-  LaunchSkinnyProduct(product, plan.skinny, stream_);
-  Launched("GatedMlp");
-  return true;
-}
-
-void CudaOps::GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
-                       const Tensor& out) {
-  const int64_t tokens = x.values.dim(0), width = weights.down->in_features;
-  const auto& gate_up = static_cast<const CudaWeight&>(*weights.gate_up);
-  const Tensor between = scratch.gate_up.Rows(0, tokens).Columns(0, 2 * width);
-  const Activation activated = scratch.activated.FirstRows(tokens);
-  if (!GatedLinear(x, gate_up, between, activated)) {
-    return Ops::GatedMlp(x, weights, scratch, out);
-  }
-  Linear(activated, *weights.down, {}, out);
 }
 
 void CudaOps::Linear(const Activation& activation, const Weight& weight, const Tensor& bias,

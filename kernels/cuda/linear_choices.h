@@ -13,11 +13,15 @@
 
 namespace regatta {
 
+// What follows the sums of a product.
+enum class LinearTail : int8_t { kNone, kBias, kGate };
+
 // A product up to its number of tokens, which is that of the class it falls in.
 struct LinearShape {
   int64_t out_features = 0, in_features = 0;
   int32_t tokens = 0;  // TokenClass of the product's
-  int8_t input_format = 0, x_dtype = 0, out_dtype = 0, bias = 0;
+  int8_t input_format = 0, x_dtype = 0, out_dtype = 0;
+  LinearTail tail = LinearTail::kNone;
 
   auto operator<=>(const LinearShape&) const = default;
 };
@@ -29,6 +33,7 @@ int32_t TokenClass(int64_t tokens);
 enum class LinearWay : int64_t {
   kLibrary,  // cuBLASLt
   kSkinny,   // our own kernel for few tokens (skinny_product.h)
+  kWide,     // and for many (wide_product.h); with the gate where there is one
 };
 
 struct LinearChoice {

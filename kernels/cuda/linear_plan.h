@@ -7,15 +7,17 @@
 
 #include "kernels/cuda/linear_choices.h"
 #include "kernels/cuda/skinny_product.h"
+#include "kernels/cuda/wide_product.h"
 
 namespace regatta {
 
-// Not found when neither cuBLASLt nor our kernel for few tokens takes the shape.
+// Not found when neither cuBLASLt nor one of our kernels takes the shape.
 struct LinearPlan {
   cublasLtMatmulDesc_t product = nullptr;
   cublasLtMatrixLayout_t weight = nullptr, x = nullptr, out = nullptr;
   bool described = false;  // to cuBLASLt
-  SkinnyShape skinny;      // of no clusters where our kernel does not take it
+  SkinnyShape skinny;      // of no clusters where our kernel for few tokens does not take it
+  WideShape wide;          // of no rows where that for many does not
   LinearChoice choice;
   bool found = false;
   int64_t most_tokens = INT64_MAX;  // of one call; more go in pieces

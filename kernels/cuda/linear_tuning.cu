@@ -16,6 +16,7 @@ constexpr int64_t kLeadCycles = 8000;  // about 4 us
 // What our kernel may lose here: in a step the next one begins early behind it, and it takes gates
 // with it.
 constexpr float kSkinnyCredit = 1.05f;
+constexpr float kClearly = 0.98f;  // of another's time: a difference of less is noise
 
 // Reads more than the cache holds. (Writing would leave it to be written back by what is measured.)
 __global__ void FlushKernel(const uint4* data, int64_t count) {
@@ -46,27 +47,60 @@ void CudaOps::MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weig
   float best = INFINITY;
   for (int i = 0; i < count; ++i) {
     const float own = SecondsOf([&] { return multiply(candidates[i].algo); });
-    // Less than 2 % is noise, and the library's order a good one.
-    if (own < 0.98f * best) {
+    if (own < kClearly * best) {  // else the library's order is a good one
       best = own;
       plan.choice.algorithm = candidates[i].algo;
     }
   }
-  if (plan.skinny.clusters == 0) return;
-  const auto lead = [&] {
+  if (plan.skinny.clusters == 0 && plan.wide.rows == 0) return;
+  const float library = SecondsBehindLead([&] { return multiply(plan.choice.algorithm); });
+  if (plan.wide.rows > 0) {
+    const WideProduct wide = {skinny.x, skinny.weight, skinny.scales, skinny.out};
+    const float own =
+        SecondsBehindLead([&] { return LaunchWideProduct(wide, plan.wide, stream_); });
+    if (own < kClearly * library) plan.choice.way = LinearWay::kWide;
+  }
+  if (plan.skinny.clusters > 0) {
+    const float own = SecondsBehindLead([&] {
+      LaunchSkinnyProduct(skinny, plan.skinny, stream_);
+      return true;
+    });
+    if (own < kSkinnyCredit * library) plan.choice.way = LinearWay::kSkinny;
+  }
+}
+
+// Measured beside a product and a gate apart, once, while tuning.
+bool CudaOps::ChoosesWideGate(const WideProduct& product, const CudaWeight& weight,
+                              const WideShape& shape, const Tensor& gate_up) {
+  if (own_use_ == OwnUse::kAlways) return true;
+  const LinearShape key{weight.out_features,
+                        weight.in_features,
+                        TokenClass(product.x.values.dim(0)),
+                        static_cast<int8_t>(weight.input),
+                        static_cast<int8_t>(product.x.values.dtype),
+                        static_cast<int8_t>(product.out.values.dtype),
+                        LinearTail::kGate};
+  std::optional<LinearChoice> choice = linear_choices_->Find(key);
+  if (!choice.has_value() && tuning_) {
+    const float own = SecondsBehindLead([&] { return LaunchWideProduct(product, shape, stream_); });
+    const float apart = SecondsBehindLead([&] {
+      Linear(product.x, weight, Tensor{}, gate_up);
+      SiluMul(gate_up, product.out);
+      return true;
+    });
+    choice = LinearChoice{own < kClearly * apart ? LinearWay::kWide : LinearWay::kLibrary, {}};
+    linear_choices_->Set(key, *choice);
+  }
+  return choice.has_value() && choice->way == LinearWay::kWide;
+}
+
+// As in a step, behind a small kernel.
+float CudaOps::SecondsBehindLead(const std::function<bool()>& issue) {
+  return SecondsOf([&] {
     LeadKernel<<<1, kWarp, 0, stream_>>>();
     newest_lets_next_begin = true;
-  };
-  const float library = SecondsOf([&] {
-    lead();
-    return multiply(plan.choice.algorithm);
+    return issue();
   });
-  const float own = SecondsOf([&] {
-    lead();
-    LaunchSkinnyProduct(skinny, plan.skinny, stream_);
-    return true;
-  });
-  if (own < kSkinnyCredit * library) plan.choice.way = LinearWay::kSkinny;
 }
 
 // The least of a few runs, each with the operands out of the cache, as they are in a step.
@@ -114,10 +148,10 @@ bool CudaOps::ImportTuning(const std::string& bytes) {
   return linear_choices_->Import(bytes);
 }
 
-void UseSkinnyProducts(Ops& ops, SkinnyUse use) { static_cast<CudaOps&>(ops).UseSkinny(use); }
+void UseOwnProducts(Ops& ops, OwnUse use) { static_cast<CudaOps&>(ops).UseOwn(use); }
 
-void CudaOps::UseSkinny(SkinnyUse use) {
-  skinny_use_ = use;
+void CudaOps::UseOwn(OwnUse use) {
+  own_use_ = use;
   linear_plans_.clear();
 }
 

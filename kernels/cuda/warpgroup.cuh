@@ -33,6 +33,22 @@ struct PhaseBarrier {
   __device__ void Arrive() {
     asm volatile("mbarrier.arrive.shared::cta.b64 _, [%0];" ::"r"(address()) : "memory");
   }
+  // Arrives, and lets the phase end only when copies have brought so many bytes as well.
+  __device__ void ArriveExpecting(int num_bytes) {
+    asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(address()),
+                 "r"(num_bytes)
+                 : "memory");
+  }
+  // Arrives at this barrier of block `rank` of the cluster. What this thread wrote is not told with
+  // it: that would take a microsecond.
+  __device__ void ArriveAt(int rank) {
+    asm volatile(
+        "{.reg .b32 theirs;\n"
+        "mapa.shared::cluster.u32 theirs, %0, %1;\n"
+        "mbarrier.arrive.shared::cluster.b64 _, [theirs];}" ::"r"(address()),
+        "r"(rank)
+        : "memory");
+  }
   // Returns once phase `phase` (0, 1, ...) has ended; it is the current one or that before it.
   __device__ void Await(int phase) {
     asm volatile(
@@ -43,6 +59,11 @@ struct PhaseBarrier {
         : "memory");
   }
 };
+
+// Barriers that this thread made can be used by copies; by other threads after the next barrier.
+__device__ inline void PublishBarriers() {
+  asm volatile("fence.mbarrier_init.release.cluster;\nfence.proxy.async;" ::: "memory");
+}
 
 // What this thread stored to shared memory is seen by products begun after the next barrier.
 __device__ inline void PublishToProducts() {
@@ -145,6 +166,69 @@ __device__ void BeginTimesColumns(float (&d)[16][4], const uint32_t (&a)[4], uin
   }
 }
 
+// d = a b or d += a b, begun, of matrices in shared memory: a has 64 rows of 32 bytes, and b,
+// transposed, as many as d has columns.
+#define REGATTA_MULTIPLY(columns, names, a_place, b_place, adds_place, type, rest, ...)   \
+  asm volatile("{.reg .pred adds; setp.ne.b32 adds, %" adds_place                         \
+               ", 0;\n"                                                                   \
+               "wgmma.mma_async.sync.aligned.m64n" columns type " {" names "}, %" a_place \
+               ", %" b_place ", adds, 1, 1" rest ";}"                                     \
+               : __VA_ARGS__                                                              \
+               : "l"(a), "l"(b), "r"(static_cast<int>(adds)))
+#define REGATTA_MULTIPLY_TYPES(columns, names, a_place, b_place, adds_place, ...)                 \
+  if constexpr (sizeof(T) == 1) {                                                                 \
+    REGATTA_MULTIPLY(columns, names, a_place, b_place, adds_place, "k32.f32.e4m3.e4m3", "",       \
+                     __VA_ARGS__);                                                                \
+  } else if constexpr (std::is_same_v<T, __half>) {                                               \
+    REGATTA_MULTIPLY(columns, names, a_place, b_place, adds_place, "k16.f32.f16.f16", ", 0, 0",   \
+                     __VA_ARGS__);                                                                \
+  } else {                                                                                        \
+    REGATTA_MULTIPLY(columns, names, a_place, b_place, adds_place, "k16.f32.bf16.bf16", ", 0, 0", \
+                     __VA_ARGS__);                                                                \
+  }
+#define REGATTA_NAMES_64                                                                 \
+  "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22"    \
+  ",%23,%24,%25,%26,%27,%28,%29,%30,%31,%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43" \
+  ",%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+#define REGATTA_NAMES_96                                                                 \
+  REGATTA_NAMES_64                                                                       \
+  ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84" \
+  ",%85,%86,%87,%88,%89,%90,%91,%92,%93,%94,%95"
+#define REGATTA_NAMES_112 \
+  REGATTA_NAMES_96        \
+  ",%96,%97,%98,%99,%100,%101,%102,%103,%104,%105,%106,%107,%108,%109,%110,%111"
+#define REGATTA_NAMES_128 \
+  REGATTA_NAMES_112       \
+  ",%112,%113,%114,%115,%116,%117,%118,%119,%120,%121,%122,%123,%124,%125,%126,%127"
+
+template <typename T, int kBlocks>
+__device__ void BeginMultiply(float (&d)[kBlocks][4], uint64_t a, uint64_t b, bool adds) {
+  if constexpr (kBlocks == 16) {
+    REGATTA_MULTIPLY_TYPES("128", REGATTA_NAMES_64, "64", "65", "66", REGATTA_SIXTEEN(d, 0),
+                           REGATTA_SIXTEEN(d, 4), REGATTA_SIXTEEN(d, 8), REGATTA_SIXTEEN(d, 12))
+  } else if constexpr (kBlocks == 24) {
+    REGATTA_MULTIPLY_TYPES("192", REGATTA_NAMES_96, "96", "97", "98", REGATTA_SIXTEEN(d, 0),
+                           REGATTA_SIXTEEN(d, 4), REGATTA_SIXTEEN(d, 8), REGATTA_SIXTEEN(d, 12),
+                           REGATTA_SIXTEEN(d, 16), REGATTA_SIXTEEN(d, 20))
+  } else if constexpr (kBlocks == 28) {
+    REGATTA_MULTIPLY_TYPES("224", REGATTA_NAMES_112, "112", "113", "114", REGATTA_SIXTEEN(d, 0),
+                           REGATTA_SIXTEEN(d, 4), REGATTA_SIXTEEN(d, 8), REGATTA_SIXTEEN(d, 12),
+                           REGATTA_SIXTEEN(d, 16), REGATTA_SIXTEEN(d, 20), REGATTA_SIXTEEN(d, 24))
+  } else {
+    static_assert(kBlocks == 32);
+    REGATTA_MULTIPLY_TYPES("256", REGATTA_NAMES_128, "128", "129", "130", REGATTA_SIXTEEN(d, 0),
+                           REGATTA_SIXTEEN(d, 4), REGATTA_SIXTEEN(d, 8), REGATTA_SIXTEEN(d, 12),
+                           REGATTA_SIXTEEN(d, 16), REGATTA_SIXTEEN(d, 20), REGATTA_SIXTEEN(d, 24),
+                           REGATTA_SIXTEEN(d, 28))
+  }
+}
+
+#undef REGATTA_NAMES_128
+#undef REGATTA_NAMES_112
+#undef REGATTA_NAMES_96
+#undef REGATTA_NAMES_64
+#undef REGATTA_MULTIPLY_TYPES
+#undef REGATTA_MULTIPLY
 #undef REGATTA_TIMES_COLUMNS
 #undef REGATTA_TIMES_ROWS
 #undef REGATTA_SIXTEEN

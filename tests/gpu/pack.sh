@@ -18,6 +18,6 @@ mkdir "$stage/bin"
 for name in "${programs[@]}" "${tests[@]}"; do
   strip -o "$stage/bin/$name" "$(find "$build" -type f -name "$name" | head -1)"
 done
-tar -C "$stage" -c bin | xz --lzma2=preset=4,dict=128MiB >build/gpu.tar.xz
+tar -C "$stage" -c bin | xz --lzma2=preset=4,dict=256MiB >build/gpu.tar.xz
 rm -rf "$stage"
 du -h build/gpu.tar.xz

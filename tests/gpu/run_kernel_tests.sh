@@ -22,7 +22,7 @@ nvidia-smi --query-gpu=name,driver_version,clocks.sm,clocks.mem,power.limit --fo
 # One process per suite: a fault in one does not fail the others.
 status=0
 : >"$OUT/tests.log"
-for suite in Elementwise Weight Linear Quantized Skinny Rope Attention Moe Sample Coarse; do
+for suite in Elementwise Weight Linear Quantized Skinny Wide Rope Attention Moe Sample Coarse; do
   filter="${suite}Cases/*"
   log=$(mktemp)
   timeout "${SUITE_TIMEOUT:-60}" "$binaries/cuda_ops_test" --gtest_filter="$filter" --gtest_brief=1 >"$log" 2>&1
@@ -48,8 +48,8 @@ fi
 # Reduced sets, awkward shapes first: every operation for stray accesses; for races, which are slow to
 # look for, the kernels that share memory between threads.
 declare -A checked=(
-  [memcheck]='*/RmsNorm_*_3_250:*/AddGated_*_3_250:*/Linear_*bias_3_33_129:*/Rope_*4_4_80*:*/Attention_*_bfloat16_*:*/MoeRoute_60_4*_3:*/MoeExperts_*_17_8_2_ep_2:*/SamplePenalties:*/SampleGreedyEdges:*/SampleLogprobs:*/Skinny_*_9_2320_192:*/SkinnyChain_*_5'
-  [racecheck]='*/RmsNorm_bfloat16_3_250:*/Linear_float16_to_float16_plain_3_33_129:*/Attention_17_*:*/Attention_24_*:*/Attention_75_*:*/Attention_76_*:*/Attention_81_*:*/Attention_86_*:*/MoeExperts_bfloat16_3_*_ep_2:*/MoeExperts_float32_3_*_ep_1:*/Skinny_*_to_float32_bias_int32_9_2320_192:*/Skinny_*_to_float32_bias_int32_3_128_100:*/AddRmsNorm_bfloat16_3_250:*/GatedMlp_bfloat16_3:*/LinearReduceAddNorm_bfloat16_3:*/Producers_*_bfloat16_3_250:*/Quantize_*_bfloat16_3_250:*/MoeRoute_60_4*_3:*/QuantizedExperts_bfloat16_*:*/SamplePenalties:*/SampleLogprobs'
+  [memcheck]='*/RmsNorm_*_3_250:*/AddGated_*_3_250:*/Linear_*bias_3_33_129:*/Rope_*4_4_80*:*/Attention_*_bfloat16_*:*/MoeRoute_60_4*_3:*/MoeExperts_*_17_8_2_ep_2:*/SamplePenalties:*/SampleGreedyEdges:*/SampleLogprobs:*/Skinny_*_9_2320_192:*/SkinnyChain_*_5:*CudaOwnTest*/Gated_*_129_528_264:*CudaOwnTest*/Wide_*_129_528_520:*/DecodingComposed_bfloat16_*'
+  [racecheck]='*/RmsNorm_bfloat16_3_250:*/Linear_float16_to_float16_plain_3_33_129:*/Attention_17_*:*/Attention_24_*:*/Attention_75_*:*/Attention_76_*:*/Attention_81_*:*/Attention_86_*:*/MoeExperts_bfloat16_3_*_ep_2:*/MoeExperts_float32_3_*_ep_1:*/Skinny_*_to_float32_bias_int32_9_2320_192:*/Skinny_*_to_float32_bias_int32_3_128_100:*/AddRmsNorm_bfloat16_3_250:*/GatedMlp_bfloat16_3:*/LinearReduceAddNorm_bfloat16_3:*/Producers_*_bfloat16_3_250:*/Quantize_*_bfloat16_3_250:*/MoeRoute_60_4*_3:*/QuantizedExperts_bfloat16_*:*/SamplePenalties:*/SampleLogprobs:*CudaOwnTest*/Gated_bfloat16_128_1040_136:*CudaOwnTest*/Wide_bfloat16_33_64_128:*/DecodingComposed_bfloat16_*edges'
 )
 for tool in ${SANITIZERS:-memcheck racecheck}; do
   log=$OUT/$tool.log

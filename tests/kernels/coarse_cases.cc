@@ -225,7 +225,9 @@ void CheckDecodingComposed(Ops& ops, DType dtype, DType cache_dtype, const Decod
   EXPECT_EQ(keys[0], keys[1]);
   EXPECT_EQ(values[0], values[1]);
   EXPECT_NE(keys[0], before);
-  if (keys.size() > 2) EXPECT_EQ(keys[2], before);
+  if (keys.size() > 2) {
+    EXPECT_EQ(keys[2], before);
+  }
 }
 
 std::vector<OpCase> DecodingComposedCases() {

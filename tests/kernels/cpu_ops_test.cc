@@ -53,6 +53,11 @@ REGATTA_INSTANTIATE(MoeCases);
 REGATTA_INSTANTIATE(SampleCases);
 REGATTA_INSTANTIATE(CoarseCases);
 REGATTA_INSTANTIATE(InvarianceCases);
+// Large, and the same for every variant: once.
+INSTANTIATE_TEST_SUITE_P(WideCases, CpuOpsTest,
+                         testing::Combine(testing::Values(Variants().back()),
+                                          testing::ValuesIn(WideCases())),
+                         NameOf);
 
 TEST(CpuOps, AnyNumberOfThreadsGivesTheSameBits) {
   for (const DType dtype : kActivationTypes) {

@@ -150,8 +150,8 @@ void BenchSkinny(Ops& ops, bool quantized, int64_t out_features, int64_t in) {
     ops.Quantize(plain.tensor(), input);
   }
   for (const int64_t tokens : {1, 8, 16, 32}) {
-    for (const SkinnyUse use : {SkinnyUse::kNever, SkinnyUse::kAlways}) {
-      UseSkinnyProducts(ops, use);
+    for (const OwnUse use : {OwnUse::kNever, OwnUse::kAlways}) {
+      UseOwnProducts(ops, use);
       const auto issue = [&] {
         for (const auto& weight : weights) {
           ops.Linear(input.FirstRows(tokens), *weight, Tensor{}, out.tensor().Rows(0, tokens));
@@ -162,11 +162,78 @@ void BenchSkinny(Ops& ops, bool quantized, int64_t out_features, int64_t in) {
       const double seconds = SecondsOf(ops, 20, [&](int) { graph->Replay(); }) / kWeights;
       char name[64];
       std::snprintf(name, sizeof(name), "%s %ld -> %ld, %ld, %s", quantized ? "fp8" : "bf16", in,
-                    out_features, tokens, use == SkinnyUse::kNever ? "cuBLASLt" : "own");
+                    out_features, tokens, use == OwnUse::kNever ? "cuBLASLt" : "own");
       Report(name, seconds, 1.0 * out_features * in * (quantized ? 1 : 2), 0);
     }
   }
-  UseSkinnyProducts(ops, SkinnyUse::kMeasured);
+  UseOwnProducts(ops, OwnUse::kMeasured);
+}
+
+// The products of a layer of Llama-3.1-8B, and its MLP with the gate, by cuBLASLt and by our kernel
+// for many tokens. Weights are rotated, more than the cache holds.
+void BenchWide(Ops& ops, bool quantized) {
+  constexpr int64_t kHidden = 4096, kWidth = 14336, kMostTokens = 4096;
+  constexpr int kLayers = 3;
+  struct Product {
+    const char* name;
+    int64_t out, in;
+    std::vector<std::unique_ptr<Weight>> weights;
+  };
+  Product products[] = {{"qkv", 6144, kHidden, {}},
+                        {"o", kHidden, kHidden, {}},
+                        {"gate, up", 2 * kWidth, kHidden, {}},
+                        {"down", kHidden, kWidth, {}}};
+  ops.Reserve(kMostTokens, 1024, {}, 0, kHidden, 128256);
+  for (Product& product : products) {
+    for (int i = 0; i < kLayers; ++i) {
+      if (quantized) {
+        product.weights.push_back(MakeStaticWeight(ops, product.out, product.in));
+        continue;
+      }
+      const Matrix matrix(ops, product.out, product.in);
+      product.weights.push_back(ops.Prepare(matrix.tensor(), WeightUse::kLinear));
+    }
+  }
+  const DType dtype = quantized ? DType::kFloat8E4M3 : kType;
+  const Matrix plain(ops, kMostTokens, kWidth), numbers(ops, kMostTokens, kWidth, dtype);
+  const Matrix activated(ops, kMostTokens, kWidth, dtype), out(ops, kMostTokens, 2 * kWidth);
+  const Tensor scale = products[0].weights[0]->input_scale;
+  if (quantized) ops.Quantize(plain.tensor(), Activation(numbers.tensor(), scale));
+  const auto form = [&](const Tensor& values) {
+    return quantized ? Activation(values, scale) : Activation(values);
+  };
+  const Tensor x = quantized ? numbers.tensor() : plain.tensor();
+  for (const int64_t tokens :
+       {64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1152, 1536, 2048, 2176, 4096}) {
+    for (const OwnUse use : {OwnUse::kNever, OwnUse::kAlways}) {
+      UseOwnProducts(ops, use);
+      const auto report = [&](const char* what, double operations,
+                              const std::function<void(int)>& issue) {
+        ops.SetTuning(true);
+        issue(0);
+        ops.SetTuning(false);
+        const double seconds = SecondsOf(ops, static_cast<int>(20000 / tokens) + 12,
+                                         [&](int i) { issue(i % kLayers); });
+        char name[64];
+        std::snprintf(name, sizeof(name), "%s %ld, %s, %s", quantized ? "fp8" : "bf16", tokens,
+                      what, use == OwnUse::kNever ? "cuBLASLt" : "own");
+        Report(name, seconds, 0, operations * tokens);
+      };
+      for (const Product& product : products) {
+        const Activation rows = form(x.Rows(0, tokens).Columns(0, product.in));
+        const Tensor to = out.tensor().Rows(0, tokens).Columns(0, product.out);
+        report(product.name, 2.0 * product.out * product.in,
+               [&](int i) { ops.Linear(rows, *product.weights[i], Tensor{}, to); });
+      }
+      const Activation rows = form(x.Rows(0, tokens).Columns(0, kHidden));
+      report("MLP", 6.0 * kHidden * kWidth, [&](int i) {
+        ops.GatedMlp(rows, {products[2].weights[i].get(), products[3].weights[i].get()},
+                     {out.tensor(), form(activated.tensor())},
+                     plain.tensor().Rows(0, tokens).Columns(0, kHidden));
+      });
+    }
+  }
+  UseOwnProducts(ops, OwnUse::kMeasured);
 }
 
 // The gate of Llama-3.1-8B, plain and under a static scale; layers take turns as below.
@@ -400,7 +467,7 @@ void BenchLoading(Ops& ops) {
   Report("FillDummy 28672 x 4096", fill, bytes, 0);
 }
 
-// `only`: skinny or attention; empty for all.
+// `only`: skinny, wide or attention; empty for all.
 int Main(const std::string& only) {
   std::string error;
   const std::unique_ptr<Ops> ops = MakeCudaOps(0, &error);
@@ -412,6 +479,10 @@ int Main(const std::string& only) {
   const double copy =
       SecondsOf(*ops, 10, [&](int) { ops->AddScaled(to.tensor(), from.tensor(), Tensor{}); });
   Report("y += x of 1 GiB (read 2, write 1)", copy, 3.0 * 65536 * 8192 * 2, 0);
+  if (only == "wide") {
+    for (const bool quantized : {false, true}) BenchWide(*ops, quantized);
+    return 0;
+  }
   if (only == "attention") {
     BenchAttentions(*ops);
     return 0;
@@ -440,5 +511,5 @@ int Main(const std::string& only) {
 }  // namespace
 }  // namespace regatta
 
-// skinny: products of few tokens alone; attention: it alone.
+// skinny: products of few tokens alone; wide, attention: those alone.
 int main(int argc, char** argv) { return regatta::Main(argc > 1 ? argv[1] : ""); }

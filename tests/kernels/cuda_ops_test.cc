@@ -50,28 +50,30 @@ REGATTA_INSTANTIATE(AttentionCases);
 REGATTA_INSTANTIATE(MoeCases);
 REGATTA_INSTANTIATE(SampleCases);
 REGATTA_INSTANTIATE(CoarseCases);
+REGATTA_INSTANTIATE(WideCases);
 
-// The products that our kernel for few tokens takes, through it.
-class CudaSkinnyTest : public testing::TestWithParam<OpCase> {};
+// The products that our own kernels take, through them.
+class CudaOwnTest : public testing::TestWithParam<OpCase> {};
 
-TEST_P(CudaSkinnyTest, MatchesReference) {
+TEST_P(CudaOwnTest, MatchesReference) {
   REGATTA_OPS_OR_SKIP(ops);
   SCOPED_TRACE("seed " + std::to_string(TestSeed()));
-  UseSkinnyProducts(*ops, SkinnyUse::kAlways);
+  UseOwnProducts(*ops, OwnUse::kAlways);
   GetParam().check(*ops);
   std::string error;
   EXPECT_TRUE(ops->Sync(&error)) << error;
-  UseSkinnyProducts(*ops, SkinnyUse::kMeasured);
+  UseOwnProducts(*ops, OwnUse::kMeasured);
 }
 
-#define REGATTA_INSTANTIATE_SKINNY(Cases)                \
-  INSTANTIATE_TEST_SUITE_P(                              \
-      Cases, CudaSkinnyTest, testing::ValuesIn(Cases()), \
+#define REGATTA_INSTANTIATE_OWN(Cases)                \
+  INSTANTIATE_TEST_SUITE_P(                           \
+      Cases, CudaOwnTest, testing::ValuesIn(Cases()), \
       [](const testing::TestParamInfo<OpCase>& info) { return info.param.name; })
-REGATTA_INSTANTIATE_SKINNY(SkinnyCases);
-REGATTA_INSTANTIATE_SKINNY(LinearCases);
-REGATTA_INSTANTIATE_SKINNY(QuantizedCases);
-REGATTA_INSTANTIATE_SKINNY(CoarseCases);
+REGATTA_INSTANTIATE_OWN(SkinnyCases);
+REGATTA_INSTANTIATE_OWN(WideCases);
+REGATTA_INSTANTIATE_OWN(LinearCases);
+REGATTA_INSTANTIATE_OWN(QuantizedCases);
+REGATTA_INSTANTIATE_OWN(CoarseCases);
 
 // Where a token's bits may depend on nothing but itself.
 class CudaDeterministicTest : public testing::TestWithParam<OpCase> {};

@@ -26,6 +26,8 @@ std::vector<OpCase> LinearCases();
 std::vector<OpCase> QuantizedCases();  // E4M3 activations and weights
 // Linear of few tokens. Rows do not depend on one another where our own products are used.
 std::vector<OpCase> SkinnyCases();
+// Products of more tokens than that, alone and with their gate.
+std::vector<OpCase> WideCases();
 std::vector<OpCase> RopeCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> MoeCases();

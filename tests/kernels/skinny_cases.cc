@@ -166,7 +166,7 @@ std::vector<OpCase> SkinnyCases() {
                        }});
     }
   };
-  for (const int64_t tokens : {1, 5, 16, 32}) {
+  for (const int64_t tokens : {1, 5, 16, 32, 200}) {
     cases.push_back({CaseName("SkinnyChain_bfloat16", tokens),
                      [=](Ops& ops) { CheckSkinnyChain(ops, std::nullopt, tokens); }});
     for (const WeightForm form : {WeightForm::kTensor, WeightForm::kChannel}) {

@@ -1,0 +1,158 @@
+// Products of many tokens, and what a GatedMlp leaves between its products, against float64.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <optional>
+
+#include "tests/kernels/op_cases.h"
+#include "tests/kernels/quantized_tensor.h"
+
+namespace regatta {
+namespace {
+
+struct Shape {
+  int64_t tokens, in, features;
+};
+
+// What a sum may be off by, of the sum of its terms' magnitudes: Hopper's tensor cores keep about
+// 14 bits of a sum of E4M3 products.
+double SumRounding(bool quantized) { return quantized ? 0x1p-11 : 0x1p-20; }
+
+TestWeight MakeWeight(Ops& ops, DType dtype, std::optional<WeightForm> form, int64_t out,
+                      int64_t in, Random& random) {
+  return form.has_value() ? QuantizedWeight(ops, *form, out, in, random)
+                          : NormalWeight(ops, dtype, out, in, random);
+}
+
+// Normal values in the form that a weight takes; of plain ones rows are parts of wider ones, with
+// NaNs behind.
+struct Input {
+  DeviceTensor plain;
+  std::optional<QuantizedActivation> quantized;
+
+  Input(Ops& ops, DType dtype, ActivationFormat format, const Shape& shape, Random& random)
+      : plain(
+            DeviceTensor::Normal(ops, dtype, {shape.tokens, shape.in}, random, 1, shape.in + 16)) {
+    if (format == ActivationFormat::kPlain) return;
+    quantized.emplace(ops, format, shape.tokens, shape.in);
+    ops.Quantize(plain, *quantized);
+  }
+  Activation x() const { return quantized ? quantized->view() : Activation(plain.tensor()); }
+  std::vector<double> Read() const { return quantized ? quantized->Read() : plain.Read(); }
+};
+
+struct Sum {
+  double value = 0, magnitude = 0;
+};
+
+// Row t of x times row n of a weight.
+Sum SumOf(const std::vector<double>& x, int64_t t, const std::vector<double>& weight, int64_t n,
+          int64_t in) {
+  Sum sum;
+  for (int64_t k = 0; k < in; ++k) {
+    const double term = x[t * in + k] * weight[n * in + k];
+    sum.value += term;
+    sum.magnitude += std::abs(term);
+  }
+  return sum;
+}
+
+void CheckProduct(Ops& ops, DType dtype, std::optional<WeightForm> form, const Shape& shape) {
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  const auto [tokens, in, features] = shape;
+  const TestWeight weight = MakeWeight(ops, dtype, form, features, in, random);
+  const Input input(ops, dtype, weight.weight->input, shape, random);
+  const DeviceTensor out(ops, dtype, {tokens, features}, features + 8);
+  ops.Linear(input.x(), *weight.weight, Tensor{}, out);
+  const std::vector<double> x = input.Read();
+  std::vector<double> want, errors;
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t n = 0; n < features; ++n) {
+      const Sum sum = SumOf(x, t, weight.values, n, in);
+      want.push_back(sum.value);
+      errors.push_back(SumRounding(form.has_value()) * sum.magnitude);
+    }
+  }
+  ExpectNear(out.Read(), want, 1.01 * RoundingOf(dtype), errors, "product");
+}
+
+struct Gated {
+  double value = 0, error = 0;  // the most that sums may be off by
+};
+
+// Of one token and feature, from sums that are off by `rounding` of their magnitudes.
+Gated GateOf(const Sum& gate, const Sum& up, double rounding) {
+  const double silu = gate.value / (1 + std::exp(-gate.value));
+  const double silu_error = 1.1 * rounding * gate.magnitude;  // its slope is at most 1.1
+  const double up_error = rounding * up.magnitude;
+  return {silu * up.value,
+          silu_error * std::abs(up.value) + (std::abs(silu) + silu_error) * up_error};
+}
+
+// `dtype` is what is multiplied unless there is a `form`, and what is between the products where
+// they are apart.
+void CheckGated(Ops& ops, DType dtype, std::optional<WeightForm> form, const Shape& shape) {
+  constexpr int64_t kOut = 16;
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  const auto [tokens, in, features] = shape;
+  const TestWeight gate_up = MakeWeight(ops, dtype, form, 2 * features, in, random);
+  const TestWeight down =
+      MakeWeight(ops, dtype, form.has_value() ? std::optional(WeightForm::kTensor) : form, kOut,
+                 features, random);
+  const Input input(ops, dtype, gate_up.weight->input, shape, random);
+  const DeviceTensor between(ops, dtype, {tokens, 2 * features});
+  const DeviceTensor plain(ops, dtype, {tokens, features}, features + 8);
+  const DeviceTensor out(ops, dtype, {tokens, kOut});
+  std::optional<QuantizedActivation> quantized;
+  if (form.has_value()) quantized.emplace(ops, ActivationFormat::kStatic, tokens, features);
+  const Activation activated = quantized ? quantized->view() : Activation(plain.tensor());
+  ops.GatedMlp(input.x(), {gate_up.weight.get(), down.weight.get()}, {between, activated}, out);
+  // Sums are rounded to `dtype` where a gate reads them again.
+  const double rounding = RoundingOf(dtype) + SumRounding(form.has_value());
+  const std::vector<double> x = input.Read();
+  std::vector<double> want, errors;
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t f = 0; f < features; ++f) {
+      const Gated gated = GateOf(SumOf(x, t, gate_up.values, f, in),
+                                 SumOf(x, t, gate_up.values, features + f, in), rounding);
+      want.push_back(gated.value);
+      errors.push_back(gated.error + 1e-6);
+    }
+  }
+  if (form.has_value()) {
+    ExpectQuantized(*quantized, ActivationFormat::kStatic, features, want, "gated", errors);
+  } else {
+    ExpectNear(plain.Read(), want, 2 * RoundingOf(dtype), errors, "gated");
+  }
+}
+
+}  // namespace
+
+std::vector<OpCase> WideCases() {
+  std::vector<OpCase> cases;
+  const auto add_all = [&](const std::string& name, DType dtype, std::optional<WeightForm> form) {
+    // Tiles of every width, not whole in tokens, depth and features; more than run at once; one.
+    const Shape gated[] = {{33, 64, 128},   {128, 1040, 136}, {129, 528, 264}, {257, 144, 1000},
+                           {300, 4096, 16}, {320, 32, 5600},  {320, 32, 4800}};
+    for (const Shape& shape : gated) {
+      cases.push_back({CaseName("Gated", name, shape.tokens, shape.in, shape.features),
+                       [=](Ops& ops) { CheckGated(ops, dtype, form, shape); }});
+    }
+    const Shape plain[] = {{33, 64, 128},   {128, 1040, 136}, {129, 528, 520},
+                           {300, 4096, 24}, {320, 32, 10240}, {320, 32, 6400}};
+    for (const Shape& shape : plain) {
+      cases.push_back({CaseName("Wide", name, shape.tokens, shape.in, shape.features),
+                       [=](Ops& ops) { CheckProduct(ops, dtype, form, shape); }});
+    }
+  };
+  add_all("bfloat16", DType::kBFloat16, std::nullopt);
+  add_all("float16", DType::kFloat16, std::nullopt);
+  for (const WeightForm form : {WeightForm::kTensor, WeightForm::kChannel}) {
+    add_all(FormName(form), DType::kBFloat16, form);
+  }
+  return cases;
+}
+
+}  // namespace regatta
