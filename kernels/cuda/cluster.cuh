@@ -33,21 +33,4 @@ __device__ inline float LoadOfBlock(const float* own, int rank) {
 #endif
 }
 
-// LoadOfBlock of four neighbours, at a multiple of 16 bytes.
-__device__ inline float4 LoadFourOfBlock(const float* own, int rank) {
-#if __CUDA_ARCH__ >= 900
-  const auto address = static_cast<uint32_t>(__cvta_generic_to_shared(own));
-  uint32_t theirs;
-  float4 value;
-  asm volatile("mapa.shared::cluster.u32 %0, %1, %2;" : "=r"(theirs) : "r"(address), "r"(rank));
-  asm volatile("ld.shared::cluster.v4.f32 {%0, %1, %2, %3}, [%4];"
-               : "=f"(value.x), "=f"(value.y), "=f"(value.z), "=f"(value.w)
-               : "r"(theirs)
-               : "memory");
-  return value;
-#else
-  return *reinterpret_cast<const float4*>(own);
-#endif
-}
-
 }  // namespace regatta

@@ -45,8 +45,8 @@ struct Staging {
 struct AttentionCall;  // attention_call.cuh
 struct LinearPlan;     // linear_plan.h
 struct SkinnyProduct;  // skinny_product.h
-struct OwnShapes;      // linear_plan.h
 struct WideProduct;    // wide_product.h
+struct WideShape;
 
 // Tokens of a step grouped by expert, on the device; sized by Reserve.
 struct ExpertScratch {
@@ -157,14 +157,11 @@ class CudaOps final : public Ops {
                 const CudaWeight& weight, const Tensor& out);
   float SecondsOf(const std::function<bool()>& issue);
   float SecondsBehindLead(const std::function<bool()>& issue);
-  LinearWay FasterOwn(const WideProduct& product, const OwnShapes& shapes, float seconds,
-                      LinearWay way);
   bool GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
                    const Activation& activated);
-  LinearWay ChooseGated(const WideProduct& product, const CudaWeight& weight,
-                        const OwnShapes& shapes, const Tensor& gate_up);
-  OwnShapes OwnShapesOf(const WideProduct& product) const;
-  bool LaunchOwn(LinearWay way, const WideProduct& product, const OwnShapes& shapes);
+  bool may_use_own() const { return !deterministic_ && own_use_ != OwnUse::kNever; }
+  bool ChoosesWideGate(const WideProduct& product, const CudaWeight& weight, const WideShape& shape,
+                       const Tensor& gate_up);
   bool PlannedLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                      const Tensor& out);
   AttentionCall CallOf(const Tensor& q, const AttentionBatch& batch, const AttentionParams& params,

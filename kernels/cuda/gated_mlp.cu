@@ -21,11 +21,11 @@ bool CudaOps::GatedLinear(const Activation& x, const CudaWeight& weight, const T
     LaunchSkinnyProduct(few, plan.skinny, stream_);
     return true;
   }
-  const WideProduct more = {x, weight.matrix, weight.scales, activated, /*gated=*/true};
-  const OwnShapes shapes = OwnShapesOf(more);
-  if (!shapes.Has(LinearWay::kStreamed) && !shapes.Has(LinearWay::kWide)) return false;
-  const LinearWay way = ChooseGated(more, weight, shapes, gate_up);
-  return shapes.Has(way) && LaunchOwn(way, more, shapes);
+  if (!may_use_own()) return false;
+  const WideProduct many = {x, weight.matrix, weight.scales, activated, /*gated=*/true};
+  const WideShape shape = ShapeWideProduct(many, num_multiprocessors_);
+  return shape.rows > 0 && ChoosesWideGate(many, weight, shape, gate_up) &&
+         LaunchWideProduct(many, shape, stream_);
 }
 
 void CudaOps::GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,

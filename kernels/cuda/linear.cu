@@ -178,19 +178,6 @@ LinearPlan::~LinearPlan() {
   if (product != nullptr) cublasLtMatmulDescDestroy(product);
 }
 
-OwnShapes CudaOps::OwnShapesOf(const WideProduct& product) const {
-  if (deterministic_ || own_use_ == OwnUse::kNever || product.x.values.dim(0) <= kSkinnyTokens) {
-    return {};
-  }
-  return {ShapeStreamedProduct(product, num_multiprocessors_),
-          ShapeWideProduct(product, num_multiprocessors_)};
-}
-
-bool CudaOps::LaunchOwn(LinearWay way, const WideProduct& product, const OwnShapes& shapes) {
-  return way == LinearWay::kStreamed ? LaunchStreamedProduct(product, shapes.streamed, stream_)
-                                     : LaunchWideProduct(product, shapes.wide, stream_);
-}
-
 LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& weight,
                                 const Tensor& bias, const Tensor& out) {
   const Tensor& x = activation.values;
@@ -209,10 +196,12 @@ LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& 
   if (plan == nullptr) {
     plan = std::make_unique<LinearPlan>();
     const SkinnyProduct skinny = {activation, weight.matrix, weight.scales, bias, out};
-    if (!deterministic_ && own_use_ != OwnUse::kNever && SkinnyFits(skinny)) {
+    if (may_use_own() && SkinnyFits(skinny)) {
       plan->skinny = ShapeSkinnyProduct(skinny, num_multiprocessors_);
+    } else if (may_use_own() && !bias) {
+      const WideProduct wide = {activation, weight.matrix, weight.scales, out};
+      plan->wide = ShapeWideProduct(wide, num_multiprocessors_);
     }
-    if (!bias) plan->own = OwnShapesOf({activation, weight.matrix, weight.scales, out});
     plan->described = (!bias || bias.dtype == out.dtype) &&
                       Describe(*plan, x, weight.matrix, static_cast<bool>(bias), out) &&
                       DescribeScales(*plan, weight, activation, !deterministic_);
@@ -234,8 +223,8 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
                           bias ? LinearTail::kBias : LinearTail::kNone};
   const size_t workspace = blas_workspace_.num_bytes();
   const std::optional<LinearChoice> chosen = linear_choices_->Find(shape);
-  for (const LinearWay way : {LinearWay::kSkinny, LinearWay::kStreamed, LinearWay::kWide}) {
-    const bool takes = way == LinearWay::kSkinny ? plan.skinny.clusters > 0 : plan.own.Has(way);
+  for (const auto& [way, takes] : {std::pair{LinearWay::kSkinny, plan.skinny.clusters > 0},
+                                   {LinearWay::kWide, plan.wide.rows > 0}}) {
     if (!takes) continue;
     if (own_use_ == OwnUse::kAlways || (chosen.has_value() && chosen->way == way)) {
       plan.choice.way = way;
@@ -336,8 +325,8 @@ bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weig
     LaunchSkinnyProduct({x, weight.matrix, weight.scales, bias, out}, plan.skinny, stream_);
     return true;
   }
-  if (plan.choice.way != LinearWay::kLibrary) {
-    plan.found = LaunchOwn(plan.choice.way, {x, weight.matrix, weight.scales, out}, plan.own);
+  if (plan.choice.way == LinearWay::kWide) {
+    plan.found = LaunchWideProduct({x, weight.matrix, weight.scales, out}, plan.wide, stream_);
     return plan.found;
   }
   plan.found = PointAtScales(plan, weight, x) &&

@@ -31,10 +31,9 @@ struct LinearShape {
 int32_t TokenClass(int64_t tokens);
 
 enum class LinearWay : int64_t {
-  kLibrary,   // cuBLASLt
-  kSkinny,    // our own kernel for few tokens (skinny_product.h)
-  kStreamed,  // that for some more (streamed_product.h); with the gate where there is one
-  kWide,      // that for many (wide_product.h), likewise
+  kLibrary,  // cuBLASLt
+  kSkinny,   // our own kernel for few tokens (skinny_product.h)
+  kWide,     // and for many (wide_product.h); with the gate where there is one
 };
 
 struct LinearChoice {

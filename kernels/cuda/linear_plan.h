@@ -7,21 +7,9 @@
 
 #include "kernels/cuda/linear_choices.h"
 #include "kernels/cuda/skinny_product.h"
-#include "kernels/cuda/streamed_product.h"
+#include "kernels/cuda/wide_product.h"
 
 namespace regatta {
-
-// How our kernels for more than a few tokens take a product; of no tokens or rows where they do
-// not.
-struct OwnShapes {
-  StreamedShape streamed;
-  WideShape wide;
-
-  bool Has(LinearWay way) const {
-    return way == LinearWay::kStreamed ? streamed.tokens > 0
-                                       : way == LinearWay::kWide && wide.rows > 0;
-  }
-};
 
 // Not found when neither cuBLASLt nor one of our kernels takes the shape.
 struct LinearPlan {
@@ -29,7 +17,7 @@ struct LinearPlan {
   cublasLtMatrixLayout_t weight = nullptr, x = nullptr, out = nullptr;
   bool described = false;  // to cuBLASLt
   SkinnyShape skinny;      // of no clusters where our kernel for few tokens does not take it
-  OwnShapes own;
+  WideShape wide;          // of no rows where that for many does not
   LinearChoice choice;
   bool found = false;
   int64_t most_tokens = INT64_MAX;  // of one call; more go in pieces

@@ -52,37 +52,27 @@ void CudaOps::MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weig
       plan.choice.algorithm = candidates[i].algo;
     }
   }
-  float least = SecondsBehindLead([&] { return multiply(plan.choice.algorithm); });
+  if (plan.skinny.clusters == 0 && plan.wide.rows == 0) return;
+  const float library = SecondsBehindLead([&] { return multiply(plan.choice.algorithm); });
+  if (plan.wide.rows > 0) {
+    const WideProduct wide = {skinny.x, skinny.weight, skinny.scales, skinny.out};
+    const float own =
+        SecondsBehindLead([&] { return LaunchWideProduct(wide, plan.wide, stream_); });
+    if (own < kClearly * library) plan.choice.way = LinearWay::kWide;
+  }
   if (plan.skinny.clusters > 0) {
     const float own = SecondsBehindLead([&] {
       LaunchSkinnyProduct(skinny, plan.skinny, stream_);
       return true;
     });
-    if (own < kSkinnyCredit * least) plan.choice.way = LinearWay::kSkinny;
+    if (own < kSkinnyCredit * library) plan.choice.way = LinearWay::kSkinny;
   }
-  const WideProduct wide = {skinny.x, skinny.weight, skinny.scales, skinny.out};
-  plan.choice.way = FasterOwn(wide, plan.own, least, plan.choice.way);
 }
 
-// `way`, which takes `seconds`, or one of our kernels for more than a few tokens that takes less.
-LinearWay CudaOps::FasterOwn(const WideProduct& product, const OwnShapes& shapes, float seconds,
-                             LinearWay way) {
-  for (const LinearWay own : {LinearWay::kStreamed, LinearWay::kWide}) {
-    if (!shapes.Has(own)) continue;
-    const float taken = SecondsBehindLead([&] { return LaunchOwn(own, product, shapes); });
-    if (taken >= kClearly * seconds) continue;
-    seconds = taken;
-    way = own;
-  }
-  return way;
-}
-
-// Of a product with its gate, measured beside both apart, once, while tuning.
-LinearWay CudaOps::ChooseGated(const WideProduct& product, const CudaWeight& weight,
-                               const OwnShapes& shapes, const Tensor& gate_up) {
-  if (own_use_ == OwnUse::kAlways) {
-    return shapes.Has(LinearWay::kStreamed) ? LinearWay::kStreamed : LinearWay::kWide;
-  }
+// Measured beside a product and a gate apart, once, while tuning.
+bool CudaOps::ChoosesWideGate(const WideProduct& product, const CudaWeight& weight,
+                              const WideShape& shape, const Tensor& gate_up) {
+  if (own_use_ == OwnUse::kAlways) return true;
   const LinearShape key{weight.out_features,
                         weight.in_features,
                         TokenClass(product.x.values.dim(0)),
@@ -92,15 +82,16 @@ LinearWay CudaOps::ChooseGated(const WideProduct& product, const CudaWeight& wei
                         LinearTail::kGate};
   std::optional<LinearChoice> choice = linear_choices_->Find(key);
   if (!choice.has_value() && tuning_) {
+    const float own = SecondsBehindLead([&] { return LaunchWideProduct(product, shape, stream_); });
     const float apart = SecondsBehindLead([&] {
       Linear(product.x, weight, Tensor{}, gate_up);
       SiluMul(gate_up, product.out);
       return true;
     });
-    choice = LinearChoice{FasterOwn(product, shapes, apart, LinearWay::kLibrary), {}};
+    choice = LinearChoice{own < kClearly * apart ? LinearWay::kWide : LinearWay::kLibrary, {}};
     linear_choices_->Set(key, *choice);
   }
-  return choice.has_value() ? choice->way : LinearWay::kLibrary;
+  return choice.has_value() && choice->way == LinearWay::kWide;
 }
 
 // As in a step, behind a small kernel.

@@ -22,17 +22,7 @@ __device__ inline void CopyTile(void* to, const CUtensorMap& map, int byte, int 
       : "memory");
 }
 
-// The same of what is read once.
-__device__ inline void CopyTileOnce(void* to, const CUtensorMap& map, int byte, int row,
-                                    PhaseBarrier& barrier, uint64_t policy) {
-  asm volatile(
-      "cp.async.bulk.tensor.2d.shared::cluster.global.mbarrier::complete_tx::bytes.L2::cache_hint"
-      " [%0], [%1, {%2, %3}], [%4], %5;" ::"r"(static_cast<uint32_t>(__cvta_generic_to_shared(to))),
-      "l"(&map), "r"(byte), "r"(row), "r"(barrier.address()), "l"(policy)
-      : "memory");
-}
-
-// The first to this place of each block of the cluster that `blocks` has a bit for, and told to the
+// The same to this place of each block of the cluster that `blocks` has a bit for, and told to the
 // barrier of each.
 __device__ inline void CopyTileToBlocks(void* to, const CUtensorMap& map, int byte, int row,
                                         PhaseBarrier& barrier, uint16_t blocks) {

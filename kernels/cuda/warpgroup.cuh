@@ -49,29 +49,11 @@ struct PhaseBarrier {
         "r"(rank)
         : "memory");
   }
-  // The same, telling what this block wrote before.
-  __device__ void ArriveAtWithWrites(int rank) {
-    asm volatile(
-        "{.reg .b32 theirs;\n"
-        "mapa.shared::cluster.u32 theirs, %0, %1;\n"
-        "mbarrier.arrive.release.cluster.shared::cluster.b64 _, [theirs];}" ::"r"(address()),
-        "r"(rank)
-        : "memory");
-  }
   // Returns once phase `phase` (0, 1, ...) has ended; it is the current one or that before it.
   __device__ void Await(int phase) {
     asm volatile(
         "{.reg .pred ended;\n"
         "again: mbarrier.try_wait.parity.shared::cta.b64 ended, [%0], %1;\n"
-        "@!ended bra again;}" ::"r"(address()),
-        "r"(phase & 1)
-        : "memory");
-  }
-  // Await of arrivals from all blocks of the cluster, with what they wrote before.
-  __device__ void AwaitCluster(int phase) {
-    asm volatile(
-        "{.reg .pred ended;\n"
-        "again: mbarrier.try_wait.parity.acquire.cluster.shared::cta.b64 ended, [%0], %1;\n"
         "@!ended bra again;}" ::"r"(address()),
         "r"(phase & 1)
         : "memory");
@@ -204,13 +186,10 @@ __device__ void BeginTimesColumns(float (&d)[16][4], const uint32_t (&a)[4], uin
     REGATTA_MULTIPLY(columns, names, a_place, b_place, adds_place, "k16.f32.bf16.bf16", ", 0, 0", \
                      __VA_ARGS__);                                                                \
   }
-#define REGATTA_NAMES_32                                                              \
-  "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22" \
-  ",%23,%24,%25,%26,%27,%28,%29,%30,%31"
 #define REGATTA_NAMES_64                                                                 \
-  REGATTA_NAMES_32                                                                       \
-  ",%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43,%44,%45,%46,%47,%48,%49,%50,%51,%52" \
-  ",%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
+  "%0,%1,%2,%3,%4,%5,%6,%7,%8,%9,%10,%11,%12,%13,%14,%15,%16,%17,%18,%19,%20,%21,%22"    \
+  ",%23,%24,%25,%26,%27,%28,%29,%30,%31,%32,%33,%34,%35,%36,%37,%38,%39,%40,%41,%42,%43" \
+  ",%44,%45,%46,%47,%48,%49,%50,%51,%52,%53,%54,%55,%56,%57,%58,%59,%60,%61,%62,%63"
 #define REGATTA_NAMES_96                                                                 \
   REGATTA_NAMES_64                                                                       \
   ",%64,%65,%66,%67,%68,%69,%70,%71,%72,%73,%74,%75,%76,%77,%78,%79,%80,%81,%82,%83,%84" \
@@ -224,10 +203,7 @@ __device__ void BeginTimesColumns(float (&d)[16][4], const uint32_t (&a)[4], uin
 
 template <typename T, int kBlocks>
 __device__ void BeginMultiply(float (&d)[kBlocks][4], uint64_t a, uint64_t b, bool adds) {
-  if constexpr (kBlocks == 8) {
-    REGATTA_MULTIPLY_TYPES("64", REGATTA_NAMES_32, "32", "33", "34", REGATTA_SIXTEEN(d, 0),
-                           REGATTA_SIXTEEN(d, 4))
-  } else if constexpr (kBlocks == 16) {
+  if constexpr (kBlocks == 16) {
     REGATTA_MULTIPLY_TYPES("128", REGATTA_NAMES_64, "64", "65", "66", REGATTA_SIXTEEN(d, 0),
                            REGATTA_SIXTEEN(d, 4), REGATTA_SIXTEEN(d, 8), REGATTA_SIXTEEN(d, 12))
   } else if constexpr (kBlocks == 24) {
@@ -251,7 +227,6 @@ __device__ void BeginMultiply(float (&d)[kBlocks][4], uint64_t a, uint64_t b, bo
 #undef REGATTA_NAMES_112
 #undef REGATTA_NAMES_96
 #undef REGATTA_NAMES_64
-#undef REGATTA_NAMES_32
 #undef REGATTA_MULTIPLY_TYPES
 #undef REGATTA_MULTIPLY
 #undef REGATTA_TIMES_COLUMNS

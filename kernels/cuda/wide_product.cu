@@ -44,10 +44,7 @@ void WithTraits(const WideProduct& product, int rows, const Fn& fn) {
 
 bool IsHalf(DType dtype) { return dtype == DType::kBFloat16 || dtype == DType::kFloat16; }
 
-}  // namespace
-
-bool FitsWide(const WideProduct& product) {
-  using Smallest = WideTraits<__nv_bfloat16, __nv_bfloat16, 128, false>;
+bool Fits(const WideProduct& product) {
   const Tensor& x = product.x.values;
   const Activation& out = product.out;
   const WeightScales& scales = product.scales;
@@ -59,15 +56,18 @@ bool FitsWide(const WideProduct& product) {
                      : product.gated               ? out.quantized() && out.is_static()
                                                    : IsHalf(out.values.dtype);
   return types && scaled_rows && scaled_features && WideRows(x) && WideRows(product.weight) &&
-         WideRows(out.values) && ShareMultiprocessors<&WideKernel<Smallest>>().has_warpgroups;
+         WideRows(out.values);
 }
+
+}  // namespace
 
 // By what its rounds of tiles take: a tile of few rows is no faster to begin and end than one of
 // many, and a cluster reads less.
 WideShape ShapeWideProduct(const WideProduct& product, int num_multiprocessors) {
   constexpr double kRowsToBeginAndEnd = 16, kAlone = 1.03;
+  using Smallest = WideTraits<__nv_bfloat16, __nv_bfloat16, 128, false>;
   WideShape best;
-  if (!FitsWide(product)) return best;
+  if (!Fits(product) || !ShareMultiprocessors<&WideKernel<Smallest>>().has_warpgroups) return best;
   double least = 0;
   for (const int rows : product.gated ? kRowsOfGated : kRowsOfPlain) {
     for (const int cluster : {2, 1}) {

@@ -20,10 +20,6 @@ struct WideProduct {
   bool gated = false;
 };
 
-// Whether our kernels take the product on this device: rows of whole 16 bytes that begin at
-// multiples of 16 bytes, and no scales within the depth.
-bool FitsWide(const WideProduct& product);
-
 // How the product is cut into tiles.
 struct WideShape {
   int rows = 0;     // of the weight; 0: the kernel does not take the product
@@ -31,6 +27,8 @@ struct WideShape {
   int blocks = 0;   // that run at once
 };
 
+// The kernel takes rows of whole 16 bytes that begin at multiples of 16 bytes, and no scales within
+// the depth.
 WideShape ShapeWideProduct(const WideProduct& product, int num_multiprocessors);
 
 // False, and nothing launched, when the driver cannot describe the operands.

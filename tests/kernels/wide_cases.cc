@@ -133,15 +133,15 @@ void CheckGated(Ops& ops, DType dtype, std::optional<WeightForm> form, const Sha
 std::vector<OpCase> WideCases() {
   std::vector<OpCase> cases;
   const auto add_all = [&](const std::string& name, DType dtype, std::optional<WeightForm> form) {
-    // Tiles of every size, not whole in tokens, depth and features; more than run at once; one.
+    // Tiles of every width, not whole in tokens, depth and features; more than run at once; one.
     const Shape gated[] = {{33, 64, 128},   {128, 1040, 136}, {129, 528, 264}, {257, 144, 1000},
                            {300, 4096, 16}, {320, 32, 5600},  {320, 32, 4800}};
     for (const Shape& shape : gated) {
       cases.push_back({CaseName("Gated", name, shape.tokens, shape.in, shape.features),
                        [=](Ops& ops) { CheckGated(ops, dtype, form, shape); }});
     }
-    const Shape plain[] = {{33, 64, 128},   {128, 1040, 136}, {129, 528, 520}, {300, 4096, 24},
-                           {64, 32, 17920}, {320, 32, 10240}, {320, 32, 6400}};
+    const Shape plain[] = {{33, 64, 128},   {128, 1040, 136}, {129, 528, 520},
+                           {300, 4096, 24}, {320, 32, 10240}, {320, 32, 6400}};
     for (const Shape& shape : plain) {
       cases.push_back({CaseName("Wide", name, shape.tokens, shape.in, shape.features),
                        [=](Ops& ops) { CheckProduct(ops, dtype, form, shape); }});
