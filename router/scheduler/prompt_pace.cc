@@ -9,15 +9,12 @@ namespace {
 constexpr uint32_t kEndedWindow = 64;  // sequences that the means remember
 constexpr double kPresentWindow = 32;  // steps that usual_present_ remembers
 constexpr double kGrowth = 1.25;       // more than so many times the usual ones are newcomers
+constexpr double kHaste = 2;           // times as fast as sequences end, so that none pile up
+// Tokens that any step takes along, so that who comes alone joins. The products of many sequences
+// are bound by arithmetic: beside them a prompt costs what it costs alone, and only steps that make
+// the others wait for long are to be had smaller.
 constexpr uint32_t kFewSequences = 128;
-// Times as fast as sequences end, so that none pile up.
-constexpr double kHasteOfFew = 2, kHasteOfMany = 1.25;
-// Tokens that any step takes along, so that who comes alone joins.
-constexpr double kCarried = 128;
-// Tokens of a step of many sequences, theirs too: in larger ones none costs less, and the smaller
-// ones in between are filled badly (docs/PERFORMANCE.md).
-constexpr double kFullStep = 1024;
-constexpr double kMostOwed = 2;        // plans' worth
+constexpr double kCarriedByFew = 128, kCarriedByMany = 2048;
 constexpr uint32_t kPatience = 24;     // plans
 constexpr double kShortPrompt = 512;   // tokens, on average
 constexpr double kMostFullSteps = 12;  // of a wave that is dealt out
@@ -37,25 +34,19 @@ void PromptPace::NotePresent(uint32_t decoding, uint32_t present) {
   usual_present_ += (present - usual_present_) / kPresentWindow;
 }
 
-// Whether prompts of few join as they come all the same.
-bool PromptPace::Hurries(uint32_t present) const {
-  return newcomers_ || plans_held_back_ >= kPatience ||
-         present * mean_prompt_tokens_ > kMostFullSteps * step_tokens_;
-}
-
 void PromptPace::Begin(uint32_t decoding, uint32_t running, uint32_t waiting) {
   const uint32_t present = running + waiting;
   NotePresent(decoding, present);
   if (waiting == 0) plans_held_back_ = 0;
-  const bool few = present <= kFewSequences;
-  paced_ = ended_ > 0 && decoding > 0 && mean_prompt_tokens_ <= kShortPrompt &&
-           !(few && Hurries(present));
+  const bool short_wave = mean_prompt_tokens_ <= kShortPrompt &&
+                          present * mean_prompt_tokens_ <= kMostFullSteps * step_tokens_;
+  paced_ = ended_ > 0 && decoding > 0 && short_wave && !newcomers_ && plans_held_back_ < kPatience;
   // Each that decodes ends once in mean_outputs_ steps, and a prompt takes its place.
   const double turnover = present * mean_prompt_tokens_ / std::max(mean_outputs_, 1.0);
-  double pace = std::max((few ? kHasteOfFew : kHasteOfMany) * turnover, kCarried);
-  if (!few) pace = std::max(pace, kFullStep - decoding);
+  const double carried = present <= kFewSequences ? kCarriedByFew : kCarriedByMany;
+  const double pace = std::max(kHaste * turnover, carried);
   // An unusually long prompt is not made up for by those behind it.
-  const double debt = std::min(-credit_, std::max(kMostOwed * pace, mean_prompt_tokens_));
+  const double debt = std::min(-credit_, std::max(kHaste * pace, mean_prompt_tokens_));
   credit_ = paced_ ? std::min(pace - debt, pace) : pace;
 }
 

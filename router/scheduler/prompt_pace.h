@@ -2,9 +2,9 @@
 // together end together; their next prompts would fill whole steps, in which a token costs up to
 // half as much again as one that a step of few sequences carries along, and for which everybody
 // waits: of 224 users 211 run. So prompts that follow sequences that ended are dealt out over the
-// steps, a little faster than sequences end. Where many decode, steps of 1,024 tokens are full
-// enough, and newcomers are dealt out too: who came together would end together. Prompts of more
-// than 512 tokens are steps of their own whoever shares them. Pure; knows counts alone.
+// steps: a little faster than sequences end, and where many decode at least 2,048 tokens a step.
+// Prompts of more than 512 tokens are steps of their own whoever shares them, and where the prompts
+// of all take many full steps these spread them by themselves. Pure; knows counts alone.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +20,10 @@ class PromptPace {
   void Ended(uint32_t prompt_tokens, uint32_t outputs);
 
   // A plan begins, in which `decoding` sequences decode, of all that run; `waiting` more wait.
-  // There is no pace before a sequence has ended, where nothing decodes, and where prompts are
-  // longer than 512 tokens on average. Of up to 128 who are present neither where all their prompts
-  // would fill more than 12 steps, nor where over a quarter more than usual are present (newcomers
-  // are not made to wait), nor once 24 plans have held somebody back, until nobody waits.
+  // There is no pace before a sequence has ended, where nothing decodes, where prompts are longer
+  // than 512 tokens on average or those of all who are present would fill more than 12 steps, where
+  // over a quarter more than usual are present (newcomers are not made to wait), and once 24 plans
+  // have held somebody back, until nobody waits.
   void Begin(uint32_t decoding, uint32_t running, uint32_t waiting);
   // Whether this plan takes another waiting sequence.
   bool Admits() const { return !paced_ || credit_ > 0; }
@@ -36,7 +36,6 @@ class PromptPace {
 
  private:
   void NotePresent(uint32_t decoding, uint32_t present);
-  bool Hurries(uint32_t present) const;
 
   const uint32_t step_tokens_;
   uint32_t ended_ = 0;             // sequences, as far as they count for the means

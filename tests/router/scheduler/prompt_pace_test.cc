@@ -94,20 +94,13 @@ TEST_F(PromptPaceTest, WhatWasUsualIsForgottenWhereNothingDecodes) {
   EXPECT_EQ(Plan(9), 9u);
 }
 
-TEST_F(PromptPaceTest, StepsOfManyAreFilledUpToTheSizeThatPays) {
-  present_ = 400;
-  decoding_ = 320;
+TEST_F(PromptPaceTest, ManyAreDealtOutInLargerPieces) {
+  present_ = 640;
+  decoding_ = 600;
   GetUsed();
-  EXPECT_EQ(Plan(64), 6u) << "1,024 tokens, though three end in a step";
-  EXPECT_EQ(Plan(58), 5u) << "the sixth of them had taken too much";
-  for (int i = 0; i < 500; ++i) pace_.Ended(kPrompt, kOutputs / 4);
-  EXPECT_EQ(Plan(60), 16u) << "a quarter more than end in a step";
-}
-
-TEST_F(PromptPaceTest, ManyNewcomersAreDealtOutTooAndForAsLongAsTheyWait) {
-  present_ = 800;
-  decoding_ = 400;
-  for (int i = 0; i < 100; ++i) ASSERT_LE(Plan(400), 8u) << i;
+  EXPECT_EQ(Plan(64), 16u) << "2,048 tokens, though five end in a step";
+  for (int i = 0; i < 500; ++i) pace_.Ended(kPrompt, kOutputs / 8);
+  EXPECT_EQ(Plan(200), 80u) << "twice as many as end in a step";
 }
 
 TEST_F(PromptPaceTest, LongPromptsAreNotDealtOut) {
@@ -117,16 +110,13 @@ TEST_F(PromptPaceTest, LongPromptsAreNotDealtOut) {
   EXPECT_EQ(Plan(16), 16u);
 }
 
-TEST(PromptPaceWaveTest, WavesOfManyFullStepsAreLeftAsTheyAre) {
-  for (const uint32_t prompt : {245u, 246u}) {  // 12 steps of 2,048 tokens hold 100 of the former
-    PromptPace pace(2048);
-    for (int i = 0; i < 500; ++i) pace.Ended(prompt, 4 * kOutputs);
-    for (int i = 0; i < 200; ++i) pace.Begin(84, 100, 0);
-    pace.Begin(84, 84, 16);
-    uint32_t taken = 0;
-    for (; taken < 16 && pace.Admits(); ++taken) pace.Admitted(prompt);
-    EXPECT_EQ(taken < 16, prompt == 245) << prompt;
-  }
+TEST_F(PromptPaceTest, WavesOfManyFullStepsAreLeftAsTheyAre) {
+  present_ = 12 * kStep / kPrompt;
+  decoding_ = present_ - 64;
+  GetUsed();
+  EXPECT_LT(Plan(64), 64u);
+  ++present_;
+  EXPECT_EQ(Plan(64), 64u);
 }
 
 TEST_F(PromptPaceTest, PatienceEndsForAllWhoWait) {
