@@ -335,7 +335,8 @@ class Ops {
 
   // --- Coarse operations: default bodies in ops.cc ---
 
-  // RopeAndCache, then PagedAttention. What q and k hold afterwards is not said.
+  // RopeAndCache, then PagedAttention. What q and k hold afterwards is not said. What wrote earlier
+  // positions of the cache has ended before the operation in front of this one begins.
   virtual void Attention(const Tensor& q, const Tensor& k, const Tensor& v,
                          const AttentionBatch& batch, const AttentionParams& params,
                          const KvLayer& cache, const Activation& out);

@@ -126,6 +126,7 @@ void CudaOps::PagedAttention(const Tensor& q, const AttentionBatch& batch,
 void CudaOps::Attention(const Tensor& q, const Tensor& k, const Tensor& v,
                         const AttentionBatch& batch, const AttentionParams& params,
                         const KvLayer& cache, const Activation& out) {
+  CheckNewTokens(q, k, v, batch, params, cache);
   const bool norms = params.q_norm.data != nullptr || params.k_norm.data != nullptr;
   const NewTokens tokens = {.k = k,
                             .v = v,

@@ -10,8 +10,6 @@ namespace regatta {
 // Rows that one sequence may bring to a kernel that splits its keys, at most.
 inline constexpr int kDecodeRows = 16;
 
-inline constexpr float kLog2E = 1.44269504088896341f;  // scores are in units of log 2
-
 // What the tokens of a step bring that no cache holds yet, where each sequence has one: the kernel
 // that attends rotates heads and caches keys and values on the way.
 struct NewTokens {

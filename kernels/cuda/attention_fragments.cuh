@@ -8,13 +8,6 @@
 
 namespace regatta {
 
-// 2 to the power of x; powers below 2^-126 are zero.
-__device__ inline float PowerOfTwo(float x) {
-  float result;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
-  return result;
-}
-
 // Two neighbouring elements of T.
 template <typename T>
 __device__ auto RoundPair(float low, float high) {

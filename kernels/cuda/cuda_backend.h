@@ -86,7 +86,8 @@ class CudaOps final : public Ops {
   void SetTuning(bool on) override;
   std::string ExportTuning() const override;
   bool ImportTuning(const std::string& bytes) override;
-  void UseOwn(OwnUse use);
+  void UseOwn(OwnUse use, int multiprocessors);
+  uint64_t own_taken() const { return own_taken_; }
   std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
   std::unique_ptr<Weight> PrepareQuantized(const QuantizedMatrix& matrix, WeightUse use) override;
   void FillDummy(const Tensor& out, const DummyValues& values) override;
@@ -147,9 +148,9 @@ class CudaOps final : public Ops {
                                        std::unique_ptr<CudaWeight> weight);
   LinearPlan& PlanLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                          const Tensor& out);
-  // `skinny` names the operands; the choice may be cuBLASLt's all the same.
-  void ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight, LinearPlan& plan);
-  void MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weight,
+  // `product` names the operands, however it is chosen to run.
+  void ChooseLinear(const SkinnyProduct& product, const CudaWeight& weight, LinearPlan& plan);
+  void MeasureChoices(const SkinnyProduct& product, const CudaWeight& weight,
                       const cublasLtMatmulHeuristicResult_t* candidates, int count,
                       LinearPlan& plan);
   void ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight& weight, LinearPlan& plan);
@@ -162,8 +163,12 @@ class CudaOps final : public Ops {
   bool may_use_own() const { return !deterministic_ && own_use_ != OwnUse::kNever; }
   bool ChoosesWideGate(const WideProduct& product, const CudaWeight& weight, const WideShape& shape,
                        const Tensor& gate_up);
+  static void CheckInput(const Activation& x, const CudaWeight& weight);
   bool PlannedLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                      const Tensor& out);
+  static void CheckNewTokens(const Tensor& q, const Tensor& k, const Tensor& v,
+                             const AttentionBatch& batch, const AttentionParams& params,
+                             const KvLayer& cache);
   AttentionCall CallOf(const Tensor& q, const AttentionBatch& batch, const AttentionParams& params,
                        const KvLayer& cache, const Activation& out) const;
   Tensor AttentionWorkspace() const;
@@ -182,6 +187,8 @@ class CudaOps final : public Ops {
   bool tuning_ = false;
   bool deterministic_ = false;
   OwnUse own_use_ = OwnUse::kMeasured;
+  int own_multiprocessors_ = 0;  // that products by our kernels are dealt out to
+  uint64_t own_taken_ = 0;
   ExpertScratch experts_;
   Staging staging_;
   int max_rows_ = 0;

@@ -77,7 +77,7 @@ bool CudaOps::Open(int device, std::string* error) {
                ", needed is 8.0";
   }
   if (failure_.empty()) {
-    num_multiprocessors_ = properties.multiProcessorCount;
+    num_multiprocessors_ = own_multiprocessors_ = properties.multiProcessorCount;
     linear_choices_ = std::make_unique<LinearChoices>(properties.name, cublasLtGetVersion());
     Check(cudaStreamCreateWithFlags(&stream_, cudaStreamNonBlocking), "stream");
   }

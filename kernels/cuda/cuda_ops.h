@@ -2,6 +2,7 @@
 // so that any file may include it.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 
@@ -19,7 +20,10 @@ int CudaDeviceOf(Ops& ops);
 
 // Which products go to our own kernels, of those that they take.
 enum class OwnUse { kMeasured, kAlways, kNever };
-// Instead of what was measured, for tests and benchmarks.
-void UseOwnProducts(Ops& ops, OwnUse use);
+// Instead of what was measured, for tests and benchmarks; dealt out as on a device of so many
+// multiprocessors, 0 for its own number.
+void UseOwnProducts(Ops& ops, OwnUse use, int multiprocessors = 0);
+// Products that our kernels took so far.
+uint64_t OwnProductsTaken(Ops& ops);
 
 }  // namespace regatta

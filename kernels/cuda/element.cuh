@@ -144,4 +144,13 @@ __device__ T BlockSum(T x) {
   return total;
 }
 
+inline constexpr float kLog2E = 1.44269504088896341f;
+
+// 2 to the power of x; powers below 2^-126 are zero.
+__device__ inline float PowerOfTwo(float x) {
+  float result;
+  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(result) : "f"(x));
+  return result;
+}
+
 }  // namespace regatta

@@ -19,19 +19,24 @@ bool CudaOps::GatedLinear(const Activation& x, const CudaWeight& weight, const T
     const LinearPlan& plan = PlanLinear(x, weight, {}, gate_up);
     if (!plan.found || plan.choice.way != LinearWay::kSkinny) return false;
     LaunchSkinnyProduct(few, plan.skinny, stream_);
+    ++own_taken_;
     return true;
   }
   if (!may_use_own()) return false;
   const WideProduct many = {x, weight.matrix, weight.scales, activated, /*gated=*/true};
-  const WideShape shape = ShapeWideProduct(many, num_multiprocessors_);
-  return shape.rows > 0 && ChoosesWideGate(many, weight, shape, gate_up) &&
-         LaunchWideProduct(many, shape, stream_);
+  const WideShape shape = ShapeWideProduct(many, own_multiprocessors_);
+  const bool taken = shape.rows > 0 && ChoosesWideGate(many, weight, shape, gate_up) &&
+                     LaunchWideProduct(many, shape, stream_);
+  own_taken_ += taken ? 1 : 0;
+  return taken;
 }
 
 void CudaOps::GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
                        const Tensor& out) {
   const int64_t tokens = x.values.dim(0), width = weights.down->in_features;
   const auto& gate_up = static_cast<const CudaWeight&>(*weights.gate_up);
+  CheckInput(x, gate_up);
+  CHECK_EQ(gate_up.out_features, 2 * width);
   const Tensor between = scratch.gate_up.Rows(0, tokens).Columns(0, 2 * width);
   const Activation activated = scratch.activated.FirstRows(tokens);
   if (!GatedLinear(x, gate_up, between, activated)) {

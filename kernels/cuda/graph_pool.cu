@@ -3,25 +3,13 @@
 
 #include <vector>
 
+#include "kernels/cuda/driver_function.h"
 #include "kernels/cuda/graph_pool.h"
 
 namespace regatta {
 namespace {
 
 constexpr size_t kMostUnused = 16;  // of about 1 MiB each
-
-// A function of the driver, of which the runtime finds those that it does not wrap for kernels of
-// other libraries. Null when the driver is too old.
-template <typename Function>
-Function DriverFunction(const char* name) {
-  constexpr unsigned kVersion = 12000;
-  void* function = nullptr;
-  cudaDriverEntryPointQueryResult found{};
-  const cudaError_t status =
-      cudaGetDriverEntryPointByVersion(name, &function, kVersion, cudaEnableDefault, &found);
-  if (status != cudaSuccess) cudaGetLastError();
-  return reinterpret_cast<Function>(function);
-}
 
 struct DriverFunctions {
   using GetParams = decltype(&cuGraphKernelNodeGetParams);

@@ -195,31 +195,31 @@ LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& 
   std::unique_ptr<LinearPlan>& plan = linear_plans_[key];
   if (plan == nullptr) {
     plan = std::make_unique<LinearPlan>();
-    const SkinnyProduct skinny = {activation, weight.matrix, weight.scales, bias, out};
-    if (may_use_own() && SkinnyFits(skinny)) {
-      plan->skinny = ShapeSkinnyProduct(skinny, num_multiprocessors_);
+    const SkinnyProduct product = {activation, weight.matrix, weight.scales, bias, out};
+    if (may_use_own() && SkinnyFits(product)) {
+      plan->skinny = ShapeSkinnyProduct(product, own_multiprocessors_);
     } else if (may_use_own() && !bias) {
       const WideProduct wide = {activation, weight.matrix, weight.scales, out};
-      plan->wide = ShapeWideProduct(wide, num_multiprocessors_);
+      plan->wide = ShapeWideProduct(wide, own_multiprocessors_);
     }
     plan->described = (!bias || bias.dtype == out.dtype) &&
                       Describe(*plan, x, weight.matrix, static_cast<bool>(bias), out) &&
                       DescribeScales(*plan, weight, activation, !deterministic_);
-    ChooseLinear(skinny, weight, *plan);
+    ChooseLinear(product, weight, *plan);
   }
   return *plan;
 }
 
-void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight,
+void CudaOps::ChooseLinear(const SkinnyProduct& product, const CudaWeight& weight,
                            LinearPlan& plan) {
-  const Tensor& x = skinny.x.values;
-  const bool bias = static_cast<bool>(skinny.bias);
+  const Tensor& x = product.x.values;
+  const bool bias = static_cast<bool>(product.bias);
   const LinearShape shape{weight.out_features,
                           weight.in_features,
                           TokenClass(x.dim(0)),
                           static_cast<int8_t>(weight.input),
                           static_cast<int8_t>(x.dtype),
-                          static_cast<int8_t>(skinny.out.dtype),
+                          static_cast<int8_t>(product.out.dtype),
                           bias ? LinearTail::kBias : LinearTail::kNone};
   const size_t workspace = blas_workspace_.num_bytes();
   const std::optional<LinearChoice> chosen = linear_choices_->Find(shape);
@@ -233,7 +233,7 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
     }
   }
   if (!plan.described) return;
-  if (deterministic_) return ChooseForAnyTokens(skinny, weight, plan);
+  if (deterministic_) return ChooseForAnyTokens(product, weight, plan);
   if (chosen.has_value() && chosen->way == LinearWay::kLibrary &&
       Runs(blas_, plan, chosen->algorithm, workspace)) {
     plan.choice = *chosen;
@@ -243,13 +243,13 @@ void CudaOps::ChooseLinear(const SkinnyProduct& skinny, const CudaWeight& weight
   const bool measures = tuning_ && !bias;  // a bias has an address, which varies
   // A bias would be added to what was rounded already.
   const Candidates candidates =
-      CandidatesFor(blas_, workspace, /*whole=*/bias, AlignmentOf(x), AlignmentOf(skinny.out), plan,
-                    measures ? kMostCandidates : 1);
+      CandidatesFor(blas_, workspace, /*whole=*/bias, AlignmentOf(x), AlignmentOf(product.out),
+                    plan, measures ? kMostCandidates : 1);
   plan.found = candidates.count > 0;
   if (!plan.found) return;
   plan.choice.algorithm = candidates.at[0].algo;
   if (!measures) return;
-  MeasureChoices(skinny, weight, candidates.at, candidates.count, plan);
+  MeasureChoices(product, weight, candidates.at, candidates.count, plan);
   linear_choices_->Set(shape, plan.choice);
 }
 
@@ -323,10 +323,12 @@ bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weig
   }
   if (plan.choice.way == LinearWay::kSkinny) {
     LaunchSkinnyProduct({x, weight.matrix, weight.scales, bias, out}, plan.skinny, stream_);
+    ++own_taken_;
     return true;
   }
   if (plan.choice.way == LinearWay::kWide) {
     plan.found = LaunchWideProduct({x, weight.matrix, weight.scales, out}, plan.wide, stream_);
+    own_taken_ += plan.found ? 1 : 0;
     return plan.found;
   }
   plan.found = PointAtScales(plan, weight, x) &&
@@ -336,18 +338,22 @@ bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weig
   return plan.found;
 }
 
+void CudaOps::CheckInput(const Activation& x, const CudaWeight& weight) {
+  CheckForm(x);
+  CHECK_EQ(x.values.dim(1), weight.in_features);
+  CHECK_EQ(x.quantized(), weight.input != ActivationFormat::kPlain)
+      << "an input that is not in its weight's form";
+  CHECK(x.values.dtype == weight.matrix.dtype)
+      << DTypeName(x.values.dtype) << " times " << DTypeName(weight.matrix.dtype);
+}
+
 void CudaOps::Linear(const Activation& activation, const Weight& weight, const Tensor& bias,
                      const Tensor& out) {
   const auto& matrix = static_cast<const CudaWeight&>(weight);
   const Tensor& x = activation.values;
-  CheckForm(activation);
-  CHECK_EQ(x.dim(1), weight.in_features);
+  CheckInput(activation, matrix);
   CHECK_EQ(out.dim(0), x.dim(0));
   CHECK_EQ(out.dim(1), weight.out_features);
-  CHECK_EQ(activation.quantized(), weight.input != ActivationFormat::kPlain)
-      << "an input that is not in its weight's form";
-  CHECK(x.dtype == matrix.matrix.dtype)
-      << DTypeName(x.dtype) << " times " << DTypeName(matrix.matrix.dtype);
   if (bias) CHECK_EQ(bias.dim(0), weight.out_features);
   if (x.dim(0) == 0) return;
   if (PlannedLinear(activation, matrix, bias, out)) return Launched("Linear");

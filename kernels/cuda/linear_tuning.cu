@@ -38,11 +38,11 @@ __global__ void LeadKernel() {
 
 }  // namespace
 
-void CudaOps::MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weight,
+void CudaOps::MeasureChoices(const SkinnyProduct& product, const CudaWeight& weight,
                              const cublasLtMatmulHeuristicResult_t* candidates, int count,
                              LinearPlan& plan) {
   const auto multiply = [&](const cublasLtMatmulAlgo_t& algorithm) {
-    return Multiply(plan, algorithm, skinny.x.values, weight, skinny.out);
+    return Multiply(plan, algorithm, product.x.values, weight, product.out);
   };
   float best = INFINITY;
   for (int i = 0; i < count; ++i) {
@@ -55,14 +55,14 @@ void CudaOps::MeasureChoices(const SkinnyProduct& skinny, const CudaWeight& weig
   if (plan.skinny.clusters == 0 && plan.wide.rows == 0) return;
   const float library = SecondsBehindLead([&] { return multiply(plan.choice.algorithm); });
   if (plan.wide.rows > 0) {
-    const WideProduct wide = {skinny.x, skinny.weight, skinny.scales, skinny.out};
+    const WideProduct wide = {product.x, product.weight, product.scales, product.out};
     const float own =
         SecondsBehindLead([&] { return LaunchWideProduct(wide, plan.wide, stream_); });
     if (own < kClearly * library) plan.choice.way = LinearWay::kWide;
   }
   if (plan.skinny.clusters > 0) {
     const float own = SecondsBehindLead([&] {
-      LaunchSkinnyProduct(skinny, plan.skinny, stream_);
+      LaunchSkinnyProduct(product, plan.skinny, stream_);
       return true;
     });
     if (own < kSkinnyCredit * library) plan.choice.way = LinearWay::kSkinny;
@@ -148,10 +148,15 @@ bool CudaOps::ImportTuning(const std::string& bytes) {
   return linear_choices_->Import(bytes);
 }
 
-void UseOwnProducts(Ops& ops, OwnUse use) { static_cast<CudaOps&>(ops).UseOwn(use); }
+void UseOwnProducts(Ops& ops, OwnUse use, int multiprocessors) {
+  static_cast<CudaOps&>(ops).UseOwn(use, multiprocessors);
+}
 
-void CudaOps::UseOwn(OwnUse use) {
+uint64_t OwnProductsTaken(Ops& ops) { return static_cast<CudaOps&>(ops).own_taken(); }
+
+void CudaOps::UseOwn(OwnUse use, int multiprocessors) {
   own_use_ = use;
+  own_multiprocessors_ = multiprocessors > 0 ? multiprocessors : num_multiprocessors_;
   linear_plans_.clear();
 }
 

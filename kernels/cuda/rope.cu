@@ -180,19 +180,27 @@ void CheckCache(const Tensor& cache, const AttentionParams& params) {
 
 }  // namespace
 
-void CudaOps::RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v,
-                           const AttentionBatch& batch, const AttentionParams& params,
-                           const KvLayer& cache) {
+void CudaOps::CheckNewTokens(const Tensor& q, const Tensor& k, const Tensor& v,
+                             const AttentionBatch& batch, const AttentionParams& params,
+                             const KvLayer& cache) {
   const int dim = params.head_dim;
   CHECK_LE(dim, kMaxHeadDim);
   CHECK_EQ(dim % 2, 0);
   CHECK_EQ(q.dim(0), batch.num_tokens);
   CHECK_EQ(q.dim(1), int64_t{params.num_heads} * dim);
-  CHECK_EQ(k.dim(1), int64_t{params.num_kv_heads} * dim);
-  CHECK_EQ(v.dim(1), int64_t{params.num_kv_heads} * dim);
+  for (const Tensor* side : {&k, &v}) {
+    CHECK_EQ(side->dim(1), int64_t{params.num_kv_heads} * dim);
+    CHECK(side->dtype == q.dtype) << DTypeName(side->dtype) << " beside " << DTypeName(q.dtype);
+  }
   CHECK_EQ(params.rope.dim(1), dim);
   CheckCache(cache.k, params);
   CheckCache(cache.v, params);
+}
+
+void CudaOps::RopeAndCache(const Tensor& q, const Tensor& k, const Tensor& v,
+                           const AttentionBatch& batch, const AttentionParams& params,
+                           const KvLayer& cache) {
+  CheckNewTokens(q, k, v, batch, params, cache);
   if (batch.num_tokens == 0) return;
   const RopeCall call{q, k, v, batch.positions, batch.kv_slot, params, cache};
   DispatchDevice(q.dtype, [&](auto zero) {

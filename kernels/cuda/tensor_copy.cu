@@ -1,6 +1,5 @@
 // Asking the driver for a description; see tensor_copy.h.
-#include <cuda_runtime.h>
-
+#include "kernels/cuda/driver_function.h"
 #include "kernels/cuda/tensor_copy.h"
 
 namespace regatta {
@@ -8,22 +7,17 @@ namespace {
 
 using Encode = decltype(&cuTensorMapEncodeTiled);
 
-// The runtime finds it, so that nothing is linked to the driver.
 Encode FindEncode() {
-  void* function = nullptr;
-  cudaDriverEntryPointQueryResult result{};
-  if (cudaGetDriverEntryPointByVersion("cuTensorMapEncodeTiled", &function, 12000,
-                                       cudaEnableDefault, &result) != cudaSuccess) {
-    cudaGetLastError();
-    return nullptr;
-  }
-  return reinterpret_cast<Encode>(function);
+  static const Encode encode = DriverFunction<Encode>("cuTensorMapEncodeTiled");
+  return encode;
 }
 
 }  // namespace
 
+bool CanMapTiles() { return FindEncode() != nullptr; }
+
 std::optional<CUtensorMap> MapTiles(const Tensor& matrix, int rows) {
-  static const Encode encode = FindEncode();
+  const Encode encode = FindEncode();
   if (encode == nullptr) return std::nullopt;
   const auto size = static_cast<int64_t>(SizeOf(matrix.dtype));
   const cuuint64_t extents[] = {static_cast<cuuint64_t>(matrix.dim(1) * size),

@@ -67,13 +67,18 @@ WideShape ShapeWideProduct(const WideProduct& product, int num_multiprocessors) 
   constexpr double kRowsToBeginAndEnd = 16, kAlone = 1.03;
   using Smallest = WideTraits<__nv_bfloat16, __nv_bfloat16, 128, false>;
   WideShape best;
-  if (!Fits(product) || !ShareMultiprocessors<&WideKernel<Smallest>>().has_warpgroups) return best;
+  if (!Fits(product) || !CanMapTiles() ||
+      !ShareMultiprocessors<&WideKernel<Smallest>>().has_warpgroups) {
+    return best;
+  }
+  const int64_t tokens = product.x.values.dim(0);
   double least = 0;
   for (const int rows : product.gated ? kRowsOfGated : kRowsOfPlain) {
     for (const int cluster : {2, 1}) {
+      if (cluster > 1 && tokens <= kTileTokens) continue;
       const int at_once = num_multiprocessors / cluster;
-      const int units = CeilDiv(product.x.values.dim(0), kTileTokens * cluster) *
-                        CeilDiv(product.weight.dim(0), rows);
+      const int units =
+          CeilDiv(tokens, kTileTokens * cluster) * CeilDiv(product.weight.dim(0), rows);
       const double time =
           CeilDiv(units, at_once) * (rows + kRowsToBeginAndEnd) * (cluster > 1 ? 1 : kAlone);
       if (best.rows > 0 && time >= least) continue;

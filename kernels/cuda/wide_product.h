@@ -31,7 +31,8 @@ struct WideShape {
 // the depth.
 WideShape ShapeWideProduct(const WideProduct& product, int num_multiprocessors);
 
-// False, and nothing launched, when the driver cannot describe the operands.
+// Begins early and reads weights before the kernel in front has ended (see skinny_product.h).
+// False, and nothing launched, when the driver does not take the operands' description.
 bool LaunchWideProduct(const WideProduct& product, const WideShape& shape, cudaStream_t stream);
 
 }  // namespace regatta

@@ -53,14 +53,14 @@ struct WideStage {
 
 // A warp's results on their way out.
 template <typename Traits>
-struct WarpResults {
+struct TileResults {
   alignas(16) typename Traits::Out row[kWarpTokens][Traits::kResultStride];
 };
 
 template <typename Traits>
 struct WideMemory {
   WideStage<Traits::kRows> stage[kStages];
-  WarpResults<Traits> results[kMultiplying * kWarpgroup / kWarp];
+  TileResults<Traits> results[kMultiplying * kWarpgroup / kWarp];
   PhaseBarrier full[kStages], empty[kStages];
 
   __device__ void Init(int cluster) {
@@ -110,17 +110,18 @@ __device__ void BringTiles(const WideCall& call, WideMemory<Traits>& memory) {
       }
     }
   };
-  const auto for_turns = [&](const auto& act) {
+  const auto for_turns = [&](int end, const auto& act) {
     int turn = 0;
     ForTiles<Traits>(call, [&](int token, int feature) {
-      for (int step = 0; step < call.steps; ++step, ++turn) act(turn, step, token, feature);
+      for (int step = 0; step < call.steps && turn < end; ++step, ++turn) {
+        act(turn, step, token, feature);
+      }
     });
   };
-  for_turns([&](int turn, int step, int, int feature) {
-    if (turn < kStages) bring_weight(turn, step, feature);
-  });
+  for_turns(kStages,
+            [&](int turn, int step, int, int feature) { bring_weight(turn, step, feature); });
   AwaitPrevious();
-  for_turns([&](int turn, int step, int token, int feature) {
+  for_turns(INT_MAX, [&](int turn, int step, int token, int feature) {
     if (turn >= kStages) {
       memory.empty[turn % kStages].Await(turn / kStages - 1);
       bring_weight(turn, step, feature);
@@ -179,33 +180,10 @@ __device__ void ScaleFeatures(const WideProduct& product, int feature, WideSums<
   }
 }
 
-__device__ inline float Exp2(float x) {
-  float power;
-  asm("ex2.approx.ftz.f32 %0, %1;" : "=f"(power) : "f"(x));
-  return power;
-}
-__device__ inline float Reciprocal(float x) {
-  float inverse;
-  asm("rcp.approx.ftz.f32 %0, %1;" : "=f"(inverse) : "f"(x));
-  return inverse;
-}
-
-// silu(gate * scale) * up * up_scale of two features, to some 2^-22: the special function unit is
-// asked for three numbers, as both share a reciprocal. Below -41 a gate's sigmoid stays 2^-60.
-__device__ inline float2 GatedPair(const float* gate, const float* up, float scale,
-                                   float up_scale) {
-  constexpr float kLog2E = 1.44269504088896341f, kMostPower = 60;
-  const float x = gate[0] * scale, y = gate[1] * scale;
-  const float x_part = 1 + Exp2(fminf(-kLog2E * x, kMostPower));
-  const float y_part = 1 + Exp2(fminf(-kLog2E * y, kMostPower));
-  const float both = Reciprocal(x_part * y_part);
-  return {x * (both * y_part) * (up[0] * up_scale), y * (both * x_part) * (up[1] * up_scale)};
-}
-
 // Writes a warp's 16 tokens of a tile, whole lines at a time.
 template <typename Traits>
 __device__ void StoreTile(const WideProduct& product, int token, int feature,
-                          WideSums<Traits>& sums, WarpResults<Traits>& results) {
+                          WideSums<Traits>& sums, TileResults<Traits>& results) {
   using Out = typename Traits::Out;
   constexpr int kBlocks = Traits::kHalf / 8, kChunk = Traits::kChunk;
   const Tensor& out = product.out.values;

@@ -153,11 +153,13 @@ struct DecodingShape {
 
 // Normal values at every position of every sequence but the newest; NaN elsewhere.
 DeviceTensor CacheBefore(Ops& ops, DType dtype, const DecodingShape& shape,
-                         const std::vector<int>& contexts, const PagedBatch& paged, uint64_t seed) {
+                         const std::vector<int>& contexts, const PagedBatch& paged, int block_size,
+                         uint64_t seed) {
   Random random(seed);
   std::normal_distribution<double> normal(0, 1);
   const int64_t width = int64_t{shape.num_kv_heads} * shape.head_dim;
-  DeviceTensor cache(ops, dtype, {paged.num_blocks(), 16, shape.num_kv_heads, shape.head_dim});
+  DeviceTensor cache(ops, dtype,
+                     {paged.num_blocks(), block_size, shape.num_kv_heads, shape.head_dim});
   std::vector<double> contents(cache.tensor().num_elements(), std::nan(""));
   for (size_t s = 0; s < contexts.size(); ++s) {
     for (int p = 0; p + 1 < contexts[s]; ++p) {
@@ -172,12 +174,12 @@ DeviceTensor CacheBefore(Ops& ops, DType dtype, const DecodingShape& shape,
 // Where all sequences decode, one launch may rotate, cache and attend: to the same bits. A token
 // without a slot is not cached.
 void CheckDecodingComposed(Ops& ops, DType dtype, DType cache_dtype, const DecodingShape& shape,
-                           const std::vector<int>& contexts) {
+                           const std::vector<int>& contexts, int block_size) {
   Random random(TestSeed());
   ReserveForCases(ops);
   std::vector<SequenceShape> sequences;
   for (const int context : contexts) sequences.push_back({context, 1});
-  const PagedBatch paged(ops, sequences, 16, random);
+  const PagedBatch paged(ops, sequences, block_size, random);
   const int tokens = paged.num_tokens(), dim = shape.head_dim;
   const int64_t width = int64_t{shape.num_heads} * dim,
                 kv_width = int64_t{shape.num_kv_heads} * dim;
@@ -201,7 +203,7 @@ void CheckDecodingComposed(Ops& ops, DType dtype, DType cache_dtype, const Decod
     const Tensor q = qkv.tensor().Columns(0, width), k = qkv.tensor().Columns(width, kv_width),
                  v = qkv.tensor().Columns(width + kv_width, kv_width);
     const auto make = [&](int side) {
-      return CacheBefore(ops, cache_dtype, shape, contexts, paged, TestSeed() + side);
+      return CacheBefore(ops, cache_dtype, shape, contexts, paged, block_size, TestSeed() + side);
     };
     const DeviceTensor cache_k = make(2), cache_v = make(3);
     if (before.empty()) before = cache_k.Bits();
@@ -227,6 +229,7 @@ void CheckDecodingComposed(Ops& ops, DType dtype, DType cache_dtype, const Decod
   EXPECT_NE(keys[0], before);
   if (keys.size() > 2) {
     EXPECT_EQ(keys[2], before);
+    EXPECT_EQ(outs[2], outs[0]) << "its own key and value were read from the cache";
   }
 }
 
@@ -241,12 +244,13 @@ std::vector<OpCase> DecodingComposedCases() {
   const DecodingShape group4 = {8, 2, 128}, small_heads = {4, 4, 64}, window = {6, 2, 64, 40};
   std::vector<OpCase> cases;
   const auto add = [&](DType dtype, DType cache_dtype, const DecodingShape& shape,
-                       const std::string& load) {
-    cases.push_back({CaseName("DecodingComposed", DTypeName(dtype), DTypeName(cache_dtype),
-                              shape.num_heads, shape.num_kv_heads, shape.head_dim, load),
-                     [=, contexts = loads.at(load)](Ops& ops) {
-                       CheckDecodingComposed(ops, dtype, cache_dtype, shape, contexts);
-                     }});
+                       const std::string& load, int block_size = 16) {
+    cases.push_back(
+        {CaseName("DecodingComposed", DTypeName(dtype), DTypeName(cache_dtype), shape.num_heads,
+                  shape.num_kv_heads, shape.head_dim, load, "blocks", block_size),
+         [=, contexts = loads.at(load)](Ops& ops) {
+           CheckDecodingComposed(ops, dtype, cache_dtype, shape, contexts, block_size);
+         }});
   };
   for (const DType dtype : kActivationTypes) {
     for (const DType cache_dtype : {dtype, DType::kFloat8E4M3}) {
@@ -259,6 +263,8 @@ std::vector<OpCase> DecodingComposedCases() {
   }
   add(DType::kBFloat16, DType::kBFloat16, group4, "long");
   add(DType::kBFloat16, DType::kFloat8E4M3, {8, 1, 128}, "long");
+  add(DType::kBFloat16, DType::kBFloat16, group4, "edges", 64);
+  add(DType::kBFloat16, DType::kFloat8E4M3, group4, "edges", 64);
   return cases;
 }
 

@@ -169,67 +169,88 @@ void BenchSkinny(Ops& ops, bool quantized, int64_t out_features, int64_t in) {
   UseOwnProducts(ops, OwnUse::kMeasured);
 }
 
-// The products of a layer of Llama-3.1-8B, and its MLP with the gate, by cuBLASLt and by our kernel
-// for many tokens. Weights are rotated, more than the cache holds.
-void BenchWide(Ops& ops, bool quantized) {
-  constexpr int64_t kHidden = 4096, kWidth = 14336, kMostTokens = 4096;
-  constexpr int kLayers = 3;
+// The products of a layer of Llama-3.1-8B; weights of several layers, more than the cache holds.
+class LayerProducts {
+ public:
+  static constexpr int kLayers = 3;
+  static constexpr int64_t kHidden = 4096, kWidth = 14336, kMostTokens = 4096;
+
+  LayerProducts(Ops& ops, bool quantized)
+      : ops_(ops),
+        plain_(ops, kMostTokens, kWidth),
+        numbers_(ops, kMostTokens, kWidth, quantized ? DType::kFloat8E4M3 : kType),
+        activated_(ops, kMostTokens, kWidth, quantized ? DType::kFloat8E4M3 : kType),
+        out_(ops, kMostTokens, 2 * kWidth) {
+    for (Product& product : products_) {
+      for (int i = 0; i < kLayers; ++i) {
+        const Matrix matrix(ops, product.out, product.in);
+        product.weights.push_back(quantized ? MakeStaticWeight(ops, product.out, product.in)
+                                            : ops.Prepare(matrix.tensor(), WeightUse::kLinear));
+      }
+    }
+    scale_ = products_[0].weights[0]->input_scale;
+    if (quantized) ops.Quantize(plain_.tensor(), Activation(numbers_.tensor(), scale_));
+  }
+
+  // Calls act(name, operations a token, issue(layer)) for each product, then for the whole MLP.
+  template <typename Act>
+  void ForEach(int64_t tokens, const Act& act) {
+    for (const Product& product : products_) {
+      const Tensor to = out_.tensor().Rows(0, tokens).Columns(0, product.out);
+      act(product.name, 2.0 * product.out * product.in, [&](int layer) {
+        ops_.Linear(Input(tokens, product.in), *product.weights[layer], Tensor{}, to);
+      });
+    }
+    act("MLP", 6.0 * kHidden * kWidth, [&](int layer) {
+      ops_.GatedMlp(Input(tokens, kHidden),
+                    {products_[2].weights[layer].get(), products_[3].weights[layer].get()},
+                    {out_.tensor(), Formed(activated_.tensor())},
+                    plain_.tensor().Rows(0, tokens).Columns(0, kHidden));
+    });
+  }
+
+ private:
   struct Product {
     const char* name;
     int64_t out, in;
     std::vector<std::unique_ptr<Weight>> weights;
   };
-  Product products[] = {{"qkv", 6144, kHidden, {}},
-                        {"o", kHidden, kHidden, {}},
-                        {"gate, up", 2 * kWidth, kHidden, {}},
-                        {"down", kHidden, kWidth, {}}};
-  ops.Reserve(kMostTokens, 1024, {}, 0, kHidden, 128256);
-  for (Product& product : products) {
-    for (int i = 0; i < kLayers; ++i) {
-      if (quantized) {
-        product.weights.push_back(MakeStaticWeight(ops, product.out, product.in));
-        continue;
-      }
-      const Matrix matrix(ops, product.out, product.in);
-      product.weights.push_back(ops.Prepare(matrix.tensor(), WeightUse::kLinear));
-    }
+
+  Activation Formed(const Tensor& values) const {
+    return values.dtype == kType ? Activation(values) : Activation(values, scale_);
   }
-  const DType dtype = quantized ? DType::kFloat8E4M3 : kType;
-  const Matrix plain(ops, kMostTokens, kWidth), numbers(ops, kMostTokens, kWidth, dtype);
-  const Matrix activated(ops, kMostTokens, kWidth, dtype), out(ops, kMostTokens, 2 * kWidth);
-  const Tensor scale = products[0].weights[0]->input_scale;
-  if (quantized) ops.Quantize(plain.tensor(), Activation(numbers.tensor(), scale));
-  const auto form = [&](const Tensor& values) {
-    return quantized ? Activation(values, scale) : Activation(values);
-  };
-  const Tensor x = quantized ? numbers.tensor() : plain.tensor();
+  Activation Input(int64_t tokens, int64_t in) const {
+    const Matrix& from = numbers_.tensor().dtype == kType ? plain_ : numbers_;
+    return Formed(from.tensor().Rows(0, tokens).Columns(0, in));
+  }
+
+  Ops& ops_;
+  const Matrix plain_, numbers_, activated_, out_;
+  Tensor scale_;
+  Product products_[4] = {{"qkv", 6144, kHidden, {}},
+                          {"o", kHidden, kHidden, {}},
+                          {"gate, up", 2 * kWidth, kHidden, {}},
+                          {"down", kHidden, kWidth, {}}};
+};
+
+// By cuBLASLt and a gate, and by our kernel for many tokens.
+void BenchWide(Ops& ops, bool quantized) {
+  ops.Reserve(LayerProducts::kMostTokens, 1024, {}, 0, LayerProducts::kHidden, 128256);
+  LayerProducts products(ops, quantized);
   for (const int64_t tokens :
        {64, 128, 192, 256, 384, 512, 640, 768, 896, 1024, 1152, 1536, 2048, 2176, 4096}) {
     for (const OwnUse use : {OwnUse::kNever, OwnUse::kAlways}) {
       UseOwnProducts(ops, use);
-      const auto report = [&](const char* what, double operations,
-                              const std::function<void(int)>& issue) {
+      products.ForEach(tokens, [&](const char* what, double operations, const auto& issue) {
         ops.SetTuning(true);
         issue(0);
         ops.SetTuning(false);
         const double seconds = SecondsOf(ops, static_cast<int>(20000 / tokens) + 12,
-                                         [&](int i) { issue(i % kLayers); });
+                                         [&](int i) { issue(i % LayerProducts::kLayers); });
         char name[64];
         std::snprintf(name, sizeof(name), "%s %ld, %s, %s", quantized ? "fp8" : "bf16", tokens,
                       what, use == OwnUse::kNever ? "cuBLASLt" : "own");
         Report(name, seconds, 0, operations * tokens);
-      };
-      for (const Product& product : products) {
-        const Activation rows = form(x.Rows(0, tokens).Columns(0, product.in));
-        const Tensor to = out.tensor().Rows(0, tokens).Columns(0, product.out);
-        report(product.name, 2.0 * product.out * product.in,
-               [&](int i) { ops.Linear(rows, *product.weights[i], Tensor{}, to); });
-      }
-      const Activation rows = form(x.Rows(0, tokens).Columns(0, kHidden));
-      report("MLP", 6.0 * kHidden * kWidth, [&](int i) {
-        ops.GatedMlp(rows, {products[2].weights[i].get(), products[3].weights[i].get()},
-                     {out.tensor(), form(activated.tensor())},
-                     plain.tensor().Rows(0, tokens).Columns(0, kHidden));
       });
     }
   }

@@ -70,10 +70,34 @@ TEST_P(CudaOwnTest, MatchesReference) {
       Cases, CudaOwnTest, testing::ValuesIn(Cases()), \
       [](const testing::TestParamInfo<OpCase>& info) { return info.param.name; })
 REGATTA_INSTANTIATE_OWN(SkinnyCases);
-REGATTA_INSTANTIATE_OWN(WideCases);
 REGATTA_INSTANTIATE_OWN(LinearCases);
 REGATTA_INSTANTIATE_OWN(QuantizedCases);
 REGATTA_INSTANTIATE_OWN(CoarseCases);
+
+// Products of many tokens, dealt out to all multiprocessors and to so few that each has several
+// tiles.
+class CudaWideTest : public testing::TestWithParam<std::tuple<int, OpCase>> {};
+
+TEST_P(CudaWideTest, MatchesReference) {
+  REGATTA_OPS_OR_SKIP(ops);
+  SCOPED_TRACE("seed " + std::to_string(TestSeed()));
+  const auto& [multiprocessors, op_case] = GetParam();
+  UseOwnProducts(*ops, OwnUse::kAlways, multiprocessors);
+  const uint64_t before = OwnProductsTaken(*ops);
+  op_case.check(*ops);
+  std::string error;
+  EXPECT_TRUE(ops->Sync(&error)) << error;
+  EXPECT_GT(OwnProductsTaken(*ops), before) << "taken by cuBLASLt";
+  UseOwnProducts(*ops, OwnUse::kMeasured);
+}
+
+std::string WideName(const testing::TestParamInfo<std::tuple<int, OpCase>>& info) {
+  return CaseName(std::get<1>(info.param).name, "on", std::get<0>(info.param));
+}
+
+INSTANTIATE_TEST_SUITE_P(WideCases, CudaWideTest,
+                         testing::Combine(testing::Values(0, 4), testing::ValuesIn(WideCases())),
+                         WideName);
 
 // Where a token's bits may depend on nothing but itself.
 class CudaDeterministicTest : public testing::TestWithParam<OpCase> {};
@@ -161,6 +185,40 @@ TEST(CudaOps, ALayerAgreesWithTheCpu) {
   const std::unique_ptr<Ops> cpu = MakeCpuOps(2);
   ExpectNear(values(LayerBits(*ops, DType::kFloat32)), values(LayerBits(*cpu, DType::kFloat32)),
              1e-4, 1e-4, "layer");
+}
+
+// The bits of an MLP of 200 tokens, whose products may run in several ways.
+std::vector<uint8_t> MlpBits(Ops& ops) {
+  constexpr int64_t kTokens = 200, kHidden = 512, kWidth = 1024;
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  const TestWeight gate_up = NormalWeight(ops, DType::kBFloat16, 2 * kWidth, kHidden, random);
+  const TestWeight down = NormalWeight(ops, DType::kBFloat16, kHidden, kWidth, random);
+  const auto make = [&](int64_t width) {
+    return DeviceTensor::Normal(ops, DType::kBFloat16, {kTokens, width}, random);
+  };
+  const DeviceTensor x = make(kHidden), between = make(2 * kWidth), activated = make(kWidth);
+  const DeviceTensor out = make(kHidden);
+  ops.GatedMlp(x, {gate_up.weight.get(), down.weight.get()}, {between, activated}, out);
+  return out.Bits();
+}
+
+TEST(CudaOps, WhatWasTunedRunsAlikeWhereItIsImported) {
+  REGATTA_OPS_OR_SKIP(shared);
+  std::string error;
+  const std::unique_ptr<Ops> tuned = MakeCudaOps(0, &error), other = MakeCudaOps(0, &error);
+  ASSERT_TRUE(tuned != nullptr && other != nullptr) << error;
+  tuned->SetTuning(true);
+  MlpBits(*tuned);
+  tuned->SetTuning(false);
+  const std::string choices = tuned->ExportTuning();
+  ASSERT_TRUE(other->ImportTuning(choices));
+  EXPECT_EQ(other->ExportTuning(), choices);
+  EXPECT_EQ(MlpBits(*other), MlpBits(*tuned));
+  std::string older = choices;
+  older.at(older.find(',') - 1) = '3';
+  EXPECT_FALSE(other->ImportTuning(older));
+  EXPECT_FALSE(other->ImportTuning(choices.substr(0, choices.size() - 1)));
 }
 
 TEST(CudaOps, MemoryIsZeroedAndAligned) {

@@ -1,5 +1,5 @@
 // Products of few tokens whose rows begin at multiples of 16 bytes, against float64, and a token's
-// bits alone and in company.
+// bits alone and in company; chains of MLPs, of more tokens too.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -128,7 +128,7 @@ std::vector<uint8_t> ChainBits(Ops& ops, std::optional<WeightForm> form, int64_t
 }
 
 // Kernels that begin before the one in front has ended read nothing too early, and write nothing.
-void CheckSkinnyChain(Ops& ops, std::optional<WeightForm> form, int64_t tokens) {
+void CheckMlpChain(Ops& ops, std::optional<WeightForm> form, int64_t tokens) {
   ReserveForCases(ops);
   const std::vector<uint8_t> want = ChainBits(ops, form, tokens, [&] {
     std::string error;
@@ -167,11 +167,11 @@ std::vector<OpCase> SkinnyCases() {
     }
   };
   for (const int64_t tokens : {1, 5, 16, 32, 200}) {
-    cases.push_back({CaseName("SkinnyChain_bfloat16", tokens),
-                     [=](Ops& ops) { CheckSkinnyChain(ops, std::nullopt, tokens); }});
+    cases.push_back({CaseName("MlpChain_bfloat16", tokens),
+                     [=](Ops& ops) { CheckMlpChain(ops, std::nullopt, tokens); }});
     for (const WeightForm form : {WeightForm::kTensor, WeightForm::kChannel}) {
-      cases.push_back({CaseName("SkinnyChain", FormName(form), tokens),
-                       [=](Ops& ops) { CheckSkinnyChain(ops, form, tokens); }});
+      cases.push_back({CaseName("MlpChain", FormName(form), tokens),
+                       [=](Ops& ops) { CheckMlpChain(ops, form, tokens); }});
     }
   }
   add_all("bfloat16", DType::kBFloat16, std::nullopt);

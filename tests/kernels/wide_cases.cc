@@ -81,13 +81,16 @@ struct Gated {
   double value = 0, error = 0;  // the most that sums may be off by
 };
 
-// Of one token and feature, from sums that are off by `rounding` of their magnitudes.
-Gated GateOf(const Sum& gate, const Sum& up, double rounding) {
+// Of one token and feature, from sums of terms that are added up to `sum_rounding` of their
+// magnitudes, and may be rounded themselves.
+Gated GateOf(const Sum& gate, const Sum& up, double sum_rounding, double rounding) {
+  const auto error_of = [&](const Sum& sum) {
+    return rounding * std::abs(sum.value) + sum_rounding * sum.magnitude;
+  };
   const double silu = gate.value / (1 + std::exp(-gate.value));
-  const double silu_error = 1.1 * rounding * gate.magnitude;  // its slope is at most 1.1
-  const double up_error = rounding * up.magnitude;
+  const double silu_error = 1.1 * error_of(gate);  // its slope is at most 1.1
   return {silu * up.value,
-          silu_error * std::abs(up.value) + (std::abs(silu) + silu_error) * up_error};
+          silu_error * std::abs(up.value) + (std::abs(silu) + silu_error) * error_of(up)};
 }
 
 // `dtype` is what is multiplied unless there is a `form`, and what is between the products where
@@ -109,14 +112,13 @@ void CheckGated(Ops& ops, DType dtype, std::optional<WeightForm> form, const Sha
   if (form.has_value()) quantized.emplace(ops, ActivationFormat::kStatic, tokens, features);
   const Activation activated = quantized ? quantized->view() : Activation(plain.tensor());
   ops.GatedMlp(input.x(), {gate_up.weight.get(), down.weight.get()}, {between, activated}, out);
-  // Sums are rounded to `dtype` where a gate reads them again.
-  const double rounding = RoundingOf(dtype) + SumRounding(form.has_value());
   const std::vector<double> x = input.Read();
   std::vector<double> want, errors;
   for (int64_t t = 0; t < tokens; ++t) {
     for (int64_t f = 0; f < features; ++f) {
-      const Gated gated = GateOf(SumOf(x, t, gate_up.values, f, in),
-                                 SumOf(x, t, gate_up.values, features + f, in), rounding);
+      const Gated gated =
+          GateOf(SumOf(x, t, gate_up.values, f, in), SumOf(x, t, gate_up.values, features + f, in),
+                 SumRounding(form.has_value()), RoundingOf(dtype));
       want.push_back(gated.value);
       errors.push_back(gated.error + 1e-6);
     }
@@ -133,15 +135,18 @@ void CheckGated(Ops& ops, DType dtype, std::optional<WeightForm> form, const Sha
 std::vector<OpCase> WideCases() {
   std::vector<OpCase> cases;
   const auto add_all = [&](const std::string& name, DType dtype, std::optional<WeightForm> form) {
-    // Tiles of every width, not whole in tokens, depth and features; more than run at once; one.
-    const Shape gated[] = {{33, 64, 128},   {128, 1040, 136}, {129, 528, 264}, {257, 144, 1000},
-                           {300, 4096, 16}, {320, 32, 5600},  {320, 32, 4800}};
+    // Tiles that are not whole in tokens, depth and features; on a device of few multiprocessors
+    // all sizes of tiles alone and in clusters, several to a block.
+    const Shape gated[] = {{33, 64, 128},    {128, 1040, 144}, {257, 144, 1008}, {300, 4096, 16},
+                           {33, 1040, 528},  {33, 1040, 784},  {33, 1040, 912},  {129, 1040, 272},
+                           {129, 1040, 400}, {129, 1040, 464}};
     for (const Shape& shape : gated) {
       cases.push_back({CaseName("Gated", name, shape.tokens, shape.in, shape.features),
                        [=](Ops& ops) { CheckGated(ops, dtype, form, shape); }});
     }
-    const Shape plain[] = {{33, 64, 128},   {128, 1040, 136}, {129, 528, 520},
-                           {300, 4096, 24}, {320, 32, 10240}, {320, 32, 6400}};
+    const Shape plain[] = {{33, 64, 128},     {128, 1040, 136}, {300, 4096, 24},
+                           {33, 1040, 2320},  {33, 1040, 1040}, {33, 1040, 1552},
+                           {129, 1040, 1168}, {129, 1040, 528}, {129, 1040, 784}};
     for (const Shape& shape : plain) {
       cases.push_back({CaseName("Wide", name, shape.tokens, shape.in, shape.features),
                        [=](Ops& ops) { CheckProduct(ops, dtype, form, shape); }});
@@ -152,6 +157,7 @@ std::vector<OpCase> WideCases() {
   for (const WeightForm form : {WeightForm::kTensor, WeightForm::kChannel}) {
     add_all(FormName(form), DType::kBFloat16, form);
   }
+  add_all("tensor_float16", DType::kFloat16, WeightForm::kTensor);
   return cases;
 }
 
