@@ -24,7 +24,7 @@ constexpr ComparedMetric kMetrics[] = {
     {"request_throughput", "req/s", true, false,
      [](Point p) { return p.performance().request_throughput_req_s(); }},
     {"goodput", "req/s", true, true,
-     [](Point p) { return p.regatta().goodput().request_goodput_req_s(); }},
+     [](Point p) { return p.regatta().goodput().request_goodput_req_s(); }, nullptr, true},
     {"user_speed", "tok/s", true, true, DecodingSpeed},
     {"p5_user_speed", "tok/s", true, false,
      [](Point p) { return p.regatta().p5_user_speed_tok_s(); }},

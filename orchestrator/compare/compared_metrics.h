@@ -18,6 +18,7 @@ struct ComparedMetric {
   // The same from when requests were sent, of what `of` may take from when they were due; else
   // null.
   double (*of_sent)(const PointReport& point) = nullptr;
+  bool may_be_zero = false;  // a run that has it
 };
 
 absl::Span<const ComparedMetric> ComparedMetrics();

@@ -57,16 +57,32 @@ std::string OutcomeText(const GateFinding& gate) {
   }
 }
 
+bool IsMissing(const ComparedMetric* metric, double value) {
+  return value == 0 && metric != nullptr && !metric->may_be_zero;
+}
+
+std::string FigureText(const ComparedMetric* metric, double value, const std::string& unit) {
+  return IsMissing(metric, value) ? "-" : absl::StrFormat("%.4g %s", value, unit);
+}
+
+// Of the second against the first.
+std::string FigureVerdict(const ComparedFigure& figure, const ComparedMetric* metric,
+                          bool indicative) {
+  if (IsMissing(metric, figure.a())) return "not in A";
+  if (IsMissing(metric, figure.b())) return "not in B";
+  return VerdictText(figure.verdict(), indicative);
+}
+
 std::vector<TextRow> FigureRows(const ComparedLoad& load, bool all_metrics) {
   std::vector<TextRow> rows = {{"FIGURE", "A", "B", "CHANGE", "95 % INTERVAL", "B IS"}};
   for (const ComparedFigure& figure : load.figures()) {
     const ComparedMetric* metric = FindComparedMetric(figure.metric());
     if (!all_metrics && (metric == nullptr || !metric->headline)) continue;
-    rows.push_back({figure.metric(), absl::StrFormat("%.4g %s", figure.a(), figure.unit()),
-                    absl::StrFormat("%.4g %s", figure.b(), figure.unit()),
+    rows.push_back({figure.metric(), FigureText(metric, figure.a(), figure.unit()),
+                    FigureText(metric, figure.b(), figure.unit()),
                     figure.ratio() > 0 ? ChangeText(figure.ratio()) : "-",
                     IntervalText(figure.low(), figure.high(), figure.confidence()),
-                    VerdictText(figure.verdict(), load.indicative())});
+                    FigureVerdict(figure, metric, load.indicative())});
   }
   return rows;
 }

@@ -13,6 +13,7 @@
 namespace regatta {
 namespace {
 
+using ::testing::ContainsRegex;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::Not;
@@ -329,6 +330,16 @@ TEST(CompareRunsTest, GatesAreNotJudgedOfALayoutThatBLacks) {
   ASSERT_EQ(comparison.gates_size(), 3);
   EXPECT_THAT(comparison.gates(2).load(), HasSubstr("dp2"));
   EXPECT_EQ(comparison.gates(2).outcome(), GATE_NOT_JUDGED);
+}
+
+// An imported table may have no p95 of TTFT, and never one of 0 ms; a goodput of 0 is one.
+TEST(ComparisonTextTest, WhatOneSideDoesNotHaveIsNoZero) {
+  SweepReport a, b;
+  AddRun(8, 0, 100, 5, a).mutable_regatta()->mutable_goodput()->set_request_goodput_req_s(3);
+  AddRun(8, 0, 100, 0, b);
+  const std::string text = ComparisonText(Compare(a, b), false);
+  EXPECT_THAT(text, ContainsRegex("p95_ttft +5 ms +- +- +- +not in B"));
+  EXPECT_THAT(text, ContainsRegex("goodput +3 req/s +0 req/s"));
 }
 
 TEST(ComparisonTextTest, WarnsOfCaveatsAndEscapesMarkdown) {
