@@ -23,7 +23,9 @@ enum class OwnUse { kMeasured, kAlways, kNever };
 // Instead of what was measured, for tests and benchmarks; dealt out as on a device of so many
 // multiprocessors, 0 for its own number.
 void UseOwnProducts(Ops& ops, OwnUse use, int multiprocessors = 0);
-// Products that our kernels took so far.
+// Whether the device runs our kernels for products at all.
+bool HasOwnProducts(Ops& ops);
+// Products that they took so far.
 uint64_t OwnProductsTaken(Ops& ops);
 
 }  // namespace regatta

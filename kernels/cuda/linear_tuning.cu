@@ -152,6 +152,13 @@ void UseOwnProducts(Ops& ops, OwnUse use, int multiprocessors) {
   static_cast<CudaOps&>(ops).UseOwn(use, multiprocessors);
 }
 
+bool HasOwnProducts(Ops& ops) {
+  int major = 0;
+  CHECK(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, CudaDeviceOf(ops)) ==
+        cudaSuccess);
+  return major == 9;
+}
+
 uint64_t OwnProductsTaken(Ops& ops) { return static_cast<CudaOps&>(ops).own_taken(); }
 
 void CudaOps::UseOwn(OwnUse use, int multiprocessors) {

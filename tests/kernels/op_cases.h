@@ -33,6 +33,8 @@ std::vector<OpCase> AttentionCases();
 std::vector<OpCase> MoeCases();
 std::vector<OpCase> SampleCases();
 std::vector<OpCase> CoarseCases();  // the composed operations
+// Attention that rotates and caches in one launch, of backends that have it.
+std::vector<OpCase> RotatedDecodingCases();
 
 // Bitwise promises of a deterministic backend: a row does not depend on its batch, nor on prompt
 // chunks.
