@@ -213,14 +213,16 @@ int PiecesOf(const AttentionCall& call) {
 
 // Warps of a block, which share the keys of some rows: as many as let all blocks run at once. Where
 // even blocks of one warp cannot, they are of one warp, for blocks that come and go one by one keep
-// the memory busy, but long sequences are shared so that none is left at the end.
+// the memory busy, but long sequences are shared so that none is left at the end, and all where few
+// would run in a second round.
 template <typename S>
 int WarpsFor(const AttentionCall& call, int64_t blocks, int num_multiprocessors) {
   constexpr int kKeysOfWarp = 512;
-  for (int warps = kMostWarps; warps > 1; --warps) {
+  for (int warps = kMostWarps; warps > 0; --warps) {
     if (blocks <= int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors) return warps;
   }
-  return std::clamp(call.batch.max_context_length / kKeysOfWarp, 1, kMostWarps);
+  const bool few_left = 2 * blocks <= 3 * int64_t{BlocksAtOnce<S>(1)} * num_multiprocessors;
+  return std::clamp(call.batch.max_context_length / kKeysOfWarp, few_left ? 2 : 1, kMostWarps);
 }
 
 template <typename T, typename S, int kDim, bool kRotates>

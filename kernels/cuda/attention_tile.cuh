@@ -177,10 +177,12 @@ struct WarpRows {
   }
 
   // Scores become weights relative to the new maxima, by which what was summed before is to shrink.
-  // `scale_log2` is positive.
+  // A maximum stays until a score is far above it, so that sums seldom shrink (as in
+  // FlashAttention-4): weights are at most 2^kGrowth. `scale_log2` is positive.
   template <int kKeys>
   __device__ void Soften(float (&score)[kKeys / 8][4], int position, float scale_log2,
                          float (&shrink)[2]) {
+    constexpr float kGrowth = 8;
     Hide<kKeys>(score, position);
 #pragma unroll
     for (int half = 0; half < 2; ++half) {
@@ -191,7 +193,8 @@ struct WarpRows {
       }
       largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 1));
       largest = fmaxf(largest, __shfl_xor_sync(kAllLanes, largest, 2));
-      const float new_max = fmaxf(max[half], largest * scale_log2);
+      largest *= scale_log2;
+      const float new_max = largest > max[half] + kGrowth ? largest : max[half];
       const float base = new_max == -INFINITY ? 0 : new_max;
       shrink[half] = PowerOfTwo(max[half] - base);
       max[half] = new_max;
@@ -209,6 +212,7 @@ struct WarpRows {
   }
 
   __device__ void Shrink(const float (&shrink)[2]) {
+    if (__all_sync(kAllLanes, shrink[0] == 1 && shrink[1] == 1)) return;
 #pragma unroll
     for (int n = 0; n < kDim / 8; ++n) {
 #pragma unroll

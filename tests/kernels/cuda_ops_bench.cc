@@ -401,8 +401,9 @@ void BenchAttentions(Ops& ops) {
          {AttentionLoad{0, 0, 1, 16}, AttentionLoad{0, 0, 1, 128}, AttentionLoad{0, 0, 1, 512},
           AttentionLoad{0, 0, 8, 128}, AttentionLoad{63, 192, 1, 128},
           AttentionLoad{254, 192, 2, 128}, AttentionLoad{508, 192, 4, 128},
-          AttentionLoad{63, 1024, 1, 1000}, AttentionLoad{0, 0, 1, 2048},
-          AttentionLoad{0, 0, 8, 1024}, AttentionLoad{0, 0, 1, 8192}}) {
+          AttentionLoad{63, 1024, 1, 1000}, AttentionLoad{126, 2112, 1, 2048},
+          AttentionLoad{0, 0, 1, 2048}, AttentionLoad{0, 0, 2, 2048}, AttentionLoad{0, 0, 8, 1024},
+          AttentionLoad{0, 0, 1, 8192}}) {
       BenchAttention(ops, load, cached);
     }
   }
