@@ -18,16 +18,10 @@ void Ops::LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer
   AddRmsNorm(residual, delta, norm_weight, eps, out);
 }
 
-void Ops::GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
-                   const Tensor& out) {
-  const int64_t width = weights.down->in_features;
-  CHECK_EQ(weights.gate_up->out_features, 2 * width);
-  const int64_t tokens = x.values.dim(0);
-  const Tensor gate_up = scratch.gate_up.Rows(0, tokens).Columns(0, 2 * width);
-  const Activation activated = scratch.activated.FirstRows(tokens);
-  Linear(x, *weights.gate_up, Tensor{}, gate_up);
-  SiluMul(gate_up, activated);
-  Linear(activated, *weights.down, Tensor{}, out);
+void Ops::GatedProduct(const Activation& x, const Weight& weight, const Tensor& gate_up,
+                       const Activation& out) {
+  Linear(x, weight, Tensor{}, gate_up);
+  SiluMul(gate_up, out);
 }
 
 }  // namespace regatta

@@ -111,12 +111,6 @@ struct MlpWeights {
   const Weight* down = nullptr;
 };
 
-// What a gated MLP keeps between its products: memory for at least T rows.
-struct MlpScratch {
-  Tensor gate_up;        // [T, at least 2F]
-  Activation activated;  // [T, F], in the form that `down` takes
-};
-
 struct MoeWeights {
   const Weight* router = nullptr;       // [E, D]
   std::vector<MlpWeights> experts;      // num_local
@@ -251,7 +245,8 @@ class Ops {
   // chosen; empty where nothing is.
   virtual std::vector<int> TuningSizes(int most) const { return {}; }
   // While on, how an operation runs best is measured the first time it is met, with the operands
-  // given; off at start. Ranks of a group must choose alike: one measures, the others import.
+  // given, which changes what it works on in place; off at start. Ranks of a group must choose
+  // alike: one measures, the others import.
   virtual void SetTuning(bool on) {}
   // What was measured, and taking it over; false when it is of another device, library or format.
   virtual std::string ExportTuning() const { return ""; }
@@ -307,7 +302,7 @@ class Ops {
   virtual void MoeRoute(const Tensor& logits, const MoeParams& params, const Tensor& expert_ids,
                         const Tensor& expert_weights) = 0;
   // out = sum over chosen local experts of weight * MLP(x); tokens without a local expert give 0.
-  // x, out [T, D]. Shared experts are the caller's: GatedMlp and AddScaled.
+  // x, out [T, D]. Shared experts are the caller's: GatedProduct, Linear and AddScaled.
   virtual void MoeExperts(const Tensor& x, const Tensor& expert_ids, const Tensor& expert_weights,
                           const MoeParams& params, const MoeWeights& weights,
                           const Tensor& out) = 0;
@@ -340,15 +335,15 @@ class Ops {
   virtual void Attention(const Tensor& q, const Tensor& k, const Tensor& v,
                          const AttentionBatch& batch, const AttentionParams& params,
                          const KvLayer& cache, const Activation& out);
-  // delta = x W^T summed over `reducer`; residual += delta; out = RmsNorm(residual). x [T, in];
-  // residual, delta, out [T, D].
+  // residual += x W^T summed over `reducer`; out = RmsNorm(residual). x [T, in]; residual, out
+  // [T, D]; so is `delta`, memory to work in.
   virtual void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                                    const Tensor& residual, const Tensor& delta,
                                    const Tensor& norm_weight, float eps, const Activation& out);
-  // out = down(silu(gate) * up), this rank's part of the sum. x, out [T, D]; x in the form that
-  // `gate_up` takes.
-  virtual void GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
-                        const Tensor& out);
+  // out = silu(first half of x W^T) * second half. x [T, in] in the form that the weight, [2F, in],
+  // takes; out [T, F]; gate_up [T, 2F], memory to work in.
+  virtual void GatedProduct(const Activation& x, const Weight& weight, const Tensor& gate_up,
+                            const Activation& out);
 
   // --- Scratch sizes
   // ------------------------------------------------------------------------------------------------------------

@@ -79,8 +79,16 @@ class Decoder final : public Model {
   void Project(int layer, const Step& step);
   void Attend(int layer, const AttentionBatch& batch, const Step& step);
   Activation Attended(int layer, const Step& step);
+  Activation Gated(const Activation& x, const MlpWeights& weights, const Step& step);
   void RunMlp(const Activation& x, const MlpWeights& weights, const Step& step, const Tensor& out);
   void MixExperts(int layer, const Step& step);
+  // What follows a layer: the norm's weight, empty where the next stage takes the residual, and
+  // what is normed.
+  struct Follower {
+    Tensor norm;
+    Activation input;
+  };
+  Follower FollowerOf(int layer, const Step& step) const;
   void AddToResidual(int layer, const Step& step);
 
   int num_layers() const { return static_cast<int>(weights_.layers.size()); }
@@ -137,10 +145,16 @@ void Decoder::RunLayer(int layer, const AttentionBatch& batch, const Step& step)
   ops_.LinearReduceAddNorm(Attended(layer, step), *weights.o, tp_, step.residual, step.delta,
                            weights.post_attention_norm.tensor, eps_,
                            is_moe ? step.normed : Normed(*weights.mlp.gate_up, step));
+  const MlpWeights mlp = ViewOf(weights.mlp);
+  const Follower next = FollowerOf(layer, step);
+  if (!is_moe && next.norm) {
+    ops_.LinearReduceAddNorm(Gated(Normed(*mlp.gate_up, step), mlp, step), *mlp.down, tp_,
+                             step.residual, step.delta, next.norm, eps_, next.input);
+    return;
+  }
   if (is_moe) {
     MixExperts(layer, step);
   } else {
-    const MlpWeights mlp = ViewOf(weights.mlp);
     RunMlp(Normed(*mlp.gate_up, step), mlp, step, step.delta);
   }
   tp_.AllReduceSum(step.delta);
@@ -214,11 +228,18 @@ Activation Decoder::Attended(int layer, const Step& step) {
   return attended;
 }
 
+// silu(gate) * up, in the form that the next weight takes.
+Activation Decoder::Gated(const Activation& x, const MlpWeights& weights, const Step& step) {
+  const Tensor rows = memory_.gate_up.tensor.Rows(0, step.tokens);
+  const Activation activated = memory_.activated.For(*weights.down, 0, step.tokens);
+  ops_.GatedProduct(x, *weights.gate_up, rows.Columns(0, weights.gate_up->out_features), activated);
+  return activated;
+}
+
+// out = this rank's part of the MLP.
 void Decoder::RunMlp(const Activation& x, const MlpWeights& weights, const Step& step,
                      const Tensor& out) {
-  ops_.GatedMlp(x, weights,
-                {memory_.gate_up.tensor, memory_.activated.For(*weights.down, 0, step.tokens)},
-                out);
+  ops_.Linear(Gated(x, weights, step), *weights.down, Tensor{}, out);
 }
 
 // delta = this rank's part of the routed experts and of the shared one (Shazeer et al. 2017).
@@ -247,14 +268,18 @@ void Decoder::MixExperts(int layer, const Step& step) {
 
 // residual += delta, which is of all ranks; normed = the input of what follows this layer.
 void Decoder::AddToResidual(int layer, const Step& step) {
-  const bool last_here = layer + 1 == num_layers();
-  if (last_here && !position_.last_stage) return ops_.AddScaled(step.residual, step.delta, {});
-  if (last_here) {  // the head takes it plain
-    return ops_.AddRmsNorm(step.residual, step.delta, weights_.final_norm.tensor, eps_,
-                           step.normed);
+  const Follower next = FollowerOf(layer, step);
+  if (!next.norm) return ops_.AddScaled(step.residual, step.delta, {});
+  ops_.AddRmsNorm(step.residual, step.delta, next.norm, eps_, next.input);
+}
+
+Decoder::Follower Decoder::FollowerOf(int layer, const Step& step) const {
+  if (layer + 1 < num_layers()) {
+    const LayerWeights& next = weights_.layers[layer + 1];
+    return {next.input_norm.tensor, Normed(*next.qkv, step)};
   }
-  const LayerWeights& next = weights_.layers[layer + 1];
-  ops_.AddRmsNorm(step.residual, step.delta, next.input_norm.tensor, eps_, Normed(*next.qkv, step));
+  if (!position_.last_stage) return {};
+  return {weights_.final_norm.tensor, step.normed};  // the head takes it plain
 }
 
 Tensor Decoder::Logits(const int32_t* rows, int num_rows) {

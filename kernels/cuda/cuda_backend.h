@@ -44,6 +44,7 @@ struct Staging {
 
 struct AttentionCall;  // attention_call.cuh
 struct LinearPlan;     // linear_plan.h
+struct LinearCandidates;
 struct SkinnyProduct;  // skinny_product.h
 struct WideProduct;    // wide_product.h
 struct WideShape;
@@ -88,6 +89,7 @@ class CudaOps final : public Ops {
   bool ImportTuning(const std::string& bytes) override;
   void UseOwn(OwnUse use, int multiprocessors);
   uint64_t own_taken() const { return own_taken_; }
+  uint64_t adding_taken() const { return adding_taken_; }
   std::unique_ptr<Weight> Prepare(const Tensor& matrix, WeightUse use) override;
   std::unique_ptr<Weight> PrepareQuantized(const QuantizedMatrix& matrix, WeightUse use) override;
   void FillDummy(const Tensor& out, const DummyValues& values) override;
@@ -123,8 +125,8 @@ class CudaOps final : public Ops {
   void Attention(const Tensor& q, const Tensor& k, const Tensor& v, const AttentionBatch& batch,
                  const AttentionParams& params, const KvLayer& cache,
                  const Activation& out) override;
-  void GatedMlp(const Activation& x, const MlpWeights& weights, const MlpScratch& scratch,
-                const Tensor& out) override;
+  void GatedProduct(const Activation& x, const Weight& weight, const Tensor& gate_up,
+                    const Activation& out) override;
   void LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
                            const Tensor& residual, const Tensor& delta, const Tensor& norm_weight,
                            float eps, const Activation& out) override;
@@ -148,18 +150,33 @@ class CudaOps final : public Ops {
                                        std::unique_ptr<CudaWeight> weight);
   LinearPlan& PlanLinear(const Activation& x, const CudaWeight& weight, const Tensor& bias,
                          const Tensor& out);
+  // What a choice is kept under.
+  static LinearShape ShapeOf(const Tensor& x, const CudaWeight& weight, DType out, LinearTail tail);
+  // At most `most` ways of cuBLASLt to run the plan's product. Partial sums of split products stay
+  // in float32; `whole`: nothing is split.
+  LinearCandidates CandidatesFor(const LinearPlan& plan, const Tensor& x, const Tensor& out,
+                                 bool whole, int most) const;
+  // Whether a way that was measured with another number of tokens can run this plan.
+  bool Runs(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm) const;
   // `product` names the operands, however it is chosen to run.
   void ChooseLinear(const SkinnyProduct& product, const CudaWeight& weight, LinearPlan& plan);
   void MeasureChoices(const SkinnyProduct& product, const CudaWeight& weight,
-                      const cublasLtMatmulHeuristicResult_t* candidates, int count,
-                      LinearPlan& plan);
+                      const LinearCandidates& candidates, LinearPlan& plan);
   void ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight& weight, LinearPlan& plan);
-  bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Tensor& x,
-                const CudaWeight& weight, const Tensor& out);
+  // out = x W^T + beta * out, by cuBLASLt.
+  bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Activation& x,
+                const CudaWeight& weight, const Tensor& out, float beta = 0);
+  bool AddLinear(const Activation& x, const CudaWeight& weight, const Tensor& residual,
+                 const std::function<void()>& norm, const std::function<void()>& all_apart);
+  LinearChoice ChooseAdding(const LinearPlan& plan, const Activation& x, const CudaWeight& weight,
+                            const Tensor& residual, const std::function<void()>& norm,
+                            const std::function<void()>& all_apart);
+  cublasLtMatmulAlgo_t FastestOf(const LinearCandidates& candidates,
+                                 const std::function<bool(const cublasLtMatmulAlgo_t&)>& multiply);
   float SecondsOf(const std::function<bool()>& issue);
   float SecondsBehindLead(const std::function<bool()>& issue);
   bool GatedLinear(const Activation& x, const CudaWeight& weight, const Tensor& gate_up,
-                   const Activation& activated);
+                   const Activation& out);
   bool may_use_own() const { return !deterministic_ && own_use_ != OwnUse::kNever; }
   bool ChoosesWideGate(const WideProduct& product, const CudaWeight& weight, const WideShape& shape,
                        const Tensor& gate_up);
@@ -188,7 +205,7 @@ class CudaOps final : public Ops {
   bool deterministic_ = false;
   OwnUse own_use_ = OwnUse::kMeasured;
   int own_multiprocessors_ = 0;  // that products by our kernels are dealt out to
-  uint64_t own_taken_ = 0;
+  uint64_t own_taken_ = 0, adding_taken_ = 0;
   ExpertScratch experts_;
   Staging staging_;
   int max_rows_ = 0;

@@ -18,14 +18,16 @@ std::unique_ptr<Ops> MakeCudaOps(int device, std::string* error);
 void* CudaStreamOf(Ops& ops);
 int CudaDeviceOf(Ops& ops);
 
-// Which products go to our own kernels, of those that they take.
+// Which products go to our own kernels, of those that they take, and which cuBLASLt adds to a
+// residual.
 enum class OwnUse { kMeasured, kAlways, kNever };
 // Instead of what was measured, for tests and benchmarks; dealt out as on a device of so many
 // multiprocessors, 0 for its own number.
 void UseOwnProducts(Ops& ops, OwnUse use, int multiprocessors = 0);
 // Whether the device runs our kernels for products at all.
 bool HasOwnProducts(Ops& ops);
-// Products that they took so far.
+// Products that they took so far, and that cuBLASLt added to a residual.
 uint64_t OwnProductsTaken(Ops& ops);
+uint64_t AddingProductsTaken(Ops& ops);
 
 }  // namespace regatta

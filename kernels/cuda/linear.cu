@@ -107,42 +107,6 @@ bool Describe(LinearPlan& plan, const Tensor& x, const Tensor& weight, bool bias
          MakeLayout(&plan.weight, weight) && MakeLayout(&plan.x, x) && MakeLayout(&plan.out, out);
 }
 
-constexpr int kMostCandidates = 10;
-
-// Ways to run one product, best guess first. (nvcc 13.0 fails on vectors of these types.)
-struct Candidates {
-  cublasLtMatmulHeuristicResult_t at[kMostCandidates];
-  int count = 0;
-};
-
-// At most `most` ways to run the plan's product. Partial sums of split products
-// stay in float32; `whole`: nothing is split.
-Candidates CandidatesFor(cublasLtHandle_t blas, size_t workspace, bool whole, int x_alignment,
-                         int out_alignment, const LinearPlan& plan, int most) {
-  Candidates candidates;
-  cublasLtMatmulPreference_t preference = nullptr;
-  if (cublasLtMatmulPreferenceCreate(&preference) != CUBLAS_STATUS_SUCCESS) return candidates;
-  using Attribute = cublasLtMatmulPreferenceAttributes_t;
-  const auto set = [&](Attribute attribute, auto value) {
-    return SetPreference(preference, attribute, value);
-  };
-  const bool prepared =
-      set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{workspace}) &&
-      set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
-          static_cast<uint32_t>(whole ? CUBLASLT_REDUCTION_SCHEME_NONE
-                                      : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)) &&
-      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, static_cast<uint32_t>(x_alignment)) &&
-      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, static_cast<uint32_t>(out_alignment)) &&
-      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, static_cast<uint32_t>(out_alignment));
-  if (!prepared || cublasLtMatmulAlgoGetHeuristic(blas, plan.product, plan.weight, plan.x, plan.out,
-                                                  plan.out, preference, most, candidates.at,
-                                                  &candidates.count) != CUBLAS_STATUS_SUCCESS) {
-    candidates.count = 0;
-  }
-  cublasLtMatmulPreferenceDestroy(preference);
-  return candidates;
-}
-
 // Whether tiles are of other shapes than 128 outputs and 64 tokens, which read the weight of one
 // token nearly as fast as memory does, and lose little on hundreds.
 bool IsWide(const cublasLtMatmulAlgo_t& algorithm) {
@@ -160,15 +124,6 @@ Activation TokensOf(const Activation& x, int64_t first, int64_t count) {
   return some;
 }
 
-// Whether a choice that was measured with another number of tokens can run this plan.
-bool Runs(cublasLtHandle_t blas, const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
-          size_t workspace) {
-  cublasLtMatmulHeuristicResult_t result{};
-  return cublasLtMatmulAlgoCheck(blas, plan.product, plan.weight, plan.x, plan.out, plan.out,
-                                 &algorithm, &result) == CUBLAS_STATUS_SUCCESS &&
-         result.workspaceSize <= workspace;
-}
-
 }  // namespace
 
 LinearPlan::~LinearPlan() {
@@ -176,6 +131,52 @@ LinearPlan::~LinearPlan() {
   if (x != nullptr) cublasLtMatrixLayoutDestroy(x);
   if (out != nullptr) cublasLtMatrixLayoutDestroy(out);
   if (product != nullptr) cublasLtMatmulDescDestroy(product);
+}
+
+LinearCandidates CudaOps::CandidatesFor(const LinearPlan& plan, const Tensor& x, const Tensor& out,
+                                        bool whole, int most) const {
+  LinearCandidates candidates;
+  cublasLtMatmulPreference_t preference = nullptr;
+  if (cublasLtMatmulPreferenceCreate(&preference) != CUBLAS_STATUS_SUCCESS) return candidates;
+  using Attribute = cublasLtMatmulPreferenceAttributes_t;
+  const auto set = [&](Attribute attribute, auto value) {
+    return SetPreference(preference, attribute, value);
+  };
+  const auto x_alignment = static_cast<uint32_t>(AlignmentOf(x));
+  const auto out_alignment = static_cast<uint32_t>(AlignmentOf(out));
+  const bool prepared =
+      set(CUBLASLT_MATMUL_PREF_MAX_WORKSPACE_BYTES, uint64_t{blas_workspace_.num_bytes()}) &&
+      set(CUBLASLT_MATMUL_PREF_REDUCTION_SCHEME_MASK,
+          static_cast<uint32_t>(whole ? CUBLASLT_REDUCTION_SCHEME_NONE
+                                      : CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE)) &&
+      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_B_BYTES, x_alignment) &&
+      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_C_BYTES, out_alignment) &&
+      set(CUBLASLT_MATMUL_PREF_MIN_ALIGNMENT_D_BYTES, out_alignment);
+  if (!prepared || cublasLtMatmulAlgoGetHeuristic(
+                       blas_, plan.product, plan.weight, plan.x, plan.out, plan.out, preference,
+                       most, candidates.at, &candidates.count) != CUBLAS_STATUS_SUCCESS) {
+    candidates.count = 0;
+  }
+  cublasLtMatmulPreferenceDestroy(preference);
+  return candidates;
+}
+
+bool CudaOps::Runs(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm) const {
+  cublasLtMatmulHeuristicResult_t result{};
+  return cublasLtMatmulAlgoCheck(blas_, plan.product, plan.weight, plan.x, plan.out, plan.out,
+                                 &algorithm, &result) == CUBLAS_STATUS_SUCCESS &&
+         result.workspaceSize <= blas_workspace_.num_bytes();
+}
+
+LinearShape CudaOps::ShapeOf(const Tensor& x, const CudaWeight& weight, DType out,
+                             LinearTail tail) {
+  return {weight.out_features,
+          weight.in_features,
+          TokenClass(x.dim(0)),
+          static_cast<int8_t>(weight.input),
+          static_cast<int8_t>(x.dtype),
+          static_cast<int8_t>(out),
+          tail};
 }
 
 LinearPlan& CudaOps::PlanLinear(const Activation& activation, const CudaWeight& weight,
@@ -214,14 +215,8 @@ void CudaOps::ChooseLinear(const SkinnyProduct& product, const CudaWeight& weigh
                            LinearPlan& plan) {
   const Tensor& x = product.x.values;
   const bool bias = static_cast<bool>(product.bias);
-  const LinearShape shape{weight.out_features,
-                          weight.in_features,
-                          TokenClass(x.dim(0)),
-                          static_cast<int8_t>(weight.input),
-                          static_cast<int8_t>(x.dtype),
-                          static_cast<int8_t>(product.out.dtype),
-                          bias ? LinearTail::kBias : LinearTail::kNone};
-  const size_t workspace = blas_workspace_.num_bytes();
+  const LinearShape shape =
+      ShapeOf(x, weight, product.out.dtype, bias ? LinearTail::kBias : LinearTail::kNone);
   const std::optional<LinearChoice> chosen = linear_choices_->Find(shape);
   for (const auto& [way, takes] : {std::pair{LinearWay::kSkinny, plan.skinny.clusters > 0},
                                    {LinearWay::kWide, plan.wide.rows > 0}}) {
@@ -234,22 +229,20 @@ void CudaOps::ChooseLinear(const SkinnyProduct& product, const CudaWeight& weigh
   }
   if (!plan.described) return;
   if (deterministic_) return ChooseForAnyTokens(product, weight, plan);
-  if (chosen.has_value() && chosen->way == LinearWay::kLibrary &&
-      Runs(blas_, plan, chosen->algorithm, workspace)) {
+  if (chosen.has_value() && chosen->way == LinearWay::kLibrary && Runs(plan, chosen->algorithm)) {
     plan.choice = *chosen;
     plan.found = true;
     return;
   }
   const bool measures = tuning_ && !bias;  // a bias has an address, which varies
   // A bias would be added to what was rounded already.
-  const Candidates candidates =
-      CandidatesFor(blas_, workspace, /*whole=*/bias, AlignmentOf(x), AlignmentOf(product.out),
-                    plan, measures ? kMostCandidates : 1);
+  const LinearCandidates candidates =
+      CandidatesFor(plan, x, product.out, /*whole=*/bias, measures ? LinearCandidates::kMost : 1);
   plan.found = candidates.count > 0;
   if (!plan.found) return;
   plan.choice.algorithm = candidates.at[0].algo;
   if (!measures) return;
-  MeasureChoices(product, weight, candidates.at, candidates.count, plan);
+  MeasureChoices(product, weight, candidates, plan);
   linear_choices_->Set(shape, plan.choice);
 }
 
@@ -262,7 +255,6 @@ void CudaOps::ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight&
   const int64_t typical_tokens = 64 * static_cast<int64_t>(SizeOf(weight.matrix.dtype));
   const bool bias = static_cast<bool>(product.bias);
   const bool grouped = weight.input == ActivationFormat::kPerGroup;  // scales are not cut by tokens
-  const size_t workspace = blas_workspace_.num_bytes();
   const auto describe = [&](int64_t tokens, LinearPlan& other) {
     Activation x = product.x;
     Tensor out = product.out;
@@ -272,13 +264,12 @@ void CudaOps::ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight&
   };
   const auto runs = [&](int64_t tokens, const cublasLtMatmulAlgo_t& algorithm) {
     LinearPlan other;
-    return describe(tokens, other) && Runs(blas_, other, algorithm, workspace);
+    return describe(tokens, other) && Runs(other, algorithm);
   };
   LinearPlan typical;
   if (!describe(typical_tokens, typical)) return;
-  const Candidates candidates =
-      CandidatesFor(blas_, workspace, /*whole=*/bias || grouped, AlignmentOf(product.x.values),
-                    AlignmentOf(product.out), typical, kMostCandidates);
+  const LinearCandidates candidates = CandidatesFor(
+      typical, product.x.values, product.out, /*whole=*/bias || grouped, LinearCandidates::kMost);
   const auto take = [&](const cublasLtMatmulAlgo_t& algorithm) {
     int64_t most = kManyTokens;
     while (!grouped && most > typical_tokens && !runs(most, algorithm)) most /= 2;
@@ -294,11 +285,13 @@ void CudaOps::ChooseForAnyTokens(const SkinnyProduct& product, const CudaWeight&
 }
 
 bool CudaOps::Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm,
-                       const Tensor& x, const CudaWeight& weight, const Tensor& out) {
-  const float one = 1, zero = 0;
+                       const Activation& x, const CudaWeight& weight, const Tensor& out,
+                       float beta) {
+  if (!PointAtScales(plan, weight, x)) return false;
+  const float one = 1;
   newest_lets_next_begin = false;
-  return cublasLtMatmul(blas_, plan.product, &one, weight.matrix.data, plan.weight, x.data, plan.x,
-                        &zero, out.data, plan.out, out.data, plan.out, &algorithm,
+  return cublasLtMatmul(blas_, plan.product, &one, weight.matrix.data, plan.weight, x.values.data,
+                        plan.x, &beta, out.data, plan.out, out.data, plan.out, &algorithm,
                         blas_workspace_.data(), blas_workspace_.num_bytes(),
                         stream_) == CUBLAS_STATUS_SUCCESS;
 }
@@ -331,10 +324,9 @@ bool CudaOps::PlannedLinear(const Activation& activation, const CudaWeight& weig
     own_taken_ += plan.found ? 1 : 0;
     return plan.found;
   }
-  plan.found = PointAtScales(plan, weight, x) &&
-               (!bias || SetProduct(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
+  plan.found = (!bias || SetProduct(plan.product, CUBLASLT_MATMUL_DESC_BIAS_POINTER,
                                     bias.as<const void>())) &&
-               Multiply(plan, plan.choice.algorithm, x.values, weight, out);
+               Multiply(plan, plan.choice.algorithm, x, weight, out);
   return plan.found;
 }
 

@@ -34,7 +34,7 @@ void LinearChoices::Set(const LinearShape& shape, const LinearChoice& choice) {
 }
 
 std::string LinearChoices::Header() const {
-  return "regatta products 4, " + device_ + ", cuBLASLt " + std::to_string(library_) + "\n";
+  return "regatta products 5, " + device_ + ", cuBLASLt " + std::to_string(library_) + "\n";
 }
 
 std::string LinearChoices::Export() const {

@@ -13,8 +13,8 @@
 
 namespace regatta {
 
-// What follows the sums of a product.
-enum class LinearTail : int8_t { kNone, kBias, kGate };
+// What follows the sums of a product; kAdd: what the output holds is added to them.
+enum class LinearTail : int8_t { kNone, kBias, kGate, kAdd };
 
 // A product up to its number of tokens, which is that of the class it falls in.
 struct LinearShape {
@@ -31,9 +31,10 @@ struct LinearShape {
 int32_t TokenClass(int64_t tokens);
 
 enum class LinearWay : int64_t {
-  kLibrary,  // cuBLASLt
+  kLibrary,  // cuBLASLt; with the addition where there is one
   kSkinny,   // our own kernel for few tokens (skinny_product.h)
   kWide,     // and for many (wide_product.h); with the gate where there is one
+  kApart,    // a gate or an addition is a kernel of its own, behind the product
 };
 
 struct LinearChoice {

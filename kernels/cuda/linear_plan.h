@@ -4,12 +4,21 @@
 #include <cublasLt.h>
 
 #include <cstdint>
+#include <optional>
 
 #include "kernels/cuda/linear_choices.h"
 #include "kernels/cuda/skinny_product.h"
 #include "kernels/cuda/wide_product.h"
 
 namespace regatta {
+
+// cuBLASLt's ways to run one product, best guess first. (nvcc 13.0 fails on vectors of these
+// types.)
+struct LinearCandidates {
+  static constexpr int kMost = 10;
+  cublasLtMatmulHeuristicResult_t at[kMost];
+  int count = 0;
+};
 
 // Not found when neither cuBLASLt nor one of our kernels takes the shape.
 struct LinearPlan {
@@ -20,7 +29,8 @@ struct LinearPlan {
   WideShape wide;          // of no rows where that for many does not
   LinearChoice choice;
   bool found = false;
-  int64_t most_tokens = INT64_MAX;  // of one call; more go in pieces
+  std::optional<LinearChoice> adding;  // how the product is added to what `out` holds, once chosen
+  int64_t most_tokens = INT64_MAX;     // of one call; more go in pieces
 
   LinearPlan() = default;
   LinearPlan(const LinearPlan&) = delete;

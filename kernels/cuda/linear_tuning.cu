@@ -39,19 +39,11 @@ __global__ void LeadKernel() {
 }  // namespace
 
 void CudaOps::MeasureChoices(const SkinnyProduct& product, const CudaWeight& weight,
-                             const cublasLtMatmulHeuristicResult_t* candidates, int count,
-                             LinearPlan& plan) {
+                             const LinearCandidates& candidates, LinearPlan& plan) {
   const auto multiply = [&](const cublasLtMatmulAlgo_t& algorithm) {
-    return Multiply(plan, algorithm, product.x.values, weight, product.out);
+    return Multiply(plan, algorithm, product.x, weight, product.out);
   };
-  float best = INFINITY;
-  for (int i = 0; i < count; ++i) {
-    const float own = SecondsOf([&] { return multiply(candidates[i].algo); });
-    if (own < kClearly * best) {  // else the library's order is a good one
-      best = own;
-      plan.choice.algorithm = candidates[i].algo;
-    }
-  }
+  plan.choice.algorithm = FastestOf(candidates, multiply);
   if (plan.skinny.clusters == 0 && plan.wide.rows == 0) return;
   const float library = SecondsBehindLead([&] { return multiply(plan.choice.algorithm); });
   if (plan.wide.rows > 0) {
@@ -69,17 +61,27 @@ void CudaOps::MeasureChoices(const SkinnyProduct& product, const CudaWeight& wei
   }
 }
 
+cublasLtMatmulAlgo_t CudaOps::FastestOf(
+    const LinearCandidates& candidates,
+    const std::function<bool(const cublasLtMatmulAlgo_t&)>& multiply) {
+  int fastest = 0;
+  float best = INFINITY;
+  for (int i = 0; i < candidates.count; ++i) {
+    const float own = SecondsOf([&] { return multiply(candidates.at[i].algo); });
+    if (own < kClearly * best) {  // else the library's order is a good one
+      best = own;
+      fastest = i;
+    }
+  }
+  return candidates.at[fastest].algo;
+}
+
 // Measured beside a product and a gate apart, once, while tuning.
 bool CudaOps::ChoosesWideGate(const WideProduct& product, const CudaWeight& weight,
                               const WideShape& shape, const Tensor& gate_up) {
   if (own_use_ == OwnUse::kAlways) return true;
-  const LinearShape key{weight.out_features,
-                        weight.in_features,
-                        TokenClass(product.x.values.dim(0)),
-                        static_cast<int8_t>(weight.input),
-                        static_cast<int8_t>(product.x.values.dtype),
-                        static_cast<int8_t>(product.out.values.dtype),
-                        LinearTail::kGate};
+  const LinearShape key =
+      ShapeOf(product.x.values, weight, product.out.values.dtype, LinearTail::kGate);
   std::optional<LinearChoice> choice = linear_choices_->Find(key);
   if (!choice.has_value() && tuning_) {
     const float own = SecondsBehindLead([&] { return LaunchWideProduct(product, shape, stream_); });
@@ -88,10 +90,49 @@ bool CudaOps::ChoosesWideGate(const WideProduct& product, const CudaWeight& weig
       SiluMul(gate_up, product.out);
       return true;
     });
-    choice = LinearChoice{own < kClearly * apart ? LinearWay::kWide : LinearWay::kLibrary, {}};
+    choice = LinearChoice{own < kClearly * apart ? LinearWay::kWide : LinearWay::kApart, {}};
     linear_choices_->Set(key, *choice);
   }
   return choice.has_value() && choice->way == LinearWay::kWide;
+}
+
+// Measured with the norm behind it beside all of it apart, once, while tuning. That adds some
+// dozens of products to the residual, which is of a step that nobody reads: an overflow would do no
+// harm.
+LinearChoice CudaOps::ChooseAdding(const LinearPlan& plan, const Activation& x,
+                                   const CudaWeight& weight, const Tensor& residual,
+                                   const std::function<void()>& norm,
+                                   const std::function<void()>& all_apart) {
+  const LinearChoice apart{LinearWay::kApart, {}};
+  const LinearShape key = ShapeOf(x.values, weight, residual.dtype, LinearTail::kAdd);
+  const bool always = own_use_ == OwnUse::kAlways;
+  const std::optional<LinearChoice> known = linear_choices_->Find(key);
+  if (!always && known.has_value()) {
+    const bool adds = known->way == LinearWay::kLibrary && Runs(plan, known->algorithm);
+    return adds ? *known : apart;
+  }
+  if (!always && !tuning_) return apart;
+  const LinearCandidates candidates = CandidatesFor(plan, x.values, residual, /*whole=*/false,
+                                                    tuning_ ? LinearCandidates::kMost : 1);
+  if (candidates.count == 0) return apart;
+  LinearChoice adding{LinearWay::kLibrary, candidates.at[0].algo};
+  if (!tuning_) return adding;
+  const auto add = [&](const cublasLtMatmulAlgo_t& algorithm) {
+    return Multiply(plan, algorithm, x, weight, residual, /*beta=*/1);
+  };
+  adding.algorithm = FastestOf(candidates, add);
+  const float together = SecondsBehindLead([&] {
+    if (!add(adding.algorithm)) return false;
+    norm();
+    return true;
+  });
+  const float in_turn = SecondsBehindLead([&] {
+    all_apart();
+    return true;
+  });
+  const bool adds = always || together < kClearly * in_turn;
+  linear_choices_->Set(key, adds ? adding : apart);
+  return adds ? adding : apart;
 }
 
 // As in a step, behind a small kernel.
@@ -160,6 +201,8 @@ bool HasOwnProducts(Ops& ops) {
 }
 
 uint64_t OwnProductsTaken(Ops& ops) { return static_cast<CudaOps&>(ops).own_taken(); }
+
+uint64_t AddingProductsTaken(Ops& ops) { return static_cast<CudaOps&>(ops).adding_taken(); }
 
 void CudaOps::UseOwn(OwnUse use, int multiprocessors) {
   own_use_ = use;

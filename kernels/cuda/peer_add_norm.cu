@@ -1,7 +1,6 @@
 // Sum over peers, residual addition and RMSNorm in one kernel; see peer_all_reduce.h.
 #include <algorithm>
 
-#include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/peer_all_reduce.h"
 #include "kernels/cuda/peer_exchange.cuh"
 #include "kernels/cuda/quantize.cuh"
@@ -138,22 +137,6 @@ void PeerAllReduceAddNorm(const PeerGroup& group, const Tensor& x, const Tensor&
     AddNormKernel<decltype(zero)>
         <<<blocks, threads, 0, stream>>>(group, {x, residual, weight, out, eps});
   });
-}
-
-// With peers, the sum of a small step is taken by the kernel that needs it; `delta` stays this
-// rank's part.
-void CudaOps::LinearReduceAddNorm(const Activation& x, const Weight& weight, Reducer& reducer,
-                                  const Tensor& residual, const Tensor& delta,
-                                  const Tensor& norm_weight, float eps, const Activation& out) {
-  const auto* source = dynamic_cast<const PeerReducer*>(&reducer);
-  const PeerGroup* peers = source == nullptr ? nullptr : source->peers();
-  if (peers == nullptr || !PeersCanAddNorm(*peers, delta, residual, norm_weight, out)) {
-    Ops::LinearReduceAddNorm(x, weight, reducer, residual, delta, norm_weight, eps, out);
-    return;
-  }
-  Linear(x, weight, Tensor{}, delta);
-  PeerAllReduceAddNorm(*peers, delta, residual, norm_weight, eps, out, stream_);
-  Launched("LinearReduceAddNorm");
 }
 
 }  // namespace regatta

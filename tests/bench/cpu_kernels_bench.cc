@@ -177,7 +177,8 @@ void BM_DecodeStep(benchmark::State& state) {
       attention.Run(*ops);
       ops->Linear(attended, *o, Tensor{}, normed);
       ops->AddRmsNorm(x, normed, norm, 1e-5f, normed);
-      ops->GatedMlp(normed, {gate_up.get(), down.get()}, {between, activated}, x);
+      ops->GatedProduct(normed, *gate_up, between, activated);
+      ops->Linear(activated, *down, Tensor{}, x);
     }
     ops->Linear(x, *head, Tensor{}, logits);
     ops->Sample(logits, greedy, {}, places.data(), places.data(), *draws);

@@ -51,6 +51,7 @@ REGATTA_INSTANTIATE(RopeCases);
 REGATTA_INSTANTIATE(AttentionCases);
 REGATTA_INSTANTIATE(MoeCases);
 REGATTA_INSTANTIATE(SampleCases);
+REGATTA_INSTANTIATE(AddingCases);
 REGATTA_INSTANTIATE(CoarseCases);
 REGATTA_INSTANTIATE(InvarianceCases);
 // Large, and the same for every variant: once.

@@ -202,10 +202,11 @@ class LayerProducts {
       });
     }
     act("MLP", 6.0 * kHidden * kWidth, [&](int layer) {
-      ops_.GatedMlp(Input(tokens, kHidden),
-                    {products_[2].weights[layer].get(), products_[3].weights[layer].get()},
-                    {out_.tensor(), Formed(activated_.tensor())},
-                    plain_.tensor().Rows(0, tokens).Columns(0, kHidden));
+      const Activation activated = Formed(activated_.tensor().Rows(0, tokens));
+      ops_.GatedProduct(Input(tokens, kHidden), *products_[2].weights[layer],
+                        out_.tensor().Rows(0, tokens), activated);
+      ops_.Linear(activated, *products_[3].weights[layer], Tensor{},
+                  plain_.tensor().Rows(0, tokens).Columns(0, kHidden));
     });
   }
 

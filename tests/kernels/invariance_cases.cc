@@ -222,10 +222,10 @@ std::vector<uint8_t> LayerBits(Ops& ops, DType dtype) {
   const Tensor& all = projected.tensor();
   ops.Attention(all.Columns(0, 256), all.Columns(256, 128), all.Columns(384, 128), paged.batch(),
                 params, {cache_k, cache_v}, attended);
-  ops.Linear(attended, *o.weight, Tensor{}, delta);
-  ops.AddRmsNorm(x, delta, norm, 1e-5f, normed);
-  ops.GatedMlp(normed, {gate_up.weight.get(), down.weight.get()}, {between, activated}, delta);
-  ops.AddRmsNorm(x, delta, norm, 1e-5f, normed);
+  OneRank alone;
+  ops.LinearReduceAddNorm(attended, *o.weight, alone, x, delta, norm, 1e-5f, normed);
+  ops.GatedProduct(normed, *gate_up.weight, between, activated);
+  ops.LinearReduceAddNorm(activated, *down.weight, alone, x, delta, norm, 1e-5f, normed);
   moe.Run(normed, out);
   return out.Bits();
 }

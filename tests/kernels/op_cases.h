@@ -28,11 +28,12 @@ std::vector<OpCase> QuantizedCases();  // E4M3 activations and weights
 std::vector<OpCase> SkinnyCases();
 // Products of more tokens than that, alone and with their gate.
 std::vector<OpCase> WideCases();
+std::vector<OpCase> AddingCases();  // LinearReduceAddNorm
 std::vector<OpCase> RopeCases();
 std::vector<OpCase> AttentionCases();
 std::vector<OpCase> MoeCases();
 std::vector<OpCase> SampleCases();
-std::vector<OpCase> CoarseCases();  // the composed operations
+std::vector<OpCase> CoarseCases();  // the other composed operations
 // Attention that rotates and caches in one launch, of backends that have it.
 std::vector<OpCase> RotatedDecodingCases();
 
@@ -42,6 +43,13 @@ std::vector<OpCase> InvarianceCases();
 
 inline const std::vector<DType> kActivationTypes = {DType::kFloat32, DType::kBFloat16,
                                                     DType::kFloat16};
+
+// One rank, which has nobody to sum with.
+class OneRank final : public Reducer {
+ public:
+  int size() const override { return 1; }
+  void AllReduceSum(const Tensor&) override { CHECK(false) << "a sum of one rank"; }
+};
 
 // The output bits of a layer (attention, MLP, experts) over a mixed batch: the same for any number
 // of threads.

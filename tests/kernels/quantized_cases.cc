@@ -110,7 +110,7 @@ void CheckQuantizedLinear(Ops& ops, WeightForm form, DType out_dtype, bool with_
   }
 }
 
-// The whole MLP: the gate's output is quantised for the second product.
+// The whole of an MLP: the gate's output is quantised for the second product.
 void CheckQuantizedMlp(Ops& ops, WeightForm form, int64_t tokens) {
   Random random(TestSeed());
   ReserveForCases(ops);
@@ -125,8 +125,8 @@ void CheckQuantizedMlp(Ops& ops, WeightForm form, int64_t tokens) {
   const DeviceTensor between(ops, DType::kBFloat16, {rows, 2 * width});
   const QuantizedActivation activated(ops, down.weight->input, tokens, width);
   const DeviceTensor out(ops, DType::kBFloat16, {rows, hidden});
-  ops.GatedMlp(x, {gate_up.weight.get(), down.weight.get()}, {between, activated},
-               out.tensor().Rows(0, tokens));
+  ops.GatedProduct(x, *gate_up.weight, between.tensor().Rows(0, tokens), activated);
+  ops.Linear(activated, *down.weight, Tensor{}, out.tensor().Rows(0, tokens));
   const std::vector<double> between_values = activated.Read();
   const std::vector<double> got = out.Read();
   for (int64_t t = 0; t < tokens; ++t) {

@@ -114,12 +114,11 @@ std::vector<uint8_t> ChainBits(Ops& ops, std::optional<WeightForm> form, int64_t
       ops.Linear(first.x(), *first.weight.weight, Tensor{}, between);
       after();
       ops.SiluMul(between, second.x());
-      after();
-      ops.Linear(second.x(), *second.weight.weight, Tensor{}, delta);
     } else {
-      ops.GatedMlp(first.x(), {first.weight.weight.get(), second.weight.weight.get()},
-                   {between, second.x()}, delta);
+      ops.GatedProduct(first.x(), *first.weight.weight, between, second.x());
     }
+    after();
+    ops.Linear(second.x(), *second.weight.weight, Tensor{}, delta);
     after();
     ops.AddRmsNorm(residual, delta, norm, 1e-5f, first.x());
     after();

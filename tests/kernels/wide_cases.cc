@@ -1,4 +1,5 @@
-// Products of many tokens, and what a GatedMlp leaves between its products, against float64.
+// Products of many tokens, alone and with a gate, and of any number with what adds them to a
+// residual, against float64.
 #include <gtest/gtest.h>
 
 #include <cmath>
@@ -93,25 +94,20 @@ Gated GateOf(const Sum& gate, const Sum& up, double sum_rounding, double roundin
           silu_error * std::abs(up.value) + (std::abs(silu) + silu_error) * error_of(up)};
 }
 
-// `dtype` is what is multiplied unless there is a `form`, and what is between the products where
-// they are apart.
+// `dtype` is what is multiplied unless there is a `form`, and what is between product and gate
+// where they are apart.
 void CheckGated(Ops& ops, DType dtype, std::optional<WeightForm> form, const Shape& shape) {
-  constexpr int64_t kOut = 16;
   Random random(TestSeed());
   ReserveForCases(ops);
   const auto [tokens, in, features] = shape;
   const TestWeight gate_up = MakeWeight(ops, dtype, form, 2 * features, in, random);
-  const TestWeight down =
-      MakeWeight(ops, dtype, form.has_value() ? std::optional(WeightForm::kTensor) : form, kOut,
-                 features, random);
   const Input input(ops, dtype, gate_up.weight->input, shape, random);
   const DeviceTensor between(ops, dtype, {tokens, 2 * features});
   const DeviceTensor plain(ops, dtype, {tokens, features}, features + 8);
-  const DeviceTensor out(ops, dtype, {tokens, kOut});
   std::optional<QuantizedActivation> quantized;
   if (form.has_value()) quantized.emplace(ops, ActivationFormat::kStatic, tokens, features);
-  const Activation activated = quantized ? quantized->view() : Activation(plain.tensor());
-  ops.GatedMlp(input.x(), {gate_up.weight.get(), down.weight.get()}, {between, activated}, out);
+  ops.GatedProduct(input.x(), *gate_up.weight, between,
+                   quantized ? quantized->view() : Activation(plain.tensor()));
   const std::vector<double> x = input.Read();
   std::vector<double> want, errors;
   for (int64_t t = 0; t < tokens; ++t) {
@@ -130,7 +126,91 @@ void CheckGated(Ops& ops, DType dtype, std::optional<WeightForm> form, const Sha
   }
 }
 
+// Stands in for a group of two ranks that hold the same partial sums.
+class DoublingReducer final : public Reducer {
+ public:
+  explicit DoublingReducer(Ops& ops) : ops_(ops) {}
+  int size() const override { return 2; }
+  void AllReduceSum(const Tensor& x) override {
+    CHECK(x.dense());
+    ops_.AddScaled(x, x, Tensor{});
+    ++calls;
+  }
+  int calls = 0;
+
+ private:
+  Ops& ops_;
+};
+
+std::vector<double> Normed(std::vector<double> rows, const std::vector<double>& scale, double eps) {
+  const size_t width = scale.size();
+  for (size_t first = 0; first < rows.size(); first += width) {
+    double squares = 0;
+    for (size_t i = 0; i < width; ++i) squares += std::pow(rows[first + i], 2);
+    const double inverse = 1 / std::sqrt(squares / static_cast<double>(width) + eps);
+    for (size_t i = 0; i < width; ++i) rows[first + i] *= inverse * scale[i];
+  }
+  return rows;
+}
+
+// residual += x W^T of so many ranks, which hold the same, and its norm, which is static of a
+// weight with a `form`. Rows of the residual are parts of wider ones.
+void CheckAdding(Ops& ops, DType dtype, std::optional<WeightForm> form, int64_t tokens, int ranks) {
+  constexpr int64_t kIn = 208, kHidden = 144;
+  Random random(TestSeed());
+  ReserveForCases(ops);
+  const TestWeight weight = MakeWeight(ops, dtype, form, kHidden, kIn, random);
+  const Input input(ops, dtype, weight.weight->input, {tokens, kIn, kHidden}, random);
+  const DeviceTensor norm = DeviceTensor::Normal(ops, dtype, {kHidden}, random);
+  const DeviceTensor residual =
+      DeviceTensor::Normal(ops, dtype, {tokens, kHidden}, random, 1, kHidden + 8);
+  const int64_t rows = (tokens + kGroupRows - 1) / kGroupRows * kGroupRows;
+  const DeviceTensor delta(ops, dtype, {rows, kHidden}), plain(ops, dtype, {tokens, kHidden});
+  const QuantizedActivation quantized(ops, ActivationFormat::kStatic, tokens, kHidden);
+  std::vector<double> want = residual.Read(), errors;
+  OneRank one;
+  DoublingReducer two(ops);
+  ops.LinearReduceAddNorm(input.x(), *weight.weight, ranks == 1 ? static_cast<Reducer&>(one) : two,
+                          residual, delta.tensor().Rows(0, tokens), norm, 1e-5f,
+                          form.has_value() ? quantized.view() : Activation(plain.tensor()));
+  EXPECT_EQ(two.calls, ranks - 1);
+  const std::vector<double> x = input.Read();
+  for (int64_t t = 0; t < tokens; ++t) {
+    for (int64_t n = 0; n < kHidden; ++n) {
+      const Sum sum = SumOf(x, t, weight.values, n, kIn);
+      want[t * kHidden + n] += ranks * sum.value;
+      errors.push_back(ranks * (1.01 * RoundingOf(dtype) * std::abs(sum.value) +
+                                SumRounding(form.has_value()) * sum.magnitude));
+    }
+  }
+  const std::vector<double> got = residual.Read();
+  ExpectNear(got, want, 1.01 * RoundingOf(dtype), errors, "residual");
+  want = Normed(got, norm.Read(), 1e-5f);
+  if (form.has_value()) {
+    ExpectQuantized(quantized, ActivationFormat::kStatic, kHidden, want, "norm");
+  } else {
+    ExpectNear(plain.Read(), want, 1.01 * RoundingOf(dtype) + 1e-6, 1e-6, "norm");
+  }
+}
+
 }  // namespace
+
+std::vector<OpCase> AddingCases() {
+  std::vector<OpCase> cases;
+  const auto add = [&](const std::string& name, DType dtype, std::optional<WeightForm> form) {
+    for (const int64_t tokens : {1, 3, 17, 129, 300}) {
+      for (const int ranks : {1, 2}) {
+        cases.push_back({CaseName("LinearReduceAddNorm", name, tokens, "of", ranks),
+                         [=](Ops& ops) { CheckAdding(ops, dtype, form, tokens, ranks); }});
+      }
+    }
+  };
+  for (const DType dtype : kActivationTypes) add(DTypeName(dtype), dtype, std::nullopt);
+  for (const WeightForm form : {WeightForm::kTensor, WeightForm::kChannel, WeightForm::kBlock}) {
+    add(FormName(form), DType::kBFloat16, form);
+  }
+  return cases;
+}
 
 std::vector<OpCase> WideCases() {
   std::vector<OpCase> cases;
