@@ -112,8 +112,8 @@ struct SplitResults {
   }
 
   // Joins the splits of the cluster, whose blocks all call it, and stores this block's share.
-  __device__ void Store(const AttentionCall& call, const RowRange& rows, int kv_head,
-                        int split) const {
+  __device__ void Store(const AttentionCall& call, float out_factor, const RowRange& rows,
+                        int kv_head, int split) const {
     const int splits = call.partial.num_splits;
     for (int i = threadIdx.x + split * blockDim.x; i < rows.count * kDim;
          i += splits * blockDim.x) {
@@ -127,7 +127,7 @@ struct SplitResults {
       }
       const int64_t to =
           call.offset_of(rows.s, kv_head, rows.first + row, call.out.row_stride) + column;
-      StoreElement(call.out.data, call.out.dtype, to, total / weights * call.out_factor());
+      StoreElement(call.out.data, call.out.dtype, to, total / weights * out_factor);
     }
   }
 };
@@ -155,6 +155,7 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
   if (rows.count == 0) return AwaitPrevious();
   auto& ring = reinterpret_cast<WarpRing<S, kDim>*>(memory)[threadIdx.x / kWarp];
   WarpTiles tiles = TilesOf(call, rows, split);
+  const float out_factor = call.out_factor();
   const int cached = kRotates ? rows.end - 1 : rows.end;  // positions that the cache holds
   const auto issue = [&](int i, WarpTile<S, kDim>& stage) {
     if (tiles.has(i)) {
@@ -198,10 +199,11 @@ __global__ void __launch_bounds__(kMostWarps* kWarp, sizeof(S) == 1 ? 5 : 4)
   if (joins) {
     results.split.Take(results.warps, rows.count);
     SyncCluster();
-    results.split.Store(call, rows, kv_head, split);
+    results.split.Store(call, out_factor, rows, kv_head, split);
     SyncCluster();  // what others read stays until they have
   } else {
-    results.warps.template Store<T>(call, rows.s, kv_head, split, rows.first, rows.count);
+    results.warps.template Store<T>(call, out_factor, rows.s, kv_head, split, rows.first,
+                                    rows.count);
   }
   AwaitPrevious();
 }

@@ -121,6 +121,7 @@ __global__ void __launch_bounds__(kPromptThreads, 1)
     });
   } else {
     TakeRegisters<kAttendingRegisters>();
+    const float out_factor = call.out_factor();
     const int own_row = static_cast<int>(threadIdx.x - kWarpgroup) / kWarp * 16;
     WarpgroupRows<C, std::is_same_v<C, S>> rows;
     const auto load = [&](const PromptWork& work) {
@@ -130,7 +131,8 @@ __global__ void __launch_bounds__(kPromptThreads, 1)
     ForWork(call, grid, first, [&](const PromptWork& work, const PromptWork& next, int tile) {
       if (work.num_tiles() == 0) return load(next);
       rows.Attend(ring, work, tile, call.scale * kLog2E, [&] { load(next); });
-      rows.template Store<T, true>(call, work.s, work.kv_head, work.first_row + own_row);
+      rows.template Store<T, true>(call, out_factor, work.s, work.kv_head,
+                                   work.first_row + own_row);
       rows.Clear();
     });
   }

@@ -9,6 +9,7 @@ namespace {
 
 // One block per sequence and KV head.
 __global__ void CombineSplitsKernel(const __grid_constant__ AttentionCall call) {
+  const float out_factor = call.out_factor();
   FollowPrevious();
   const int s = blockIdx.y, kv_head = blockIdx.x, dim = call.head_dim;
   const int num_rows = call.rows_of(s);
@@ -27,7 +28,7 @@ __global__ void CombineSplitsKernel(const __grid_constant__ AttentionCall call) 
       weight += factor * scales[j * kDecodeRows * 2 + 1];
     }
     const int64_t to = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
-    StoreElement(call.out.data, call.out.dtype, to, sum / weight * call.out_factor());
+    StoreElement(call.out.data, call.out.dtype, to, sum / weight * out_factor);
   }
 }
 

@@ -67,13 +67,12 @@ struct WarpResults {
   }
 
   // Joins them: into the output, in T or E4M3, when there is one split, else into the split's
-  // place.
+  // place. `out_factor`: AttentionCall's.
   template <typename T>
-  __device__ void Store(const AttentionCall& call, int s, int kv_head, int split, int first_row,
-                        int num_rows) const {
+  __device__ void Store(const AttentionCall& call, float out_factor, int s, int kv_head, int split,
+                        int first_row, int num_rows) const {
     const int num_splits = call.partial.num_splits;
     const int64_t place = (int64_t{s} * call.num_kv_heads + kv_head) * num_splits + split;
-    const float out_factor = call.out_factor();
     for (int i = threadIdx.x; i < num_rows * kDim / 4; i += blockDim.x) {
       const int row = i / (kDim / 4), column = i % (kDim / 4) * 4;
       if (column >= call.head_dim) continue;

@@ -242,9 +242,11 @@ struct WarpRows {
     }
   }
 
-  // Divides the sums of rows from first_row on and stores them, in Out or E4M3.
+  // Divides the sums of rows from first_row on and stores them, in Out or E4M3. `out_factor`:
+  // AttentionCall's.
   template <typename Out, bool kWhole = false>
-  __device__ void Store(const AttentionCall& call, int s, int kv_head, int first_row) const {
+  __device__ void Store(const AttentionCall& call, float out_factor, int s, int kv_head,
+                        int first_row) const {
     const int column = threadIdx.x % 4 * 2, num_rows = call.rows_of(s);
     float factor[2];
     int64_t offset[2];
@@ -252,7 +254,7 @@ struct WarpRows {
     for (int half = 0; half < 2; ++half) {
       const int row = first_row + static_cast<int>(threadIdx.x) % kWarp / 4 + 8 * half;
       held[half] = row < num_rows;
-      factor[half] = call.out_factor() / WholeWeight(half);
+      factor[half] = out_factor / WholeWeight(half);
       offset[half] = call.offset_of(s, kv_head, row, call.out.row_stride) + column;
     }
     const auto store = [&]<typename To>(To) {

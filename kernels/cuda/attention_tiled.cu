@@ -85,6 +85,7 @@ __global__ void __launch_bounds__(kTileThreads)
   const int end = skips ? 0 : call.visible(s, min(block_row + 64, num_rows) - 1).y + 1;
   typename KvTile<S, kDim>::Blocks blocks;
   blocks.Read(call, s, begin, end);
+  const float out_factor = call.out_factor();
   AwaitPrevious();
   LetNextBegin();  // which decodes other sequences, and finds done what this kernel awaited
   if (skips) return;
@@ -93,7 +94,7 @@ __global__ void __launch_bounds__(kTileThreads)
   WarpRows<C, kDim> rows;
   rows.template Load<T>(call, s, kv_head, first_row);
   Visit<kTileKeys>(call, s, kv_head, begin, end, 0, blocks, buffers, rows);
-  rows.template Store<T>(call, s, kv_head, first_row);
+  rows.template Store<T>(call, out_factor, s, kv_head, first_row);
 }
 
 template <typename T, int kDim>
@@ -144,7 +145,7 @@ __global__ void __launch_bounds__(kTileThreads, kBlocksPerMultiprocessor)
   auto& results = *reinterpret_cast<WarpResults<kDecodeRows, kDim>*>(memory);
   KeepRows(rows, results.of[threadIdx.x / kWarp]);
   __syncthreads();
-  results.template Store<T>(call, s, kv_head, split, 0, num_rows);
+  results.template Store<T>(call, call.out_factor(), s, kv_head, split, 0, num_rows);
 }
 
 template <typename T, typename S, int kDim>

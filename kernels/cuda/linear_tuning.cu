@@ -90,7 +90,7 @@ bool CudaOps::ChoosesWideGate(const WideProduct& product, const CudaWeight& weig
       SiluMul(gate_up, product.out);
       return true;
     });
-    choice = LinearChoice{own < kClearly * apart ? LinearWay::kWide : LinearWay::kApart, {}};
+    choice = LinearChoice{own < apart ? LinearWay::kWide : LinearWay::kApart, {}};
     linear_choices_->Set(key, *choice);
   }
   return choice.has_value() && choice->way == LinearWay::kWide;

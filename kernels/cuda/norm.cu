@@ -94,14 +94,13 @@ __global__ void QuantizedNormKernel(NormCall call) {
   });
 }
 
-// Stores a thread's elements of a row from `first` on in E4M3; every thread of the block calls it.
+// Stores a thread's elements of a row from `first` on in E4M3, by the given scale where that is
+// static; every thread of the block calls it.
 template <int kSize>
 __device__ void StoreQuantizedPack(const Activation& out, int64_t row, int64_t first, bool held,
-                                   const float (&values)[kSize]) {
-  const bool is_static = out.scale.rank == 1;
+                                   const float (&values)[kSize], float scale) {
   auto* scales = static_cast<float*>(out.scale.data);
-  float scale = is_static ? scales[0] : 0.0f;
-  if (!is_static) {
+  if (out.scale.rank != 1) {
     float peak = 0;
 #pragma unroll
     for (int j = 0; j < kSize; ++j) peak = fmaxf(peak, fabsf(values[j]));
@@ -141,8 +140,8 @@ __device__ Pack<T, kSize> AddPack(const NormCall& call, int64_t row, int64_t fir
   return sum;
 }
 
-// Rows of which every thread has one pack: nothing is read twice, and the weight is there before
-// the row is.
+// Rows of which every thread has one pack: nothing is read twice, and the weight and a static scale
+// are there before the row is.
 template <typename T, int kSize>
 __global__ void PackNormKernel(NormCall call) {
   using P = Pack<T, kSize>;
@@ -151,6 +150,8 @@ __global__ void PackNormKernel(NormCall call) {
   const int64_t width = call.weight.shape[0];
   const bool held = first < width;
   const P factor = held ? static_cast<const P*>(call.weight.data)[threadIdx.x] : P{};
+  const float out_scale =
+      call.out.scale.rank == 1 ? *static_cast<const float*>(call.out.scale.data) : 0;
   AwaitPrevious();
   const P sum = held ? AddPack<T, kSize>(call, row, first) : P{};
   float squares = 0;
@@ -162,7 +163,7 @@ __global__ void PackNormKernel(NormCall call) {
   for (int j = 0; j < kSize; ++j) values[j] = Widen(sum.at[j]) * scale * Widen(factor.at[j]);
   const Tensor& to = call.out.values;
   if (to.dtype == DType::kFloat8E4M3) {
-    return StoreQuantizedPack(call.out, row, first, held, values);
+    return StoreQuantizedPack(call.out, row, first, held, values, out_scale);
   }
   if (!held) return;
   P result;

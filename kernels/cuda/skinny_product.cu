@@ -35,6 +35,8 @@ __global__ void __launch_bounds__(kThreads, 1)
     CopyWeights(call, copied, policy, memory.ring[warp][stage]);
     copied.Advance(begin, end, clusters);
   }
+  const SkinnyProduct& product = call.product;
+  const CommonScales common(product.x, product.weight, product.scales, product.out_scale);
   AwaitPrevious();
   LoadTokens(call, begin * kDepth, width, tokens);
   __syncthreads();
@@ -58,7 +60,7 @@ __global__ void __launch_bounds__(kThreads, 1)
 #pragma unroll
     for (int n = 0; n < kTiles; ++n) {
       for (int r = 0; r < kRowTiles; ++r) KeepSums(sums[r][n], r, memory.partial[warp]);
-      FinishTile(call, unit, n * kTileTokens, rank, memory.partial, memory.whole[parity]);
+      FinishTile(call, common, unit, n * kTileTokens, rank, memory.partial, memory.whole[parity]);
       parity ^= 1;
     }
   }

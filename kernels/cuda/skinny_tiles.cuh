@@ -160,12 +160,14 @@ __device__ void MultiplyTile(WarpTile& tile, const TokenChunks<kTiles>& tokens,
 }
 
 // What a sum of one feature and token stands for.
-__device__ inline float ScaledSum(const SkinnyProduct& product, int64_t feature, int64_t token,
-                                  float sum) {
-  if (product.x.scale.data != nullptr) {
-    const auto* scales = static_cast<const float*>(product.x.scale.data);
-    const float x_scale = scales[product.x.scale.rank == 1 ? 0 : token];
-    sum *= x_scale * product.scales.At(product.weight.data, feature, 0);
+__device__ inline float ScaledSum(const SkinnyProduct& product, const CommonScales& common,
+                                  int64_t feature, int64_t token, float sum) {
+  sum *= common.sum;
+  if (product.x.scale.data != nullptr && product.x.scale.rank != 1) {
+    sum *= static_cast<const float*>(product.x.scale.data)[token];
+  }
+  if (product.scales.features_shared != INT_MAX) {
+    sum *= product.scales.At(product.weight.data, feature, 0);
   }
   if (product.bias.data != nullptr) {
     sum += LoadElement(product.bias.data, product.bias.dtype, feature);
@@ -181,27 +183,27 @@ __device__ inline float ClusterSum(const SkinnyCall& call, const float* own) {
 }
 
 // The result of `row` of a unit, from the sums `whole` of one token.
-__device__ inline void StoreResult(const SkinnyCall& call, int unit, int row, int64_t token,
-                                   const float* whole) {
+__device__ inline void StoreResult(const SkinnyCall& call, const CommonScales& common, int unit,
+                                   int row, int64_t token, const float* whole) {
   const SkinnyProduct& product = call.product;
   const Tensor& out = product.out;
   const int feature = FeatureOf(call, unit, row / 16) + row % 16;
   if (feature >= out.shape[1]) return;
-  float value = ScaledSum(product, feature, token, ClusterSum(call, whole + row));
+  float value = ScaledSum(product, common, feature, token, ClusterSum(call, whole + row));
   if (product.gated) {
     const float up = ClusterSum(call, whole + row + kUnitRows / 2);
-    value *= Sigmoid(value) * ScaledSum(product, feature + out.shape[1], token, up);
+    value *= Sigmoid(value) * ScaledSum(product, common, feature + out.shape[1], token, up);
   }
-  if (product.out_scale != nullptr) value *= 1.0f / *product.out_scale;
-  StoreElement(out.data, out.dtype, token * out.row_stride + feature, value);
+  StoreElement(out.data, out.dtype, token * out.row_stride + feature, value * common.result);
 }
 
 using WarpSums = float[kTileTokens][kSumStride];
 
 // The sums of one tile of tokens over the warps, then over the cluster. `whole` alternates from
 // call to call: a block may write it while another reads that of before.
-__device__ inline void FinishTile(const SkinnyCall& call, int unit, int first_token, int rank,
-                                  const WarpSums (&partial)[kWarps], float (&whole)[kSums]) {
+__device__ inline void FinishTile(const SkinnyCall& call, const CommonScales& common, int unit,
+                                  int first_token, int rank, const WarpSums (&partial)[kWarps],
+                                  float (&whole)[kSums]) {
   const int tokens = min(kTileTokens, static_cast<int>(call.product.out.shape[0]) - first_token);
   __syncthreads();
   for (int i = threadIdx.x; i < tokens * kUnitRows; i += kThreads) {
@@ -214,7 +216,7 @@ __device__ inline void FinishTile(const SkinnyCall& call, int unit, int first_to
   const int rows = call.product.gated ? kUnitRows / 2 : kUnitRows;
   for (int i = threadIdx.x + rank * kThreads; i < tokens * rows; i += call.cluster * kThreads) {
     const int token = i / rows;
-    StoreResult(call, unit, i % rows, first_token + token, whole + token * kUnitRows);
+    StoreResult(call, common, unit, i % rows, first_token + token, whole + token * kUnitRows);
   }
 }
 

@@ -22,6 +22,24 @@ struct WeightScales {
   }
 };
 
+// What all sums of a product, and all its results, are multiplied by: the scales that they have in
+// common. These never change, and are read at a kernel's start: at its end nothing would hide that.
+struct CommonScales {
+  float sum = 1, result = 1;
+
+  // `out_scale`: of results in E4M3, or null.
+  __device__ CommonScales(const Activation& x, const Tensor& weight, const WeightScales& scales,
+                          const void* out_scale) {
+    if (scales.offset != 0 && scales.features_shared == INT_MAX && scales.depth_shared == INT_MAX) {
+      sum = scales.At(weight.data, 0, 0);
+    }
+    if (x.scale.data != nullptr && x.scale.rank == 1) {
+      sum *= *static_cast<const float*>(x.scale.data);
+    }
+    if (out_scale != nullptr) result /= *static_cast<const float*>(out_scale);
+  }
+};
+
 // kSize neighbouring numbers as float32.
 template <int kSize>
 __device__ void WidenPack(const Pack<__nv_fp8_e4m3, kSize>& from, float (&to)[kSize]) {

@@ -182,24 +182,18 @@ __device__ void ScaleFeatures(const WideProduct& product, int feature, WideSums<
 
 // Writes a warp's 16 tokens of a tile, whole lines at a time.
 template <typename Traits>
-__device__ void StoreTile(const WideProduct& product, int token, int feature,
-                          WideSums<Traits>& sums, TileResults<Traits>& results) {
+__device__ void StoreTile(const WideProduct& product, const CommonScales& common, int token,
+                          int feature, WideSums<Traits>& sums, TileResults<Traits>& results) {
   using Out = typename Traits::Out;
   constexpr int kBlocks = Traits::kHalf / 8, kChunk = Traits::kChunk;
   const Tensor& out = product.out.values;
   const auto width = static_cast<int>(out.shape[1]), tokens = static_cast<int>(out.shape[0]);
   const auto lane = static_cast<int>(threadIdx.x) % kWarp;
-  float scale = 1, out_factor = 1;
-  if (product.scales.features_shared == 1) {
-    ScaleFeatures<Traits>(product, feature, sums);
-  } else if (product.scales.offset != 0) {
-    scale = product.scales.At(product.weight.data, 0, 0);
-  }
-  if constexpr (sizeof(Out) == 1) out_factor /= *static_cast<const float*>(product.out.scale.data);
+  if (product.scales.features_shared == 1) ScaleFeatures<Traits>(product, feature, sums);
   const auto of_token = [&](int at) {
     const Tensor& scales = product.x.scale;
-    if (scales.data == nullptr) return scale;
-    return scale * static_cast<const float*>(scales.data)[scales.rank == 1 ? 0 : at];
+    if (scales.data == nullptr || scales.rank == 1) return common.sum;
+    return common.sum * static_cast<const float*>(scales.data)[at];
   };
 #pragma unroll
   for (int pass = 0; pass < Traits::kPasses; ++pass) {
@@ -212,7 +206,7 @@ __device__ void StoreTile(const WideProduct& product, int token, int feature,
         const float* sum = &sums[n + pass * kBlocks][half * 2];
         float2 values;
         if constexpr (Traits::kGated) {
-          values = GatedPair(sum, &sums[n + kBlocks][half * 2], by, by * out_factor);
+          values = GatedPair(sum, &sums[n + kBlocks][half * 2], by, by * common.result);
         } else {
           values = {sum[0] * by, sum[1] * by};
         }
@@ -257,13 +251,15 @@ __global__ void __launch_bounds__(kThreads, 1) WideKernel(const __grid_constant_
     __syncwarp();
   } else {
     TakeRegisters<kMultiplyingRegisters>();
+    const WideProduct& product = call.product;
+    const CommonScales common(product.x, product.weight, product.scales, product.out.scale.data);
     AwaitPrevious();
     const auto warp = static_cast<int>(threadIdx.x - kWarpgroup) / kWarp;
     WideSums<Traits> sums;
     int turn = 0;
     ForTiles<Traits>(call, [&](int token, int feature) {
       turn = MultiplyTile(call, memory, turn, sums);
-      StoreTile(call.product, token + warp * kWarpTokens, feature, sums, memory.results[warp]);
+      StoreTile(product, common, token + warp * kWarpTokens, feature, sums, memory.results[warp]);
     });
   }
   SyncCluster();  // what others bring here, or tell, is over
