@@ -147,7 +147,8 @@ void Decoder::RunLayer(int layer, const AttentionBatch& batch, const Step& step)
                            is_moe ? step.normed : Normed(*weights.mlp.gate_up, step));
   const MlpWeights mlp = ViewOf(weights.mlp);
   const Follower next = FollowerOf(layer, step);
-  if (!is_moe && next.norm) {
+  // Of several ranks the norm stays apart, for behind it the next product begins early.
+  if (!is_moe && next.norm && tp_.size() == 1) {
     ops_.LinearReduceAddNorm(Gated(Normed(*mlp.gate_up, step), mlp, step), *mlp.down, tp_,
                              step.residual, step.delta, next.norm, eps_, next.input);
     return;

@@ -1,5 +1,6 @@
 // What cuBLASLt's guesses leave: every way it knows to run the products of a layer, timed, beside
-// its first guess and the best of the ten that tuning asks for. Alone on a GPU machine:
+// its first guess and the best of the ten that tuning asks for; then the best of all held for
+// 0.3 s each, when the device is at its power limit. Alone on a GPU machine:
 //   g++ -O2 -std=c++20 -I/usr/local/cuda/include tests/gpu/product_search.cc
 //   -L/usr/local/cuda/lib64 -lcublasLt -lcudart -o /tmp/product_search /tmp/product_search fp8|bf16
 //   TOKENS...
@@ -7,6 +8,7 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -19,6 +21,7 @@ namespace {
 constexpr size_t kWorkspace = size_t{64} << 20;
 constexpr size_t kBeyondCaches = size_t{150} << 20;
 constexpr int kAsked = 10, kMost = 256, kFinalists = 12;
+constexpr double kHeldSeconds = 0.3;
 
 #define MUST(call)                                                \
   do {                                                            \
@@ -157,7 +160,28 @@ class Bench {
     cudaGraphDestroy(graph);
     return best;
   }
-  int64_t bytes() const { return bytes_; }
+  // The same over kHeldSeconds of nothing else, but for their first third.
+  double Hold(const cublasLtMatmulAlgo_t& algo) {
+    using Clock = std::chrono::steady_clock;
+    const auto seconds_since = [](Clock::time_point time) {
+      return std::chrono::duration<double>(Clock::now() - time).count();
+    };
+    const auto run_all = [&](int rounds) {
+      for (int i = 0; i < rounds * copies_; ++i) {
+        if (!Run(algo, i % copies_)) return false;
+      }
+      MUST(cudaStreamSynchronize(stream_));
+      return true;
+    };
+    auto begin = Clock::now();
+    if (!run_all(1)) return 1e9;
+    const int rounds = std::max(1, static_cast<int>(5e-3 / seconds_since(begin)));
+    while (seconds_since(begin) < kHeldSeconds / 3) run_all(rounds);
+    begin = Clock::now();
+    int64_t calls = 0;
+    for (; seconds_since(begin) < kHeldSeconds * 2 / 3; calls += rounds * copies_) run_all(rounds);
+    return 1e6 * seconds_since(begin) / static_cast<double>(calls);
+  }
 
  private:
   void Fill(void* to, size_t count, const std::vector<uint8_t>& bytes) {
@@ -266,19 +290,31 @@ std::string Name(const cublasLtMatmulAlgo_t& algo) {
   return name;
 }
 
-// The best of `algos` by one round each, then of the best by eight.
-double Best(Bench& bench, const std::vector<cublasLtMatmulAlgo_t>& algos, std::string& name) {
+using Algos = std::vector<cublasLtMatmulAlgo_t>;
+
+// The fastest of `algos` by one round each.
+Algos Finalists(Bench& bench, const Algos& algos) {
   std::vector<std::pair<double, size_t>> times;
   for (size_t i = 0; i < algos.size(); ++i) times.push_back({bench.Time(algos[i], 1), i});
   std::sort(times.begin(), times.end());
-  double best = 1e9;
+  Algos finalists;
   for (size_t i = 0; i < std::min<size_t>(kFinalists, times.size()); ++i) {
-    const double time = bench.Time(algos[times[i].second], 8);
-    if (time >= best) continue;
-    best = time;
-    name = Name(algos[times[i].second]);
+    finalists.push_back(algos[times[i].second]);
   }
-  return best;
+  return finalists;
+}
+
+// The least time of `algos`, and whose it is.
+template <typename Measure>
+double Least(const Algos& algos, std::string& name, const Measure& measure) {
+  double least = 1e9;
+  for (const cublasLtMatmulAlgo_t& algo : algos) {
+    const double time = measure(algo);
+    if (time >= least) continue;
+    least = time;
+    name = Name(algo);
+  }
+  return least;
 }
 
 }  // namespace
@@ -293,27 +329,34 @@ int main(int argc, char** argv) {
   cudaStream_t stream;
   MUST(cublasLtCreate(&blas));
   MUST(cudaStreamCreate(&stream));
-  std::printf("us; ways: id/tile/stages/split/swizzle/option/cluster\n");
-  std::printf("%8s %7s %8s %8s %8s (%5s) %8s (%5s)  %s\n", "product", "tokens", "first", "of 10",
-              "of more", "", "of all", "", "best");
+  std::printf("us; ways: id/tile/stages/split/swizzle/option/cluster; held: over %.1f s\n",
+              kHeldSeconds);
+  std::printf("%8s %7s %8s %8s %8s (%5s) %8s (%5s)  %-22s %8s %8s  %s\n", "product", "tokens",
+              "first", "of 10", "of more", "", "of all", "", "best", "held", "of best", "best");
   for (int arg = 2; arg < argc; ++arg) {
-    double sums[4] = {};
+    double sums[6] = {};
     for (const Product& product : kLayer) {
       const int64_t tokens = std::atoll(argv[arg]);
       Bench bench(blas, stream, fp8, product, tokens);
-      const std::vector<cublasLtMatmulAlgo_t> more = bench.Guesses(kMost), all = bench.All();
-      const std::vector<cublasLtMatmulAlgo_t> ten(
-          more.begin(), more.begin() + std::min<size_t>(kAsked, more.size()));
-      std::string name;
-      const double times[] = {more.empty() ? 1e9 : bench.Time(more[0], 8), Best(bench, ten, name),
-                              Best(bench, more, name), Best(bench, all, name)};
-      std::printf("%8s %7ld %8.1f %8.1f %8.1f (%5zu) %8.1f (%5zu)  %s\n", product.name, tokens,
-                  times[0], times[1], times[2], more.size(), times[3], all.size(), name.c_str());
+      const Algos more = bench.Guesses(kMost), all = bench.All();
+      const Algos ten(more.begin(), more.begin() + std::min<size_t>(kAsked, more.size()));
+      const Algos finalists = Finalists(bench, all);
+      std::string name, held_name;
+      const auto time = [&](const cublasLtMatmulAlgo_t& algo) { return bench.Time(algo, 8); };
+      const auto hold = [&](const cublasLtMatmulAlgo_t& algo) { return bench.Hold(algo); };
+      if (!more.empty()) hold(more[0]);  // all are held when the device is warm
+      const double times[] = {
+          more.empty() ? 1e9 : time(more[0]),        Least(Finalists(bench, ten), name, time),
+          Least(Finalists(bench, more), name, time), Least(finalists, name, time),
+          more.empty() ? 1e9 : hold(more[0]),        Least(finalists, held_name, hold)};
+      std::printf("%8s %7ld %8.1f %8.1f %8.1f (%5zu) %8.1f (%5zu)  %-22s %8.1f %8.1f  %s\n",
+                  product.name, tokens, times[0], times[1], times[2], more.size(), times[3],
+                  all.size(), name.c_str(), times[4], times[5], held_name.c_str());
       std::fflush(stdout);
-      for (int i = 0; i < 4; ++i) sums[i] += times[i];
+      for (int i = 0; i < 6; ++i) sums[i] += times[i];
     }
-    std::printf("%8s %7s %8.1f %8.1f %8.1f %7s %8.1f\n", "layer", argv[arg], sums[0], sums[1],
-                sums[2], "", sums[3]);
+    std::printf("%8s %7s %8.1f %8.1f %8.1f %7s %8.1f %7s  %-22s %8.1f %8.1f\n", "layer", argv[arg],
+                sums[0], sums[1], sums[2], "", sums[3], "", "", sums[4], sums[5]);
     std::fflush(stdout);
   }
   return 0;
