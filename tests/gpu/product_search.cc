@@ -1,6 +1,6 @@
-// What cuBLASLt's guesses leave: every way it knows to run the products of a layer, timed, beside
-// its first guess and the best of the ten that tuning asks for; then the best of all held for
-// 0.3 s each, when the device is at its power limit. Alone on a GPU machine:
+// What cuBLASLt's guesses leave: its ways to run the products of a layer and their variants, timed,
+// beside its first guess and the best of the ten that tuning asks for; then the best held for 0.3 s
+// each, when the device is at its power limit. Alone on a GPU machine:
 //   g++ -O2 -std=c++20 -I/usr/local/cuda/include tests/gpu/product_search.cc
 //   -L/usr/local/cuda/lib64 -lcublasLt -lcudart -o /tmp/product_search /tmp/product_search fp8|bf16
 //   TOKENS...
@@ -12,7 +12,6 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <iterator>
 #include <string>
 #include <vector>
 
@@ -108,23 +107,26 @@ class Bench {
     return guesses;
   }
 
-  // Every configuration that the library would run.
-  std::vector<cublasLtMatmulAlgo_t> All() {
-    std::vector<cublasLtMatmulAlgo_t> all;
-    int ids[128], number = 0;
-    MUST(cublasLtMatmulAlgoGetIds(blas_, CUBLAS_COMPUTE_32F, CUDA_R_32F, type_, type_, CUDA_R_16BF,
-                                  CUDA_R_16BF, std::size(ids), ids, &number));
-    for (int i = 0; i < number; ++i) {
-      cublasLtMatmulAlgo_t algo;
-      if (cublasLtMatmulAlgoInit(blas_, CUBLAS_COMPUTE_32F, CUDA_R_32F, type_, type_, CUDA_R_16BF,
-                                 CUDA_R_16BF, ids[i], &algo) != 0) {
-        continue;
+  // Each of `guesses` with every cluster and order of tiles that runs; the other attributes of the
+  // library's Hopper kernels cannot be listed.
+  std::vector<cublasLtMatmulAlgo_t> Variants(const std::vector<cublasLtMatmulAlgo_t>& guesses) {
+    constexpr uint16_t kClusters = 14;
+    std::vector<cublasLtMatmulAlgo_t> variants;
+    for (const cublasLtMatmulAlgo_t& guess : guesses) {
+      for (uint16_t cluster = 0; cluster < kClusters; ++cluster) {
+        for (const uint32_t swizzle : {0u, 1u}) {
+          cublasLtMatmulAlgo_t one = guess;
+          cublasLtMatmulHeuristicResult_t result;
+          const bool set = Configure(one, CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, cluster) &&
+                           Configure(one, CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, swizzle);
+          if (set && cublasLtMatmulAlgoCheck(blas_, desc_, a_, b_, c_, c_, &one, &result) == 0 &&
+              result.workspaceSize <= kWorkspace) {
+            variants.push_back(one);
+          }
+        }
       }
-      std::vector<cublasLtMatmulAlgo_t> ways = {algo};
-      for (const Choice& choice : ChoicesOf(algo)) ways = Chosen(ways, choice);
-      all.insert(all.end(), ways.begin(), ways.end());
     }
-    return all;
+    return variants;
   }
 
   // Microseconds of one call among calls with other weights, the least of `rounds`; huge where it
@@ -194,68 +196,10 @@ class Bench {
   void Set(cublasLtMatmulDescAttributes_t attribute, const T& value) {
     MUST(cublasLtMatmulDescSetAttribute(desc_, attribute, &value, sizeof(value)));
   }
-  // One attribute of an algorithm and the values it may have.
-  struct Choice {
-    cublasLtMatmulAlgoConfigAttributes_t attribute;
-    std::vector<uint32_t> values;
-  };
-  static std::vector<Choice> ChoicesOf(const cublasLtMatmulAlgo_t& algo) {
-    const auto cap = [&](cublasLtMatmulAlgoCapAttributes_t which) {
-      int32_t value = 0;
-      size_t written = 0;
-      cublasLtMatmulAlgoCapGetAttribute(&algo, which, &value, sizeof(value), &written);
-      return value;
-    };
-    const auto list = [&](cublasLtMatmulAlgoCapAttributes_t which) {
-      std::vector<uint32_t> values(1024);
-      size_t written = 0;
-      cublasLtMatmulAlgoCapGetAttribute(&algo, which, values.data(), 4 * values.size(), &written);
-      values.resize(written / 4);
-      return values.empty() ? std::vector<uint32_t>{0} : values;
-    };
-    std::vector<uint32_t> options, clusters;
-    for (int i = 0; i <= std::min(cap(CUBLASLT_ALGO_CAP_CUSTOM_OPTION_MAX), 3); ++i) {
-      options.push_back(i);
-    }
-    for (uint32_t cluster = 0; cluster < 12; ++cluster) clusters.push_back(cluster);
-    using Values = std::vector<uint32_t>;
-    const bool splits = cap(CUBLASLT_ALGO_CAP_SPLITK_SUPPORT) != 0;
-    const bool swizzles = cap(CUBLASLT_ALGO_CAP_CTA_SWIZZLING_SUPPORT) != 0;
-    return {{CUBLASLT_ALGO_CONFIG_STAGES_ID, list(CUBLASLT_ALGO_CAP_STAGES_IDS)},
-            {CUBLASLT_ALGO_CONFIG_TILE_ID, list(CUBLASLT_ALGO_CAP_TILE_IDS)},
-            {CUBLASLT_ALGO_CONFIG_CUSTOM_OPTION, options},
-            {CUBLASLT_ALGO_CONFIG_SPLITK_NUM, splits ? Values{1, 2, 3, 4, 6, 8} : Values{1}},
-            {CUBLASLT_ALGO_CONFIG_CTA_SWIZZLING, swizzles ? Values{0, 1} : Values{0}},
-            {CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID, clusters}};
-  }
-  // Each of `ways` with each value that runs, the other attributes still as they are at first.
-  std::vector<cublasLtMatmulAlgo_t> Chosen(const std::vector<cublasLtMatmulAlgo_t>& ways,
-                                           const Choice& choice) {
-    std::vector<cublasLtMatmulAlgo_t> chosen;
-    for (const cublasLtMatmulAlgo_t& way : ways) {
-      for (const uint32_t value : choice.values) {
-        cublasLtMatmulAlgo_t one = way;
-        const bool cluster = choice.attribute == CUBLASLT_ALGO_CONFIG_CLUSTER_SHAPE_ID;
-        bool set = cublasLtMatmulAlgoConfigSetAttribute(&one, choice.attribute, &value,
-                                                        cluster ? 2 : 4) == 0;
-        if (choice.attribute == CUBLASLT_ALGO_CONFIG_SPLITK_NUM) {
-          const uint32_t scheme =
-              value > 1 ? CUBLASLT_REDUCTION_SCHEME_COMPUTE_TYPE : CUBLASLT_REDUCTION_SCHEME_NONE;
-          set = set && cublasLtMatmulAlgoConfigSetAttribute(
-                           &one, CUBLASLT_ALGO_CONFIG_REDUCTION_SCHEME, &scheme, 4) == 0;
-        }
-        cublasLtMatmulHeuristicResult_t result;
-        // Stages go with tiles, which come next.
-        const bool later = choice.attribute == CUBLASLT_ALGO_CONFIG_STAGES_ID;
-        if (set && later) chosen.push_back(one);
-        if (set && !later &&
-            cublasLtMatmulAlgoCheck(blas_, desc_, a_, b_, c_, c_, &one, &result) == 0 &&
-            result.workspaceSize <= kWorkspace) {
-          chosen.push_back(one);
-        }
-      }
-    }
-    return chosen;
+  template <typename T>
+  static bool Configure(cublasLtMatmulAlgo_t& algo, cublasLtMatmulAlgoConfigAttributes_t attribute,
+                        const T& value) {
+    return cublasLtMatmulAlgoConfigSetAttribute(&algo, attribute, &value, sizeof(value)) == 0;
   }
   bool Run(const cublasLtMatmulAlgo_t& algo, int copy) {
     const float one = 1, zero = 0;
@@ -338,7 +282,7 @@ int main(int argc, char** argv) {
     for (const Product& product : kLayer) {
       const int64_t tokens = std::atoll(argv[arg]);
       Bench bench(blas, stream, fp8, product, tokens);
-      const Algos more = bench.Guesses(kMost), all = bench.All();
+      const Algos more = bench.Guesses(kMost), all = bench.Variants(more);
       const Algos ten(more.begin(), more.begin() + std::min<size_t>(kAsked, more.size()));
       const Algos finalists = Finalists(bench, all);
       std::string name, held_name;

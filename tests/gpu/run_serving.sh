@@ -64,7 +64,10 @@ fp8_64() {
   POINT_SECONDS=120 POINT_TIMEOUT=180 points llama8b-fp8-64 llama-3.1-8b 64 --max-batch-size 512 --max-num-tokens 2048 --num-requests 10000 "${FP8[@]}"
 }
 # Long prompts, long answers.
-fp8_2048_128() { INPUT=2048 points llama8b-fp8-2048-128 llama-3.1-8b "${CONCURRENCY:-128}" --max-batch-size 256 --max-num-tokens 4096 "${FP8[@]}"; }
+fp8_2048_128() {
+  INPUT=2048 POINT_SECONDS=140 POINT_TIMEOUT=200 points llama8b-fp8-2048-128 llama-3.1-8b "${CONCURRENCY:-256}" --max-batch-size 256 --max-num-tokens 4096 \
+    --num-requests 3000 "${FP8[@]}"
+}
 # The same by the size of a step.
 prompt_steps() {
   for tokens in ${TOKENS:-1024 1152 1536 2048 4096}; do
@@ -75,6 +78,11 @@ fp8_1000_1000() { INPUT=1000 OUTPUT=1000 points llama8b-fp8-1000-1000 llama-3.1-
 fp8_128_2048() { OUTPUT=2048 points llama8b-fp8-128-2048 llama-3.1-8b "${CONCURRENCY:-768}" --max-batch-size 1024 --max-num-tokens 4096 "${FP8[@]}"; }
 # The article's 100 requests at once, in bf16.
 hundred() { points llama8b-hundred llama-3.1-8b 100 --max-batch-size 512 --max-num-tokens 2048 --num-requests 100 --warmup 64; }
+# How fast the slowest twentieth of as many users is as are to have 50 tok/s each (p5_user_speed_tok_s in the JSON).
+users_at_50() {
+  points users-at-50-bf16 llama-3.1-8b "${BF16_USERS:-370}" --max-batch-size 512 --max-num-tokens 2048 --repeats 3 --user-speed 50
+  points users-at-50-fp8 llama-3.1-8b "${FP8_USERS:-640,656}" --max-batch-size 1024 --max-num-tokens 2048 --repeats 3 --user-speed 50 "${FP8[@]}"
+}
 # Prompts in waves and dealt out over steps, on the same card.
 pacing() {
   local waves

@@ -2,7 +2,7 @@
 # Steps of real shapes with dummy weights on this machine's GPUs, without a router, beside what the GPUs could do at best.
 #   tests/gpu/run_step_bench.sh [STAGE ...]: 8b (default), 8b-fp8, 8b-loop and 8b-fp8-loop (a closed loop of 128 tokens in,
 #   128 out), 8b-long, 8b-tp (all GPUs), moe
-#   profile: one load (BATCH, FLAGS), kernel by kernel; search: every way of cuBLASLt (product_search.cc)
+#   profile: one load (BATCH, FLAGS), kernel by kernel; search: ways of cuBLASLt, at the power limit too (product_search.cc)
 # BIN is the folder of step_bench (tests/gpu/pack.sh packs it); tables are printed, JSON goes to $OUT.
 set -uo pipefail
 source "$(dirname "$0")/common.sh"
