@@ -83,13 +83,13 @@ class Decoder final : public Model {
   void RunMlp(const Activation& x, const MlpWeights& weights, const Step& step, const Tensor& out);
   void MixExperts(int layer, const Step& step);
   // What follows a layer: the norm's weight, empty where the next stage takes the residual, and
-  // what is normed.
+  // where the normed residual goes.
   struct Follower {
     Tensor norm;
     Activation input;
   };
   Follower FollowerOf(int layer, const Step& step) const;
-  void AddToResidual(int layer, const Step& step);
+  void AddToResidual(const Follower& next, const Step& step);
 
   int num_layers() const { return static_cast<int>(weights_.layers.size()); }
 
@@ -147,7 +147,7 @@ void Decoder::RunLayer(int layer, const AttentionBatch& batch, const Step& step)
                            is_moe ? step.normed : Normed(*weights.mlp.gate_up, step));
   const MlpWeights mlp = ViewOf(weights.mlp);
   const Follower next = FollowerOf(layer, step);
-  // Of several ranks the norm stays apart, for behind it the next product begins early.
+  // Of several ranks sum and norm stay apart here: behind a norm the next product begins early.
   if (!is_moe && next.norm && tp_.size() == 1) {
     ops_.LinearReduceAddNorm(Gated(Normed(*mlp.gate_up, step), mlp, step), *mlp.down, tp_,
                              step.residual, step.delta, next.norm, eps_, next.input);
@@ -159,7 +159,7 @@ void Decoder::RunLayer(int layer, const AttentionBatch& batch, const Step& step)
     RunMlp(Normed(*mlp.gate_up, step), mlp, step, step.delta);
   }
   tp_.AllReduceSum(step.delta);
-  AddToResidual(layer, step);
+  AddToResidual(next, step);
 }
 
 // The same of all layers, which are dense: sums of one half of the tokens run beside the products
@@ -188,7 +188,7 @@ void Decoder::RunLayersInHalves(const AttentionBatch& batch, const Step& step) {
     }
     for (const Step& half : halves) {
       tp_.AwaitSum();
-      AddToResidual(layer, half);
+      AddToResidual(FollowerOf(layer, half), half);
       if (layer + 1 < num_layers()) Project(layer + 1, half);
     }
   }
@@ -268,8 +268,7 @@ void Decoder::MixExperts(int layer, const Step& step) {
 }
 
 // residual += delta, which is of all ranks; normed = the input of what follows this layer.
-void Decoder::AddToResidual(int layer, const Step& step) {
-  const Follower next = FollowerOf(layer, step);
+void Decoder::AddToResidual(const Follower& next, const Step& step) {
   if (!next.norm) return ops_.AddScaled(step.residual, step.delta, {});
   ops_.AddRmsNorm(step.residual, step.delta, next.norm, eps_, next.input);
 }

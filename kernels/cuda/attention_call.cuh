@@ -65,7 +65,7 @@ struct AttentionCall {
     return (batch.query_start[s] + token) * stride + int64_t{head} * head_dim;
   }
   // What a weighted mean of cached values is multiplied by to give the output's elements. It never
-  // changes: to be read at a kernel's start, as at its end nothing would hide that.
+  // changes, and is read best at a kernel's start, as at its end nothing hides that.
   __device__ float out_factor() const {
     return out_scale == nullptr ? cache.v_scale : cache.v_scale / *out_scale;
   }

@@ -215,15 +215,16 @@ int PiecesOf(const AttentionCall& call) {
 
 // Warps of a block, which share the keys of some rows: as many as let all blocks run at once. Where
 // even blocks of one warp cannot, they are of one warp, for blocks that come and go one by one keep
-// the memory busy, but long sequences are shared so that none is left at the end, and all where few
-// would run in a second round.
+// the memory busy, but long sequences are shared so that none is left at the end, and so are all
+// where up to half would run in a second round.
 template <typename S>
 int WarpsFor(const AttentionCall& call, int64_t blocks, int num_multiprocessors) {
   constexpr int kKeysOfWarp = 512;
-  for (int warps = kMostWarps; warps > 0; --warps) {
+  for (int warps = kMostWarps; warps > 1; --warps) {
     if (blocks <= int64_t{BlocksAtOnce<S>(warps)} * num_multiprocessors) return warps;
   }
-  const bool few_left = 2 * blocks <= 3 * int64_t{BlocksAtOnce<S>(1)} * num_multiprocessors;
+  const int64_t at_once = int64_t{BlocksAtOnce<S>(1)} * num_multiprocessors;
+  const bool few_left = blocks > at_once && 2 * blocks <= 3 * at_once;
   return std::clamp(call.batch.max_context_length / kKeysOfWarp, few_left ? 2 : 1, kMostWarps);
 }
 

@@ -196,7 +196,8 @@ struct WarpRows {
       largest *= scale_log2;
       const float new_max = largest > max[half] + kGrowth ? largest : max[half];
       const float base = new_max == -INFINITY ? 0 : new_max;
-      shrink[half] = PowerOfTwo(max[half] - base);
+      // Exactly 1 where nothing was seen yet too, so that such rows make no others shrink.
+      shrink[half] = new_max == max[half] ? 1 : PowerOfTwo(max[half] - base);
       max[half] = new_max;
       weight[half] *= shrink[half];
 #pragma unroll

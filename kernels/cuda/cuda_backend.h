@@ -45,6 +45,7 @@ struct Staging {
 struct AttentionCall;  // attention_call.cuh
 struct LinearPlan;     // linear_plan.h
 struct LinearCandidates;
+struct LinearAddNorm;
 struct SkinnyProduct;  // skinny_product.h
 struct WideProduct;    // wide_product.h
 struct WideShape;
@@ -166,11 +167,8 @@ class CudaOps final : public Ops {
   // out = x W^T + beta * out, by cuBLASLt.
   bool Multiply(const LinearPlan& plan, const cublasLtMatmulAlgo_t& algorithm, const Activation& x,
                 const CudaWeight& weight, const Tensor& out, float beta = 0);
-  bool AddLinear(const Activation& x, const CudaWeight& weight, const Tensor& residual,
-                 const std::function<void()>& norm, const std::function<void()>& all_apart);
-  LinearChoice ChooseAdding(const LinearPlan& plan, const Activation& x, const CudaWeight& weight,
-                            const Tensor& residual, const std::function<void()>& norm,
-                            const std::function<void()>& all_apart);
+  bool AddLinear(const LinearAddNorm& call);
+  LinearChoice ChooseAdding(const LinearPlan& plan, const LinearAddNorm& call);
   cublasLtMatmulAlgo_t FastestOf(const LinearCandidates& candidates,
                                  const std::function<bool(const cublasLtMatmulAlgo_t&)>& multiply);
   float SecondsOf(const std::function<bool()>& issue);

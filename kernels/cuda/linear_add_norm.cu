@@ -1,6 +1,6 @@
 // The product that ends an attention or an MLP, its sum over ranks, its addition to the residual
-// and the norm of that. Of ranks whose peers are mapped, all behind the product is one kernel; of
-// one rank alone, cuBLASLt adds where that is faster.
+// and the norm of that. In a small step of ranks whose peers are mapped, all behind the product is
+// one kernel; of one rank alone, cuBLASLt adds where that is faster.
 #include "kernels/cuda/cuda_backend.h"
 #include "kernels/cuda/linear_plan.h"
 #include "kernels/cuda/peer_all_reduce.h"
@@ -8,9 +8,9 @@
 namespace regatta {
 
 // residual += x W^T within cuBLASLt's product. False, and nothing done, where it does not take the
-// operands, or where it and `norm` are not known to be faster than `all_apart`.
-bool CudaOps::AddLinear(const Activation& x, const CudaWeight& weight, const Tensor& residual,
-                        const std::function<void()>& norm, const std::function<void()>& all_apart) {
+// operands, or where it and a norm are not known to be faster than all apart.
+bool CudaOps::AddLinear(const LinearAddNorm& call) {
+  const auto& [x, weight, residual, delta, norm_weight, eps, out] = call;
   const bool grouped = weight.input == ActivationFormat::kPerGroup;  // multiplied by padded rows
   if (!may_use_own() || grouped || x.values.dim(0) == 0) return false;
   CheckInput(x, weight);
@@ -18,9 +18,7 @@ bool CudaOps::AddLinear(const Activation& x, const CudaWeight& weight, const Ten
   CHECK_EQ(residual.dim(1), weight.out_features);
   LinearPlan& plan = PlanLinear(x, weight, Tensor{}, residual);
   if (!plan.described || plan.skinny.clusters > 0) return false;
-  if (!plan.adding.has_value()) {
-    plan.adding = ChooseAdding(plan, x, weight, residual, norm, all_apart);
-  }
+  if (!plan.adding.has_value()) plan.adding = ChooseAdding(plan, call);
   if (plan.adding->way == LinearWay::kApart) return false;
   if (!Multiply(plan, plan.adding->algorithm, x, weight, residual, /*beta=*/1)) {
     plan.adding->way = LinearWay::kApart;
@@ -40,13 +38,11 @@ void CudaOps::LinearReduceAddNorm(const Activation& x, const Weight& weight, Red
     PeerAllReduceAddNorm(*peers, delta, residual, norm_weight, eps, out, stream_);
     return Launched("LinearReduceAddNorm");
   }
-  const auto norm = [&] { RmsNorm(residual, norm_weight, eps, out); };
-  const auto all_apart = [&] {
-    Ops::LinearReduceAddNorm(x, weight, reducer, residual, delta, norm_weight, eps, out);
-  };
   const auto& matrix = static_cast<const CudaWeight&>(weight);
-  const bool added = reducer.size() == 1 && AddLinear(x, matrix, residual, norm, all_apart);
-  return added ? norm() : all_apart();
+  if (reducer.size() == 1 && AddLinear({x, matrix, residual, delta, norm_weight, eps, out})) {
+    return RmsNorm(residual, norm_weight, eps, out);
+  }
+  Ops::LinearReduceAddNorm(x, weight, reducer, residual, delta, norm_weight, eps, out);
 }
 
 }  // namespace regatta

@@ -20,6 +20,15 @@ struct LinearCandidates {
   int count = 0;
 };
 
+// What one rank's LinearReduceAddNorm works on.
+struct LinearAddNorm {
+  const Activation& x;
+  const CudaWeight& weight;
+  const Tensor &residual, &delta, &norm_weight;
+  float eps;
+  const Activation& out;
+};
+
 // Not found when neither cuBLASLt nor one of our kernels takes the shape.
 struct LinearPlan {
   cublasLtMatmulDesc_t product = nullptr;

@@ -76,7 +76,8 @@ cublasLtMatmulAlgo_t CudaOps::FastestOf(
   return candidates.at[fastest].algo;
 }
 
-// Measured beside a product and a gate apart, once, while tuning.
+// Measured beside a product and a gate apart, once, while tuning; as fast is as good, for one
+// kernel leaves no gap.
 bool CudaOps::ChoosesWideGate(const WideProduct& product, const CudaWeight& weight,
                               const WideShape& shape, const Tensor& gate_up) {
   if (own_use_ == OwnUse::kAlways) return true;
@@ -90,49 +91,45 @@ bool CudaOps::ChoosesWideGate(const WideProduct& product, const CudaWeight& weig
       SiluMul(gate_up, product.out);
       return true;
     });
-    choice = LinearChoice{own < apart ? LinearWay::kWide : LinearWay::kApart, {}};
+    choice = LinearChoice{own <= apart ? LinearWay::kWide : LinearWay::kApart, {}};
     linear_choices_->Set(key, *choice);
   }
   return choice.has_value() && choice->way == LinearWay::kWide;
 }
 
-// Measured with the norm behind it beside all of it apart, once, while tuning. That adds some
-// dozens of products to the residual, which is of a step that nobody reads: an overflow would do no
-// harm.
-LinearChoice CudaOps::ChooseAdding(const LinearPlan& plan, const Activation& x,
-                                   const CudaWeight& weight, const Tensor& residual,
-                                   const std::function<void()>& norm,
-                                   const std::function<void()>& all_apart) {
+// Measured with the norm behind it beside all of it apart, once, while tuning. That overwrites the
+// residual and adds some dozens of products to it, which does no harm, as nobody reads that step.
+LinearChoice CudaOps::ChooseAdding(const LinearPlan& plan, const LinearAddNorm& call) {
+  const auto& [x, weight, residual, delta, norm_weight, eps, out] = call;
   const LinearChoice apart{LinearWay::kApart, {}};
-  const LinearShape key = ShapeOf(x.values, weight, residual.dtype, LinearTail::kAdd);
   const bool always = own_use_ == OwnUse::kAlways;
-  const std::optional<LinearChoice> known = linear_choices_->Find(key);
-  if (!always && known.has_value()) {
+  const LinearShape key = ShapeOf(x.values, weight, residual.dtype, LinearTail::kAdd);
+  if (const auto known = linear_choices_->Find(key); !always && known.has_value()) {
     const bool adds = known->way == LinearWay::kLibrary && Runs(plan, known->algorithm);
     return adds ? *known : apart;
   }
   if (!always && !tuning_) return apart;
-  const LinearCandidates candidates = CandidatesFor(plan, x.values, residual, /*whole=*/false,
-                                                    tuning_ ? LinearCandidates::kMost : 1);
+  const LinearCandidates candidates =
+      CandidatesFor(plan, x.values, residual, /*whole=*/false, LinearCandidates::kMost);
   if (candidates.count == 0) return apart;
-  LinearChoice adding{LinearWay::kLibrary, candidates.at[0].algo};
-  if (!tuning_) return adding;
+  if (always) return {LinearWay::kLibrary, candidates.at[0].algo};
   const auto add = [&](const cublasLtMatmulAlgo_t& algorithm) {
     return Multiply(plan, algorithm, x, weight, residual, /*beta=*/1);
   };
-  adding.algorithm = FastestOf(candidates, add);
+  const LinearChoice adding{LinearWay::kLibrary, FastestOf(candidates, add)};
   const float together = SecondsBehindLead([&] {
     if (!add(adding.algorithm)) return false;
-    norm();
+    RmsNorm(residual, norm_weight, eps, out);
     return true;
   });
   const float in_turn = SecondsBehindLead([&] {
-    all_apart();
+    Linear(x, weight, Tensor{}, delta);
+    AddRmsNorm(residual, delta, norm_weight, eps, out);
     return true;
   });
-  const bool adds = always || together < kClearly * in_turn;
-  linear_choices_->Set(key, adds ? adding : apart);
-  return adds ? adding : apart;
+  const LinearChoice choice = together < kClearly * in_turn ? adding : apart;
+  linear_choices_->Set(key, choice);
+  return choice;
 }
 
 // As in a step, behind a small kernel.

@@ -8,7 +8,6 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,6 +20,7 @@ constexpr size_t kWorkspace = size_t{64} << 20;
 constexpr size_t kBeyondCaches = size_t{150} << 20;
 constexpr int kAsked = 10, kMost = 256, kFinalists = 12;
 constexpr double kHeldSeconds = 0.3;
+constexpr double kNever = 1e9;  // microseconds
 
 #define MUST(call)                                                \
   do {                                                            \
@@ -132,60 +132,58 @@ class Bench {
   // Microseconds of one call among calls with other weights, the least of `rounds`; huge where it
   // does not run.
   double Time(const cublasLtMatmulAlgo_t& algo, int rounds) {
+    double best = kNever;
+    OfAll(algo, [&](cudaGraphExec_t all) {
+      Replay(all, 1);
+      for (int round = 0; round < rounds; ++round) best = std::min(best, Replay(all, 1));
+    });
+    return best;
+  }
+  // The same over kHeldSeconds of nothing else, but for their first half.
+  double Hold(const cublasLtMatmulAlgo_t& algo) {
+    double held = kNever;
+    OfAll(algo, [&](cudaGraphExec_t all) {
+      Replay(all, 1);
+      const double half = kHeldSeconds / 2 * 1e6 / (Replay(all, 1) * copies_);
+      const int times = std::max(1, static_cast<int>(half));
+      Replay(all, times);
+      held = Replay(all, times);
+    });
+    return held;
+  }
+
+ private:
+  // Calls act(a graph of the product with each weight in turn), where the way runs.
+  template <typename Act>
+  void OfAll(const cublasLtMatmulAlgo_t& algo, const Act& act) {
     cudaGraph_t graph = nullptr;
     cudaGraphExec_t exec = nullptr;
     bool ran = true;
     MUST(cudaStreamBeginCapture(stream_, cudaStreamCaptureModeThreadLocal));
     for (int i = 0; i < copies_ && ran; ++i) ran = Run(algo, i);
     MUST(cudaStreamEndCapture(stream_, &graph));
-    if (!ran || cudaGraphInstantiate(&exec, graph, 0) != cudaSuccess) {
-      cudaGraphDestroy(graph);
-      cudaGetLastError();
-      return 1e9;
+    if (ran && cudaGraphInstantiate(&exec, graph, 0) == cudaSuccess) {
+      act(exec);
+      cudaGraphExecDestroy(exec);
     }
+    cudaGraphDestroy(graph);
+    cudaGetLastError();
+  }
+  // Microseconds of one call.
+  double Replay(cudaGraphExec_t all, int times) {
     cudaEvent_t begin, end;
     MUST(cudaEventCreate(&begin));
     MUST(cudaEventCreate(&end));
-    double best = 1e9;
-    for (int round = -1; round < rounds; ++round) {
-      MUST(cudaEventRecord(begin, stream_));
-      MUST(cudaGraphLaunch(exec, stream_));
-      MUST(cudaEventRecord(end, stream_));
-      MUST(cudaEventSynchronize(end));
-      float ms = 0;
-      MUST(cudaEventElapsedTime(&ms, begin, end));
-      if (round >= 0) best = std::min(best, 1e3 * ms / copies_);
-    }
+    MUST(cudaEventRecord(begin, stream_));
+    for (int i = 0; i < times; ++i) MUST(cudaGraphLaunch(all, stream_));
+    MUST(cudaEventRecord(end, stream_));
+    MUST(cudaEventSynchronize(end));
+    float ms = 0;
+    MUST(cudaEventElapsedTime(&ms, begin, end));
     cudaEventDestroy(begin);
     cudaEventDestroy(end);
-    cudaGraphExecDestroy(exec);
-    cudaGraphDestroy(graph);
-    return best;
+    return 1e3 * ms / (static_cast<double>(copies_) * times);
   }
-  // The same over kHeldSeconds of nothing else, but for their first third.
-  double Hold(const cublasLtMatmulAlgo_t& algo) {
-    using Clock = std::chrono::steady_clock;
-    const auto seconds_since = [](Clock::time_point time) {
-      return std::chrono::duration<double>(Clock::now() - time).count();
-    };
-    const auto run_all = [&](int rounds) {
-      for (int i = 0; i < rounds * copies_; ++i) {
-        if (!Run(algo, i % copies_)) return false;
-      }
-      MUST(cudaStreamSynchronize(stream_));
-      return true;
-    };
-    auto begin = Clock::now();
-    if (!run_all(1)) return 1e9;
-    const int rounds = std::max(1, static_cast<int>(5e-3 / seconds_since(begin)));
-    while (seconds_since(begin) < kHeldSeconds / 3) run_all(rounds);
-    begin = Clock::now();
-    int64_t calls = 0;
-    for (; seconds_since(begin) < kHeldSeconds * 2 / 3; calls += rounds * copies_) run_all(rounds);
-    return 1e6 * seconds_since(begin) / static_cast<double>(calls);
-  }
-
- private:
   void Fill(void* to, size_t count, const std::vector<uint8_t>& bytes) {
     for (size_t at = 0; at < count; at += bytes.size()) {
       MUST(cudaMemcpy(static_cast<char*>(to) + at, bytes.data(), std::min(bytes.size(), count - at),
@@ -251,7 +249,7 @@ Algos Finalists(Bench& bench, const Algos& algos) {
 // The least time of `algos`, and whose it is.
 template <typename Measure>
 double Least(const Algos& algos, std::string& name, const Measure& measure) {
-  double least = 1e9;
+  double least = kNever;
   for (const cublasLtMatmulAlgo_t& algo : algos) {
     const double time = measure(algo);
     if (time >= least) continue;
@@ -290,9 +288,9 @@ int main(int argc, char** argv) {
       const auto hold = [&](const cublasLtMatmulAlgo_t& algo) { return bench.Hold(algo); };
       if (!more.empty()) hold(more[0]);  // all are held when the device is warm
       const double times[] = {
-          more.empty() ? 1e9 : time(more[0]),        Least(Finalists(bench, ten), name, time),
+          more.empty() ? kNever : time(more[0]),     Least(Finalists(bench, ten), name, time),
           Least(Finalists(bench, more), name, time), Least(finalists, name, time),
-          more.empty() ? 1e9 : hold(more[0]),        Least(finalists, held_name, hold)};
+          more.empty() ? kNever : hold(more[0]),     Least(finalists, held_name, hold)};
       std::printf("%8s %7ld %8.1f %8.1f %8.1f (%5zu) %8.1f (%5zu)  %-22s %8.1f %8.1f  %s\n",
                   product.name, tokens, times[0], times[1], times[2], more.size(), times[3],
                   all.size(), name.c_str(), times[4], times[5], held_name.c_str());

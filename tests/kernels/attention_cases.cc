@@ -23,6 +23,19 @@ struct AttentionShape {
   bool quantized_out = false;  // under a static scale
   // Hopper's kernel for prompts takes it, which weighs values in E4M3 with float16's 11 bits.
   bool rounds_weights = false;
+  // By how much scores rise every 64 keys, in units of log 2, so that maxima move.
+  float rise = 0;
+
+  // The first element of every query where they rise, and of the keys at a position.
+  static constexpr double kSteady = 8;
+  double scale() const { return 1 / std::sqrt(head_dim); }
+  double ScoreAt(int position) const { return rise * position / 64 * std::log(2.0); }
+  double KeyAt(int position) const { return ScoreAt(position) / (kSteady * scale() * cache_scale); }
+  double HighestScore() const {
+    int longest = 0;
+    for (const SequenceShape& sequence : sequences) longest = std::max(longest, sequence.context);
+    return ScoreAt(longest);
+  }
 };
 
 // Softmax over all visible positions of one (token, head), in float64; and of the magnitudes of
@@ -59,9 +72,9 @@ void ReferenceRow(const AttentionShape& shape, const PagedBatch& paged, const do
   }
 }
 
-// Normal values at every position of every sequence; NaN elsewhere. Blocks keep a gap between them,
-// as when k and v share memory.
-DeviceTensor FilledCache(Ops& ops, const AttentionShape& shape, const PagedBatch& paged,
+// Normal values at every position of every sequence, but for the first of heads of keys where
+// scores rise; NaN elsewhere. Blocks keep a gap between them, as when k and v share memory.
+DeviceTensor FilledCache(Ops& ops, const AttentionShape& shape, const PagedBatch& paged, bool keys,
                          Random& random) {
   const int64_t width = int64_t{shape.num_kv_heads} * shape.head_dim;
   DeviceTensor cache(ops, shape.cache_dtype,
@@ -72,7 +85,11 @@ DeviceTensor FilledCache(Ops& ops, const AttentionShape& shape, const PagedBatch
   for (size_t s = 0; s < shape.sequences.size(); ++s) {
     for (int p = 0; p < shape.sequences[s].context; ++p) {
       const int64_t slot = paged.SlotOf(static_cast<int>(s), p);
-      for (int64_t i = 0; i < width; ++i) contents[slot * width + i] = normal(random);
+      for (int64_t i = 0; i < width; ++i) {
+        const double drawn = normal(random);
+        const bool rises = keys && shape.rise > 0 && i % shape.head_dim == 0;
+        contents[slot * width + i] = rises ? shape.KeyAt(p) : drawn;
+      }
     }
   }
   cache.Write(contents);
@@ -83,13 +100,18 @@ void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
   Random random(TestSeed());
   ReserveForCases(ops);
   const PagedBatch paged(ops, shape.sequences, shape.block_size, random);
-  const DeviceTensor cache_k = FilledCache(ops, shape, paged, random);
-  const DeviceTensor cache_v = FilledCache(ops, shape, paged, random);
+  const DeviceTensor cache_k = FilledCache(ops, shape, paged, /*keys=*/true, random);
+  const DeviceTensor cache_v = FilledCache(ops, shape, paged, /*keys=*/false, random);
   const int64_t width = int64_t{shape.num_heads} * shape.head_dim;
-  const DeviceTensor q =
+  DeviceTensor q =
       DeviceTensor::Normal(ops, dtype, {paged.num_tokens(), width}, random, 2, width + 64);
+  if (shape.rise > 0) {
+    std::vector<double> queries = q.Read();
+    for (size_t i = 0; i < queries.size(); i += shape.head_dim) queries[i] = shape.kSteady;
+    q.Write(queries);
+  }
   const DeviceTensor out(ops, dtype, {paged.num_tokens(), width}, width + 8);
-  const float scale = 1 / std::sqrt(static_cast<float>(shape.head_dim));
+  const auto scale = static_cast<float>(shape.scale());
   const AttentionParams params{.num_heads = shape.num_heads,
                                .num_kv_heads = shape.num_kv_heads,
                                .head_dim = shape.head_dim,
@@ -113,9 +135,11 @@ void CheckAttention(Ops& ops, DType dtype, const AttentionShape& shape) {
     }
   }
   const bool rounded = shape.rounds_weights && ops.Name() != "cpu" && SizeOf(dtype) == 2;
+  // A weight is as wrong as its score, of which float32 holds some 2^-22.
+  const double weight_error =
+      (rounded ? RoundingOf(DType::kFloat16) : 0) + std::ldexp(shape.HighestScore(), -21);
   for (double& error : errors) {
-    error =
-        (rounded ? RoundingOf(DType::kFloat16) * error : 0) + 1e-5 * std::max(1.0f, cache.v_scale);
+    error = weight_error * error + 1e-5 * std::max(1.0f, cache.v_scale);
   }
   if (shape.quantized_out) {
     ExpectQuantized(quantized, ActivationFormat::kStatic, width, want, "attention", errors);
@@ -211,6 +235,16 @@ std::vector<OpCase> AttentionCases() {
         {16, 8, 128, 16, 0, dtype, ManyAndPrompts(60)},
         {16, 8, 128, 16, 50, DType::kFloat8E4M3, ManyAndPrompts(60), 0.5f, true},
         {8, 2, 128, 16, 0, DType::kFloat8E4M3, {{1500, 24}, {700, 1}}},
+        {16, 8, 64, 16, 0, dtype, Many(250)},
+        {16, 8, 64, 16, 0, dtype, Many(340)},
+        {16, 8, 64, 16, 0, DType::kFloat8E4M3, Many(340)},
+        {8, 2, 128, 16, 0, dtype, kPrompts, 1, false, false, 7.5f},
+        {8, 2, 128, 16, 0, dtype, kPrompts, 1, false, false, 8.5f},
+        {8, 2, 128, 16, 0, DType::kFloat8E4M3, kPrompts, 0.5f, true, true, 7.5f},
+        {8, 2, 128, 16, 0, DType::kFloat8E4M3, kPrompts, 0.5f, false, true, 8.5f},
+        {8, 2, 64, 16, 0, dtype, kMixed, 1, false, false, 7.5f},
+        {8, 2, 64, 16, 0, DType::kFloat8E4M3, kMixed, 1, false, false, 8.5f},
+        {4, 2, 80, 16, 0, dtype, {{1000, 1}, {130, 30}}, 1, false, false, 8.5f},
     };
     for (const AttentionShape& shape : shapes) {
       cases.push_back({CaseName("Attention", cases.size(), DTypeName(dtype), shape.num_heads,

@@ -196,17 +196,23 @@ TEST(CudaOps, ALayerAgreesWithTheCpu) {
 TEST(CudaOps, CublasLtAddsProductsToTheResidual) {
   REGATTA_OPS_OR_SKIP(ops);
   if (!HasOwnProducts(*ops)) GTEST_SKIP() << "NO HOPPER, NOTHING TESTED";
+  const auto added_in = [&](const OpCase& op_case, OwnUse use) {
+    UseOwnProducts(*ops, use);
+    const uint64_t before = AddingProductsTaken(*ops);
+    op_case.check(*ops);
+    return AddingProductsTaken(*ops) - before;
+  };
+  int alone = 0, grouped = 0;
   for (const OpCase& op_case : AddingCases()) {
-    if (!op_case.name.ends_with("_300_of_1")) continue;
+    const bool one_rank = op_case.name.ends_with("_300_of_1");
+    if (!one_rank && !op_case.name.ends_with("_300_of_2")) continue;
     const bool blocks = op_case.name.find(FormName(WeightForm::kBlock)) != std::string::npos;
-    for (const OwnUse use : {OwnUse::kAlways, OwnUse::kNever}) {
-      UseOwnProducts(*ops, use);
-      const uint64_t before = AddingProductsTaken(*ops);
-      op_case.check(*ops);
-      const uint64_t added = use == OwnUse::kAlways && !blocks ? 1 : 0;
-      EXPECT_EQ(AddingProductsTaken(*ops), before + added) << op_case.name;
-    }
+    EXPECT_EQ(added_in(op_case, OwnUse::kAlways), one_rank && !blocks ? 1u : 0u) << op_case.name;
+    EXPECT_EQ(added_in(op_case, OwnUse::kNever), 0u) << op_case.name;
+    ++(one_rank ? alone : grouped);
   }
+  EXPECT_GT(alone, 3);
+  EXPECT_EQ(alone, grouped);
   UseOwnProducts(*ops, OwnUse::kMeasured);
 }
 
@@ -240,7 +246,9 @@ TEST(CudaOps, WhatWasTunedRunsAlikeWhereItIsImported) {
   const std::string choices = tuned->ExportTuning();
   ASSERT_TRUE(other->ImportTuning(choices));
   EXPECT_EQ(other->ExportTuning(), choices);
+  const uint64_t added_before = AddingProductsTaken(*tuned);
   EXPECT_EQ(MlpBits(*other), MlpBits(*tuned));
+  EXPECT_EQ(AddingProductsTaken(*other), AddingProductsTaken(*tuned) - added_before);
   std::string older = choices;
   older.at(older.find(',') - 1) = '3';
   EXPECT_FALSE(other->ImportTuning(older));
