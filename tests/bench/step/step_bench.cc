@@ -65,13 +65,15 @@ StepLoad LoadOf(const Flags& flags, const ModelSpec& spec) {
   load.traced = flags.trace ? kTracedSteps : 0;
   load.inflight = flags.inflight;
   const uint32_t most = *std::max_element(flags.batches.begin(), flags.batches.end());
-  load.shape = {.max_batch_size = most,
-                .max_num_tokens = std::max(flags.max_num_tokens, most),
-                .max_seq_len = flags.output > 0 ? flags.context + flags.output
-                                                : flags.context + flags.warmup + flags.steps +
-                                                      kFirstTraced + kTracedSteps,
-                .block_size = kBlockSize,
-                .vocab_size = static_cast<uint32_t>(spec.vocab_size)};
+  const uint32_t joining = flags.output > 0 ? (most - 1) / flags.output + 1 : 0;  // in one step
+  load.shape = {
+      .max_batch_size = most,
+      .max_num_tokens = std::max(flags.max_num_tokens, most + joining * (flags.context - 1)),
+      .max_seq_len = flags.output > 0
+                         ? flags.context + flags.output
+                         : flags.context + flags.warmup + flags.steps + kFirstTraced + kTracedSteps,
+      .block_size = kBlockSize,
+      .vocab_size = static_cast<uint32_t>(spec.vocab_size)};
   return load;
 }
 
@@ -324,7 +326,8 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--context", flags.context, "tokens of every prompt")
       ->check(CLI::Range(1u, 1u << 24))
       ->capture_default_str();
-  app.add_option("--max-num-tokens", flags.max_num_tokens, "prompt tokens in one step")
+  app.add_option("--max-num-tokens", flags.max_num_tokens,
+                 "prompt tokens in one step; more where a closed loop needs them")
       ->check(CLI::Range(1u, 1u << 20))
       ->capture_default_str();
   app.add_option("--steps", flags.steps, "decoding steps that are measured")
