@@ -119,6 +119,16 @@ shape() {
 }
 fp8=(--quantization fp8_static --kv-cache-dtype fp8)
 
+# Prompts in waves and dealt out over steps, on one pair.
+pacing() {
+  local waves flags
+  waves=$(mktemp --suffix=.yaml)
+  echo 'scheduler_config: {pace_prompts: false}' >"$waves"
+  for flags in "--config $waves" ""; do
+    shape "8b-fp8-tp2${flags:+-waves}" llama-3.1-8b "${CONCURRENCY:-16,64,256}" "${fp8[@]}" --tp 2 $flags
+  done
+}
+
 large() {
   shape 70b-fp8-tp2 llama-3.3-70b 1,64,256 "${fp8[@]}" --tp 2
   shape 70b-fp8-pp2 llama-3.3-70b 1,64,256 "${fp8[@]}" --pp 2
