@@ -214,9 +214,9 @@ int PiecesOf(const AttentionCall& call) {
 }
 
 // Warps of a block, which share the keys of some rows: as many as let all blocks run at once. Where
-// even blocks of one warp cannot, they are of one warp, for blocks that come and go one by one keep
-// the memory busy, but long sequences are shared so that none is left at the end, and so are all
-// where up to half would run in a second round.
+// blocks of two warps cannot, they are of one, for blocks that come and go one by one keep the
+// memory busy, but long sequences are shared so that none is left at the end, and so are all where
+// up to half of the blocks would run in a second round.
 template <typename S>
 int WarpsFor(const AttentionCall& call, int64_t blocks, int num_multiprocessors) {
   constexpr int kKeysOfWarp = 512;

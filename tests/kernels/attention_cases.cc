@@ -245,6 +245,7 @@ std::vector<OpCase> AttentionCases() {
         {8, 2, 64, 16, 0, dtype, kMixed, 1, false, false, 7.5f},
         {8, 2, 64, 16, 0, DType::kFloat8E4M3, kMixed, 1, false, false, 8.5f},
         {4, 2, 80, 16, 0, dtype, {{1000, 1}, {130, 30}}, 1, false, false, 8.5f},
+        {8, 8, 64, 16, 0, dtype, Many(130, 1100)},
     };
     for (const AttentionShape& shape : shapes) {
       cases.push_back({CaseName("Attention", cases.size(), DTypeName(dtype), shape.num_heads,

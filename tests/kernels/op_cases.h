@@ -56,7 +56,7 @@ class OneRank final : public Reducer {
 std::vector<uint8_t> LayerBits(Ops& ops, DType dtype);
 
 // Reserve for the largest case of the tables above, which share these limits.
-inline constexpr int kCaseMaxTokens = 352;
+inline constexpr int kCaseMaxTokens = 360;
 inline constexpr int kCaseMaxRows = 1000;
 inline constexpr int kCaseMaxVocab = 4096;
 void ReserveForCases(Ops& ops);
